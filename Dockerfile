@@ -1,0 +1,22 @@
+# docker build -t rt_tf .
+# docker run -v "$PWD/runs:/runs" rt_tf                   the digits example, results in ./runs
+# docker run -v "$PWD/runs:/runs" -v "$PWD/data:/data" rt_tf --flagfile=configs/mnist/ibp.cfg \
+#     --model_dir=/runs/mnist --download
+FROM python:3.11-slim
+
+WORKDIR /app
+COPY setup.cfg pyproject.toml README.md LICENSE ./
+COPY rt_tf rt_tf
+COPY pipelines pipelines
+RUN pip install --no-cache-dir .
+COPY configs configs
+
+RUN useradd --create-home --uid 1000 trainer \
+    && mkdir /runs /data \
+    && chown trainer:trainer /runs /data
+USER trainer
+ENV TFDS_DATA_DIR=/data TF_CPP_MIN_LOG_LEVEL=2 MPLBACKEND=Agg PYTHONUNBUFFERED=1
+VOLUME ["/runs", "/data"]
+
+ENTRYPOINT ["python", "-m", "pipelines.train"]
+CMD ["--flagfile=configs/digits/ibp.cfg", "--model_dir=/runs/digits-ibp"]

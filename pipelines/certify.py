@@ -1,0 +1,31 @@
+"""Certifies a finished run at any radii: `python -m pipelines.certify --model_dir=...`."""
+
+import sys
+
+from absl import flags
+
+from pipelines import flags as ours
+from pipelines.console import console, one_line_errors
+from pipelines.parsing import parse
+
+ABOUT = """Certifies the test split of a finished run and refreshes its report.
+
+  python -m pipelines.certify --model_dir=runs/digits/ibp --epsilon=0.02,0.08"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    values = flags.FLAGS
+    groups = [ours.run_group(values), ours.radii_group(values), ours.certify_group(values)]
+    parse(argv or sys.argv, groups, ABOUT)
+    with one_line_errors():
+        from pipelines import publish, questions
+
+        with publish.opened(values) as finished:
+            screen = console(values.quiet)
+            subject = questions.subject(finished.run, finished.dataset, finished.threat)
+            questions.certify(subject, finished.radii(values), list(values.rungs), screen)
+            publish.report(finished.run, finished.dataset, screen)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What the entry points say on the terminal, and how they end."""
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pipelines.parsing import fail
+from rt_tf.errors import UserError
+
+INTERRUPTED = 130
+
+
+def console(quiet: bool) -> Console:
+    """Where progress is shown; results are printed whatever `quiet` says."""
+    return Console(quiet=quiet, highlight=False, soft_wrap=True)
+
+
+def progress(on: Console) -> Progress:
+    """A progress bar with a free text, a count and the remaining time."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[status]}"),
+        console=on,
+        disable=on.quiet or not on.is_terminal,
+    )
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Ends the process with one line for a user's mistake or a full disk; ours keep a traceback."""
+    try:
+        _import_tensorflow()
+        yield
+    except UserError as error:
+        fail(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+    except Exception as error:
+        if not _disk(error):
+            raise
+        fail(f"disk: expected room to write; {_disk(error)}; the same command goes on from here")
+
+
+def _import_tensorflow() -> None:
+    """Imports TensorFlow without what its C++ parts announce before their logging is set up."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+    tf.get_logger().setLevel("ERROR")
+
+
+def _disk(error: BaseException | None) -> str:
+    """What a failed write says, through whatever library it came; empty for other errors."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            return str(error)
+        text = str(error)
+        for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            if os.strerror(number) in text:
+                return os.strerror(number)
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def next_commands(model_dir: Any) -> str:
+    """What to type after a finished run."""
+    return "\n".join(
+        [
+            "next:",
+            f"  open {model_dir}/report/report.html",
+            f"  tensorboard --logdir={model_dir}/logs",
+            f"  python -m pipelines.certify --model_dir={model_dir} --epsilon=<radius>",
+            f"  python -m pipelines.evaluate --model_dir={model_dir} --eval_restarts=10",
+        ]
+    )

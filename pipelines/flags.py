@@ -1,0 +1,225 @@
+"""Every flag, with its unit, default and validation. Imports no TensorFlow."""
+
+from absl import flags
+from absl import logging as absl_logging
+
+from pipelines.parsing import Group, PhaseList, epochs_list, number, one_of, switch, whole, within
+from rt_tf import catalogue
+
+OPERATIONAL = {
+    "model_dir",
+    "data_dir",
+    "download",
+    "strategy",
+    "jit_compile",
+    "checkpoint_seconds",
+    "dry_run",
+    "accept_changed_flags",
+    "quiet",
+}
+PHASE_FLAGS = (
+    "epochs",
+    "phase_until",
+    "attack",
+    "attack_steps",
+    "attack_step_size",
+    "attack_start",
+    "bound",
+    "bound_samples",
+    "kappa",
+    "kappa_from",
+    "kappa_ramp_epochs",
+    "train_epsilon",
+    "epsilon_from",
+    "epsilon_ramp_epochs",
+    "warmup_epochs",
+    "ramp",
+    "learning_rate",
+    "decay_epochs",
+    "decay_factor",
+    "l1",
+    "reset_optimizer",
+)
+ANY = float("inf")
+UNASKED = -1.0  # of a radius: the run's own
+del absl_logging  # imported for its flags: defined before TensorFlow defines them
+
+
+def run_group(values: flags.FlagValues) -> Group:
+    group = Group("Run", values)
+    group.text("model_dir", None, "The run's directory: everything is written there.")
+    group.text("data_dir", None, "Folder with prepared TFDS data sets (TFDS's own by default).")
+    group.switch("download", False, "Let TFDS download and prepare an absent data set.")
+    group.switch("quiet", False, "Print results and errors only.")
+    return group
+
+
+def system_group(values: flags.FlagValues) -> Group:
+    group = Group("System", values)
+    group.text("system", "custom", "The system's name, for the report.")
+    group.one("dataset", one_of(catalogue.DATASETS), "digits", _listed(catalogue.DATASETS))
+    group.one(
+        "validation",
+        within(0.0, ANY),
+        0.1,
+        "Held out of the training split: a share below 1, or a number of examples.",
+    )
+    group.one("model", one_of(catalogue.MODELS), "digits_cnn", _listed(catalogue.MODELS))
+    group.one(
+        "normalization",
+        one_of(["none", "dataset"]),
+        "none",
+        "A first layer that normalises pixels by the training split's mean and deviation.",
+    )
+    group.switch("batch_norm", False, "Batch normalisation after every layer but the last.")
+    group.one(
+        "init",
+        one_of(["keras", "shi"]),
+        "keras",
+        "Initial kernels: Keras's, or Shi et al. 2021 (interval widths neither grow nor die).",
+    )
+    group.one("threat", one_of(catalogue.THREATS), "linf", _listed(catalogue.THREATS))
+    group.one(
+        "epsilon",
+        number,
+        0.05,
+        "Target radius in pixel units of [0, 1]; fractions such as 8/255 parse.",
+    )
+    group.one("seed", whole(0), 0, "Seed of initial weights, order, starts and splits.")
+    return group
+
+
+def phase_group(values: flags.FlagValues) -> Group:
+    group = Group("Phases (one value, or a comma list with one for every phase)", values)
+    group.phases("epochs", whole(1), "20", "Epochs of the phase (at most, with until=stable).")
+    group.phases("phase_until", one_of(["epochs", "stable"]), "epochs", "When a phase ends.")
+    group.phases("attack", one_of(["none", *catalogue.ATTACKS]), "none", _listed(catalogue.ATTACKS))
+    group.phases("attack_steps", whole(1), "10", "Steps of the attack.")
+    group.phases("attack_step_size", within(0.0, ANY), "0.25", "Step size, in units of eps.")
+    group.phases("attack_start", one_of(["zero", "uniform"]), "uniform", "Where attacks start.")
+    group.phases("bound", one_of(["none", *catalogue.BOUNDS]), "none", _listed(catalogue.BOUNDS))
+    group.phases("bound_samples", whole(0), "0", "Examples of a batch in the bound term; 0: all.")
+    group.phases("kappa", within(0.0, 1.0), "0", "Weight of the bound term, in [0, 1].")
+    group.phases("kappa_from", within(0.0, 1.0), "0", "kappa before its ramp.")
+    group.phases("kappa_ramp_epochs", within(0.0, ANY), "0", "Epochs over which kappa ramps.")
+    group.phases(
+        "train_epsilon", within(0.0, ANY), "0", "Training radius (pixel units); 0: --epsilon."
+    )
+    group.phases("epsilon_from", within(0.0, ANY), "0", "Radius before its ramp (pixel units).")
+    group.phases("epsilon_ramp_epochs", within(0.0, ANY), "0", "Epochs over which eps ramps.")
+    group.phases("warmup_epochs", within(0.0, ANY), "0", "Epochs before the ramps begin.")
+    group.phases("ramp", one_of(["linear", "smooth"]), "linear", "Shape of the ramps.")
+    group.phases("learning_rate", within(0.0, ANY), "0.001", "Learning rate.")
+    group.phases("decay_epochs", epochs_list, "", "Epochs of decay, joined by colons: 50:60.")
+    group.phases("decay_factor", within(0.0, 1.0), "0.2", "Factor of the learning rate there.")
+    group.phases("l1", within(0.0, ANY), "0", "Weight of the kernels' L1 norm.")
+    group.phases("reset_optimizer", switch, "true", "Start the phase with a new optimizer.")
+    return group
+
+
+def training_group(values: flags.FlagValues) -> Group:
+    group = Group("Training", values)
+    group.switch("augment", False, "Random flips and crops after padding by 4 pixels.")
+    group.one("batch_size", whole(1), 100, "Examples of a step, over all replicas.")
+    group.one("optimizer", one_of(["adam", "sgd"]), "adam", "adam, or sgd with momentum 0.9.")
+    group.one("weight_decay", within(0.0, ANY), 0.0, "Decoupled weight decay; 0: none.")
+    group.one("clip_norm", within(0.0, ANY), 0.0, "Global gradient norm to clip at; 0: none.")
+    group.one("stable_tolerance", within(0.0, ANY), 0.01, "For until=stable: relative change.")
+    group.one(
+        "precision",
+        one_of(["float32", "mixed_float16", "mixed_bfloat16"]),
+        "float32",
+        "Of the point term in training; bounds, evaluation and export are float32.",
+    )
+    group.one("strategy", one_of(["default", "mirrored"]), "default", "Devices: one, or all.")
+    group.switch("jit_compile", False, "Compile the step with XLA (slower on CPUs).")
+    group.switch("deterministic", False, "Deterministic operations: bit-exact resume.")
+    group.one("monitor_every", whole(1), 1, "Epochs between evaluations.")
+    group.one("monitor_samples", whole(1), 1000, "Examples of each split in an evaluation.")
+    group.one("monitor_attack_steps", whole(0), 10, "PGD steps in an evaluation; 0: no attack.")
+    group.one(
+        "select_by",
+        one_of(["auto", "verified", "attacked", "clean", "last"]),
+        "auto",
+        "Which weights are kept, by validation; auto: verified with a bound, else attacked with "
+        "an attack, else clean.",
+    )
+    group.one("checkpoint_seconds", within(0.0, ANY), 30.0, "Least seconds between checkpoints.")
+    group.switch("dry_run", False, "Print the plan with one measured step, and exit.")
+    group.switch("accept_changed_flags", False, "Go on although flags of the run have changed.")
+    return group
+
+
+def certify_group(values: flags.FlagValues) -> Group:
+    group = Group("Certification", values)
+    group.phases("rungs", one_of(catalogue.BOUNDS), "interval,crown_ibp", "Bounds, in order.")
+    return group
+
+
+def attack_group(values: flags.FlagValues) -> Group:
+    group = Group("Attack on the test split", values)
+    group.one("eval_attack", one_of(catalogue.ATTACKS), "pgd", _listed(catalogue.ATTACKS))
+    group.one("eval_steps", whole(1), 40, "Steps of the attack.")
+    group.one("eval_restarts", whole(1), 2, "Random starts; the worst counts.")
+    group.one("eval_step_size", within(0.0, ANY), 0.1, "Step size, in units of eps.")
+    return group
+
+
+def curve_group(values: flags.FlagValues) -> Group:
+    group = Group("Questions to the test split", values)
+    samples_flag(group)
+    group.phases(
+        "curve", number, "0.25,0.5,0.75,1.25,1.5,2", "Further radii, in units of epsilon; 0: none."
+    )
+    group.one("curve_samples", whole(1), 500, "First examples of the test split used for them.")
+    return group
+
+
+def radii_group(values: flags.FlagValues) -> Group:
+    group = Group("Question", values)
+    group.phases("epsilon", number, str(UNASKED), "Radii in pixel units, a comma list; default: the run's.")
+    group.one("seed", whole(0), 0, "Seed of the attack's random starts.")
+    samples_flag(group)
+    return group
+
+
+def samples_flag(group: Group) -> None:
+    """How much of the test split is used."""
+    group.one("samples", whole(0), 0, "First examples of the test split; 0: all.")
+
+
+def frozen(values: flags.FlagValues, groups: list[Group]) -> dict[str, str]:
+    """The flags' values as text, by name."""
+    names = [name for group in groups for name in group.names]
+    return {name: as_text(values[name].value) for name in names if values[name].value is not None}
+
+
+def as_text(value: object) -> str:
+    """A value as it is written in a flag file."""
+    return str(PhaseList([value])) if not isinstance(value, PhaseList) else str(value)
+
+
+def _listed(table: dict[str, catalogue.Entry]) -> str:
+    return "; ".join(f"{name}: {entry.summary}" for name, entry in table.items()) + "."
+
+
+def training_groups(values: flags.FlagValues) -> list[Group]:
+    """All flags of a training run."""
+    makers = (
+        run_group,
+        system_group,
+        phase_group,
+        training_group,
+        certify_group,
+        attack_group,
+        curve_group,
+    )
+    return [make(values) for make in makers]
+
+
+def run_flags(frozen: dict[str, str]) -> flags.FlagValues:
+    """The flags of an existing run from their texts."""
+    values = flags.FlagValues()
+    training_groups(values)
+    values(["run", *(f"--{name}={value}" for name, value in frozen.items())])
+    return values

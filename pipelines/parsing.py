@@ -1,0 +1,207 @@
+"""Kinds of flag, one-line errors and grouped help. Imports no TensorFlow."""
+
+import contextlib
+import sys
+import textwrap
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NoReturn
+
+from absl import flags
+
+from rt_tf.errors import UserError
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+
+class PhaseList(tuple):
+    """One value for every phase; written as a comma list."""
+
+    def __str__(self) -> str:
+        return ",".join(_text(value) for value in self)
+
+
+class PhaseParser(flags.ArgumentParser):
+    """Parses a comma list with one value for every phase."""
+
+    syntactic_help = "one value, or a comma list with one for every phase"
+
+    def __init__(self, parse_one: Callable[[str], Any]) -> None:
+        self.parse_one = parse_one
+
+    def parse(self, argument: Any) -> PhaseList:
+        if isinstance(argument, PhaseList):
+            return argument
+        return PhaseList(self.parse_one(part.strip()) for part in str(argument).split(","))
+
+
+class OneParser(flags.ArgumentParser):
+    """Parses a single value."""
+
+    def __init__(self, parse_one: Callable[[str], Any]) -> None:
+        self.parse_one = parse_one
+
+    def parse(self, argument: Any) -> Any:
+        return self.parse_one(argument) if isinstance(argument, str) else argument
+
+
+def number(text: str) -> float:
+    """A finite number, or a fraction such as 8/255."""
+    try:
+        value = float(Fraction(text.replace(" ", "")))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise ValueError(f"expected a number or a fraction such as 8/255; received '{text}'") from None
+    return value
+
+
+def within(lower: float, upper: float) -> Callable[[str], float]:
+    """A parser of numbers in [lower, upper]."""
+
+    def parse(text: str) -> float:
+        value = number(text)
+        if not lower <= value <= upper:
+            raise ValueError(f"expected a number in [{lower:g}, {upper:g}]; received '{text}'")
+        return value
+
+    return parse
+
+
+def whole(lower: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `lower` on."""
+
+    def parse(text: str) -> int:
+        if not text.lstrip("-").isdigit() or int(text) < lower:
+            raise ValueError(f"expected a whole number >= {lower}; received '{text}'")
+        return int(text)
+
+    return parse
+
+
+def one_of(names: Iterable[str]) -> Callable[[str], str]:
+    """A parser of names out of a list."""
+    known = list(names)
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise ValueError(f"expected one of {', '.join(known)}; received '{text}'")
+        return text
+
+    return parse
+
+
+def switch(text: str) -> bool:
+    """true or false."""
+    return one_of(["true", "false"])(text.lower()) == "true"
+
+
+def epochs_list(text: str) -> tuple[float, ...]:
+    """Epochs joined by colons, such as 50:60; empty for none."""
+    return tuple(number(part) for part in text.split(":") if part)
+
+
+class Group:
+    """Flags that belong together: defines them and remembers them for the help text."""
+
+    def __init__(self, title: str, values: flags.FlagValues) -> None:
+        self.title = title
+        self.values = values
+        self.names: list[str] = []
+
+    def phases(self, name: str, parse_one: Callable[[str], Any], default: str, about: str) -> None:
+        """A flag with one value for every phase."""
+        self._define(PhaseParser(parse_one), name, default, about)
+
+    def one(self, name: str, parse_one: Callable[[str], Any], default: Any, about: str) -> None:
+        """A flag with a single value."""
+        self._define(OneParser(parse_one), name, default, about)
+
+    def text(self, name: str, default: str | None, about: str) -> None:
+        """A flag with any text."""
+        self._define(flags.ArgumentParser(), name, default, about)
+
+    def switch(self, name: str, default: bool, about: str) -> None:
+        """A flag that is on or off."""
+        flags.DEFINE_bool(name, default, about, flag_values=self.values)
+        self.names.append(name)
+
+    def _define(self, parser: flags.ArgumentParser, name: str, default: Any, about: str) -> None:
+        flags.DEFINE(
+            parser, name, default, about, self.values, serializer=flags.ArgumentSerializer()
+        )
+        self.names.append(name)
+
+
+def parse(argv: list[str], groups: list[Group], about: str) -> flags.FlagValues:
+    """Parses the command line; prints help or a one-line error and exits where that is due."""
+    values = groups[0].values
+    for name in ("help", "helpshort"):
+        if name not in values:
+            flags.DEFINE_bool(name, False, "Prints this text.", flag_values=values)
+    try:
+        rest = values(argv)
+    except (flags.Error, OSError) as error:
+        fail(_one_line(error))
+    if values.help or values.helpshort:
+        print(help_text(groups, about))
+        raise SystemExit(0)
+    if len(rest) > 1:
+        fail(f"flags: expected --name=value; received '{rest[1]}'")
+    return values
+
+
+def help_text(groups: list[Group], about: str) -> str:
+    """Our flags, grouped, with defaults; and the systems in configs/."""
+    lines = [about, ""]
+    for group in groups:
+        lines += [f"{group.title}:", *(_flag_help(group.values[name]) for name in group.names), ""]
+    return "\n".join([*lines, "Systems (--flagfile=configs/<data set>/<system>.cfg):", *systems()])
+
+
+def systems() -> list[str]:
+    """A line for every flag file in configs/: its name and the first line of its header."""
+    return [
+        f"  {path.relative_to(CONFIGS).with_suffix('')!s:24s}{path.open().readline().strip('# ').rstrip()}"
+        for path in sorted(CONFIGS.glob("*/*.cfg"))
+    ]
+
+
+def fail(message: str) -> NoReturn:
+    """One line on stderr, exit status 2."""
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def broadcast(values: flags.FlagValues, names: Iterable[str]) -> list[dict[str, Any]]:
+    """The settings of each phase; UserError where the lists' lengths differ."""
+    lists = {name: values[name].value for name in names}
+    lengths = {name: len(value) for name, value in lists.items() if len(value) > 1}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"--{name} has {length}" for name, length in lengths.items())
+        raise UserError(f"phases: expected lists of one length (or 1, for all phases); received {found}")
+    count = max([1, *lengths.values()])
+    return [
+        {name: value[i] if len(value) > 1 else value[0] for name, value in lists.items()}
+        for i in range(count)
+    ]
+
+
+def _flag_help(flag: flags.Flag) -> str:
+    shown = "" if flag.default in (None, "") else f" (default: {_text(flag.default)})"
+    text = textwrap.fill(f"{flag.help}{shown}", 96, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return f"  --{flag.name}\n{text}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple) and not isinstance(value, PhaseList):
+        return ":".join(_text(part) for part in value)
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    with contextlib.suppress(ValueError):
+        text = text[text.index("flag --") + len("flag ") :]
+    return text

@@ -1,0 +1,119 @@
+"""A run's directory: its flags, lock, state and facts."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipelines.flags import OPERATIONAL
+from rt_tf.errors import UserError
+from rt_tf.files import write_text
+
+
+class RunDirectory:
+    """What is where in a run, and which of its stages are done."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.flags = self.path / "flags.cfg"
+        self.history = self.path / "history.jsonl"
+        self.network = self.path / "best" / "network.keras"
+        self.records = self.path / "records"
+        self.export = self.path / "export"
+        self.logs = self.path / "logs"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the run; UserError if another process does. A killed process holds nothing."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                raise UserError(
+                    f"model_dir: expected a run that nobody is working on; {self.path} is held by "
+                    f"process {file.read().strip() or 'unknown'}"
+                ) from None
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
+
+    def freeze(self, flags: dict[str, str], accept_changes: bool) -> bool:
+        """Writes the run's flags; returns whether any that matters changed.
+
+        UserError if this is no run's directory, or for such a change unless accepted.
+        """
+        changes: list[str] = []
+        if self.flags.exists():
+            changes = _changes(self.frozen(), flags)
+            if changes and not accept_changes:
+                raise UserError(
+                    f"flags: {self.path} is a run with other flags: {'; '.join(changes)}; use "
+                    "another --model_dir, or --accept_changed_flags to go on with the new ones"
+                )
+        elif self._foreign():
+            raise UserError(
+                f"model_dir: expected an empty directory or a run's; {self.path} holds "
+                f"{', '.join(self._foreign()[:5])} and no flags.cfg"
+            )
+        lines = [f"--{name}={value}" for name, value in flags.items()]
+        write_text(self.flags, "\n".join(["# Reruns with --flagfile=<this file>.", *lines, ""]))
+        return bool(changes)
+
+    def frozen(self) -> dict[str, str]:
+        """The run's flags as text; UserError if this is no run."""
+        if not self.flags.exists():
+            raise UserError(
+                f"model_dir: expected the directory of a run, with a flags.cfg; received {self.path}"
+            )
+        lines = [line[2:] for line in self.flags.read_text().splitlines() if line[:2] == "--"]
+        return dict(line.split("=", 1) for line in lines)
+
+    def done(self) -> dict[str, Any]:
+        """What each finished stage noted, by stage."""
+        return self._read("state.json")
+
+    def finish(self, stage: str, **notes: Any) -> None:
+        """Notes that a stage is done."""
+        self._write("state.json", {**self.done(), stage: notes})
+
+    def reopen(self, stages: list[str]) -> None:
+        """Notes that stages must be done again."""
+        self._write("state.json", {k: v for k, v in self.done().items() if k not in stages})
+
+    def facts(self) -> dict[str, Any]:
+        """The facts of the run (run.json), for its report."""
+        return self._read("run.json")
+
+    def note(self, **facts: Any) -> None:
+        """Adds facts to run.json."""
+        self._write("run.json", {**self.facts(), **facts})
+
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Adds to the time spent in a stage."""
+        spent = self.facts().get("seconds", {})
+        self.note(seconds={**spent, stage: spent.get(stage, 0.0) + seconds})
+
+    def _foreign(self) -> list[str]:
+        return sorted(p.name for p in self.path.iterdir() if p.name != "lock")
+
+    def _read(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        write_text(self.path / name, json.dumps(content, indent=1) + "\n")
+
+
+def _changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    names = [n for n in {**before, **now} if n not in OPERATIONAL]
+    return [
+        f"--{name} was {before.get(name, 'unset')}, is now {now.get(name, 'unset')}"
+        for name in names
+        if before.get(name) != now.get(name)
+    ]

@@ -1,0 +1,182 @@
+"""From flags to the library's objects: data, network, phases, objectives, loop settings."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from pipelines.flags import PHASE_FLAGS
+from pipelines.parsing import broadcast
+from rt_tf import catalogue, data, models
+from rt_tf.errors import UserError
+from rt_tf.threats.region import Threat
+from rt_tf.training.loop import Settings
+from rt_tf.training.objective import Objective
+from rt_tf.training.phases import Phase
+
+
+def prepare_tensorflow(seed: int = 0, deterministic: bool = False) -> None:
+    """Seeds everything; certificates need full float32 products, so TF32 is off."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def strategy(name: str, jit_compile: bool) -> tf.distribute.Strategy:
+    """The distribution strategy. Mirrored: all GPUs, or else all logical CPUs."""
+    if name == "default":
+        return tf.distribute.get_strategy()
+    devices = tf.config.list_logical_devices("GPU")
+    reduction = None if devices else tf.distribute.ReductionToOneDevice()
+    names = [device.name for device in devices or tf.config.list_logical_devices("CPU")]
+    if jit_compile and len(names) > 1:
+        raise UserError("jit_compile: expected false with --strategy=mirrored; received true")
+    return tf.distribute.MirroredStrategy(names, cross_device_ops=reduction)
+
+
+def load_data(values: flags.FlagValues) -> data.DataSet:
+    """The run's data set."""
+    return data.load(
+        values.dataset, values.data_dir, values.validation, values.seed, values.download
+    )
+
+
+def threat(values: flags.FlagValues) -> Threat:
+    """The run's threat; UserError for a radius outside its range."""
+    found = catalogue.resolve("threat", values.threat)()
+    check_radius(found, values.epsilon, "epsilon")
+    return found
+
+
+def check_radius(threat: Threat, eps: float, name: str) -> None:
+    """UserError unless 0 < eps <= the threat's largest radius."""
+    if not 0.0 < eps <= threat.largest:
+        raise UserError(
+            f"{name}: expected a radius in (0, {threat.largest:g}] for {threat.name}; "
+            f"received {eps:g}"
+        )
+
+
+def network_maker(values: flags.FlagValues, dataset: data.DataSet) -> Callable[[], keras.Model]:
+    """Makes the network of a run under the dtype policy of the moment."""
+    normalization = _statistics(dataset.train) if values.normalization == "dataset" else None
+
+    def make() -> keras.Model:
+        return models.build(
+            values.model,
+            dataset.shape,
+            dataset.classes,
+            normalization=normalization,
+            batch_norm=values.batch_norm,
+            init=values.init,
+        )
+
+    return make
+
+
+def float32(make: Callable[[], keras.Model]) -> Callable[[], keras.Model]:
+    """The same network under the float32 policy."""
+
+    def made() -> keras.Model:
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("float32")
+        try:
+            return make()
+        finally:
+            keras.config.set_dtype_policy(before)
+
+    return made
+
+
+def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
+    """The phases that the flags describe, each checked; UserError names what does not fit."""
+    found = [_phase(row, values.epsilon) for row in broadcast(values, PHASE_FLAGS)]
+    for phase in found:
+        phase.check()
+        check_radius(threat, phase.eps, "train_epsilon")
+        if not 0 <= phase.bound_samples <= values.batch_size:
+            raise UserError(
+                f"bound_samples: expected at most --batch_size={values.batch_size}; "
+                f"received {phase.bound_samples}"
+            )
+    return found
+
+
+def objective(phase: Phase, threat: Threat, batch_size: int) -> Objective:
+    """What a phase minimises."""
+    return Objective(
+        threat,
+        attack=None if phase.attack == "none" else catalogue.resolve("attack", phase.attack),
+        attack_steps=phase.attack_steps,
+        attack_step_size=phase.attack_step_size,
+        random_start=phase.attack_start == "uniform",
+        bound=None if phase.bound == "none" else catalogue.resolve("bound", phase.bound),
+        bound_stride=batch_size // phase.bound_samples if phase.bound_samples else 1,
+        l1=phase.l1,
+    )
+
+
+def optimizer_maker(values: flags.FlagValues) -> Callable[[], keras.optimizers.Optimizer]:
+    """Makes a new optimizer; under mixed_float16 it scales the loss."""
+    options: dict[str, Any] = {
+        "weight_decay": values.weight_decay or None,
+        "global_clipnorm": values.clip_norm or None,
+    }
+
+    def make() -> keras.optimizers.Optimizer:
+        if values.optimizer == "adam":
+            optimizer: Any = keras.optimizers.Adam(1e-3, **options)
+        else:
+            optimizer = keras.optimizers.SGD(1e-3, momentum=0.9, **options)
+        if values.precision == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        return optimizer
+
+    return make
+
+
+def settings(values: flags.FlagValues, phases: list[Phase]) -> Settings:
+    """The loop's settings."""
+    return Settings(
+        batch_size=values.batch_size,
+        seed=values.seed,
+        select_by=_selection(values.select_by, phases),
+        monitor_every=values.monitor_every,
+        monitor_samples=values.monitor_samples,
+        checkpoint_seconds=values.checkpoint_seconds,
+        jit_compile=values.jit_compile,
+        stable_tolerance=values.stable_tolerance,
+        augment=values.augment,
+    )
+
+
+def monitored_bound(phases: list[Phase]) -> Any:
+    """The bound that training is watched with: the last phase's, else the cheapest."""
+    name = phases[-1].bound
+    return catalogue.resolve("bound", "interval" if name == "none" else name)
+
+
+def _selection(select_by: str, phases: list[Phase]) -> str:
+    if select_by != "auto":
+        return select_by
+    if phases[-1].bound != "none":
+        return "verified"
+    return "attacked" if phases[-1].attack != "none" else "clean"
+
+
+def _phase(row: dict[str, Any], epsilon: float) -> Phase:
+    renamed = {"phase_until": "until", "epsilon_from": "eps_from"}
+    renamed |= {"epsilon_ramp_epochs": "eps_ramp_epochs", "train_epsilon": "eps"}
+    options = {renamed.get(name, name): value for name, value in row.items()}
+    return dataclasses.replace(Phase(**options), eps=row["train_epsilon"] or epsilon)
+
+
+def _statistics(train: data.Split) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel."""
+    images = train.images()
+    return images.mean((0, 1, 2), np.float64).tolist(), images.std((0, 1, 2), np.float64).tolist()

@@ -1,0 +1,110 @@
+"""Trains, exports, certifies, attacks and reports: `python -m pipelines.train --flagfile=...`."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from absl import flags
+
+from pipelines import flags as ours
+from pipelines.console import console, next_commands, one_line_errors
+from pipelines.parsing import fail, parse
+from pipelines.run_directory import RunDirectory
+
+ABOUT = """Trains a certifiably robust image classifier, certifies and attacks it on the test split,
+writes a report and exports a SavedModel. Killed, it goes on with the same command.
+
+  python -m pipelines.train --flagfile=configs/digits/ibp.cfg"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    values = flags.FLAGS
+    groups = ours.training_groups(values)
+    parse(argv or sys.argv, groups, ABOUT)
+    if not values.model_dir:
+        fail("model_dir: expected --model_dir=<folder of the run>; received none")
+    texts = ours.frozen(values, groups)
+    with one_line_errors():
+        if values.dry_run:
+            from pipelines.plan import show_plan
+
+            show_plan(values)
+            return
+        run = RunDirectory(values.model_dir)
+        with run.locked():
+            train_and_publish(values, texts, run)
+
+
+def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> None:
+    """All stages of a run that are not done yet."""
+    screen = console(values.quiet)
+    if run.freeze(texts, values.accept_changed_flags):
+        run.reopen(list(STAGES))
+    if set(STAGES) <= set(run.done()):
+        print(f"{run.path} is finished: its report is in {run.path}/report/report.html")
+        return
+    screen.print(f"{values.system}: {run.path}")
+    from pipelines import system, training
+
+    system.prepare_tensorflow(values.seed, values.deterministic)
+    dataset = system.load_data(values)
+    run.note(**training.provenance(values, texts, dataset))
+    for stage, perform in STAGES.items():
+        if stage not in run.done():
+            began = time.perf_counter()
+            perform(values, run, dataset, screen)
+            run.finish(stage, seconds=time.perf_counter() - began)
+    print(next_commands(run.path))
+
+
+def _train(values: Any, run: RunDirectory, dataset: Any, screen: Any) -> None:
+    from pipelines.training import train
+
+    train(values, run, dataset, screen)
+
+
+def _export(values: Any, run: RunDirectory, dataset: Any, screen: Any) -> None:
+    from pipelines import publish, system
+
+    publish.export_model(run, dataset, system.threat(values))
+
+
+def _certify(values: Any, run: RunDirectory, dataset: Any, screen: Any) -> None:
+    from pipelines import questions, system
+
+    subject = questions.subject(run, dataset, system.threat(values))
+    questions.certify(subject, _radii(values, subject.threat), list(values.rungs), screen)
+
+
+def _attack(values: Any, run: RunDirectory, dataset: Any, screen: Any) -> None:
+    from pipelines import questions, system
+
+    subject = questions.subject(run, dataset, system.threat(values))
+    questions.attack(subject, _radii(values, subject.threat), values, screen)
+
+
+def _report(values: Any, run: RunDirectory, dataset: Any, screen: Any) -> None:
+    from pipelines import publish
+
+    publish.report(run, dataset, screen)
+
+
+STAGES: dict[str, Callable[..., None]] = {
+    "train": _train,
+    "export": _export,
+    "certify": _certify,
+    "attack": _attack,
+    "report": _report,
+}
+
+
+def _radii(values: Any, threat: Any) -> list[tuple[float, int]]:
+    """The target radius on all samples, and those of the curve on fewer."""
+    curve = [float(f"{factor * values.epsilon:.6g}") for factor in values.curve if factor > 0]
+    samples = min(values.curve_samples, values.samples or values.curve_samples)
+    return [(values.epsilon, values.samples), *((e, samples) for e in curve if e <= threat.largest)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""The training stage: builds the loop from flags, shows its progress, keeps its history."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from absl import flags
+from rich.console import Console
+from rich.progress import Progress
+
+from pipelines import system
+from pipelines.console import progress
+from pipelines.run_directory import RunDirectory
+from rt_tf import data, models
+from rt_tf.files import write_text
+from rt_tf.reporting.export import network_checksum
+from rt_tf.training.loop import Loop, Position
+from rt_tf.training.model import RobustModel
+from rt_tf.training.monitor import Monitor
+from rt_tf.training.phases import Values
+from rt_tf.training.tensorboard import TensorBoard
+
+PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "scipy")
+
+
+class Watcher:
+    """Shows training on the terminal and in TensorBoard, and keeps history.jsonl."""
+
+    def __init__(
+        self, run: RunDirectory, loop_steps: int, board: TensorBoard, screen: Console, bar: Progress
+    ) -> None:
+        self.run = run
+        self.board = board
+        self.screen = screen
+        self.bar = bar
+        self.task = bar.add_task("train", total=loop_steps, status="")
+
+    def on_resume(self, position: Position, notices: Sequence[str]) -> None:
+        for notice in notices:
+            self.screen.print(f"[yellow]{notice}; going back to the one before")
+        if position.total_steps:
+            self.screen.print(f"resuming after step {position.total_steps:,}")
+        self._write_history(position)
+        self.bar.update(self.task, completed=position.total_steps)
+
+    def on_step(self, position: Position, values: Values, terms: dict[str, float]) -> None:
+        status = f"loss {terms['loss']:.3f}  eps {values.eps:.3g}  kappa {values.kappa:.2g}"
+        self.bar.update(self.task, completed=position.total_steps, status=status)
+        self.board.on_step(position, values, terms)
+
+    def on_epoch(self, position: Position, row: dict[str, Any], monitor: Monitor) -> None:
+        self._write_history(position)
+        self.board.on_epoch(position, row, monitor)
+        self.screen.print(_epoch_line(row))
+
+    def _write_history(self, position: Position) -> None:
+        write_text(self.run.history, "".join(json.dumps(row) + "\n" for row in position.history))
+
+
+def train(values: flags.FlagValues, run: RunDirectory, dataset: data.DataSet, screen: Console) -> None:
+    """Trains to the end, resuming what is there; the result is best/network.keras."""
+    board = TensorBoard(run.logs, dataset.validation)
+    board.text("flags", "\n".join(f"    --{k}={v}" for k, v in run.frozen().items()))
+    with progress(screen) as bar:
+        loop = make_loop(values, dataset, run.path)
+        steps = sum(phase.epochs for phase in loop.phases) * loop.steps_per_epoch
+        loop.watcher = Watcher(run, steps, board, screen, bar)
+        position = loop.run()
+    network = keras.models.load_model(run.network)
+    run.note(
+        selected=position.selected,
+        network_sha256=network_checksum(network),
+        model={
+            "name": values.model,
+            "parameters": network.count_params(),
+            "hidden_units": models.hidden_units(network),
+        },
+        seconds={"train": position.seconds},
+    )
+
+
+class Silent:
+    """A watcher that looks away."""
+
+    def on_resume(self, position: Position, notices: Sequence[str]) -> None:
+        """Says nothing."""
+
+    def on_step(self, position: Position, values: Values, terms: dict[str, float]) -> None:
+        """Says nothing."""
+
+    def on_epoch(self, position: Position, row: dict[str, Any], monitor: Monitor) -> None:
+        """Says nothing."""
+
+
+def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> Loop:
+    """The loop that the flags describe."""
+    threat = system.threat(values)
+    phases = system.phases(values, threat)
+    make = system.network_maker(values, dataset)
+    keras.config.set_dtype_policy(values.precision)
+    with system.strategy(values.strategy, values.jit_compile).scope():
+        model = RobustModel(make(), seed=values.seed)
+        return Loop(
+            model=model,
+            phases=phases,
+            objectives=[system.objective(p, threat, values.batch_size) for p in phases],
+            optimizer=system.optimizer_maker(values),
+            train=dataset.train,
+            validation=dataset.validation,
+            monitor=Monitor(
+                model.wiring,
+                threat,
+                values.epsilon,
+                system.monitored_bound(phases),
+                values.monitor_attack_steps,
+                values.seed,
+            ),
+            network=system.float32(make),
+            directory=directory,
+            settings=system.settings(values, phases),
+            watcher=Silent(),
+        )
+
+
+def provenance(values: flags.FlagValues, flag_texts: dict[str, str], dataset: data.DataSet) -> Any:
+    """The facts of a run that are known before it starts."""
+    return {
+        "system": values.system,
+        "seed": values.seed,
+        "flags": {**flag_texts, "epsilon": values.epsilon},
+        "dataset": {
+            "name": dataset.name,
+            "version": dataset.version,
+            "classes": dataset.classes,
+            "shape": dataset.shape,
+            "pixel_max": dataset.test.pixel_max,
+            "test": {"size": len(dataset.test), "checksum": dataset.test.checksum},
+        },
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "git_commit": _git_commit(),
+        "hardware": _hardware(),
+    }
+
+
+def _epoch_line(row: dict[str, Any]) -> str:
+    shares = [
+        f"{part} " + " / ".join("-" if v is None else f"{100 * v:5.1f}" for v in row[part].values())
+        for part in ("train", "validation")
+    ]
+    return (
+        f"phase {row['phase'] + 1} epoch {row['epoch']:3d}  loss {row['loss']:7.4f}  eps "
+        f"{row['eps']:.4f}  clean / attacked / verified %: {', '.join(shares)}"
+    )
+
+
+def _git_commit() -> str | None:
+    """The commit of the code that runs, if it runs from a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _hardware() -> dict[str, Any]:
+    import os
+
+    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line]
+    memory = [int(line.split()[1]) for line in _lines("/proc/meminfo") if "MemTotal" in line]
+    devices = tf.config.list_physical_devices()
+    return {
+        "cpu": names[0] if names else None,
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory[0] / 2**20, 1) if memory else None,
+        "accelerators": [device.name for device in devices if device.device_type != "CPU"],
+    }
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []

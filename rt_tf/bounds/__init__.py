@@ -1,0 +1,1 @@
+"""Bound methods: functions `(graph, region, spec, arithmetic) -> Bounds`."""

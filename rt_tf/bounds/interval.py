@@ -1,0 +1,83 @@
+"""Interval arithmetic (Gowal et al. 2018) from input to output, in centre and radius form."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from rt_tf.bounds import rounding
+from rt_tf.bounds.result import Box
+from rt_tf.network.graph import Graph, Hull
+from rt_tf.network.ops import Activation, Affine, Op, Positive, Tensor
+
+
+class Image(NamedTuple):
+    """The box of an operation's values; the size of what was summed, where its sum rounds."""
+
+    box: Box
+    magnitude: Tensor | None = None
+
+
+class Enclosure(NamedTuple):
+    """The boxes of all nodes by number (0 is the input), and the magnitudes of those that round."""
+
+    boxes: dict[int, Box]
+    magnitudes: dict[int, Tensor]
+
+
+def enclose(graph: Graph, start: Box, arithmetic: str = "fast") -> Enclosure:
+    """Encloses the value of every node. start: the box of the input, each end [batch, ...]."""
+    sound = arithmetic == "sound"
+    boxes, magnitudes = {0: start}, {}
+    for i, node in graph.numbered():
+        box, magnitude = image(node.op, [boxes[k] for k in node.inputs], sound)
+        boxes[i] = cut(box, node.hull, boxes)
+        if magnitude is not None:
+            magnitudes[i] = magnitude
+    return Enclosure(boxes, magnitudes)
+
+
+def image(op: Op, inputs: list[Box], sound: bool = False) -> Image:
+    """The interval image of one operation."""
+    if isinstance(op, Affine):
+        return sound_affine(op, inputs[0]) if sound else Image(affine(op, inputs[0]))
+    if isinstance(op, Positive):
+        return sound_positive(op, inputs) if sound and op.terms > 1 else Image(monotone(op, inputs))
+    assert isinstance(op, Activation)
+    return Image(monotone(op, inputs))
+
+
+def affine(op: Affine, x: Box) -> Box:
+    """W c + b -+ |W| r."""
+    centre, radius = op(x.centre), op.absolute(x.radius)
+    return Box(centre - radius, centre + radius)
+
+
+def monotone(op: Positive | Activation, inputs: list[Box]) -> Box:
+    """A nondecreasing operation takes ends to ends."""
+    return Box(op(*(x.lower for x in inputs)), op(*(x.upper for x in inputs)))
+
+
+def sound_affine(op: Affine, x: Box) -> Image:
+    """The affine image, widened by the rounding of the network's sum and of this one."""
+    size = x.magnitude
+    radius = x.radius + 4.0 * rounding.UNIT * size  # covers the rounding of centre and radius
+    magnitude = op.absolute(size) + op.magnitude
+    centre = op(x.centre)
+    radius = op.absolute(radius) + rounding.forward_error(op, size, magnitude)
+    return Image(Box(centre - radius, centre + radius), magnitude)
+
+
+def sound_positive(op: Positive, inputs: list[Box]) -> Image:
+    """The image under a sum with coefficients >= 0, widened likewise."""
+    box = monotone(op, inputs)
+    magnitude = op(*(x.magnitude for x in inputs))
+    error = 2.0 * rounding.gamma(op.terms + 4) * magnitude + op.terms * rounding.TINY
+    return Image(Box(box.lower - error, box.upper + error), magnitude)
+
+
+def cut(box: Box, hull: Hull | None, boxes: dict[int, Box]) -> Box:
+    """Intersects a box with what is known of the node by a shorter way."""
+    if hull is None:
+        return box
+    exact = monotone(hull.op, [boxes[hull.source]])
+    return Box(tf.maximum(box.lower, exact.lower), tf.minimum(box.upper, exact.upper))

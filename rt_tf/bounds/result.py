@@ -1,0 +1,53 @@
+"""What a bound method returns, and the specifications it answers."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from rt_tf.network.ops import Tensor
+
+
+class Box(NamedTuple):
+    """Elementwise bounds."""
+
+    lower: Tensor
+    upper: Tensor
+
+    @property
+    def centre(self) -> Tensor:
+        return 0.5 * (self.lower + self.upper)
+
+    @property
+    def radius(self) -> Tensor:
+        return 0.5 * (self.upper - self.lower)
+
+    @property
+    def magnitude(self) -> Tensor:
+        """The largest absolute value inside."""
+        return tf.maximum(tf.abs(self.lower), tf.abs(self.upper))
+
+
+class Bounds(NamedTuple):
+    """Lower bounds of `spec . f(x)` over a region, and what they were derived from.
+
+    margins: [batch, spec]. boxes: the bounds of every node's value by node number. magnitudes: of
+    the nodes whose evaluation rounds, a bound of the size of what is summed (sound arithmetic).
+    """
+
+    margins: Tensor
+    boxes: dict[int, Box]
+    magnitudes: dict[int, Tensor]
+
+
+def margin_spec(labels: Tensor, classes: int) -> Tensor:
+    """The rows f_y - f_j for every j other than y: [batch, classes - 1, classes]."""
+    identity = tf.eye(classes)
+    rows = [
+        [identity[y] - identity[j] for j in range(classes) if j != y] for y in range(classes)
+    ]
+    return tf.gather(tf.stack([tf.stack(r) for r in rows]), labels)
+
+
+def certified(margins: Tensor) -> Tensor:
+    """Whether every margin's lower bound is positive: [batch] bool."""
+    return tf.reduce_all(margins > 0.0, axis=1)

@@ -1,0 +1,46 @@
+"""The rounding of arithmetic, as part of a certificate.
+
+Error model. A sum of m products and a bias, in float32, in any order, with or without fused
+multiply-add, differs from the exact value by at most `gamma(m + 1) (|W||x| + |b|)`, and by
+`m tiny (1 + max|W| + max|x|)` where numbers below the normal range are flushed to zero (Higham,
+Accuracy and Stability of Numerical Algorithms, ch. 3). Sound arithmetic widens every bound by this
+error twice over: once for the network that will be served, once for the bound's own computation.
+The bounds then hold for the values that the served network computes, not for its idealisation.
+"""
+
+import tensorflow as tf
+
+from rt_tf.network.ops import Affine, Tensor
+
+UNIT = 2.0**-24  # float32: the largest relative error of one rounding
+DOUBLE_UNIT = 2.0**-53
+TINY = 2.0**-126  # the smallest normal float32
+
+ARITHMETICS = ("sound", "fast")
+
+
+def gamma(terms: int, unit: float = UNIT) -> float:
+    """Higham's gamma_n = n u / (1 - n u), doubled in the denominator to cover its own use."""
+    if terms * unit > 0.25:
+        raise ValueError(f"a sum of {terms} terms is too long to bound in this precision")
+    return terms * unit / (1.0 - 2.0 * terms * unit)
+
+
+def forward_error(op: Affine, size: Tensor, magnitude: Tensor) -> Tensor:
+    """Bounds the rounding of an affine operation and of its interval image, elementwise.
+
+    size: bounds |x|; magnitude: |W| size + |b|. Network and bound sum the same magnitudes, so the
+    error counts twice; the 4 further terms pay for the handful of roundings around the sums.
+    """
+    return 2.0 * gamma(op.terms + 4) * magnitude + underflow(op, size)
+
+
+def underflow(op: Affine, size: Tensor) -> Tensor:
+    """What flushing tiny numbers to zero can change, a scalar."""
+    largest = 1.0 + tf.reduce_max(tf.abs(op.kernel)) + tf.reduce_max(size)
+    return 4.0 * (op.terms + op.transposed_terms) * TINY * largest
+
+
+def backward_relative_error(op: Affine) -> float:
+    """Relative to |coefficients| . magnitude: the network's rounding and the transposed product's."""
+    return 2.0 * (gamma(op.terms + 4) + gamma(op.transposed_terms + 4))

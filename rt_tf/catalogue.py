@@ -1,0 +1,78 @@
+"""What the library offers, by name.
+
+Importing this module imports no TensorFlow, so that help texts and errors can list the names at
+once. A new model, data set, threat, attack or bound is one function in one file and one row here.
+"""
+
+import importlib
+from typing import Any, NamedTuple
+
+from rt_tf.errors import UserError
+
+
+class Entry(NamedTuple):
+    """Where a name is implemented (`module:attribute`) and what it is, in a line."""
+
+    path: str
+    summary: str
+
+
+THREATS = {
+    "linf": Entry("rt_tf.threats.linf:Linf", "every pixel moves by at most eps (0 < eps <= 1)"),
+}
+
+ATTACKS = {
+    "fgsm": Entry("rt_tf.attacks.pgd:fgsm", "one step of size --attack_step_size * eps"),
+    "pgd": Entry("rt_tf.attacks.pgd:pgd", "projected gradient ascent on the cross-entropy"),
+}
+
+BOUNDS = {
+    "interval": Entry("rt_tf.bounds.methods:interval_bounds", "interval arithmetic (IBP)"),
+    "crown_ibp": Entry(
+        "rt_tf.bounds.methods:crown_ibp_bounds",
+        "backward linear bounds over interval pre-activation bounds",
+    ),
+}
+
+MODELS = {
+    "digits_cnn": Entry("rt_tf.models:digits_cnn", "for 8x8: conv 16 3x3, conv 32 4x4 s2, fc 100"),
+    "digits_fc": Entry("rt_tf.models:digits_fc", "fc 100, fc 100"),
+    "wong_small": Entry("rt_tf.models:wong_small", "conv 16 4x4 s2, conv 32 4x4 s2, fc 100"),
+    "wong_large": Entry(
+        "rt_tf.models:wong_large", "conv 32 3x3, 32 4x4 s2, 64 3x3, 64 4x4 s2, fc 512, fc 512"
+    ),
+    "mixtrain_fc1": Entry("rt_tf.models:mixtrain_fc1", "fc 512, fc 512"),
+    "mixtrain_fc2": Entry("rt_tf.models:mixtrain_fc2", "five times fc 2048"),
+    "madry_cnn": Entry(
+        "rt_tf.models:madry_cnn", "conv 32 5x5, max pool, conv 64 5x5, max pool, fc 1024"
+    ),
+}
+
+DATASETS = {
+    "digits": Entry("rt_tf.data.sources:DIGITS", "8x8 digits of scikit-learn, embedded"),
+    "mnist": Entry("rt_tf.data.sources:MNIST", "28x28 handwritten digits"),
+    "fashion_mnist": Entry("rt_tf.data.sources:FASHION_MNIST", "28x28 articles of clothing"),
+    "cifar10": Entry("rt_tf.data.sources:CIFAR10", "32x32 colour images"),
+}
+
+TABLES = {
+    "threat": THREATS,
+    "attack": ATTACKS,
+    "bound": BOUNDS,
+    "model": MODELS,
+    "dataset": DATASETS,
+}
+
+
+def find(kind: str, name: str) -> Entry:
+    """Returns the entry of a name; UserError lists what exists for an unknown one."""
+    table = TABLES[kind]
+    if name not in table:
+        raise UserError(f"{kind}: expected one of {', '.join(table)}; received '{name}'")
+    return table[name]
+
+
+def resolve(kind: str, name: str) -> Any:
+    """Imports and returns what a name stands for."""
+    module, attribute = find(kind, name).path.split(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,1 @@
+"""Certification: verdicts by a ladder of bound methods, cheapest first."""

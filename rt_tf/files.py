@@ -1,0 +1,43 @@
+"""Writing a file whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_bytes(path: str | Path, data: bytes) -> Path:
+    """Write `data` atomically and durably: a reader sees the old file or the new one, never half.
+
+    The bytes reach the disk under a temporary name in the same directory, which then takes the
+    place of `path`. Missing parent directories are made. An OSError (a full disk, say) leaves the
+    old file and no litter.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+    return path
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write `text` in UTF-8 as `write_bytes` does."""
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def _sync_directory(path: Path) -> None:
+    """Make a rename in `path` survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,74 @@
+"""Keras layers that carry their interval and symbolic counterparts.
+
+Thin subclasses of the stock layers: `layer.interval` and `layer.symbolic` are read from the layer's
+one lowering, at inference. Stock Keras layers have the same bounds in a network; these only add the
+two methods.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import keras
+
+from rt_tf.bounds import interval, zonotope
+from rt_tf.bounds.result import Box
+from rt_tf.bounds.zonotope import Zonotope
+from rt_tf.network.lowering import Call, lower
+from rt_tf.network.ops import Op, Tensor
+
+Value = TypeVar("Value")
+Tensors = Tensor | list[Tensor]
+
+
+class Bounded:
+    """Gives a Keras layer its counterparts. Layers of several inputs take lists of ends."""
+
+    def interval(self, lower: Tensors, upper: Tensors) -> Box:
+        """Bounds of the layer's output for inputs between lower and upper, each [batch, ...]."""
+        boxes = [Box(*ends) for ends in zip(_listed(lower), _listed(upper), strict=True)]
+        return self._interpret(boxes, lambda box: box.lower, lambda *a: interval.image(*a).box)
+
+    def symbolic(self, value: Zonotope | list[Zonotope]) -> Zonotope:
+        """The layer's image of a zonotope, with a new symbol for every activation unit."""
+        zonotopes = value if isinstance(value, list) else [value]
+        return self._interpret(zonotopes, lambda z: z.centre, zonotope.image)
+
+    def _interpret(
+        self,
+        inputs: list[Value],
+        tensor: Callable[[Value], Tensor],
+        image: Callable[[Op, list[Value]], Value],
+    ) -> Value:
+        shapes = tuple(tuple(tensor(value).shape[1:]) for value in inputs)
+        values = list(inputs)
+        for step in lower(self, Call(shapes)):
+            values.append(image(step.op, [values[k] for k in step.inputs]))
+        return values[-1]
+
+
+def _listed(value: Tensors) -> list[Tensor]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _bounded(stock: type[keras.layers.Layer]) -> Any:
+    """A subclass of a stock layer with its counterparts, saved and loaded under its own name."""
+    documentation = f"`keras.layers.{stock.__name__}` with its interval and symbolic counterparts."
+    layer = type(stock.__name__, (Bounded, stock), {"__doc__": documentation, "__module__": __name__})
+    return keras.saving.register_keras_serializable("rt_tf")(layer)
+
+
+Activation = _bounded(keras.layers.Activation)
+Add = _bounded(keras.layers.Add)
+AveragePooling2D = _bounded(keras.layers.AveragePooling2D)
+BatchNormalization = _bounded(keras.layers.BatchNormalization)
+Conv2D = _bounded(keras.layers.Conv2D)
+Dense = _bounded(keras.layers.Dense)
+Dropout = _bounded(keras.layers.Dropout)
+Flatten = _bounded(keras.layers.Flatten)
+GlobalAveragePooling2D = _bounded(keras.layers.GlobalAveragePooling2D)
+MaxPooling2D = _bounded(keras.layers.MaxPooling2D)
+Normalization = _bounded(keras.layers.Normalization)
+ReLU = _bounded(keras.layers.ReLU)
+Rescaling = _bounded(keras.layers.Rescaling)
+Reshape = _bounded(keras.layers.Reshape)
+ZeroPadding2D = _bounded(keras.layers.ZeroPadding2D)

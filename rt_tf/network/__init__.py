@@ -1,0 +1,1 @@
+"""What a Keras model is to a bound: a graph of affine, positive and activation operations."""

@@ -1,0 +1,61 @@
+"""A network as operations: what every bound method walks."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from rt_tf.network.ops import Activation, Op, Positive, Tensor
+
+
+class Hull(NamedTuple):
+    """A nondecreasing map from an earlier node whose exact interval a node may be cut with."""
+
+    op: Positive
+    source: int
+
+
+class Node(NamedTuple):
+    """One operation, the nodes it reads (0 is the network's input), and its name for messages."""
+
+    op: Op
+    inputs: tuple[int, ...]
+    name: str
+    hull: Hull | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """Operations in topological order. Node `i + 1` is `nodes[i]`; node 0 is the input."""
+
+    nodes: tuple[Node, ...]
+    output: int
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Evaluates the network. x: [batch, ...]; returns logits [batch, classes]."""
+        values = [x]
+        for node in self.nodes:
+            values.append(node.op(*(values[i] for i in node.inputs)))
+        return values[self.output]
+
+    def numbered(self) -> Iterator[tuple[int, Node]]:
+        """Yields (number, node) in topological order."""
+        return enumerate(self.nodes, start=1)
+
+    def activations(self) -> list[int]:
+        """Numbers of the activation nodes."""
+        return [i for i, node in self.numbered() if isinstance(node.op, Activation)]
+
+    def tail(self) -> set[int]:
+        """Nodes that no activation follows and that follow no node which one follows.
+
+        They form the affine map from the last activations (or the input) to the logits.
+        """
+        feeds_activation: set[int] = set()
+        for i, node in reversed(list(self.numbered())):
+            if isinstance(node.op, Activation) or i in feeds_activation:
+                feeds_activation.update(node.inputs)
+        return {
+            i
+            for i, node in self.numbered()
+            if i not in feeds_activation and not isinstance(node.op, Activation)
+        }

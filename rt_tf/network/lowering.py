@@ -1,0 +1,297 @@
+"""Keras layers as operations: the one place where a layer is added.
+
+A lowering is a function `(layer, call) -> list of Step`. It reads the layer's weights each time it
+is called, so it must be called inside the computation whose gradients are wanted.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from rt_tf.errors import UserError
+from rt_tf.network.ops import Affine, Op, Positive, Tensor
+from rt_tf.network.relaxations import ACTIVATIONS
+
+L = keras.layers
+
+
+class Statistics(NamedTuple):
+    """Mean and variance that a batch normalisation call uses, each [channels]."""
+
+    mean: Tensor
+    variance: Tensor
+
+
+class Call(NamedTuple):
+    """One call of a layer: the shapes of its inputs (without batch) and its statistics, if any."""
+
+    input_shapes: tuple[tuple[int, ...], ...]
+    statistics: Statistics | None = None
+
+
+class Step(NamedTuple):
+    """An operation within a layer; `inputs` count the layer's inputs, then the steps before.
+
+    `hull`: the operation is the exact image of the layer's first input under this map.
+    """
+
+    op: Op
+    inputs: tuple[int, ...] = (0,)
+    hull: Positive | None = None
+
+
+Lowering = Callable[[keras.layers.Layer, Call], list[Step]]
+
+
+def lower(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    """Returns the operations of one call of a layer; UserError names a layer without a lowering."""
+    for ancestor in type(layer).__mro__:
+        if ancestor in LOWERINGS:
+            _refuse_changed(layer, ancestor)
+            return LOWERINGS[ancestor](layer, call)
+    raise UserError(
+        f"layer '{layer.name}': {type(layer).__name__} has no lowering, so no bounds; expected one "
+        f"of {', '.join(sorted(kind.__name__ for kind in LOWERINGS))}"
+    )
+
+
+def _refuse_changed(layer: keras.layers.Layer, ancestor: type) -> None:
+    """A subclass that computes something else than its ancestor must not inherit its bounds."""
+    if type(layer).call is not ancestor.call or getattr(layer, "quantization_mode", None):
+        raise UserError(
+            f"layer '{layer.name}': expected {ancestor.__name__}'s own unquantised computation; "
+            f"received {type(layer).__name__}, which changes it, so it has no bounds"
+        )
+
+
+def _dense(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    kernel = _value(layer.kernel)
+    op = _affine(tf.matmul, kernel, layer, *kernel.shape)
+    return [Step(op), *_activation(layer, at=1)]
+
+
+def _conv2d(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    _refuse_channels_first(layer)
+    kernel = _value(layer.kernel)
+    if layer.groups != 1:
+        raise UserError(f"layer '{layer.name}': expected groups=1; received groups={layer.groups}")
+
+    def convolve(x: Tensor, kernel: Tensor) -> Tensor:
+        return tf.nn.conv2d(
+            x, kernel, layer.strides, layer.padding.upper(), dilations=layer.dilation_rate
+        )
+
+    rows, columns, channels, filters = kernel.shape
+    op = _affine(convolve, kernel, layer, rows * columns * channels, rows * columns * filters)
+    return [Step(op), *_activation(layer, at=1)]
+
+
+def _batch_normalization(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    if layer.axis not in (-1, len(call.input_shapes[0])):
+        raise UserError(
+            f"layer '{layer.name}': expected batch normalisation over the last axis; "
+            f"received axis={layer.axis}"
+        )
+    mean, variance = call.statistics or moving_statistics(layer)
+    scale = tf.math.rsqrt(variance + layer.epsilon)
+    if layer.scale:
+        scale = scale * _value(layer.gamma)
+    beta = _value(layer.beta) if layer.center else tf.zeros_like(mean)
+    # The scale takes a few roundings of its own to compute: they count as further terms.
+    op = Affine(
+        tf.multiply, scale, beta - mean * scale, 8, 8, tf.abs(beta) + tf.abs(mean * scale)
+    )
+    return [Step(op)]
+
+
+def moving_statistics(layer: keras.layers.BatchNormalization) -> Statistics:
+    """The statistics that batch normalisation uses at inference."""
+    return Statistics(_value(layer.moving_mean), _value(layer.moving_variance))
+
+
+def _normalization(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    deviation = tf.maximum(tf.sqrt(_constant(layer.variance)), keras.config.epsilon())
+    scale = 1.0 / deviation
+    if layer.invert:
+        raise UserError(f"layer '{layer.name}': expected invert=False; received invert=True")
+    shift = -_constant(layer.mean) * scale
+    return [Step(Affine(tf.multiply, scale, shift, 8, 8, tf.abs(shift)))]
+
+
+def _rescaling(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    scale, offset = _constant(layer.scale), _constant(layer.offset)
+    return [Step(Affine(tf.multiply, scale, offset, 2, 2, tf.abs(offset)))]
+
+
+def _flatten(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    _refuse_channels_first(layer)
+    size = math.prod(call.input_shapes[0])
+    return [Step(Positive(lambda x: tf.reshape(x, [-1, size])))]
+
+
+def _reshape(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    shape = layer.compute_output_shape((1, *call.input_shapes[0]))[1:]
+    return [Step(Positive(lambda x: tf.reshape(x, [-1, *shape])))]
+
+
+def _zero_padding(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    _refuse_channels_first(layer)
+    (top, bottom), (left, right) = layer.padding
+    paddings = [[0, 0], [top, bottom], [left, right], [0, 0]]
+    return [Step(Positive(lambda x: tf.pad(x, paddings)))]
+
+
+def _add(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    count = len(call.input_shapes)
+    return [Step(Positive(lambda *xs: tf.add_n(xs), count), tuple(range(count)))]
+
+
+def _average_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    _refuse_channels_first(layer)
+
+    def pool(x: Tensor) -> Tensor:
+        return tf.nn.avg_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper())
+
+    return [Step(Positive(pool, math.prod(layer.pool_size) + 1))]
+
+
+def _global_average_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    _refuse_channels_first(layer)
+    height, width, _ = call.input_shapes[0]
+
+    def pool(x: Tensor) -> Tensor:
+        return tf.reduce_mean(x, axis=[1, 2], keepdims=layer.keepdims)
+
+    return [Step(Positive(pool, height * width + 1))]
+
+
+def _max_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    """max(a, b) = a + relu(b - a), in a tree over the places of the pooling window."""
+    _refuse_channels_first(layer)
+    if layer.padding != "valid":
+        raise UserError(
+            f"layer '{layer.name}': expected padding='valid'; received '{layer.padding}'"
+        )
+
+    def pool(x: Tensor) -> Tensor:
+        return tf.nn.max_pool2d(x, layer.pool_size, layer.strides, "VALID")
+
+    width = math.prod(layer.pool_size)
+    steps = [Step(Positive(_window(layer, call.input_shapes[0]), width))]
+    while width > 1:
+        steps += _halve(width, before=len(steps))
+        width = (width + 1) // 2
+    squeeze = Positive(lambda x: tf.squeeze(x, axis=-1))
+    return [*steps, Step(squeeze, (len(steps),), hull=Positive(pool))]
+
+
+def _window(layer: keras.layers.Layer, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
+    """Gathers each pooling window's values along a new last axis: [b, h, w, c, places]."""
+    (rows, columns), (down, right) = layer.pool_size, layer.strides
+    height = (shape[0] - rows) // down + 1
+    width = (shape[1] - columns) // right + 1
+
+    def place(x: Tensor, i: int, j: int) -> Tensor:
+        return x[:, i : i + (height - 1) * down + 1 : down, j : j + (width - 1) * right + 1 : right]
+
+    def window(x: Tensor) -> Tensor:
+        return tf.stack([place(x, i, j) for i in range(rows) for j in range(columns)], axis=-1)
+
+    return window
+
+
+def _halve(width: int, before: int) -> list[Step]:
+    """Maxima of neighbours along the last axis; an odd last one is kept."""
+    pairs = width // 2
+    difference = [[float((j == 2 * i + 1) - (j == 2 * i)) for i in range(pairs)] for j in range(width)]
+    odd = width % 2
+
+    def first(x: Tensor, excess: Tensor) -> Tensor:
+        return tf.concat([x[..., 0 : 2 * pairs : 2] + excess, x[..., width - odd :]], axis=-1)
+
+    minus = Affine(_last_axis_product, tf.constant(difference), tf.zeros([pairs]), 2, 2, tf.zeros([pairs]))
+    return [
+        Step(minus, (before,)),
+        Step(ACTIVATIONS["relu"], (before + 1,)),
+        Step(Positive(first, 2), (before, before + 2)),
+    ]
+
+
+def _last_axis_product(x: Tensor, kernel: Tensor) -> Tensor:
+    return tf.tensordot(x, kernel, axes=1)
+
+
+def _nothing(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    return []
+
+
+def _relu(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    if layer.max_value is not None or layer.negative_slope != 0.0 or layer.threshold != 0.0:
+        raise UserError(
+            f"layer '{layer.name}': expected a plain ReLU; received max_value={layer.max_value}, "
+            f"negative_slope={layer.negative_slope}, threshold={layer.threshold}"
+        )
+    return [Step(ACTIVATIONS["relu"])]
+
+
+def _activation(layer: keras.layers.Layer, at: int = 0) -> list[Step]:
+    """The operation of a layer's `activation=`, reading what the layer has computed so far."""
+    name = keras.activations.serialize(layer.activation)
+    if name == "linear":
+        return []
+    if name not in ACTIVATIONS:
+        raise UserError(
+            f"layer '{layer.name}': activation '{name}' has no relaxation, so no bounds; expected "
+            f"one of linear, {', '.join(ACTIVATIONS)}"
+        )
+    return [Step(ACTIVATIONS[name], (at,))]
+
+
+def _affine(
+    fn: Callable[[Tensor, Tensor], Tensor],
+    kernel: Tensor,
+    layer: keras.layers.Layer,
+    terms: int,
+    transposed_terms: int,
+) -> Affine:
+    bias = _value(layer.bias) if layer.use_bias else tf.zeros([kernel.shape[-1]])
+    return Affine(fn, kernel, bias, terms, transposed_terms, tf.abs(bias))
+
+
+def _value(variable: keras.Variable) -> Tensor:
+    """A weight in float32, whatever the layer's policy."""
+    return tf.cast(tf.convert_to_tensor(variable), tf.float32)
+
+
+def _constant(value: object) -> Tensor:
+    return tf.cast(tf.convert_to_tensor(value), tf.float32)
+
+
+def _refuse_channels_first(layer: keras.layers.Layer) -> None:
+    if layer.data_format != "channels_last":
+        raise UserError(
+            f"layer '{layer.name}': expected data_format='channels_last'; "
+            f"received '{layer.data_format}'"
+        )
+
+
+LOWERINGS: dict[type, Lowering] = {
+    L.Activation: lambda layer, call: _activation(layer),
+    L.Add: _add,
+    L.AveragePooling2D: _average_pooling,
+    L.BatchNormalization: _batch_normalization,
+    L.Conv2D: _conv2d,
+    L.Dense: _dense,
+    L.Dropout: _nothing,
+    L.Flatten: _flatten,
+    L.GlobalAveragePooling2D: _global_average_pooling,
+    L.MaxPooling2D: _max_pooling,
+    L.Normalization: _normalization,
+    L.ReLU: _relu,
+    L.Rescaling: _rescaling,
+    L.Reshape: _reshape,
+    L.ZeroPadding2D: _zero_padding,
+}

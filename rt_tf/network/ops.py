@@ -1,0 +1,86 @@
+"""The narrow waist: the kinds of operation that every bound method interprets.
+
+An operation acts on tensors `[batch, ...]`. Bound methods may fold further axes into the batch.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+Tensor = tf.Tensor
+
+
+class Lines(NamedTuple):
+    """Linear bounds of an activation: `lower_slope*z + lower_offset <= fn(z) <= upper_...`."""
+
+    lower_slope: Tensor
+    lower_offset: Tensor
+    upper_slope: Tensor
+    upper_offset: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Affine:
+    """`fn(x, kernel) + bias` with `fn` bilinear.
+
+    `terms` is the number of products summed for one output, the bias not counted, and
+    `transposed_terms` the same for the transposed map. `magnitude` bounds every intermediate size
+    of the bias: more than its absolute value where the bias is itself a cancelling difference
+    (batch normalisation).
+    """
+
+    fn: Callable[[Tensor, Tensor], Tensor]
+    kernel: Tensor
+    bias: Tensor
+    terms: int
+    transposed_terms: int
+    magnitude: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.fn(x, self.kernel) + self.bias
+
+    def linear(self, x: Tensor) -> Tensor:
+        """W x, without the bias."""
+        return self.fn(x, self.kernel)
+
+    def absolute(self, x: Tensor) -> Tensor:
+        """|W| x."""
+        return self.fn(x, tf.abs(self.kernel))
+
+
+@dataclasses.dataclass(frozen=True)
+class Positive:
+    """A linear function of one or more inputs with coefficients >= 0.
+
+    `terms` is the largest number of values summed for one output, of the map or of its transpose;
+    1 for pure data movement, which is exact.
+    """
+
+    fn: Callable[..., Tensor]
+    terms: int = 1
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return self.fn(*inputs)
+
+    linear = __call__
+
+
+@dataclasses.dataclass(frozen=True)
+class Activation:
+    """A nondecreasing elementwise function, and linear bounds of it on an interval.
+
+    `relax(lower, upper, slope)` returns `Lines`; `slope` names the rule for the lower line.
+    `ulps` bounds the error of its float32 evaluation, in units in the last place.
+    """
+
+    fn: Callable[[Tensor], Tensor]
+    relax: Callable[[Tensor, Tensor, str], Lines]
+    ulps: float = 0.0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.fn(x)
+
+
+Op = Affine | Positive | Activation

@@ -1,0 +1,1 @@
+"""What a run proved and how that is shown: records, report, plots, export."""

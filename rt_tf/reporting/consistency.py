@@ -1,0 +1,96 @@
+"""What must hold between the records of one network, whatever wrote them.
+
+A broken rule is a bug of ours (or a damaged file), so it is loud: nothing is reported on top of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from rt_tf.reporting.record_file import Row
+
+SAME_IN_QUESTION = ("threat", "eps", "split", "network_sha256")
+SAME_IN_RUN = ("split", "network_sha256")
+SAME_EXAMPLE = ("image", "label", "prediction")
+VERDICTS = ("certified", "falsified", "unknown")
+
+
+class Inconsistent(RuntimeError):  # noqa: N818 - reads as a finding: raise Inconsistent(what)
+    """Two records contradict each other, or one contradicts itself."""
+
+
+def require(holds: bool, message: str) -> None:
+    """Raise `Inconsistent(message)` unless `holds`."""
+    if not holds:
+        raise Inconsistent(message)
+
+
+def check_same(rows: Mapping[str, Row], keys: Iterable[str], where: str) -> None:
+    """All `rows` (by the name of their source) have the same value under each of `keys`."""
+    for key in keys:
+        values = {source: row[key] for source, row in rows.items()}
+        told = ", ".join(f"{value!r} in {source}" for source, value in values.items())
+        require(len({repr(value) for value in values.values()}) <= 1, f"{where}: {key} is {told}")
+
+
+def check_certificate(row: Row, where: str) -> None:
+    """A line of certify.jsonl agrees with itself."""
+    verdict, cause = row["verdict"], row["cause"]
+    require(verdict in VERDICTS, f"{where}: verdict {verdict!r} is none of {VERDICTS}")
+    correct = row["prediction"] == row["label"]
+    if verdict == "certified":
+        require(correct, f"{where}: certified but misclassified")
+        margin = row["margin"]
+        require(margin is not None and margin > 0, f"{where}: certified with margin {margin}")
+        rung = row["rungs"].get(row["rung"], {})
+        require(
+            rung.get("verdict") == "certified",
+            f"{where}: certified by rung {row['rung']!r}, whose own record does not say so",
+        )
+    require(verdict != "unknown" or bool(cause), f"{where}: unknown without a cause")
+    require(not (correct and cause == "misclassified"), f"{where}: right, cause 'misclassified'")
+
+
+def check_attack(row: Row, where: str) -> None:
+    """A line of attack-*.jsonl agrees with itself: clean >= attacked, successes have evidence."""
+    if row["prediction"] != row["label"]:
+        require(row["success"], f"{where}: misclassified, yet counted as withstanding the attack")
+    elif row["success"]:
+        require(row["file"] is not None, f"{where}: attacked without a stored counterexample")
+        require(
+            row["adversarial_prediction"] != row["label"],
+            f"{where}: attacked, but the counterexample is classified as its label",
+        )
+
+
+def check_order(row: Row, where: str) -> None:
+    """Clean >= attacked >= certified on one merged example."""
+    clean = row["correct"]
+    attacks = [attack["success"] for attack in row["attacks"].values()]
+    certified = (row["certificate"] or {}).get("verdict") == "certified"
+    require(clean or not certified, f"{where}: certified but misclassified")
+    require(clean or all(attacks), f"{where}: misclassified, yet withstanding an attack")
+    require(not (certified and any(attacks)), f"{where}: certified and falsified on one question")
+
+
+def check_across(questions: Iterable[tuple[str, float, list[Row]]]) -> None:
+    """Questions (threat, eps, merged rows) of one network agree with one another.
+
+    An example has one image, label and prediction everywhere, and one certified at eps is not
+    falsified at any eps' <= eps of the same threat.
+    """
+    seen: dict[int, tuple[str, Row]] = {}
+    certified: dict[tuple[str, int], float] = {}
+    for threat, eps, rows in sorted(questions, key=lambda question: -question[1]):
+        name = f"{threat}-{eps:g}"
+        for row in rows:
+            index = row["index"]
+            other, first = seen.setdefault(index, (name, row))
+            check_same({other: first, name: row}, SAME_EXAMPLE, f"example {index}")
+            proved = certified.get((threat, index))
+            require(
+                row["verdict"] != "falsified" or proved is None,
+                f"example {index}: certified at {threat} eps {proved}, falsified at {eps}",
+            )
+            if row["verdict"] == "certified":
+                certified.setdefault((threat, index), eps)

@@ -1,0 +1,139 @@
+"""The SavedModel: predictions and certificates for a service that has TensorFlow alone."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
+from rt_tf.bounds.result import margin_spec
+from rt_tf.files import write_text
+from rt_tf.network.ops import Tensor
+from rt_tf.network.trace import Wiring, trace
+from rt_tf.threats.region import Region, Threat
+
+EXTRA = "assets.extra"
+PARITY = 1e-4
+_NOT_COMPUTED = ("name", "dtype", "trainable", "_initializer", "_regularizer", "_constraint")
+
+
+class ParityError(RuntimeError):
+    """The SavedModel does not compute what the Keras model computes."""
+
+
+def network_checksum(network: keras.Model) -> str:
+    """SHA-256 over what a network computes: its layers, their settings and wiring, its weights."""
+    digest = hashlib.sha256()
+    for call in trace(network).calls:
+        settings = {k: v for k, v in call.layer.get_config().items() if not _free(k)}
+        text = json.dumps([_stock_name(call.layer), settings, call.inputs], default=str)
+        digest.update(text.encode())
+    for weight in network.get_weights():
+        digest.update(str(weight.shape).encode() + np.asarray(weight, "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def export(network: keras.Model, threat: Threat, images: np.ndarray, path: Path) -> None:
+    """Writes the SavedModel, checks it against the Keras model on `images`, then puts it in place.
+
+    Endpoints: serve(image) -> logits, label; certify(image, epsilon) -> label, certified, margin.
+    Raises ParityError, and leaves what was there before, if the two disagree.
+    """
+    staged = path.with_name(f"partial-{path.name}")
+    shutil.rmtree(staged, ignore_errors=True)
+    archive = keras.export.ExportArchive()
+    archive.track(network)
+    wiring = trace(network)
+    image = tf.TensorSpec([None, *wiring.input_shape], tf.float32, name="image")
+    epsilon = tf.TensorSpec([], tf.float32, name="epsilon")
+    archive.add_endpoint("serve", _serve(network), input_signature=[image])
+    archive.add_endpoint("certify", _certify(wiring, network, threat), [image, epsilon])
+    archive.write_out(str(staged), verbose=False)
+    _check_parity(network, threat, staged, images)
+    shutil.rmtree(path, ignore_errors=True)
+    staged.replace(path)
+
+
+def attach(path: Path, files: dict[str, str]) -> None:
+    """Puts texts (the report, the model card) beside the SavedModel, with checksums of its files."""
+    for name, text in files.items():
+        write_text(path / EXTRA / name, text)
+    write_text(path / EXTRA / "SHA256SUMS", _checksums(path))
+
+
+def load(path: Path) -> Any:
+    """The SavedModel as a service sees it."""
+    return tf.saved_model.load(str(path))
+
+
+def _serve(network: keras.Model) -> Any:
+    def serve(image: Tensor) -> dict[str, Tensor]:
+        logits = network(image, training=False)
+        return {"logits": logits, "label": tf.argmax(logits, axis=-1)}
+
+    return serve
+
+
+def _certify(wiring: Wiring, network: keras.Model, threat: Threat) -> Any:
+    """The certificate of the predicted class: no point of the region is answered otherwise."""
+
+    @tf.autograph.experimental.do_not_convert
+    def certify(image: Tensor, epsilon: Tensor) -> dict[str, Tensor]:
+        label = tf.argmax(network(image, training=False), axis=-1)
+        margin = certified_margin(wiring, threat, image, label, epsilon)
+        return {"label": label, "certified": margin > 0.0, "margin": margin}
+
+    return certify
+
+
+def certified_margin(
+    wiring: Wiring, threat: Threat, image: Tensor, label: Tensor, epsilon: Tensor
+) -> Tensor:
+    """The better lower bound of the least margin, sound in arithmetic; -inf where not defined."""
+    graph, spec = wiring.lower(), margin_spec(label, wiring.classes)
+    region = Region(threat, image, epsilon)
+    margins = [
+        tf.reduce_min(bounds(graph, region, spec, arithmetic="sound").margins, axis=1)
+        for bounds in (interval_bounds, crown_ibp_bounds)
+    ]
+    pixels = list(range(1, image.shape.rank))
+    valid = tf.reduce_all((image >= region.lower) & (image <= region.upper), axis=pixels)
+    valid &= (epsilon >= 0.0) & (epsilon <= threat.largest)
+    return tf.where(valid, tf.maximum(*margins), -float("inf"))
+
+
+def _check_parity(network: keras.Model, threat: Threat, path: Path, images: np.ndarray) -> None:
+    served = load(path)
+    logits = network(images, training=False).numpy()
+    answer = served.serve(images)
+    gap = np.abs(answer["logits"].numpy() - logits).max()
+    if not gap <= PARITY * max(1.0, np.abs(logits).max()):
+        raise ParityError(f"SavedModel and Keras logits differ by {gap:g}")
+    certificate = served.certify(images, tf.constant(0.01))
+    ours = certified_margin(
+        trace(network), threat, tf.constant(images), certificate["label"], tf.constant(0.01)
+    ).numpy()
+    gap = np.abs(certificate["margin"].numpy() - ours).max()
+    if not gap <= PARITY * max(1.0, np.abs(ours).max()):
+        raise ParityError(f"SavedModel and Keras certificates differ by {gap:g}")
+
+
+def _checksums(path: Path) -> str:
+    """As `sha256sum` writes and checks them, from inside the SavedModel's directory."""
+    files = sorted(p for p in path.rglob("*") if p.is_file() and EXTRA not in p.parts)
+    sums = [hashlib.sha256(p.read_bytes()).hexdigest() for p in files]
+    rows = zip(sums, files, strict=True)
+    return "".join(f"{checksum}  {p.relative_to(path)}\n" for checksum, p in rows)
+
+
+def _free(setting: str) -> bool:
+    return any(setting.endswith(end) for end in _NOT_COMPUTED)
+
+
+def _stock_name(layer: keras.layers.Layer) -> str:
+    return type(layer).__name__

@@ -1,0 +1,149 @@
+"""Records: one line per example and question, appended while running, merged into one verdict.
+
+A question is (threat, eps) and has a directory `<threat>-<eps>` with `certify.jsonl`,
+`attack-<id>.jsonl` (a header line, then a line an example) and the merged `examples.jsonl`:
+
+    {"index", "image", "label", "prediction", "correct",
+     "attacks": {id: {"success", "prediction", "file", "seconds"}},
+     "certificate": {"verdict", "cause"} | null (not asked), "rungs": {...},
+     "verdict": "certified" | "falsified" | "unknown", "rung", "margin",
+     "cause": null | "misclassified" | "attack" | "loose" | "time" | "error" | "not_asked",
+     "seconds": of the certificate}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rt_tf.errors import UserError
+from rt_tf.files import write_bytes
+from rt_tf.reporting.consistency import (
+    SAME_EXAMPLE,
+    SAME_IN_QUESTION,
+    SAME_IN_RUN,
+    Inconsistent,
+    check_across,
+    check_attack,
+    check_certificate,
+    check_order,
+    check_same,
+    require,
+)
+from rt_tf.reporting.record_file import RecordFile, Row, line, read
+
+__all__ = ["Inconsistent", "Question", "RecordFile", "load", "merge", "question_name", "read"]
+
+
+def question_name(threat: str, eps: float) -> str:
+    """The directory of a question: `linf-0.05`."""
+    return f"{threat}-{eps:g}"
+
+
+@dataclass(frozen=True)
+class Question:
+    """All that is known about one (threat, eps): headers by file stem, merged rows by index."""
+
+    threat: str
+    eps: float
+    folder: Path
+    headers: dict[str, Row]
+    rows: list[Row]
+
+    @property
+    def name(self) -> str:
+        """Its directory's name."""
+        return question_name(self.threat, self.eps)
+
+
+def merge(question_dir: str | Path) -> list[Row]:
+    """One line per example from all record files of a question; writes examples.jsonl atomically.
+
+    Raises Inconsistent, and writes nothing, if any two records contradict each other.
+    """
+    return _load_question(Path(question_dir)).rows
+
+
+def load(records_dir: str | Path) -> list[Question]:
+    """Merge every question of a run, check them against each other, sort by threat and eps."""
+    folders = sorted(path for path in Path(records_dir).glob("*-*") if _tables(path))
+    questions = [_load_question(folder) for folder in folders]
+    headers = {q.name: next(iter(q.headers.values())) for q in questions}
+    check_same(headers, SAME_IN_RUN, str(records_dir))
+    check_across((q.threat, q.eps, q.rows) for q in questions)
+    return sorted(questions, key=lambda q: (q.threat, q.eps))
+
+
+def _tables(folder: Path) -> list[Path]:
+    return [*folder.glob("certify.jsonl"), *sorted(folder.glob("attack-*.jsonl"))]
+
+
+def _load_question(folder: Path) -> Question:
+    files = {path.stem: read(path) for path in _tables(folder)}
+    if not files:
+        raise UserError(f"{folder}: expected certify.jsonl or attack-<id>.jsonl, found neither")
+    headers = {name: header for name, (header, _) in files.items()}
+    check_same(headers, SAME_IN_QUESTION, folder.name)
+    header = next(iter(headers.values()))
+    name = question_name(header["threat"], header["eps"])
+    require(name == folder.name, f"{folder.name}: its records are of {name}")
+    tables = {name: _by_index(rows, f"{folder.name}/{name}") for name, (_, rows) in files.items()}
+    indices = sorted(set().union(*tables.values()))
+    merged = [_merge_example(index, tables, folder) for index in indices]
+    write_bytes(folder / "examples.jsonl", b"".join(map(line, merged)))
+    return Question(header["threat"], header["eps"], folder, headers, merged)
+
+
+def _by_index(rows: Sequence[Row], where: str) -> dict[int, Row]:
+    table = {row["index"]: row for row in rows}
+    require(len(table) == len(rows), f"{where}: an example is recorded twice")
+    return table
+
+
+def _merge_example(index: int, tables: Mapping[str, Mapping[int, Row]], folder: Path) -> Row:
+    where = f"{folder.name}, example {index}"
+    said = {name: table[index] for name, table in tables.items() if index in table}
+    check_same(said, SAME_EXAMPLE, where)
+    certificate = said.get("certify")
+    attacks = {name.removeprefix("attack-"): said[name] for name in said if name != "certify"}
+    if certificate:
+        check_certificate(certificate, where)
+    for name, attack in attacks.items():
+        check_attack(attack, f"{where}, {name}")
+        file = attack["file"]
+        require(file is None or (folder / file).exists(), f"{where}: {file} is missing")
+    merged = _merged(next(iter(said.values())), certificate, attacks)
+    check_order(merged, where)
+    return merged
+
+
+def _merged(example: Row, certificate: Row | None, attacks: Mapping[str, Row]) -> Row:
+    correct = example["prediction"] == example["label"]
+    own: Row = certificate or {"verdict": "unknown", "cause": "not_asked"}
+    verdict, cause = own["verdict"], own["cause"]
+    if not correct:
+        verdict, cause = "falsified", "misclassified"
+    elif verdict != "certified" and any(attack["success"] for attack in attacks.values()):
+        verdict, cause = "falsified", "attack"
+    return {
+        **{key: example[key] for key in ("index", *SAME_EXAMPLE)},
+        "correct": correct,
+        "attacks": {name: _attack(row) for name, row in attacks.items()},
+        "certificate": certificate and {key: certificate[key] for key in ("verdict", "cause")},
+        "rungs": own.get("rungs", {}),
+        "verdict": verdict,
+        "rung": own.get("rung"),
+        "margin": own.get("margin"),
+        "cause": cause,
+        "seconds": own.get("seconds"),
+    }
+
+
+def _attack(row: Row) -> Row:
+    return {
+        "success": row["success"],
+        "prediction": row["adversarial_prediction"],
+        "file": row["file"],
+        "seconds": row["seconds"],
+    }

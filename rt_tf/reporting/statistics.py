@@ -1,0 +1,179 @@
+"""Counts of a question's merged rows: rates with intervals, outcomes, rungs, classes, margins."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+from rt_tf.reporting.record_file import Row
+
+CAUSES = ("loose", "time", "error")
+
+
+def rate(successes: int, n: int, confidence: float = 0.95) -> Row | None:
+    """{"n", "count", "rate", "low", "high"} with the exact (Clopper-Pearson) interval; None if n=0.
+
+    Clopper and Pearson, Biometrika 26 (1934); covers at least `confidence` for every true rate.
+    """
+    if n == 0:
+        return None
+    interval = binomtest(successes, n).proportion_ci(confidence, method="exact")
+    low, high = float(interval.low), float(interval.high)
+    return {"n": n, "count": successes, "rate": successes / n, "low": low, "high": high}
+
+
+def is_clean(row: Row) -> bool:
+    """Classified as its label without any perturbation."""
+    return bool(row["correct"])
+
+
+def is_attacked(row: Row) -> bool:
+    """An attack was tried on it."""
+    return bool(row["attacks"])
+
+
+def withstands(row: Row) -> bool:
+    """Classified as its label by every attack tried."""
+    return is_clean(row) and not any(attack["success"] for attack in row["attacks"].values())
+
+
+def is_asked(row: Row) -> bool:
+    """A certificate was tried on it."""
+    return row["certificate"] is not None
+
+
+def is_certified(row: Row) -> bool:
+    """Proved to be classified as its label everywhere in the region."""
+    return is_asked(row) and row["certificate"]["verdict"] == "certified"
+
+
+def share(rows: Iterable[Row], what: Callable[[Row], bool]) -> Row | None:
+    """The rate of `what` among `rows`."""
+    told = [what(row) for row in rows]
+    return rate(sum(told), len(told))
+
+
+def accuracies(rows: Sequence[Row]) -> Row:
+    """Clean, attacked and certified accuracy, each on the examples it was measured on."""
+    return {
+        "clean": share(rows, is_clean),
+        "attacked": share(filter(is_attacked, rows), withstands),
+        "certified": share(filter(is_asked, rows), is_certified),
+    }
+
+
+def common(rows: Sequence[Row]) -> Row | None:
+    """The accuracies on the examples both attacked and certified; None if those are all."""
+    both = [row for row in rows if is_attacked(row) and is_asked(row)]
+    return accuracies(both) if 0 < len(both) < len(rows) else None
+
+
+def outcomes(rows: Sequence[Row]) -> Row:
+    """How many examples ended how; the counts add up to the number of rows."""
+    count = Counter(row["cause"] if row["verdict"] != "certified" else "certified" for row in rows)
+    names = ("certified", *CAUSES, "not_asked", "attack", "misclassified")
+    return {name: count.pop(name, 0) for name in names} | dict(count)
+
+
+def rungs(rows: Sequence[Row]) -> list[Row]:
+    """Per rung of the ladder: tried, certified, credited, unknown (loose), time, error; seconds.
+
+    Several rungs may certify one example; the one named in its verdict gets the credit.
+    """
+    names = dict.fromkeys(name for row in rows for name in row["rungs"])
+    return [_rung(name, [row for row in rows if name in row["rungs"]]) for name in names]
+
+
+def _rung(name: str, rows: Sequence[Row]) -> Row:
+    count = Counter(_rung_outcome(row["rungs"][name], row) for row in rows)
+    seconds = sum(row["rungs"][name].get("seconds") or 0.0 for row in rows)
+    counts = {key: count[key] for key in ("certified", "falsified", *CAUSES)}
+    credited = sum(is_certified(row) and row["rung"] == name for row in rows)
+    return {"rung": name, "tried": len(rows), "credited": credited, **counts, "seconds": seconds}
+
+
+def _rung_outcome(rung: Row, row: Row) -> str:
+    """The verdict, or for unknown its cause; without a margin there was no bound at all."""
+    if rung["verdict"] != "unknown":
+        return str(rung["verdict"])
+    if rung.get("cause") in CAUSES:
+        return str(rung["cause"])
+    if rung["margin"] is not None:
+        return "loose"
+    return "time" if row["certificate"]["cause"] == "time" else "error"
+
+
+def classes(rows: Sequence[Row]) -> list[Row]:
+    """The accuracies of each class, by label."""
+    labels = sorted({row["label"] for row in rows})
+    return [
+        {"label": label, **accuracies([row for row in rows if row["label"] == label])}
+        for label in labels
+    ]
+
+
+def margins(rows: Sequence[Row], bins: int = 40) -> Row | None:
+    """Histogram of the margins' lower bounds; zero is a bin edge, so no bin mixes verdicts.
+
+    {"edges" [k+1], "counts" [k], "missing" (no bound), "below", "above" (outliers)}.
+    """
+    values = np.array([row["margin"] for row in rows if row["margin"] is not None], np.float64)
+    if values.size == 0:
+        return None
+    low, high = np.percentile(values, [1, 99])
+    width = _round_width(max(high, 0.0) - min(low, 0.0), bins)
+    first, last = math.floor(min(low, 0.0) / width), math.floor(max(high, 0.0) / width) + 1
+    # Bins are (edge, edge]: a margin of exactly 0 is not certified and stays left of it.
+    places = np.ceil(values / width).astype(np.int64) - 1 - first
+    size = last - first
+    inside = places[(places >= 0) & (places < size)]
+    return {
+        "edges": [round(k * width, 12) for k in range(first, last + 1)],
+        "counts": np.bincount(inside, minlength=size).tolist(),
+        "missing": sum(map(is_asked, rows)) - int(values.size),
+        "below": int((places < 0).sum()),
+        "above": int((places >= size).sum()),
+    }
+
+
+def _round_width(span: float, bins: int) -> float:
+    """The smallest 1, 2 or 5 times a power of ten that covers `span` in about `bins` bins."""
+    raw = max(span, 1e-9) / bins
+    power = 10.0 ** math.floor(math.log10(raw))
+    return float(next(step * power for step in (1, 2, 5, 10) if step * power >= raw * (1 - 1e-9)))
+
+
+def seconds(values: Iterable[float | None]) -> Row | None:
+    """Total, mean, median and largest of the seconds an image took."""
+    known = np.array([value for value in values if value is not None], np.float64)
+    if known.size == 0:
+        return None
+    names: dict[str, Any] = {"total": np.sum, "mean": np.mean, "median": np.median, "max": np.max}
+    return {name: float(function(known)) for name, function in names.items()}
+
+
+def sample(rows: Sequence[Row]) -> Row:
+    """Which examples: their number, indices as ranges, and a checksum of indices and images."""
+    lines = "".join(f"{row['index']} {row['image']} {row['label']}\n" for row in rows)
+    return {
+        "n": len(rows),
+        "indices": ranges(row["index"] for row in rows),
+        "sha256": hashlib.sha256(lines.encode()).hexdigest(),
+    }
+
+
+def ranges(indices: Iterable[int]) -> str:
+    """Sorted indices compactly: `0-359,400`."""
+    runs: list[list[int]] = []
+    for index in sorted(indices):
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return ",".join(f"{a}-{b}" if b > a else f"{a}" for a, b in runs)

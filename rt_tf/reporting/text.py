@@ -1,0 +1,162 @@
+"""A report as words: the terminal's table, Markdown for TensorBoard, the model card."""
+
+from __future__ import annotations
+
+import math
+from itertools import chain
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from rt_tf.reporting.record_file import Row
+from rt_tf.reporting.summary import by_threat, main_question
+
+ACCURACIES = ("clean", "attacked", "certified")
+DASH = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def percent(rate: Row | None) -> str:
+    """A rate with the digits its sample size supports, never rounded up to 100 %: `91.9 %`."""
+    if rate is None:
+        return DASH
+    return f"{_percent(rate['rate'], rate['n'])} %"
+
+
+def interval(rate: Row | None) -> str:
+    """Its 95 % confidence interval: `88.6-94.5 %`."""
+    if rate is None:
+        return DASH
+    low, high = (_percent(rate[key], rate["n"]) for key in ("low", "high"))
+    return f"{low}{DASH}{high} %"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in a unit that suits: `3.2 ms`, `41.0 s`, `12 min`."""
+    if seconds is None:
+        return DASH
+    if seconds < 1:
+        return f"{1000 * seconds:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 300 else f"{seconds / 60:.3g} min"
+
+
+def terminal_table(report: Row) -> Table:
+    """What the train command ends with: accuracies by radius, the run's own radius in bold."""
+    title = f"{report['system']} on the {_split(report)}"
+    caption = "attacked: an upper limit, certified: proved; (95 % intervals)"
+    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False)
+    table.title_style = "bold"
+    table.add_column("radius", no_wrap=True)
+    for name, colour in zip(ACCURACIES, ("", "yellow", "green"), strict=True):
+        table.add_column(f"{name} %", style=colour, justify="right")
+    questions = list(chain.from_iterable(by_threat(report).values()))
+    samples = [_samples(question) for question in questions]
+    differ = len(set(samples)) > 1 or "/" in samples[0]
+    if differ:
+        table.add_column("images", justify="right")
+    for question, images in zip(questions, samples, strict=True):
+        radius = f"{question['threat']} {question['epsilon']:g}"
+        style = "bold" if question["name"] == report["main"] else ""
+        cells = [_short(question[a]) for a in ACCURACIES]
+        table.add_row(radius, *cells, *([images] if differ else []), style=style)
+    return table
+
+
+def summary_text(report: Row) -> str:
+    """Markdown of the result: the claim and the accuracies by radius."""
+    rows = [
+        f"| {q['threat']} {q['epsilon']:g} | " + " | ".join(_cell(q[a]) for a in ACCURACIES) + " |"
+        for q in chain.from_iterable(by_threat(report).values())
+    ]
+    head = ["| radius | clean | attacked | certified |", "|---|---|---|---|"]
+    title = f"**{report['system']}**, {_split(report)}. {report['claim']['sentence']}"
+    return "\n".join([title, "", *head, *rows, ""])
+
+
+def model_card(report: Row) -> str:
+    """The card that goes into the exported model: what it is, what is proved, what is not."""
+    model, data, provenance = report["model"], report["data"], report["provenance"]
+    versions = ", ".join(f"{name} {v}" for name, v in (provenance["versions"] or {}).items())
+    question = main_question(report)
+    sections = {
+        f"# {report['system']}": summary_text(report),
+        "## Model": _list(
+            {
+                "architecture": f"{model['name']}, {model['parameters']:,} parameters",
+                "input": f"image {_shape(data)}, pixels in [0, 1]; output: one logit per class",
+                "network SHA-256": f"`{model['network_sha256']}`",
+            }
+        ),
+        "## Data": _list(
+            {
+                "data set": f"{data['name']} {data['version']}, {data['classes']} classes",
+                "evaluated on": f"{_split(report)} (indices {data['sample']['indices']})",
+                "split SHA-256": f"`{data['checksum']}`",
+            }
+        ),
+        "## Threat": report["claim"]["threat"] + ".",
+        "## Evidence": _evidence(question),
+        "## Limits": "\n".join(f"- {limit}" for limit in report["claim"]["limits"]),
+        "## Provenance": _list(
+            {
+                "seed": provenance["seed"],
+                "git commit": provenance["git_commit"] or "none",
+                "written": report["created"],
+                "versions": versions,
+            }
+        ),
+    }
+    return "\n\n".join(f"{head}\n\n{body.rstrip()}" for head, body in sections.items()) + "\n"
+
+
+def _evidence(question: Row) -> str:
+    certificate = question["certificate"]
+    rungs = [f"{r['rung']} {r['credited']:,}" for r in (certificate or {"rungs": []})["rungs"]]
+    attacks = [f"{a['id']}: {_cell(a['attacked'])} withstood" for a in question["attacks"]]
+    proved = "certified by " + ", ".join(rungs) if rungs else "no certificate was asked for"
+    return "\n".join(f"- {fact}" for fact in [proved, *attacks])
+
+
+def _percent(value: float, n: int) -> str:
+    """Enough decimals to tell apart k of n, so that n - 1 of n is not called 100."""
+    decimals = max(1, math.ceil(math.log10(n)) - 2)
+    return f"{100 * value:.{decimals}f}"
+
+
+def _short(rate: Row | None) -> Text:
+    """`91.9 (88.6-94.5)`."""
+    if rate is None:
+        return Text(DASH)
+    value, low, high = (_percent(rate[key], rate["n"]) for key in ("rate", "low", "high"))
+    return Text.assemble(value, (f" ({low}{DASH}{high})", "dim"))
+
+
+def _samples(question: Row) -> str:
+    """How many images each accuracy is of: `360`, or `360/100/360` if the numbers differ."""
+    sizes = [str(question[a]["n"] if question[a] else 0) for a in ACCURACIES]
+    return sizes[0] if len(set(sizes)) == 1 else "/".join(sizes)
+
+
+def _detail(rate: Row | None) -> str:
+    return "" if rate is None else f"{interval(rate)}, n {rate['n']:,}"
+
+
+def _cell(rate: Row | None) -> str:
+    return DASH if rate is None else f"{percent(rate)} ({_detail(rate)})"
+
+
+def _split(report: Row) -> str:
+    data = report["data"]
+    n, size = data["sample"]["n"], data["size"]
+    count = f"all {n:,}" if n == size else f"{n:,} of {size:,}"
+    return f"{data['name']} {data['split']} split, {count} images"
+
+
+def _shape(data: Row) -> str:
+    return f" {TIMES} ".join(map(str, data["shape"]))
+
+
+def _list(facts: dict[str, Any]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in facts.items())

@@ -1,0 +1,1 @@
+"""Threat models: what an adversary may do to an input."""

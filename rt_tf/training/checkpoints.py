@@ -1,0 +1,87 @@
+"""Checkpoints of a training run: whole ones only, and the previous one if the last is corrupt."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rt_tf.errors import UserError
+
+KEPT = 3
+_CORRUPT = (
+    tf.errors.DataLossError,
+    tf.errors.OutOfRangeError,
+    tf.errors.NotFoundError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.UnknownError,
+    tf.errors.FailedPreconditionError,
+    ValueError,
+    AssertionError,
+)
+
+
+class Checkpoints:
+    """Saves and restores a model, its optimizer and the position of a run.
+
+    `notices` collects what the user should be told about checkpoints that could not be read.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.notices: list[str] = []
+
+    def save(self, step: int, position: dict[str, Any], **trackables: Any) -> None:
+        """Writes checkpoint `step` and forgets all but the last few."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._checkpoint(json.dumps(position), trackables).write(str(self._prefix(step)))
+        for old in self.steps()[:-KEPT]:
+            for path in self.directory.glob(f"ckpt-{old}.*"):
+                path.unlink()
+
+    def steps(self) -> list[int]:
+        """The steps of the checkpoints on disk, oldest first."""
+        found = (re.fullmatch(r"ckpt-(\d+)\.index", p.name) for p in self.directory.glob("*.index"))
+        return sorted(int(match.group(1)) for match in found if match)
+
+    def restore(self, **trackables: Any) -> dict[str, Any] | None:
+        """Restores the newest checkpoint that can be read; returns its position, None if none.
+
+        UserError if there are checkpoints and none can be read.
+        """
+        steps = self.steps()
+        for step in reversed(steps):
+            try:
+                return self._restored(step, trackables)
+            except _CORRUPT as error:
+                reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+                self.notices.append(f"checkpoint ckpt-{step} cannot be read ({reason})")
+        if steps:
+            raise UserError(
+                f"checkpoints: expected a readable one in {self.directory}; all of "
+                f"{', '.join(f'ckpt-{step}' for step in steps)} are corrupt; remove the run's "
+                "directory to start anew"
+            )
+        return None
+
+    def _restored(self, step: int, trackables: dict[str, Any]) -> dict[str, Any]:
+        checkpoint = self._checkpoint("", trackables)
+        status = checkpoint.read(str(self._prefix(step)))
+        status.assert_existing_objects_matched()
+        return json.loads(checkpoint.position.numpy())
+
+    def _checkpoint(self, position: str, trackables: dict[str, Any]) -> tf.train.Checkpoint:
+        return tf.train.Checkpoint(position=tf.Variable(position, dtype=tf.string), **trackables)
+
+    def _prefix(self, step: int) -> Path:
+        return self.directory / f"ckpt-{step}"
+
+
+def save_network(network: keras.Model, path: Path) -> None:
+    """Writes a network as a .keras file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"partial-{path.name}")
+    network.save(partial)
+    partial.replace(path)

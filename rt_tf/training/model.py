@@ -1,0 +1,101 @@
+"""RobustModel: a Keras model whose training step minimises an `Objective`."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rt_tf.attacks.noise import by_position
+from rt_tf.bounds.methods import interval_bounds
+from rt_tf.bounds.result import certified, margin_spec
+from rt_tf.network.ops import Tensor
+from rt_tf.network.trace import trace
+from rt_tf.threats.region import Region
+from rt_tf.training.objective import Objective, Terms
+
+
+class RobustModel(keras.Model):
+    """Wraps a functional network (pixels in [0, 1] to logits) for robust training.
+
+    Use it with `compile(optimizer, objective=...)` and `fit`, setting `eps` and `kappa` yourself, or
+    through `rt_tf.training.loop`, which drives their schedules, phases and checkpoints.
+    """
+
+    def __init__(self, network: keras.Model, seed: int = 0, **options: Any) -> None:
+        super().__init__(**options)
+        self.network = network
+        self.wiring = trace(network)
+        self.seed = seed
+        self.eps = self._setting("eps")
+        self.kappa = self._setting("kappa")
+        self.objective: Objective | None = None
+        self.built = True
+
+    def _setting(self, name: str) -> keras.Variable:
+        return keras.Variable(0.0, dtype="float32", trainable=False, name=name)
+
+    def compile(self, optimizer: Any, objective: Objective, **options: Any) -> None:  # type: ignore[override]
+        """Sets what `train_step` minimises; other options as in Keras."""
+        super().compile(optimizer=optimizer, **options)
+        self.objective = objective
+        if not self.optimizer.built:
+            self.optimizer.build(self.network.trainable_variables)
+
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
+        """Logits."""
+        return self.network(x, training=training)
+
+    def train_step(self, data: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """One step on `(images, labels, ...)`; returns the objective's terms."""
+        x, labels = data[:2]
+        variables = self.network.trainable_variables
+        with tf.GradientTape() as tape:
+            terms = self._terms(x, labels, tape)
+            loss = self.optimizer.scale_loss(terms.loss / _replicas())
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        return terms._asdict()
+
+    def test_step(self, data: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Clean accuracy, and accuracy verified by interval bounds at the current eps."""
+        x, labels = data[:2]
+        graph = self.wiring.lower()
+        right = tf.argmax(graph(x), axis=-1) == tf.cast(labels, tf.int64)
+        spec = margin_spec(labels, self.wiring.classes)
+        region = Region(self._objective().threat, x, self._read(self.eps))
+        verified = certified(interval_bounds(graph, region, spec).margins)
+        return {"accuracy": _mean(right), "verified": _mean(verified)}
+
+    def _terms(self, x: Tensor, labels: Tensor, tape: tf.GradientTape) -> Terms:
+        return self._objective()(
+            self.wiring,
+            x,
+            labels,
+            self._read(self.eps),
+            self._read(self.kappa),
+            lambda: self._noise(x),
+            tape,
+        )
+
+    def _noise(self, x: Tensor) -> Tensor:
+        """Noise for this step's rows of the whole batch, whatever the number of replicas."""
+        context = tf.distribute.get_replica_context()
+        step = tf.cast(self.optimizer.iterations.value, tf.int64)
+        seed = tf.random.fold_in(tf.constant([self.seed, 0], tf.int64), step)
+        rank, replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
+        return by_position(seed, x, rank, replicas)
+
+    def _objective(self) -> Objective:
+        if self.objective is None:
+            raise ValueError("expected compile(optimizer, objective=...) before training")
+        return self.objective
+
+    def _read(self, setting: keras.Variable) -> Tensor:
+        return tf.convert_to_tensor(setting)
+
+
+def _replicas() -> int:
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _mean(values: Tensor) -> Tensor:
+    return tf.reduce_mean(tf.cast(values, tf.float32))

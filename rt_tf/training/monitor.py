@@ -1,0 +1,125 @@
+"""Watching a network in training: clean, attacked and verified accuracy on fixed examples."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.attacks.evaluation import attack_with_restarts
+from rt_tf.attacks.pgd import pgd
+from rt_tf.bounds.result import Bounds, Box, certified, margin_spec
+from rt_tf.data import Split
+from rt_tf.network.ops import Tensor
+from rt_tf.network.trace import Wiring
+from rt_tf.threats.region import Region, Threat
+
+BATCH = 200
+
+
+class Accuracies(NamedTuple):
+    """Shares in [0, 1]; None where not computed."""
+
+    clean: float
+    attacked: float | None
+    verified: float | None
+
+
+class Widths(NamedTuple):
+    """Of every activation: the widths of its input's bounds and the share of stable units."""
+
+    names: list[str]
+    widths: list[np.ndarray]
+    stable: list[np.ndarray]
+
+
+class Monitor:
+    """Evaluates a network at the target radius, in float32 and at inference.
+
+    attack_steps: of a PGD attack from a random start; 0 for none. bound: a bound method or None.
+    """
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        threat: Threat,
+        eps: float,
+        bound: Callable[..., Bounds] | None,
+        attack_steps: int,
+        seed: int = 0,
+    ) -> None:
+        self.wiring = wiring
+        self.threat = threat
+        self.eps = eps
+        self.bound = bound
+        self.attack_steps = attack_steps
+        self.seed = seed
+        self._judge = tf.function(self._judged, autograph=False, reduce_retracing=True)
+        self.adversarial = tf.function(self._adversarial, autograph=False, reduce_retracing=True)
+
+    def accuracies(self, split: Split) -> Accuracies:
+        """The shares of a split's examples that are right, withstand the attack, are verified."""
+        verdicts = np.concatenate(list(self._verdicts(split)), axis=1)  # [3, n]
+        clean, attacked, verified = verdicts.mean(axis=1)
+        return Accuracies(
+            float(clean),
+            float(attacked) if self.attack_steps else None,
+            float(verified) if self.bound else None,
+        )
+
+    def widths(self, split: Split) -> Widths:
+        """Bound widths and stable shares of the activations, on the split's first examples."""
+        if self.bound is None:
+            return Widths([], [], [])
+        images, labels = split.images(slice(0, BATCH)), split.labels[:BATCH]
+        names, boxes = self._activation_boxes(tf.constant(images), tf.constant(labels))
+        widths = [(box.upper - box.lower).numpy().ravel() for box in boxes]
+        return Widths(names, widths, [_stable_share(box) for box in boxes])
+
+    def _verdicts(self, split: Split) -> Any:
+        for begin in range(0, len(split), BATCH):
+            rows = slice(begin, begin + BATCH)
+            verdict = self._judge(split.images(rows), split.labels[rows], split.index[rows])
+            yield np.array(verdict)
+
+    def _judged(self, x: Tensor, labels: Tensor, index: Tensor) -> list[Tensor]:
+        graph = self.wiring.lower()
+        region = Region(self.threat, x, self.eps)
+        right = tf.argmax(graph(x), -1) == labels
+        attacked = verified = right
+        if self.attack_steps:
+            attacked = right & ~self._attack(graph, region, labels, index).success
+        if self.bound is not None:
+            margins = self.bound(graph, region, margin_spec(labels, self.wiring.classes)).margins
+            verified = certified(margins)
+        return [tf.cast(v, tf.float32) for v in (right, attacked, verified)]
+
+    def _adversarial(self, x: Tensor, labels: Tensor, index: Tensor) -> Tensor:
+        graph = self.wiring.lower()
+        return self._attack(graph, Region(self.threat, x, self.eps), labels, index).x
+
+    def _attack(self, graph: Any, region: Region, labels: Tensor, index: Tensor) -> Any:
+        return attack_with_restarts(
+            graph,
+            pgd,
+            region,
+            labels,
+            index,
+            seed=tf.constant([self.seed, 1], tf.int64),
+            restarts=1,
+            steps=max(self.attack_steps, 1),
+            step_size=2.5 / max(self.attack_steps, 1),
+        )
+
+    def _activation_boxes(self, x: Tensor, labels: Tensor) -> tuple[list[str], list[Box]]:
+        graph = self.wiring.lower()
+        spec = margin_spec(labels, self.wiring.classes)
+        boxes = self.bound(graph, Region(self.threat, x, self.eps), spec).boxes
+        nodes = [graph.nodes[i - 1] for i in graph.activations()]
+        return [node.name for node in nodes], [boxes[node.inputs[0]] for node in nodes]
+
+
+def _stable_share(box: Box) -> np.ndarray:
+    """Per example, the share of units that do not change sign within the box."""
+    stable = tf.cast((box.lower >= 0.0) | (box.upper <= 0.0), tf.float32)
+    return tf.reduce_mean(tf.reshape(stable, [tf.shape(stable)[0], -1]), axis=1).numpy()

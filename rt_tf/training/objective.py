@@ -1,0 +1,131 @@
+"""The objective: `(1 - kappa) point + kappa bound + regularisers` (METHODS: one form for all)."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from rt_tf.attacks.evaluation import cross_entropy
+from rt_tf.bounds.result import Bounds, certified, margin_spec
+from rt_tf.network.ops import Tensor
+from rt_tf.network.trace import StatisticsByCall, Wiring
+from rt_tf.threats.region import Region, Threat
+
+
+class Terms(NamedTuple):
+    """The objective on one batch, and what is worth watching of it; all scalars."""
+
+    loss: Tensor
+    point_loss: Tensor
+    bound_loss: Tensor
+    point_accuracy: Tensor
+    verified: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """What a phase minimises. `attack` and `bound` are functions or None.
+
+    The bound term is computed on every `bound_stride`-th example of the batch (MixTrain's k).
+    """
+
+    threat: Threat
+    attack: Callable[..., Tensor] | None = None
+    attack_steps: int = 10
+    attack_step_size: float = 0.25
+    random_start: bool = True
+    bound: Callable[..., Bounds] | None = None
+    bound_stride: int = 1
+    l1: float = 0.0
+
+    def __call__(
+        self,
+        wiring: Wiring,
+        x: Tensor,
+        labels: Tensor,
+        eps: Tensor,
+        kappa: Tensor,
+        start: Callable[[], Tensor],
+        tape: tf.GradientTape,
+    ) -> Terms:
+        """The terms on a batch. The one clean pass updates and provides batch statistics.
+
+        start: draws noise uniform in [0, 1), shaped as x, for the attack's random start.
+        """
+        region = Region(self.threat, x, eps)
+        logits, statistics = None, {}
+        if self.attack is None or wiring.has_statistics:
+            logits, statistics = wiring.forward(x, training=True)
+        if self.attack is not None:
+            with tape.stop_recording():
+                point = self._attacked(wiring, statistics, region, labels, start)
+            logits, _ = wiring.forward(point, training=True, statistics=statistics)
+        logits = tf.cast(logits, tf.float32)
+        point_loss = tf.reduce_mean(_cross_entropy(labels, logits))
+        bound_loss, verified = self._bound_term(wiring, statistics, region, labels)
+        loss = point_loss
+        if self.bound is not None:
+            loss = (1.0 - kappa) * point_loss + kappa * bound_loss
+        if self.l1:
+            loss += self.l1 * _kernel_norm(wiring)
+        return Terms(loss, point_loss, bound_loss, _accuracy(labels, logits), verified)
+
+    def _attacked(
+        self,
+        wiring: Wiring,
+        statistics: StatisticsByCall,
+        region: Region,
+        labels: Tensor,
+        start: Callable[[], Tensor],
+    ) -> Tensor:
+        def network(x: Tensor) -> Tensor:
+            return wiring.forward(x, training=False, statistics=statistics)[0]
+
+        return self.attack(
+            cross_entropy(network, labels),
+            region,
+            start() if self.random_start else None,
+            steps=self.attack_steps,
+            step_size=self.attack_step_size,
+        )
+
+    def _bound_term(
+        self, wiring: Wiring, statistics: StatisticsByCall, region: Region, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The worst-case loss and the certified share, on every `bound_stride`-th example.
+
+        A batch is a random sample already, so its every k-th example is one too.
+        """
+        if self.bound is None:
+            return tf.constant(0.0), tf.constant(0.0)
+        region = dataclasses.replace(region, x=region.x[:: self.bound_stride])
+        labels = labels[:: self.bound_stride]
+        graph = wiring.lower(statistics)
+        margins = self.bound(graph, region, margin_spec(labels, wiring.classes)).margins
+        share = tf.reduce_mean(tf.cast(certified(margins), tf.float32))
+        return tf.reduce_mean(worst_case_loss(margins)), share
+
+
+def worst_case_loss(margins: Tensor) -> Tensor:
+    """Cross-entropy of the worst-case logits: class j gets -margin_j, the label 0. [batch].
+
+    Source: Wong 2020 (thesis), theorem 2.
+    """
+    return tf.reduce_logsumexp(tf.pad(-margins, [[0, 0], [1, 0]]), axis=1)
+
+
+def _cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def _accuracy(labels: Tensor, logits: Tensor) -> Tensor:
+    right = tf.argmax(logits, -1) == tf.cast(labels, tf.int64)
+    return tf.reduce_mean(tf.cast(right, tf.float32))
+
+
+def _kernel_norm(wiring: Wiring) -> Tensor:
+    """The L1 norm of all kernels, each once."""
+    layers = {id(call.layer): call.layer for call in wiring.calls}
+    kernels = [layer.kernel for layer in layers.values() if hasattr(layer, "kernel")]
+    return tf.add_n([tf.reduce_sum(tf.abs(tf.convert_to_tensor(k))) for k in kernels])

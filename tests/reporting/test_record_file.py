@@ -1,0 +1,127 @@
+"""Record files: append, resume, refuse to mix."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rt_tf.errors import UserError
+from rt_tf.reporting.record_file import read_lines
+from rt_tf.reporting.records import RecordFile, question_name, read
+
+HEADER = {"header": True, "kind": "certify", "eps": 0.05, "settings": {"shape": (1, 2)}}
+
+
+def rows(*indices: int) -> list[dict]:
+    return [{"index": index, "margin": index / 3} for index in indices]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "linf-0.05" / "certify.jsonl"
+
+
+def test_question_name():
+    assert question_name("linf", 0.05) == "linf-0.05"
+    assert question_name("l2", 8 / 255) == "l2-0.0313725"
+    assert question_name("linf", 0) == "linf-0"
+
+
+def test_appends_and_resumes(path: Path):
+    RecordFile(path, HEADER).append(rows(0, 2))
+    again = RecordFile(path, HEADER)
+    assert again.done == {0, 2}
+    again.append(rows(1))
+    assert again.done == {0, 1, 2}
+    header, found = read(path)
+    assert header == json.loads(json.dumps(HEADER))
+    assert found == again.rows == rows(0, 2, 1)
+    assert again.superseded is None
+
+
+@pytest.mark.parametrize("cut", range(1, 20))
+def test_a_truncated_last_line_is_dropped_from_the_file(path: Path, cut: int):
+    RecordFile(path, HEADER).append(rows(0, 1))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    assert read(path)[1] == rows(0)
+    resumed = RecordFile(path, HEADER)
+    assert resumed.done == {0}
+    resumed.append(rows(1))
+    assert path.read_bytes() == whole
+
+
+def test_a_truncated_header_starts_anew(path: Path):
+    RecordFile(path, HEADER)
+    path.write_bytes(path.read_bytes()[:10])
+    with pytest.raises(UserError, match="header"):
+        read(path)
+    RecordFile(path, HEADER).append(rows(5))
+    assert read(path)[1] == rows(5)
+
+
+def test_a_damaged_middle_is_refused_with_its_line(path: Path):
+    RecordFile(path, HEADER).append(rows(0, 1, 2))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], b"\0\0\0\n", lines[3]]))
+    with pytest.raises(UserError, match="line 3"):
+        RecordFile(path, HEADER)
+
+
+def test_another_header_supersedes(path: Path):
+    RecordFile(path, HEADER).append(rows(0, 1))
+    old = path.read_bytes()
+    changed = RecordFile(path, {**HEADER, "settings": {"shape": (1, 3)}})
+    assert changed.superseded == path.with_name("certify.jsonl.superseded")
+    assert changed.superseded.read_bytes() == old
+    assert changed.done == set()
+    assert read(path)[1] == []
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32("nan")])
+def test_nan_is_refused_and_nothing_written(path: Path, value):
+    file = RecordFile(path, HEADER)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="JSON compliant"):
+        file.append([*rows(0), {"index": 1, "margin": value}])
+    assert path.read_bytes() == before
+    assert file.done == set()
+
+
+def test_an_example_twice_is_refused(path: Path):
+    file = RecordFile(path, HEADER)
+    file.append(rows(0))
+    with pytest.raises(ValueError, match="twice"):
+        file.append(rows(0))
+    with pytest.raises(ValueError, match="twice"):
+        file.append(rows(1, 1))
+    assert read(path)[1] == rows(0)
+
+
+def test_numpy_scalars_are_numbers(path: Path):
+    RecordFile(path, HEADER).append([{"index": np.int64(3), "ok": np.bool_(True)}])
+    assert read(path)[1] == [{"index": 3, "ok": True}]
+
+
+def test_a_full_disk_leaves_whole_lines(path: Path, monkeypatch):
+    file = RecordFile(path, HEADER)
+    file.append(rows(0))
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            file.append(rows(1))
+    assert file.done == {0}
+    file.append(rows(2))
+    assert read(path)[1] == rows(0, 2)
+
+
+def test_read_lines_of_nothing(tmp_path: Path):
+    assert read_lines(tmp_path / "history.jsonl") == []

@@ -1,0 +1,167 @@
+"""Merging: the verdict table, and every contradiction refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rt_tf.errors import UserError
+from rt_tf.reporting.record_file import read_lines
+from rt_tf.reporting.records import Inconsistent, RecordFile, load, merge
+from tests.reporting.synthetic import NETWORK, attack_row, certify_row, header
+
+ATTACKED = "adversarial/00005-pgd-40x2.npy"  # example 5 is right when clean, example 0 is not
+
+
+def question(
+    root: Path, certify=None, attack=None, eps: float = 0.05, attack_header: Any = None
+) -> Path:
+    folder = root / "records" / f"linf-{eps:g}"
+    (folder / "adversarial").mkdir(parents=True)
+    (folder / ATTACKED).write_bytes(b"")
+    if certify:
+        RecordFile(folder / "certify.jsonl", header("certify", eps)).append([certify])
+    if attack:
+        told = {**header("attack", eps, "pgd-40x2"), **(attack_header or {})}
+        RecordFile(folder / "attack-pgd-40x2.jsonl", told).append([attack])
+    return folder
+
+
+C, U, F = "certified", "unknown", "falsified"
+VERDICTS = [
+    # index, certificate, attack succeeded, its file -> verdict, cause
+    (5, C, None, None, C, None),
+    (5, C, False, None, C, None),
+    (5, U, None, None, U, "loose"),
+    (5, U, False, None, U, "loose"),
+    (5, U, True, ATTACKED, F, "attack"),
+    (5, None, True, ATTACKED, F, "attack"),
+    (5, None, False, None, U, "not_asked"),
+    (0, F, None, None, F, "misclassified"),
+    (0, F, True, None, F, "misclassified"),
+    (0, None, True, None, F, "misclassified"),
+]
+
+
+@pytest.mark.parametrize(("index", "certificate", "success", "file", "verdict", "cause"), VERDICTS)
+def test_merged_verdict(tmp_path, index, certificate, success, file, verdict, cause):
+    certify = certify_row(index, certificate) if certificate else None
+    attack = attack_row(index, success, file) if success is not None else None
+    folder = question(tmp_path, certify, attack)
+    [row] = merge(folder)
+    assert (row["verdict"], row["cause"], row["correct"]) == (verdict, cause, index == 5)
+    assert (row["certificate"] or {}).get("verdict") == certificate
+    assert [a["success"] for a in row["attacks"].values()] == ([success] if attack else [])
+    assert read_lines(folder / "examples.jsonl") == [row]
+
+
+def test_merged_line_keeps_the_evidence(tmp_path):
+    certify = certify_row(5, U)
+    [row] = merge(question(tmp_path, certify, attack_row(5, True, ATTACKED)))
+    assert row["rungs"] == certify["rungs"]
+    assert (row["margin"], row["seconds"], row["rung"]) == (certify["margin"], 0.004, None)
+    evidence = {"success": True, "prediction": 0, "file": ATTACKED, "seconds": 0.01}
+    assert row["attacks"] == {"pgd-40x2": evidence}
+
+
+OTHER = {"verdict": "unknown", "margin": 0.1, "seconds": 0.0}
+CONTRADICTIONS = {
+    "certified and falsified": (certify_row(5, C), attack_row(5, True, ATTACKED), None),
+    "certified but misclassified": (certify_row(0, C), None, None),
+    "counted as withstanding the attack": (None, attack_row(0, False, None), None),
+    "without a stored counterexample": (None, attack_row(5, True, None), None),
+    "missing.npy is missing": (None, attack_row(5, True, "adversarial/missing.npy"), None),
+    "classified as its label": (
+        None,
+        attack_row(5, True, ATTACKED, adversarial_prediction=2),
+        None,
+    ),
+    "label is": (certify_row(5, U), attack_row(5, False, None, label=1, prediction=1), None),
+    "image is": (certify_row(5, U), attack_row(5, False, None, image="0" * 15 + "1"), None),
+    "prediction is": (certify_row(5, U), attack_row(5, True, None, prediction=0), None),
+    "margin 0": (certify_row(5, C, margin=0), None, None),
+    "margin None": (certify_row(5, C, margin=None), None, None),
+    "own record": (certify_row(5, C, rungs={"crown_ibp": OTHER}), None, None),
+    "none of": ({**certify_row(5, U), "verdict": "maybe"}, None, None),
+    "without a cause": (certify_row(5, U, cause=None), None, None),
+    "right, cause": (certify_row(5, U, cause="misclassified"), None, None),
+    "network_sha256 is": (
+        certify_row(5, U),
+        attack_row(5, False, None),
+        {"network_sha256": "ef" * 32},
+    ),
+    "eps is": (certify_row(5, U), attack_row(5, False, None), {"eps": 0.06}),
+    "split is": (certify_row(5, U), attack_row(5, False, None), {"split": "train"}),
+}
+
+
+@pytest.mark.parametrize("message", CONTRADICTIONS)
+def test_contradictions_are_refused(tmp_path, message):
+    certify, attack, attack_header = CONTRADICTIONS[message]
+    folder = question(tmp_path, certify, attack, attack_header=attack_header)
+    with pytest.raises(Inconsistent, match=message):
+        merge(folder)
+    assert not (folder / "examples.jsonl").exists()
+
+
+def test_a_duplicated_line_is_refused(tmp_path):
+    folder = question(tmp_path, certify_row(5, C))
+    path = folder / "certify.jsonl"
+    path.write_bytes(path.read_bytes() + path.read_bytes().splitlines(keepends=True)[1])
+    with pytest.raises(Inconsistent, match="twice"):
+        merge(folder)
+
+
+def test_a_renamed_directory_is_refused(tmp_path):
+    folder = question(tmp_path, certify_row(5, C))
+    renamed = folder.rename(folder.with_name("linf-0.5"))
+    with pytest.raises(Inconsistent, match=r"linf-0\.5: its records are of linf-0\.05"):
+        merge(renamed)
+
+
+def test_an_empty_question_is_the_users(tmp_path):
+    (tmp_path / "linf-0.1").mkdir()
+    with pytest.raises(UserError, match="found neither"):
+        merge(tmp_path / "linf-0.1")
+
+
+def test_certified_at_a_radius_and_falsified_within_it(tmp_path):
+    question(tmp_path, certify_row(5, C), eps=0.1)
+    question(tmp_path, attack=attack_row(5, True, ATTACKED), eps=0.05)
+    with pytest.raises(Inconsistent, match=r"certified at linf eps 0\.1, falsified at 0\.05"):
+        load(tmp_path / "records")
+
+
+def test_certified_at_a_radius_and_falsified_outside_it(tmp_path):
+    question(tmp_path, certify_row(5, C), eps=0.05)
+    question(tmp_path, attack=attack_row(5, True, ATTACKED), eps=0.1)
+    assert [q.name for q in load(tmp_path / "records")] == ["linf-0.05", "linf-0.1"]
+
+
+@pytest.mark.parametrize("change", [{"image": "f" * 16}, {"label": 1, "prediction": 1}])
+def test_questions_are_about_the_same_images(tmp_path, change):
+    question(tmp_path, certify_row(5, C))
+    question(tmp_path, certify_row(5, U, **change), eps=0.1)
+    with pytest.raises(Inconsistent, match=f"example 5: {next(iter(change))}"):
+        load(tmp_path / "records")
+
+
+def test_questions_are_about_one_network(tmp_path):
+    question(tmp_path, certify_row(5, C))
+    folder = question(tmp_path, certify_row(6, C), eps=0.1)
+    text = (folder / "certify.jsonl").read_text().replace(NETWORK, "ef" * 32)
+    (folder / "certify.jsonl").write_text(text)
+    with pytest.raises(Inconsistent, match="network_sha256"):
+        load(tmp_path / "records")
+
+
+def test_superseded_records_and_stray_files_are_left_out(tmp_path):
+    folder = question(tmp_path, certify_row(5, C))
+    changed = header("certify", 0.05, settings={"ladder": "interval"})
+    RecordFile(folder / "certify.jsonl", changed).append([certify_row(6, C)])
+    (tmp_path / "records" / "note-to-self.txt").write_text(json.dumps({}))
+    [found] = load(tmp_path / "records")
+    assert [row["index"] for row in found.rows] == [6]

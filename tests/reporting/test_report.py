@@ -1,0 +1,198 @@
+"""The written report: a self-contained page, JSON that reads back, nothing if contradictory."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from rt_tf.files import write_text
+from rt_tf.reporting.record_file import line
+from rt_tf.reporting.records import Inconsistent
+from rt_tf.reporting.report import model_card, summary_text, terminal_table, write_report
+from rt_tf.reporting.statistics import rate
+from rt_tf.reporting.text import DASH, percent
+from tests.reporting.synthetic import attack_row, originals, write_three_radii
+
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Checks nesting, collects text, links and images."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href", "srcset")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag in ("tr", "td", "th", "li", "p") and self.open[-1] != tag:
+            raise AssertionError(f"</{tag}> closes <{self.open[-1]}>")
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words += data.split()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The report, its page and the run; not to be changed."""
+    run_dir = write_three_radii(tmp_path_factory.mktemp("written") / "run")
+    report = write_report(run_dir, originals)
+    return report, (run_dir / "report" / "report.html").read_text(encoding="utf-8"), run_dir
+
+
+def test_page_is_whole_and_self_contained(written):
+    _, html, _ = written
+    page = Page(html)
+    assert page.open == []
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert all(link.startswith("data:image/") for link in page.links)
+    assert "http://" not in html
+    assert "https://" not in html
+    assert "url(" not in html
+    assert len(page.links) == 5  # accuracy by eps, margins, examples, classes, training
+    for link in page.links:
+        data = base64.b64decode(link.split(",", 1)[1])
+        assert data.startswith(b"\x89PNG" if "png" in link[:16] else b"<?xml")
+
+
+def test_page_shows_the_numbers(written):
+    report, html, _ = written
+    text = " ".join(Page(html).words).replace(DASH, "-")
+    for shown in (
+        "93.3 % 56 of 60 images",
+        "83.3 % 50 of 60 images",
+        "75.0 % 45 of 60 images",
+        "certified 45",
+        "unknown: bound too loose 5",
+        "unknown: out of time 0",
+        "unknown: error 0",
+        "broken by an attack 6",
+        "misclassified 4",
+        "interval 62.1-85.3 %",
+        "crown_ibp 56 45 45 11 0 0 0",
+        report["claim"]["sentence"],
+        report["data"]["sample"]["sha256"],
+        "ab" * 32,
+        "tensorflow 2.21.0",
+        "0123abc",
+        "<b>&",  # a flag, escaped in the source
+    ):
+        assert shown in text
+    assert "<b>&" not in html
+
+
+def test_json_round_trip(written):
+    report, _, run_dir = written
+    text = (run_dir / "report" / "report.json").read_text(encoding="utf-8")
+    assert json.loads(text) == json.loads(json.dumps(report))
+    assert "NaN" not in text
+    assert "Infinity" not in text
+
+
+def test_distances_are_measured(written):
+    report, html, _ = written
+    [main] = [q for q in report["questions"] if q["name"] == report["main"]]
+    assert len(main["examples"]) == 6
+    for example in main["examples"]:
+        assert example["distance"]["linf"] == pytest.approx(0.045, abs=1e-6)
+        assert example["distance"]["l2"] == pytest.approx(0.045 * 4, abs=1e-5)
+    assert "0.04500" in html
+
+
+@pytest.mark.parametrize("shift", [0.02, 2.0])
+def test_a_counterexample_outside_its_region_is_refused(run_dir, shift):
+    path = run_dir / "records/linf-0.05/adversarial/00006-pgd-40x2.npy"
+    np.save(path, np.load(path) + np.float32(shift))
+    with pytest.raises(Inconsistent, match="example 6: counterexample at distance"):
+        write_report(run_dir, originals)
+    assert not (run_dir / "report").exists()
+
+
+def test_a_counterexample_outside_the_pixel_box_is_refused(run_dir):
+    def bright(indices):
+        return originals(indices) + np.float32(0.5)
+
+    for path in (run_dir / "records/linf-0.05/adversarial").iterdir():
+        np.save(path, np.load(path) + np.float32(0.5))
+    with pytest.raises(Inconsistent, match=r"leaves \[0, 1\]"):
+        write_report(run_dir, bright)
+
+
+def test_a_contradiction_leaves_the_old_report(run_dir):
+    write_text(run_dir / "report" / "report.html", "old")
+    path = run_dir / "records/linf-0.05/attack-pgd-40x2.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[1 + 30] = line(attack_row(30, True, "adversarial/00004-pgd-40x2.npy"))
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(Inconsistent, match="example 30: certified and falsified"):
+        write_report(run_dir, originals)
+    assert (run_dir / "report" / "report.html").read_text(encoding="utf-8") == "old"
+
+
+def test_without_images_without_history_with_one_question(run_dir):
+    (run_dir / "history.jsonl").unlink()
+    for name in ("linf-0.1", "linf-0.025"):
+        (run_dir / "records" / name).rename(run_dir / name)
+    write_report(run_dir)
+    page = Page((run_dir / "report" / "report.html").read_text(encoding="utf-8"))
+    assert len(page.links) == 3
+
+
+@pytest.mark.parametrize("missing", ["certify", "attack-pgd-40x2"])
+def test_half_the_evidence(run_dir, missing):
+    (run_dir / "records" / "linf-0.05" / f"{missing}.jsonl").unlink()
+    report = write_report(run_dir, originals)
+    Page((run_dir / "report" / "report.html").read_text(encoding="utf-8"))
+    for text in (model_card(report), summary_text(report), rendered(report)):
+        assert DASH in text
+    nothing = "Nothing is certified: no certificate was asked for."
+    assert (report["claim"]["sentence"] == nothing) == (missing == "certify")
+
+
+def rendered(report, width: int = 80) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(terminal_table(report))
+    return console.export_text()
+
+
+def test_terminal_table(written):
+    lines = rendered(written[0]).replace(DASH, "-").splitlines()
+    [main] = [text for text in lines if "linf 0.05" in text]
+    words = "linf 0.05 93.3 (83.8-98.2) 83.3 (71.5-91.7) 75.0 (62.1-85.3) 60"
+    assert " ".join(main.split()) == words
+    [small] = [text for text in lines if "linf 0.025" in text]
+    assert "80.0 (61.4-92.3)" in small
+    assert small.split()[-1] == "40/30/40"
+    assert max(map(len, lines)) <= 80
+
+
+def test_markdown(written):
+    report = written[0]
+    text = summary_text(report).replace(DASH, "-")
+    assert "| linf 0.05 | 93.3 % (83.8-98.2 %, n 60) |" in text
+    card = model_card(report).replace(DASH, "-")
+    for shown in (text.splitlines()[0], "ab" * 32, "crown_ibp 45", "indices 0-59", "## Limits"):
+        assert shown in card
+
+
+def test_percent_never_rounds_up_to_all():
+    shown = [percent(rate(n - 1, n)) for n in (2, 360, 1000, 1001, 10_000, 60_000)]
+    assert shown == ["50.0 %", "99.7 %", "99.9 %", "99.90 %", "99.99 %", "99.998 %"]
+    assert percent(rate(5, 5)) == "100.0 %"

@@ -1,0 +1,164 @@
+"""The report's numbers against the hand counts of the synthetic run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rt_tf.errors import UserError
+from rt_tf.reporting import summary
+from rt_tf.reporting.records import Inconsistent, RecordFile
+from rt_tf.reporting.summary import by_threat, main_question, summarise
+from tests.reporting.synthetic import N, attack_row, certify_row, header, write_question, write_run
+
+
+def counts(question) -> dict:
+    names = ("clean", "attacked", "certified")
+    return {name: (question[name]["count"], question[name]["n"]) for name in names}
+
+
+def edit_run(run_dir: Path, **changes) -> None:
+    path = run_dir / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_main_question(run_dir):
+    report = summarise(run_dir)
+    main = main_question(report)
+    assert report["schema"] == "rt_tf.report/1"
+    assert main["name"] == report["main"] == "linf-0.05"
+    assert counts(main) == {"clean": (56, N), "attacked": (50, N), "certified": (45, N)}
+    assert main["outcomes"] == {
+        "certified": 45,
+        "loose": 5,
+        "time": 0,
+        "error": 0,
+        "not_asked": 0,
+        "attack": 6,
+        "misclassified": 4,
+    }
+    assert main["common"] is None
+
+
+def test_evidence_of_the_main_question(run_dir):
+    main = main_question(summarise(run_dir))
+    crown = main["certificate"]["rungs"][1]
+    assert (crown["rung"], crown["tried"], crown["certified"]) == ("crown_ibp", 56, 45)
+    assert main["certificate"]["settings"] == {"ladder": "interval,crown_ibp"}
+    assert main["certificate"]["seconds"]["mean"] == pytest.approx(0.004)
+    [attack] = main["attacks"]
+    assert (attack["id"], attack["attacked"]["count"]) == ("pgd-40x2", 50)
+    assert attack["sample"]["indices"] == "0-59"
+    assert attack["seconds"]["total"] == pytest.approx(0.6)
+    assert sum(row["clean"]["n"] for row in main["classes"]) == N
+    assert sum(row["certified"]["count"] for row in main["classes"]) == 45
+
+
+def test_different_samples_are_told_apart(run_dir):
+    question = summarise(run_dir)["questions"][0]
+    assert question["name"] == "linf-0.025"
+    # 40 asked, 30 attacked of them; 4 misclassified, 2 broken, 2 loose
+    assert counts(question) == {"clean": (36, 40), "attacked": (24, 30), "certified": (32, 40)}
+    expected = {"clean": (26, 30), "attacked": (24, 30), "certified": (22, 30)}
+    assert counts(question["common"]) == expected
+
+
+def test_attack_alone_and_certificate_alone(run_dir):
+    for name in ("certify", "attack-pgd-40x2"):
+        (run_dir / "records" / "linf-0.05" / f"{name}.jsonl").rename(run_dir / f"{name}.jsonl")
+        main = main_question(summarise(run_dir))
+        gone, left = ("certified", "attacked") if name == "certify" else ("attacked", "certified")
+        assert main[gone] is None
+        assert main[left]["n"] == N
+        (run_dir / f"{name}.jsonl").rename(run_dir / "records" / "linf-0.05" / f"{name}.jsonl")
+
+
+def test_examples_cover_the_classes_first(run_dir):
+    examples = main_question(summarise(run_dir, examples=4))["examples"]
+    assert [(e["label"], e["index"]) for e in examples] == [(0, 6), (1, 4), (2, 5), (0, 9)]
+    assert examples[0]["file"] == "records/linf-0.05/adversarial/00006-pgd-40x2.npy"
+    assert all(e["prediction"] != e["label"] for e in examples)
+
+
+def test_context(run_dir):
+    report = summarise(run_dir)
+    assert report["data"]["sample"]["indices"] == "0-59"
+    assert (report["data"]["size"], report["data"]["checksum"]) == (360, "cd" * 32)
+    assert [row["epoch"] for row in report["training"]["history"]] == list(range(6))
+    assert report["provenance"]["seed"] == 7
+    assert report["model"]["network_sha256"] == "ab" * 32
+    assert "at most 0.05 (0.8 of 16 grey levels)" in report["claim"]["sentence"]
+    assert report["claim"]["sentence"].startswith("For 45 of 60 test images")
+    assert by_threat(report).keys() == {"linf"}
+    assert [q["epsilon"] for q in by_threat(report)["linf"]] == [0.025, 0.05, 0.1]
+
+
+def test_sample_checksum_depends_on_the_images(run_dir, tmp_path):
+    before = summarise(run_dir)["data"]["sample"]["sha256"]
+    other = write_run(tmp_path / "other")
+    folder = other / "records" / "linf-0.05"
+    rows = [certify_row(i, "certified", image="f" * 16) for i in range(10, N)]
+    RecordFile(folder / "certify.jsonl", header("certify", 0.05)).append(rows)
+    assert summarise(other)["data"]["sample"]["sha256"] != before
+
+
+@pytest.mark.parametrize(("epsilon", "name"), [("1/10", "linf-0.1"), (0.025, "linf-0.025")])
+def test_epsilon_as_flags_write_it(run_dir, epsilon, name):
+    edit_run(run_dir, flags={"threat": "linf", "epsilon": epsilon})
+    assert summarise(run_dir)["main"] == name
+
+
+def test_no_records_of_the_own_question(run_dir):
+    edit_run(run_dir, flags={"threat": "linf", "epsilon": 0.3})
+    with pytest.raises(UserError, match=r"linf-0\.3, what exists: linf-0\.025, linf-0\.05"):
+        summarise(run_dir)
+
+
+def test_records_of_another_network(run_dir):
+    edit_run(run_dir, network_sha256="ef" * 32)
+    with pytest.raises(Inconsistent, match="is of network abab"):
+        summarise(run_dir)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"certificate": {"verdict": "certified", "cause": None}},
+        {"correct": False, "attacks": {"pgd": {"success": False}}},
+        {"correct": False, "certificate": {"verdict": "certified", "cause": None}, "attacks": {}},
+    ],
+)
+def test_summary_checks_the_order_itself(run_dir, monkeypatch, change):
+    """Even if merging let it through: example 5 is right, attacked and not certified."""
+    real = summary.load
+
+    def broken(path):
+        questions = real(path)
+        questions[1].rows[5].update(change)
+        return questions
+
+    monkeypatch.setattr(summary, "load", broken)
+    with pytest.raises(Inconsistent, match=r"linf-0\.05, example 5"):
+        summarise(run_dir)
+
+
+def test_contradiction_across_radii_stops_the_report(run_dir):
+    write_question(run_dir, 0.2, broken=(), loose=())  # certifies what 0.1 falsifies
+    with pytest.raises(Inconsistent, match=r"certified at linf eps 0\.2, falsified at 0\.1"):
+        summarise(run_dir)
+
+
+def test_several_attacks_count_together(run_dir):
+    folder = run_dir / "records" / "linf-0.05"
+    second = RecordFile(folder / "attack-fgsm.jsonl", header("attack", 0.05, "fgsm"))
+    file = "adversarial/00004-pgd-40x2.npy"  # any stored image will do
+    second.append(attack_row(i, i < 4 or i == 12, file if i == 12 else None) for i in range(20))
+    main = main_question(summarise(run_dir))
+    assert counts(main)["attacked"] == (49, N)  # example 12 falls to the second alone
+    assert {a["id"]: a["attacked"]["count"] for a in main["attacks"]} == {
+        "fgsm": 15,
+        "pgd-40x2": 50,
+    }
+    assert (main["outcomes"]["attack"], main["outcomes"]["loose"]) == (7, 4)
