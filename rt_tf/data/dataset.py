@@ -114,7 +114,7 @@ def hold_out(labels: np.ndarray, validation: float, seed: int) -> tuple[np.ndarr
     """Positions (kept, held out), each ascending; the same share of every class is held out."""
     classes, n = len(np.unique(labels)), len(labels)
     count = round(n * validation) if 0 < validation < 1 else validation
-    if count != int(count) or not classes <= count <= n - classes:
+    if not classes <= count <= n - classes or count != int(count):
         raise UserError(
             f"validation: expected a fraction of the {n} training examples between 0 and 1, or a "
             f"whole number from {classes} to {n - classes}; received {validation}"

@@ -31,6 +31,9 @@ SELECTIONS = {
 }
 
 
+StepFunction = Callable[[Any], dict[str, tf.Tensor]]
+
+
 class NotFinite(UserError):
     """The loss stopped being a number."""
 
@@ -111,7 +114,7 @@ class Loop:
         while self.position.phase < len(self.phases):
             phase = self.phases[self.position.phase]
             step = self._step_function()
-            for batch in self._batches(phase):
+            for batch in self.batches(phase):
                 self._one_step(step, batch, phase)
                 self.position.seconds = time.monotonic() - started
                 if self._phase_ends(phase):
@@ -120,6 +123,34 @@ class Loop:
             self._next_phase()
             self._checkpoint(force=True)
         return self.position
+
+    def begin_phase(self) -> StepFunction:
+        """Compiles the model for the present phase; returns its step."""
+        self._compile(self.position.phase)
+        return self._step_function()
+
+    def take_step(self, step: StepFunction, batch: Any, values: Values) -> dict[str, float]:
+        """One step at the given radius, kappa and learning rate; returns the terms."""
+        self.model.eps.assign(values.eps)
+        self.model.kappa.assign(values.kappa)
+        self.model.optimizer.learning_rate.assign(values.learning_rate)
+        return {name: float(value) for name, value in step(batch).items()}
+
+    def batches(self, phase: Phase) -> Iterator[Any]:
+        """The batches of the rest of a phase, epoch by epoch."""
+        settings = self.settings
+        for epoch in range(self.position.step // self.steps_per_epoch, phase.epochs):
+            dataset = data.batches(
+                self.train,
+                settings.batch_size,
+                settings.seed,
+                1000 * self.position.phase + epoch,
+                skip=self.position.step - epoch * self.steps_per_epoch,
+                augment=settings.augment,
+            )
+            if self.strategy.num_replicas_in_sync > 1:
+                dataset = self.strategy.experimental_distribute_dataset(dataset)
+            yield from dataset
 
     def _check(self) -> None:
         for phase in self.phases:
@@ -149,7 +180,7 @@ class Loop:
             self.model.objective = self.objectives[number]
         self.watcher.on_resume(self.position, self.checkpoints.notices)
 
-    def _step_function(self) -> Callable[[Any], dict[str, tf.Tensor]]:
+    def _step_function(self) -> StepFunction:
         model, strategy = self.model, self.strategy
 
         def step(batch: Any) -> dict[str, tf.Tensor]:
@@ -158,29 +189,10 @@ class Loop:
 
         return tf.function(step, autograph=False, jit_compile=self.settings.jit_compile or None)
 
-    def _batches(self, phase: Phase) -> Iterator[Any]:
-        """The batches of the rest of a phase, epoch by epoch."""
-        settings = self.settings
-        for epoch in range(self.position.step // self.steps_per_epoch, phase.epochs):
-            dataset = data.batches(
-                self.train,
-                settings.batch_size,
-                settings.seed,
-                1000 * self.position.phase + epoch,
-                skip=self.position.step - epoch * self.steps_per_epoch,
-                augment=settings.augment,
-            )
-            if self.strategy.num_replicas_in_sync > 1:
-                dataset = self.strategy.experimental_distribute_dataset(dataset)
-            yield from dataset
-
-    def _one_step(self, step: Callable[[Any], Any], batch: Any, phase: Phase) -> None:
+    def _one_step(self, step: StepFunction, batch: Any, phase: Phase) -> None:
         position = self.position
         values = phase.values(position.step / self.steps_per_epoch)
-        self.model.eps.assign(values.eps)
-        self.model.kappa.assign(values.kappa)
-        self.model.optimizer.learning_rate.assign(values.learning_rate)
-        terms = {name: float(value) for name, value in step(batch).items()}
+        terms = self.take_step(step, batch, values)
         if not math.isfinite(terms["loss"]):
             raise self._not_finite(terms["loss"])
         position.step += 1

@@ -125,6 +125,13 @@ def test_a_counterexample_outside_its_region_is_refused(run_dir, shift):
     assert not (run_dir / "report").exists()
 
 
+def test_a_counterexample_of_another_shape_is_refused(run_dir):
+    for path in (run_dir / "records/linf-0.05/adversarial").iterdir():
+        np.save(path, np.load(path)[:1])
+    with pytest.raises(Inconsistent, match=r"counterexamples \(6, 1, 4, 1\)"):
+        write_report(run_dir, originals)
+
+
 def test_a_counterexample_outside_the_pixel_box_is_refused(run_dir):
     def bright(indices):
         return originals(indices) + np.float32(0.5)

@@ -1,0 +1,27 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is first imported
+
+
+@pytest.fixture(scope="session")
+def digits_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data_dir in which the embedded digits are prepared."""
+    from rt_tf import data
+
+    folder = tmp_path_factory.mktemp("data")
+    data.load("digits", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of prepared TFDS data sets that RT_TF_DATA_DIR names; skips without one."""
+    folder = os.environ.get("RT_TF_DATA_DIR")
+    if not folder:
+        pytest.skip("RT_TF_DATA_DIR is not set: expected a folder of prepared TFDS data sets")
+    return Path(folder)

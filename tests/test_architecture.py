@@ -1,0 +1,156 @@
+"""The house rules: which room may use which, what stays free of TensorFlow, what is documented."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rt_tf import catalogue
+
+ROOT = Path(__file__).parent.parent
+LIBRARY = sorted(ROOT.glob("rt_tf/**/*.py"))
+
+BELOW_BOUNDS = {"network", "threats"}
+BELOW_TRAINING = BELOW_BOUNDS | {"bounds", "layers", "attacks", "data"}
+MAY_USE = {  # besides a room's own files
+    "errors": set(),
+    "files": set(),
+    "catalogue": {"errors"},
+    "data": set(),
+    "network": set(),
+    "threats": {"network"},
+    "bounds": BELOW_BOUNDS,
+    "layers": {"bounds", "network"},
+    "models": {"layers"},
+    "attacks": {"bounds"} | BELOW_BOUNDS,
+    "training": BELOW_TRAINING,
+    "certify": BELOW_TRAINING,
+    "reporting": {"training", "certify"} | BELOW_TRAINING,
+}
+USED_BY_ALL = {"errors", "files", "catalogue"}
+NETWORK = ["ops", "relaxations", "lowering", "graph", "trace"]  # each uses earlier ones alone
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names of all that a file imports, at its top or inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(dotted: str) -> str | None:
+    """The room of a dotted name: `network` for rt_tf.network.ops, None outside the library."""
+    parts = dotted.split(".")
+    return parts[1] if parts[0] == "rt_tf" and len(parts) > 1 else None
+
+
+def room_of(path: Path) -> str | None:
+    return room(".".join(path.relative_to(ROOT).with_suffix("").parts))
+
+
+def rooms_used(name: str) -> set[str]:
+    files = [path for path in LIBRARY if room_of(path) == name]
+    assert files, f"no room '{name}'"
+    used = {room(dotted) for path in files for dotted in imports(path)}
+    return {other for other in used if other not in (None, name)}
+
+
+def places(matches) -> list[str]:
+    """Where in the library the nodes are that `matches` picks from a module's tree."""
+    return [
+        f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}"
+        for path in LIBRARY
+        for node in matches(ast.parse(path.read_text()))
+    ]
+
+
+def test_every_file_is_in_a_room_of_the_table():
+    assert {room_of(path) for path in LIBRARY} - {"__init__"} == set(MAY_USE)
+
+
+@pytest.mark.parametrize("name", MAY_USE)
+def test_dependencies_run_one_way(name):
+    common = set() if name in USED_BY_ALL else USED_BY_ALL
+    assert rooms_used(name) <= MAY_USE[name] | common
+
+
+def test_the_table_allows_no_cycle():
+    rest, built = dict(MAY_USE), set()
+    while rest:
+        ready = {name for name, below in rest.items() if below <= built}
+        assert ready, f"a cycle among {', '.join(rest)}"
+        built |= ready
+        rest = {name: below for name, below in rest.items() if name not in ready}
+
+
+def test_inside_network_dependencies_run_one_way():
+    assert {path.stem for path in ROOT.glob("rt_tf/network/*.py")} == {"__init__", *NETWORK}
+    for position, file in enumerate(NETWORK):
+        names = imports(ROOT / f"rt_tf/network/{file}.py")
+        used = {name.split(".")[2] for name in names if room(name) == "network"}
+        assert used <= set(NETWORK[:position]), f"{file} uses what is above it"
+
+
+def test_threats_know_nothing_of_networks_but_tensors():
+    names = {name for path in ROOT.glob("rt_tf/threats/*.py") for name in imports(path)}
+    assert {name for name in names if room(name) == "network"} <= {"rt_tf.network.ops.Tensor"}
+
+
+def test_the_library_knows_no_flags_and_no_pipelines():
+    foreign = ("pipelines", "absl.flags", "absl.app", "argparse")
+    assert not [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in LIBRARY
+        for name in imports(path)
+        if f"{name}.".startswith(tuple(f"{prefix}." for prefix in foreign))
+    ]
+
+
+def test_the_library_prints_nothing():
+    def prints(tree):
+        calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        return [call for call in calls if isinstance(call, ast.Name) and call.id == "print"]
+
+    assert not places(prints)
+
+
+def test_modules_and_what_they_offer_have_docstrings():
+    def undocumented(tree):
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        offered = [n for n in tree.body if isinstance(n, kinds) and not n.name.startswith("_")]
+        return [node for node in (tree, *offered) if not ast.get_docstring(node)]
+
+    assert not places(undocumented)
+
+
+def test_flags_and_names_need_no_tensorflow():
+    """So that --help and a bad flag answer at once."""
+    light = ["rt_tf.errors", "rt_tf.catalogue", "pipelines.parsing", "pipelines.flags"]
+    program = f"""
+import importlib, sys
+for name in {light}:
+    importlib.import_module(name)
+    heavy = {{"tensorflow", "keras", "tensorflow_datasets", "numpy"}} & set(sys.modules)
+    assert not heavy, f"{{name}} imports {{heavy}}"
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("kind", catalogue.TABLES)
+def test_every_name_of_the_catalogue_stands_for_something(kind):
+    for name, entry in catalogue.TABLES[kind].items():
+        assert catalogue.resolve(kind, name) is not None
+        assert entry.summary
+
+
+@pytest.mark.parametrize("kind", catalogue.TABLES)
+def test_an_unknown_name_is_answered_with_those_that_exist(kind):
+    with pytest.raises(ValueError, match="expected one of .*; received 'nonsense'") as caught:
+        catalogue.resolve(kind, "nonsense")
+    assert all(name in str(caught.value) for name in catalogue.TABLES[kind])

@@ -1,0 +1,175 @@
+"""The objective against its formula, and training against plain Keras training."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rt_tf import layers
+from rt_tf.attacks.pgd import fgsm, pgd
+from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
+from rt_tf.bounds.result import margin_spec
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.region import Region
+from rt_tf.training.model import RobustModel
+from rt_tf.training.objective import Objective, worst_case_loss
+
+CLASSES = 3
+
+
+def network(batch_norm: bool = False, seed: int = 0) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    pixels = keras.Input((4, 4, 1))
+    x = layers.Conv2D(3, 3, padding="same")(pixels)
+    x = layers.BatchNormalization()(x) if batch_norm else x
+    x = layers.Flatten()(layers.ReLU()(x))
+    return keras.Model(pixels, layers.Dense(CLASSES)(layers.Dense(8, activation="relu")(x)))
+
+
+def batch(size: int = 6) -> tuple[tf.Tensor, tf.Tensor]:
+    draw = np.random.default_rng(0)
+    return (
+        tf.constant(draw.random((size, 4, 4, 1)), tf.float32),
+        tf.constant(draw.integers(0, CLASSES, size)),
+    )
+
+
+def compiled(objective: Objective, net: keras.Model, **settings: float) -> RobustModel:
+    model = RobustModel(net)
+    model.compile(keras.optimizers.SGD(0.1), objective=objective)
+    for name, value in settings.items():
+        getattr(model, name).assign(value)
+    return model
+
+
+def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> float:
+    rows = np.asarray(logits, np.float64)
+    losses = np.log(np.exp(rows).sum(1)) - rows[np.arange(len(rows)), np.asarray(labels)]
+    return float(losses.mean())
+
+
+def test_worst_case_loss_is_the_cross_entropy_of_the_worst_case_logits() -> None:
+    margins = tf.constant([[1.0, -2.0]])
+    expected = np.log(1.0 + np.exp(-1.0) + np.exp(2.0))
+    assert float(worst_case_loss(margins)[0]) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("method", [interval_bounds, crown_ibp_bounds])
+@pytest.mark.parametrize("kappa", [0.0, 0.3, 1.0])
+def test_loss_is_the_weighted_sum_of_point_and_bound(method, kappa: float) -> None:  # type: ignore[no-untyped-def]
+    net, (x, y) = network(), batch()
+    model = compiled(Objective(Linf(), bound=method, l1=0.01), net, eps=0.1, kappa=kappa)
+    point = cross_entropy(net(x), y)
+    margins = method(
+        model.wiring.lower(), Region(Linf(), x, 0.1), margin_spec(y, CLASSES)
+    ).margins.numpy()
+    worst = np.zeros((len(y), CLASSES))
+    worst[:, 1:] = -margins
+    bound = cross_entropy(worst, np.zeros(len(y), int))
+    l1 = sum(float(tf.reduce_sum(tf.abs(layer.kernel))) for layer in net.layers if layer.weights)
+    terms = model.train_step((x, y))
+    assert float(terms["point_loss"]) == pytest.approx(point, rel=1e-5)
+    assert float(terms["bound_loss"]) == pytest.approx(bound, rel=1e-5)
+    expected = (1.0 - kappa) * point + kappa * bound + 0.01 * l1
+    assert float(terms["loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(terms["verified"]) == pytest.approx((margins > 0).all(1).mean())
+
+
+def test_point_term_is_the_loss_at_the_attacked_point() -> None:
+    net, (x, y) = network(), batch()
+    objective = Objective(Linf(), attack=fgsm, attack_step_size=1.0, random_start=False)
+    model = compiled(objective, net, eps=0.05)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = keras.losses.sparse_categorical_crossentropy(y, net(x), from_logits=True)
+    point = tf.clip_by_value(x + 0.05 * tf.sign(tape.gradient(loss, x)), 0.0, 1.0)
+    expected = cross_entropy(net(point), y)
+    assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_without_attack_and_bound_training_is_plain_keras_training() -> None:
+    x, y = batch(32)
+    ours, plain = network(batch_norm=True), network(batch_norm=True)
+    plain.compile(
+        keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    model = compiled(Objective(Linf()), ours)
+    model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    plain.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    for mine, theirs in zip(ours.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=2e-5, atol=1e-6)
+
+
+def test_bound_stride_bounds_every_kth_example() -> None:
+    net, (x, y) = network(), batch()
+    few = compiled(Objective(Linf(), bound=interval_bounds, bound_stride=3), net, eps=0.1, kappa=1)
+    expected = worst_case_loss(
+        interval_bounds(
+            few.wiring.lower(), Region(Linf(), x[::3], 0.1), margin_spec(y[::3], CLASSES)
+        ).margins
+    )
+    bound = few.train_step((x, y))["bound_loss"]
+    assert float(bound) == pytest.approx(float(tf.reduce_mean(expected)), rel=1e-6)
+
+
+def test_gradient_of_the_bound_term_reaches_every_weight_and_is_right() -> None:
+    net, (x, y) = network(batch_norm=True), batch()
+    model = compiled(Objective(Linf(), bound=interval_bounds), net, eps=0.05, kappa=1.0)
+
+    def loss() -> tuple[tf.Tensor, tf.GradientTape]:
+        tape = tf.GradientTape()
+        with tape:
+            value = model._terms(x, y, tape).loss
+        return value, tape
+
+    value, tape = loss()
+    gradients = tape.gradient(value, net.trainable_variables)
+    for weight, gradient in zip(net.trainable_variables, gradients, strict=True):
+        if weight.path.endswith("conv2d/bias"):
+            continue  # batch normalisation takes it out again: its gradient is zero
+        assert float(tf.reduce_max(tf.abs(gradient))) > 0.0, weight.path
+        direction = tf.sign(gradient)
+        before = tf.identity(weight.value)
+        step = 3e-4
+        values = []
+        for sign in (1.0, -1.0):
+            weight.assign(before + sign * step * direction)
+            values.append(float(loss()[0]))
+        weight.assign(before)
+        slope = (values[0] - values[1]) / (2 * step)
+        assert slope == pytest.approx(float(tf.reduce_sum(tf.abs(gradient))), rel=0.05), weight.path
+
+
+@pytest.mark.parametrize("options", [{"attack": pgd}, {"bound": interval_bounds}])
+def test_batch_statistics_are_updated_once_a_step_by_the_clean_batch(options: dict) -> None:
+    net, (x, y) = network(batch_norm=True), batch(8)
+    model = compiled(Objective(Linf(), **options), net, eps=0.3, kappa=0.5)
+    values = net.layers[1](x)
+    model.train_step((x, y))
+    layer = net.layers[2]
+    expected = 0.01 * tf.reduce_mean(values, [0, 1, 2])
+    np.testing.assert_allclose(layer.moving_mean, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_mixed_precision_keeps_the_bound_in_float32() -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        net = network()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    x, y = batch()
+    model = RobustModel(net)
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=8.0)
+    model.compile(optimizer, objective=Objective(Linf(), attack=pgd, bound=interval_bounds))
+    model.eps.assign(0.1)
+    model.kappa.assign(0.5)
+    before = [weight.copy() for weight in net.get_weights()]
+    spec = margin_spec(y, CLASSES)
+    margins = interval_bounds(model.wiring.lower(), Region(Linf(), x, 0.1), spec).margins
+    terms = model.train_step((x, y))
+    assert net(x).dtype == tf.float16
+    assert margins.dtype == tf.float32
+    expected = float(tf.reduce_mean(worst_case_loss(margins)))
+    assert float(terms["bound_loss"]) == pytest.approx(expected, rel=1e-6)
+    changes = [np.abs(a - b).max() for a, b in zip(net.get_weights(), before, strict=True)]
+    assert min(changes) > 0.0
