@@ -5,11 +5,14 @@
 FROM python:3.11-slim
 
 WORKDIR /app
+# The dependencies first: this layer stays while only the code changes.
 COPY setup.cfg pyproject.toml README.md LICENSE ./
+COPY rt_tf/__init__.py rt_tf/
+RUN pip install --no-cache-dir .
 COPY rt_tf rt_tf
 COPY pipelines pipelines
-RUN pip install --no-cache-dir .
 COPY configs configs
+RUN pip install --no-cache-dir --no-deps --editable .
 
 RUN useradd --create-home --uid 1000 trainer \
     && mkdir /runs /data \

@@ -5,8 +5,9 @@ import sys
 from absl import flags
 
 from pipelines import flags as ours
-from pipelines.console import console, one_line_errors
+from pipelines.console import console, import_tensorflow, one_line_errors
 from pipelines.parsing import parse
+from pipelines.run_directory import trained_flags
 
 ABOUT = """Certifies the test split of a finished run and refreshes its report.
 
@@ -14,13 +15,16 @@ ABOUT = """Certifies the test split of a finished run and refreshes its report.
 
 
 def main(argv: list[str] | None = None) -> None:
+    """The entry point."""
     values = flags.FLAGS
     groups = [ours.run_group(values), ours.radii_group(values), ours.certify_group(values)]
     parse(argv or sys.argv, groups, ABOUT)
     with one_line_errors():
+        trained = trained_flags(values.model_dir)
+        import_tensorflow()
         from pipelines import publish, questions
 
-        with publish.opened(values) as finished:
+        with publish.opened(values, trained) as finished:
             screen = console(values.quiet)
             subject = questions.subject(finished.run, finished.dataset, finished.threat)
             questions.certify(subject, finished.radii(values), list(values.rungs), screen)

@@ -5,6 +5,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -38,7 +39,6 @@ def progress(on: Console) -> Progress:
 def one_line_errors() -> Iterator[None]:
     """Ends the process with one line for a user's mistake or a full disk; ours keep a traceback."""
     try:
-        _import_tensorflow()
         yield
     except UserError as error:
         fail(" ".join(str(error).split()))
@@ -51,12 +51,15 @@ def one_line_errors() -> Iterator[None]:
         fail(f"disk: expected room to write; {_disk(error)}; the same command goes on from here")
 
 
-def _import_tensorflow() -> None:
-    """Imports TensorFlow without what its C++ parts announce before their logging is set up."""
+def import_tensorflow() -> None:
+    """Imports TensorFlow, silencing what its C++ parts announce before their logging is set up.
+
+    Called once flags and run directory are known to be in order, since it takes seconds.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
+    with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
         try:
             import tensorflow as tf

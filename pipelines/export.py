@@ -1,12 +1,13 @@
-"""Exports a finished run's SavedModel with its report: `python -m pipelines.export --model_dir=...`."""
+"""Exports a finished run's SavedModel: `python -m pipelines.export --model_dir=...`."""
 
 import sys
 
 from absl import flags
 
 from pipelines import flags as ours
-from pipelines.console import console, one_line_errors
+from pipelines.console import console, import_tensorflow, one_line_errors
 from pipelines.parsing import parse
+from pipelines.run_directory import trained_flags
 
 ABOUT = """Exports the SavedModel of a finished run, its report and model card inside.
 
@@ -14,13 +15,16 @@ ABOUT = """Exports the SavedModel of a finished run, its report and model card i
 
 
 def main(argv: list[str] | None = None) -> None:
+    """The entry point."""
     values = flags.FLAGS
     groups = [ours.run_group(values)]
     parse(argv or sys.argv, groups, ABOUT)
     with one_line_errors():
+        trained = trained_flags(values.model_dir)
+        import_tensorflow()
         from pipelines import publish
 
-        with publish.opened(values) as finished:
+        with publish.opened(values, trained) as finished:
             publish.export_model(finished.run, finished.dataset, finished.threat)
             publish.report(finished.run, finished.dataset, console(values.quiet))
             print(f"exported to {finished.run.export}")

@@ -177,7 +177,9 @@ def curve_group(values: flags.FlagValues) -> Group:
 
 def radii_group(values: flags.FlagValues) -> Group:
     group = Group("Question", values)
-    group.phases("epsilon", number, str(UNASKED), "Radii in pixel units, a comma list; default: the run's.")
+    group.phases(
+        "epsilon", number, str(UNASKED), "Radii in pixel units, a comma list; default: the run's."
+    )
     group.one("seed", whole(0), 0, "Seed of the attack's random starts.")
     samples_flag(group)
     return group

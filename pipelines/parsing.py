@@ -51,7 +51,9 @@ def number(text: str) -> float:
     try:
         value = float(Fraction(text.replace(" ", "")))
     except (ValueError, ZeroDivisionError, OverflowError):
-        raise ValueError(f"expected a number or a fraction such as 8/255; received '{text}'") from None
+        raise ValueError(
+            f"expected a number or a fraction such as 8/255; received '{text}'"
+        ) from None
     return value
 
 
@@ -160,10 +162,10 @@ def help_text(groups: list[Group], about: str) -> str:
 
 def systems() -> list[str]:
     """A line for every flag file in configs/: its name and the first line of its header."""
-    return [
-        f"  {path.relative_to(CONFIGS).with_suffix('')!s:24s}{path.open().readline().strip('# ').rstrip()}"
-        for path in sorted(CONFIGS.glob("*/*.cfg"))
-    ]
+    paths = sorted(CONFIGS.glob("*/*.cfg"))
+    names = [str(path.relative_to(CONFIGS).with_suffix("")) for path in paths]
+    headers = [path.read_text().splitlines()[0].lstrip("# ") for path in paths]
+    return [f"  {name:24s}{header}" for name, header in zip(names, headers, strict=True)]
 
 
 def fail(message: str) -> NoReturn:
@@ -178,7 +180,9 @@ def broadcast(values: flags.FlagValues, names: Iterable[str]) -> list[dict[str, 
     lengths = {name: len(value) for name, value in lists.items() if len(value) > 1}
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"--{name} has {length}" for name, length in lengths.items())
-        raise UserError(f"phases: expected lists of one length (or 1, for all phases); received {found}")
+        raise UserError(
+            f"phases: expected lists of one length (or 1, for all phases); received {found}"
+        )
     count = max([1, *lengths.values()])
     return [
         {name: value[i] if len(value) > 1 else value[0] for name, value in lists.items()}
@@ -188,7 +192,9 @@ def broadcast(values: flags.FlagValues, names: Iterable[str]) -> list[dict[str, 
 
 def _flag_help(flag: flags.Flag) -> str:
     shown = "" if flag.default in (None, "") else f" (default: {_text(flag.default)})"
-    text = textwrap.fill(f"{flag.help}{shown}", 96, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    text = textwrap.fill(
+        f"{flag.help}{shown}", 96, initial_indent=" " * 6, subsequent_indent=" " * 6
+    )
     return f"  --{flag.name}\n{text}"
 
 

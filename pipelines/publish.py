@@ -9,7 +9,7 @@ from absl import flags
 from rich.console import Console
 
 from pipelines import system
-from pipelines.flags import UNASKED, run_flags
+from pipelines.flags import UNASKED
 from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
@@ -60,10 +60,9 @@ class Finished(NamedTuple):
 
 
 @contextlib.contextmanager
-def opened(values: flags.FlagValues) -> Iterator[Finished]:
+def opened(values: flags.FlagValues, trained: flags.FlagValues) -> Iterator[Finished]:
     """Holds a finished run; data_dir and download are taken from `values` where given there."""
-    run = RunDirectory(values.model_dir or "")
-    trained = run_flags(run.frozen())
+    run = RunDirectory(values.model_dir)
     load_network(run)
     trained.data_dir = values.data_dir or trained.data_dir
     trained.download = values.download

@@ -32,7 +32,7 @@ Radii = Sequence[tuple[float, int]]  # (eps, first examples of the test split; 0
 
 
 class Subject(NamedTuple):
-    """What is asked about: a finished run's network, as Keras model and as served, and its test split."""
+    """What is asked about: a run's network, as Keras model and as served, and its test split."""
 
     run: RunDirectory
     network: keras.Model
@@ -46,9 +46,7 @@ def subject(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> Subject
     """Loads a run's network; UserError if it is not there yet or cannot be read."""
     network = load_network(run)
     served = export.load(run.export)
-    return Subject(
-        run, network, served, dataset.test, threat, export.network_checksum(network)
-    )
+    return Subject(run, network, served, dataset.test, threat, export.network_checksum(network))
 
 
 def load_network(run: RunDirectory) -> keras.Model:
@@ -75,7 +73,7 @@ def certify(subject: Subject, radii: Radii, rungs: list[str], screen: Console) -
 
 
 def attack(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Console) -> None:
-    """Attacks test examples at each radius; keeps the points that the served network gets wrong."""
+    """Attacks test examples at each radius; keeps the points that the served network errs on."""
     settings = {
         "attack": values.eval_attack,
         "steps": 1 if values.eval_attack == "fgsm" else values.eval_steps,
@@ -196,7 +194,9 @@ def _examples(subject: Subject, rows: np.ndarray) -> list[Row]:
         predictions.tolist(),
         strict=True,
     )
-    return [dict(zip(("index", "image", "label", "prediction"), row, strict=True)) for row in columns]
+    return [
+        dict(zip(("index", "image", "label", "prediction"), row, strict=True)) for row in columns
+    ]
 
 
 def _served_labels(subject: Subject, images: Any) -> np.ndarray:
@@ -213,6 +213,7 @@ def _certificate(example: Row, findings: Findings) -> Row:
         }
         for name, finding in findings.items()
     }
+    rung: str | None
     rung, last = list(rungs.items())[-1]
     verdict, cause = last["verdict"], None
     if example["prediction"] != example["label"]:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.flags import OPERATIONAL
+from absl import flags
+
+from pipelines.flags import OPERATIONAL, run_flags
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 
@@ -27,7 +29,10 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the run; UserError if another process does. A killed process holds nothing."""
+        """Holds the run; UserError if another process does. A killed process holds nothing.
+
+        Where no run was begun meanwhile, the lock is removed again, and the directory if it is new.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "lock").open("a+") as file:
             try:
@@ -41,14 +46,18 @@ class RunDirectory:
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
-            yield
+            try:
+                yield
+            finally:
+                if not self.flags.exists():
+                    (self.path / "lock").unlink()
+                    self._remove_if_empty()
 
-    def freeze(self, flags: dict[str, str], accept_changes: bool) -> bool:
-        """Writes the run's flags; returns whether any that matters changed.
+    def compare(self, flags: dict[str, str], accept_changes: bool) -> bool:
+        """Whether any flag that matters differs from those the run was started with.
 
-        UserError if this is no run's directory, or for such a change unless accepted.
+        UserError for such a change unless accepted, and if this is no run's directory.
         """
-        changes: list[str] = []
         if self.flags.exists():
             changes = _changes(self.frozen(), flags)
             if changes and not accept_changes:
@@ -56,20 +65,24 @@ class RunDirectory:
                     f"flags: {self.path} is a run with other flags: {'; '.join(changes)}; use "
                     "another --model_dir, or --accept_changed_flags to go on with the new ones"
                 )
-        elif self._foreign():
+            return bool(changes)
+        if self.path.exists() and self._others():
             raise UserError(
                 f"model_dir: expected an empty directory or a run's; {self.path} holds "
-                f"{', '.join(self._foreign()[:5])} and no flags.cfg"
+                f"{', '.join(self._others()[:5])} and no flags.cfg"
             )
+        return False
+
+    def freeze(self, flags: dict[str, str]) -> None:
+        """Writes the run's flags, as a flag file."""
         lines = [f"--{name}={value}" for name, value in flags.items()]
         write_text(self.flags, "\n".join(["# Reruns with --flagfile=<this file>.", *lines, ""]))
-        return bool(changes)
 
     def frozen(self) -> dict[str, str]:
         """The run's flags as text; UserError if this is no run."""
         if not self.flags.exists():
             raise UserError(
-                f"model_dir: expected the directory of a run, with a flags.cfg; received {self.path}"
+                f"model_dir: expected a directory of a run, with a flags.cfg; received {self.path}"
             )
         lines = [line[2:] for line in self.flags.read_text().splitlines() if line[:2] == "--"]
         return dict(line.split("=", 1) for line in lines)
@@ -99,7 +112,11 @@ class RunDirectory:
         spent = self.facts().get("seconds", {})
         self.note(seconds={**spent, stage: spent.get(stage, 0.0) + seconds})
 
-    def _foreign(self) -> list[str]:
+    def _remove_if_empty(self) -> None:
+        if not self._others():
+            self.path.rmdir()
+
+    def _others(self) -> list[str]:
         return sorted(p.name for p in self.path.iterdir() if p.name != "lock")
 
     def _read(self, name: str) -> dict[str, Any]:
@@ -117,3 +134,10 @@ def _changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
         for name in names
         if before.get(name) != now.get(name)
     ]
+
+
+def trained_flags(model_dir: str | None) -> flags.FlagValues:
+    """The flags that an existing run was trained with; UserError if there is no such run."""
+    if not model_dir:
+        raise UserError("model_dir: expected --model_dir=<folder of a finished run>; received none")
+    return run_flags(RunDirectory(model_dir).frozen())

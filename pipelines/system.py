@@ -13,6 +13,7 @@ from pipelines.flags import PHASE_FLAGS
 from pipelines.parsing import broadcast
 from rt_tf import catalogue, data, models
 from rt_tf.errors import UserError
+from rt_tf.network.trace import trace
 from rt_tf.threats.region import Threat
 from rt_tf.training.loop import Settings
 from rt_tf.training.objective import Objective
@@ -34,9 +35,17 @@ def strategy(name: str, jit_compile: bool) -> tf.distribute.Strategy:
     devices = tf.config.list_logical_devices("GPU")
     reduction = None if devices else tf.distribute.ReductionToOneDevice()
     names = [device.name for device in devices or tf.config.list_logical_devices("CPU")]
-    if jit_compile and len(names) > 1:
-        raise UserError("jit_compile: expected false with --strategy=mirrored; received true")
+    refuse_jit(name, jit_compile, names)
     return tf.distribute.MirroredStrategy(names, cross_device_ops=reduction)
+
+
+def refuse_jit(name: str, jit_compile: bool, devices: list[str]) -> None:
+    """UserError for XLA over several devices, which this TensorFlow cannot compile."""
+    if jit_compile and len(devices) > 1:
+        raise UserError(
+            f"jit_compile: expected false with --strategy={name} on {len(devices)} devices; "
+            "received true"
+        )
 
 
 def load_data(values: flags.FlagValues) -> data.DataSet:
@@ -44,6 +53,12 @@ def load_data(values: flags.FlagValues) -> data.DataSet:
     return data.load(
         values.dataset, values.data_dir, values.validation, values.seed, values.download
     )
+
+
+def check(values: flags.FlagValues, dataset: data.DataSet) -> None:
+    """UserError for a run that could not be trained: radii, phases, a network that does not fit."""
+    phases(values, threat(values))
+    trace(network_maker(values, dataset)())
 
 
 def threat(values: flags.FlagValues) -> Threat:

@@ -8,7 +8,7 @@ from typing import Any
 from absl import flags
 
 from pipelines import flags as ours
-from pipelines.console import console, next_commands, one_line_errors
+from pipelines.console import console, import_tensorflow, next_commands, one_line_errors
 from pipelines.parsing import fail, parse
 from pipelines.run_directory import RunDirectory
 
@@ -19,6 +19,7 @@ writes a report and exports a SavedModel. Killed, it goes on with the same comma
 
 
 def main(argv: list[str] | None = None) -> None:
+    """The entry point."""
     values = flags.FLAGS
     groups = ours.training_groups(values)
     parse(argv or sys.argv, groups, ABOUT)
@@ -27,6 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     texts = ours.frozen(values, groups)
     with one_line_errors():
         if values.dry_run:
+            import_tensorflow()
             from pipelines.plan import show_plan
 
             show_plan(values)
@@ -37,18 +39,21 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> None:
-    """All stages of a run that are not done yet."""
+    """All stages of a run that are not done yet. Nothing is written before all is checked."""
     screen = console(values.quiet)
-    if run.freeze(texts, values.accept_changed_flags):
-        run.reopen(list(STAGES))
-    if set(STAGES) <= set(run.done()):
+    changed = run.compare(texts, values.accept_changed_flags)
+    if set(STAGES) <= set(run.done()) and not changed:
         print(f"{run.path} is finished: its report is in {run.path}/report/report.html")
         return
     screen.print(f"{values.system}: {run.path}")
+    import_tensorflow()
     from pipelines import system, training
 
     system.prepare_tensorflow(values.seed, values.deterministic)
     dataset = system.load_data(values)
+    system.check(values, dataset)
+    run.freeze(texts)
+    run.reopen(list(STAGES) if changed else [])
     run.note(**training.provenance(values, texts, dataset))
     for stage, perform in STAGES.items():
         if stage not in run.done():

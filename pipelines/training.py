@@ -62,7 +62,9 @@ class Watcher:
         write_text(self.run.history, "".join(json.dumps(row) + "\n" for row in position.history))
 
 
-def train(values: flags.FlagValues, run: RunDirectory, dataset: data.DataSet, screen: Console) -> None:
+def train(
+    values: flags.FlagValues, run: RunDirectory, dataset: data.DataSet, screen: Console
+) -> None:
     """Trains to the end, resuming what is there; the result is best/network.keras."""
     board = TensorBoard(run.logs, dataset.validation)
     board.text("flags", "\n".join(f"    --{k}={v}" for k, v in run.frozen().items()))

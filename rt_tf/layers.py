@@ -6,18 +6,19 @@ two methods.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import keras
 
 from rt_tf.bounds import interval, zonotope
 from rt_tf.bounds.result import Box
 from rt_tf.bounds.zonotope import Zonotope
-from rt_tf.network.lowering import Call, lower
-from rt_tf.network.ops import Op, Tensor
+from rt_tf.network.graph import Hull
+from rt_tf.network.lowering import Call, Step, lower
+from rt_tf.network.ops import Tensor
 
 Value = TypeVar("Value")
-Tensors = Tensor | list[Tensor]
+Tensors: TypeAlias = Tensor | list[Tensor]
 
 
 class Bounded:
@@ -26,23 +27,33 @@ class Bounded:
     def interval(self, lower: Tensors, upper: Tensors) -> Box:
         """Bounds of the layer's output for inputs between lower and upper, each [batch, ...]."""
         boxes = [Box(*ends) for ends in zip(_listed(lower), _listed(upper), strict=True)]
-        return self._interpret(boxes, lambda box: box.lower, lambda *a: interval.image(*a).box)
+
+        def image(step: Step, values: list[Box]) -> Box:
+            box = interval.image(step.op, [values[k] for k in step.inputs]).box
+            hull = None if step.hull is None else Hull(step.hull, source=0)
+            return interval.cut(box, hull, dict(enumerate(values)))
+
+        return self._interpret(boxes, lambda box: box.lower, image)
 
     def symbolic(self, value: Zonotope | list[Zonotope]) -> Zonotope:
         """The layer's image of a zonotope, with a new symbol for every activation unit."""
         zonotopes = value if isinstance(value, list) else [value]
-        return self._interpret(zonotopes, lambda z: z.centre, zonotope.image)
+
+        def image(step: Step, values: list[Zonotope]) -> Zonotope:
+            return zonotope.image(step.op, [values[k] for k in step.inputs])
+
+        return self._interpret(zonotopes, lambda z: z.centre, image)
 
     def _interpret(
         self,
         inputs: list[Value],
         tensor: Callable[[Value], Tensor],
-        image: Callable[[Op, list[Value]], Value],
+        image: Callable[[Step, list[Value]], Value],
     ) -> Value:
         shapes = tuple(tuple(tensor(value).shape[1:]) for value in inputs)
         values = list(inputs)
         for step in lower(self, Call(shapes)):
-            values.append(image(step.op, [values[k] for k in step.inputs]))
+            values.append(image(step, values))
         return values[-1]
 
 
@@ -52,8 +63,8 @@ def _listed(value: Tensors) -> list[Tensor]:
 
 def _bounded(stock: type[keras.layers.Layer]) -> Any:
     """A subclass of a stock layer with its counterparts, saved and loaded under its own name."""
-    documentation = f"`keras.layers.{stock.__name__}` with its interval and symbolic counterparts."
-    layer = type(stock.__name__, (Bounded, stock), {"__doc__": documentation, "__module__": __name__})
+    about = f"`keras.layers.{stock.__name__}` with its interval and symbolic counterparts."
+    layer = type(stock.__name__, (Bounded, stock), {"__doc__": about, "__module__": __name__})
     return keras.saving.register_keras_serializable("rt_tf")(layer)
 
 

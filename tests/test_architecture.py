@@ -31,7 +31,8 @@ MAY_USE = {  # besides a room's own files
     "reporting": {"training", "certify"} | BELOW_TRAINING,
 }
 USED_BY_ALL = {"errors", "files", "catalogue"}
-NETWORK = ["ops", "relaxations", "lowering", "graph", "trace"]  # each uses earlier ones alone
+# Each uses earlier ones alone.
+NETWORK = ["ops", "convolution", "relaxations", "lowering", "graph", "trace"]
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Data sets: what is loaded, in what order, and what is said when there is nothing to load."""
 
 import hashlib
+import socket
 import subprocess
 import sys
 import time
@@ -85,6 +86,15 @@ def test_index_is_the_position_in_the_published_split(digits, digits_dir):
             assert (other.train.pixels[row] == digits.train.pixels[position[i]]).all()
 
 
+def test_digits_are_generated_without_network(tmp_path, digits, monkeypatch):
+    def refuse(*_args, **_options):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert data.load("digits", tmp_path).test.checksum == digits.test.checksum
+
+
 def test_prepared_digits_load_quickly_and_leave_nothing_else(digits, digits_dir):
     start = time.perf_counter()
     data.load("digits", digits_dir)
@@ -142,7 +152,10 @@ def test_checksum_covers_images_labels_and_order(digits):
     test = digits.test
     relabelled = data.Split("test", test.pixels, (test.labels + 1) % 10, test.index, 16)
     turned = test.select(slice(None, None, -1))
-    assert len({test.checksum, relabelled.checksum, turned.checksum}) == 3
+    pixels = test.pixels.copy()
+    pixels[-1, -1, -1] += 1
+    touched = data.Split("test", pixels, test.labels, test.index, 16)
+    assert len({split.checksum for split in (test, relabelled, turned, touched)}) == 4
 
 
 def test_data_cannot_be_changed_by_accident(digits):
@@ -184,6 +197,12 @@ def test_order_is_a_permutation_and_a_pure_function():
     np.testing.assert_array_equal(data.order(0, 0, 100), first)
     for other in (data.order(0, 1, 100), data.order(1, 0, 100)):
         assert not np.array_equal(other, first)
+
+
+def test_order_stays_what_it_was():
+    """Else a run that is resumed under a later version would go on in another order."""
+    assert list(data.order(0, 0, 10)) == [4, 6, 2, 7, 3, 5, 9, 0, 8, 1]
+    assert list(data.order(3, 7, 10)) == [3, 4, 2, 6, 1, 9, 7, 0, 8, 5]
 
 
 @pytest.mark.parametrize("split", [synthetic(), LARGE], ids=["converted at once", "gathered"])
@@ -278,7 +297,8 @@ def test_without_an_augmentation_nothing_changes(digits):
 
 
 def test_every_catalogued_set_has_a_source():
-    assert set(sources.SOURCES) == set(catalogue.DATASETS)
+    for name in catalogue.DATASETS:
+        assert catalogue.resolve("dataset", name).name == name
 
 
 def test_an_unknown_set_is_refused_with_what_exists():
@@ -306,6 +326,7 @@ def test_a_download_without_network_is_refused_at_once(tmp_path, monkeypatch):
     def never(*_args, **_options):
         time.sleep(60)
 
+    assert sources.NETWORK_TIMEOUT < 5
     monkeypatch.setattr(sources, "NETWORK_TIMEOUT", 0.3)
     monkeypatch.setattr(sources.urllib.request, "urlopen", never)
     start = time.perf_counter()
@@ -354,6 +375,25 @@ def test_damaged_files_are_refused(tmp_path, damage):
 
 
 # --- published sets
+
+
+def test_mnist_is_what_was_published(data_dir):
+    mnist = data.load("mnist", data_dir)
+    assert (len(mnist.train), len(mnist.validation), len(mnist.test)) == (54000, 6000, 10000)
+    assert list(mnist.test.labels[:5]) == [7, 2, 1, 0, 4]
+    assert list(np.bincount(mnist.test.labels)) == [
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]
+    assert mnist.test.images(slice(100)).max() == 1
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from rt_tf import catalogue, models
+from rt_tf import catalogue, data, models
 from rt_tf.errors import UserError
 
 MNIST = (28, 28, 1)
@@ -120,16 +120,17 @@ def test_layers_draw_different_weights_and_the_seed_decides():
         np.testing.assert_array_equal(a, b)
 
 
-def test_saved_models_come_back(tmp_path):
+@pytest.mark.parametrize("name", catalogue.MODELS)
+def test_saved_models_come_back(tmp_path, name):
     model = models.build(
-        "digits_cnn", (8, 8, 1), 10, normalization=([0.3], [0.2]), batch_norm=True, init="shi"
+        name, (4, 4, 1), 10, normalization=([0.3], [0.2]), batch_norm=True, init="shi"
     )
     model.save(tmp_path / "network.keras")
     loaded = keras.models.load_model(tmp_path / "network.keras")
-    x = np.random.default_rng(0).random((5, 8, 8, 1), dtype=np.float32)
+    x = np.random.default_rng(0).random((5, 4, 4, 1), dtype=np.float32)
     np.testing.assert_array_equal(loaded(x), model(x))
     assert [type(layer) for layer in loaded.layers] == [type(layer) for layer in model.layers]
-    assert isinstance(loaded.get_layer("fc3").kernel_initializer, models.ShiNormal)
+    assert isinstance(loaded.get_layer("logits").kernel_initializer, models.ShiNormal)
 
 
 @pytest.mark.parametrize(
@@ -159,13 +160,12 @@ def test_unknown_names_are_refused_with_what_exists():
 
 
 def test_the_digits_network_learns(digits_dir):
-    from rt_tf import data
-
+    """A check that it learns at all; validation, so that the test split is not tuned on."""
     keras.utils.set_random_seed(0)
     digits = data.load("digits", digits_dir)
     model = models.build("digits_cnn", digits.shape, digits.classes)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(3e-3), loss, metrics=["accuracy"])
-    model.fit(digits.train.images(), digits.train.labels, batch_size=50, epochs=15, verbose=0)
-    accuracy = model.evaluate(digits.test.images(), digits.test.labels, verbose=0)[1]
-    assert accuracy >= 0.98
+    model.compile(keras.optimizers.Adam(3e-3), loss)
+    model.fit(digits.train.images(), digits.train.labels, batch_size=50, epochs=8, verbose=0)
+    logits = model.predict(digits.validation.images(), verbose=0)
+    assert np.mean(np.argmax(logits, axis=1) == digits.validation.labels) >= 0.95

@@ -1,7 +1,7 @@
 """Linear bounds from the output back to the input (Fast-Lin, CROWN, Wong & Kolter's dual).
 
-One pass with the intermediate bounds as an argument. Going backward, `coefficients . value` at the
-nodes not yet expanded, plus a constant, is a lower bound of `spec . f(x)` for every x in the region.
+One pass with the intermediate bounds as an argument. Going backward, `coefficients . value` at
+the nodes not yet expanded, plus a constant, bounds `spec . f(x)` from below on the region.
 """
 
 import math
@@ -57,8 +57,9 @@ class _Walk:
         self.constant: Tensor = tf.constant(0.0, self.dtype)
         self.rounded: Tensor = tf.constant(0.0, self.dtype)
 
-    def add(self, i: int, coefficients: Tensor) -> None:
+    def add(self, i: int, coefficients: Tensor, terms: int = 1) -> None:
         """Adds coefficients [batch, spec, ...] to those of node i."""
+        self._round_flushed(i, terms)
         if i not in self.coefficients:
             self.coefficients[i] = coefficients
             return
@@ -77,7 +78,7 @@ class _Walk:
             self._activation(node.op, node.inputs[0], coefficients)
 
     def minimum(self, region: Region) -> Tensor:
-        """The bound, with the remaining nodes replaced by their bounds and the input by its region."""
+        """The bound, with remaining nodes replaced by their bounds and the input by its region."""
         bound = self.constant
         for i, coefficients in self.coefficients.items():
             v = tf.cast(coefficients, self.dtype)
@@ -104,10 +105,11 @@ class _Walk:
     ) -> None:
         if self.sound and i in self.magnitudes:
             error = 4.0 * rounding.gamma(op.terms + 4)
-            self._round(error, tf.abs(coefficients), self.magnitudes[i] + rounding.TINY)
+            flushed = 2.0 * op.terms * rounding.TINY
+            self._round(1.0, tf.abs(coefficients), error * self.magnitudes[i] + flushed)
         shapes = [self._shape(k) for k in sources]
         for source, part in zip(sources, _transposes(op.linear, shapes, coefficients), strict=True):
-            self.add(source, part)
+            self.add(source, part, op.terms)
 
     def _activation(self, op: Activation, source: int, coefficients: Tensor) -> None:
         """The lower line where the coefficient is positive, the upper line where it is negative."""
@@ -126,10 +128,17 @@ class _Walk:
     def _round_underflow(self, op: Affine, weights: Tensor, size: Tensor) -> None:
         """Flushed products: in the transposed sums, met by the input, and in the network's sums."""
         tiny = tf.cast(rounding.underflow(op, size), tf.float64)
-        largest = tf.cast(1.0 + tf.reduce_max(weights), tf.float64)
+        largest = tf.cast(1.0 + rounding.largest(weights), tf.float64)
         units = math.prod(size.shape[1:]) + math.prod(weights.shape[2:])
-        reach = tf.cast(1.0 + tf.reduce_max(size), tf.float64)
-        self.rounded += tiny * largest * units * reach
+        reach = tf.cast(1.0 + rounding.largest(size), tf.float64)
+        self.rounded += (tiny * largest * units * reach)[:, tf.newaxis]
+
+    def _round_flushed(self, i: int, terms: int) -> None:
+        """Coefficients of node i that were flushed to zero on the way meet its values."""
+        if self.sound:
+            size = tf.reshape(self._size(i), [-1, math.prod(self._shape(i))])
+            total = tf.reduce_sum(tf.cast(size, tf.float64), axis=1, keepdims=True)
+            self.rounded += 4.0 * terms * rounding.TINY * total
 
     def _dot(self, coefficients: Tensor, values: Tensor) -> Tensor:
         """<coefficients, values> per specification. [b, s, ...], [b or 1, ...] -> [b, s]."""
@@ -174,10 +183,10 @@ def _transposes(linear, shapes: list[list[int]], coefficients: Tensor) -> list[T
 
 
 def _refuse_undefined(margins: Tensor, boxes: dict[int, Box]) -> Tensor:
-    """No margin where any bound on the way is NaN or infinite: comparisons may have hidden it."""
+    """No margin where any bound on the way is NaN, infinite or empty: comparisons may hide it."""
     defined = tf.math.is_finite(margins)
     for box in boxes.values():
-        for end in box:
-            finite = tf.math.is_finite(tf.reshape(end, [tf.shape(end)[0], -1]))
-            defined &= tf.reduce_all(finite, axis=1, keepdims=True)
+        whole = tf.math.is_finite(box.lower) & tf.math.is_finite(box.upper)
+        whole = tf.reshape(whole & (box.lower <= box.upper), [tf.shape(box.lower)[0], -1])
+        defined &= tf.reduce_all(whole, axis=1, keepdims=True)
     return tf.where(defined, margins, -float("inf"))

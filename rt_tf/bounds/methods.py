@@ -8,9 +8,7 @@ from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
 
 
-def interval_bounds(
-    graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast"
-) -> Bounds:
+def interval_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast") -> Bounds:
     """Interval bounds; the affine operations after the last activations are composed with spec.
 
     spec: [batch, spec, classes]. Source: Gowal et al. 2018, eq. 6-8 and the elision of section 3.

@@ -42,9 +42,7 @@ class Bounds(NamedTuple):
 def margin_spec(labels: Tensor, classes: int) -> Tensor:
     """The rows f_y - f_j for every j other than y: [batch, classes - 1, classes]."""
     identity = tf.eye(classes)
-    rows = [
-        [identity[y] - identity[j] for j in range(classes) if j != y] for y in range(classes)
-    ]
+    rows = [[identity[y] - identity[j] for j in range(classes) if j != y] for y in range(classes)]
     return tf.gather(tf.stack([tf.stack(r) for r in rows]), labels)
 
 

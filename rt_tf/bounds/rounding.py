@@ -32,15 +32,21 @@ def forward_error(op: Affine, size: Tensor, magnitude: Tensor) -> Tensor:
     size: bounds |x|; magnitude: |W| size + |b|. Network and bound sum the same magnitudes, so the
     error counts twice; the 4 further terms pay for the handful of roundings around the sums.
     """
-    return 2.0 * gamma(op.terms + 4) * magnitude + underflow(op, size)
+    flushed = tf.reshape(underflow(op, size), [-1] + [1] * (magnitude.shape.rank - 1))
+    return 2.0 * gamma(op.terms + 4) * magnitude + flushed
 
 
 def underflow(op: Affine, size: Tensor) -> Tensor:
-    """What flushing tiny numbers to zero can change, a scalar."""
-    largest = 1.0 + tf.reduce_max(tf.abs(op.kernel)) + tf.reduce_max(size)
-    return 4.0 * (op.terms + op.transposed_terms) * TINY * largest
+    """What flushing tiny numbers to zero can change: [batch]."""
+    reach = 1.0 + tf.reduce_max(tf.abs(op.kernel)) + largest(size)
+    return 4.0 * (op.terms + op.transposed_terms) * TINY * reach
+
+
+def largest(values: Tensor) -> Tensor:
+    """The largest value of each example: [batch]."""
+    return tf.reduce_max(values, axis=list(range(1, values.shape.rank)))
 
 
 def backward_relative_error(op: Affine) -> float:
-    """Relative to |coefficients| . magnitude: the network's rounding and the transposed product's."""
+    """Of the network's sum and the transposed one, relative to |coefficients| . magnitude."""
     return 2.0 * (gamma(op.terms + 4) + gamma(op.transposed_terms + 4))

@@ -36,11 +36,7 @@ class Ladder:
     """
 
     def __init__(self, wiring: Wiring, threat: Threat, rungs: Sequence[str]) -> None:
-        if tf.config.experimental.tensor_float_32_execution_enabled():
-            raise UserError(
-                "certify: expected full float32 products; TF32 is on; call "
-                "tf.config.experimental.enable_tensor_float_32_execution(False)"
-            )
+        _refuse_coarse_products()
         self.wiring = wiring
         self.threat = threat
         self.rungs = {name: self._rung(catalogue.resolve("bound", name)) for name in rungs}
@@ -50,6 +46,7 @@ class Ladder:
 
         images: [batch, ...]; every rung is run on a batch of the same size, padded with repeats.
         """
+        _refuse_coarse_products()
         radius = tf.constant(eps, tf.float32)
         findings: list[Findings] = [{} for _ in labels]
         open_rows = np.arange(len(labels))
@@ -73,3 +70,11 @@ class Ladder:
             return tf.reduce_min(margins, axis=1)
 
         return tf.function(least_margin, autograph=False, reduce_retracing=True)
+
+
+def _refuse_coarse_products() -> None:
+    if tf.config.experimental.tensor_float_32_execution_enabled():
+        raise UserError(
+            "certify: expected full float32 products; TF32 is on; call "
+            "tf.config.experimental.enable_tensor_float_32_execution(False)"
+        )

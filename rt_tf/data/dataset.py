@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +14,7 @@ from sklearn.model_selection import train_test_split
 
 from rt_tf import catalogue
 from rt_tf.data.augment import Augmentation
-from rt_tf.data.sources import SOURCES, Source, prepared
+from rt_tf.data.sources import Source, prepared
 from rt_tf.errors import UserError
 
 Ids = slice | Sequence[int] | np.ndarray
@@ -93,8 +94,7 @@ def load(
     number of training examples to hold out, stratified, drawn with `seed`.
     UserError: unknown name, or neither prepared nor possible to prepare, known within 5 s.
     """
-    catalogue.find("dataset", name)
-    source = SOURCES[name]
+    source = cast(Source, catalogue.resolve("dataset", name))
     folder = str(Path(data_dir).expanduser()) if data_dir else None
     builder = prepared(source, folder, download)
     whole = _read(source, builder, "train")

@@ -57,9 +57,6 @@ CIFAR10 = Source(
 )
 
 
-SOURCES = {source.name: source for source in (DIGITS, MNIST, FASHION_MNIST, CIFAR10)}
-
-
 def prepared(source: Source, data_dir: str | None, download: bool) -> tfds.core.DatasetBuilder:
     """The builder of a data set, prepared if that is possible; UserError if it is not."""
     with _silence():

@@ -12,10 +12,12 @@ import keras
 import tensorflow as tf
 
 from rt_tf.errors import UserError
+from rt_tf.network.convolution import Convolution
 from rt_tf.network.ops import Affine, Op, Positive, Tensor
 from rt_tf.network.relaxations import ACTIVATIONS
 
 L = keras.layers
+COMPUTES = ("__call__", "call", "convolution_op", "_moments")  # the methods that decide a value
 
 
 class Statistics(NamedTuple):
@@ -60,7 +62,10 @@ def lower(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 def _refuse_changed(layer: keras.layers.Layer, ancestor: type) -> None:
     """A subclass that computes something else than its ancestor must not inherit its bounds."""
-    if type(layer).call is not ancestor.call or getattr(layer, "quantization_mode", None):
+    changed = any(
+        getattr(type(layer), name, None) is not getattr(ancestor, name, None) for name in COMPUTES
+    )
+    if changed or getattr(layer, "quantization_mode", None):
         raise UserError(
             f"layer '{layer.name}': expected {ancestor.__name__}'s own unquantised computation; "
             f"received {type(layer).__name__}, which changes it, so it has no bounds"
@@ -78,12 +83,7 @@ def _conv2d(layer: keras.layers.Layer, call: Call) -> list[Step]:
     kernel = _value(layer.kernel)
     if layer.groups != 1:
         raise UserError(f"layer '{layer.name}': expected groups=1; received groups={layer.groups}")
-
-    def convolve(x: Tensor, kernel: Tensor) -> Tensor:
-        return tf.nn.conv2d(
-            x, kernel, layer.strides, layer.padding.upper(), dilations=layer.dilation_rate
-        )
-
+    convolve = Convolution(layer.strides, layer.padding.upper(), layer.dilation_rate)
     rows, columns, channels, filters = kernel.shape
     op = _affine(convolve, kernel, layer, rows * columns * channels, rows * columns * filters)
     return [Step(op), *_activation(layer, at=1)]
@@ -101,9 +101,7 @@ def _batch_normalization(layer: keras.layers.Layer, call: Call) -> list[Step]:
         scale = scale * _value(layer.gamma)
     beta = _value(layer.beta) if layer.center else tf.zeros_like(mean)
     # The scale takes a few roundings of its own to compute: they count as further terms.
-    op = Affine(
-        tf.multiply, scale, beta - mean * scale, 8, 8, tf.abs(beta) + tf.abs(mean * scale)
-    )
+    op = Affine(tf.multiply, scale, beta - mean * scale, 8, 8, tf.abs(beta) + tf.abs(mean * scale))
     return [Step(op)]
 
 
@@ -113,16 +111,18 @@ def moving_statistics(layer: keras.layers.BatchNormalization) -> Statistics:
 
 
 def _normalization(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    deviation = tf.maximum(tf.sqrt(_constant(layer.variance)), keras.config.epsilon())
-    scale = 1.0 / deviation
     if layer.invert:
         raise UserError(f"layer '{layer.name}': expected invert=False; received invert=True")
-    shift = -_constant(layer.mean) * scale
+    rank = len(call.input_shapes[0])
+    mean, variance = _unbatched(layer.mean, rank), _unbatched(layer.variance, rank)
+    scale = 1.0 / tf.maximum(tf.sqrt(variance), keras.config.epsilon())
+    shift = -mean * scale
     return [Step(Affine(tf.multiply, scale, shift, 8, 8, tf.abs(shift)))]
 
 
 def _rescaling(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    scale, offset = _constant(layer.scale), _constant(layer.offset)
+    rank = len(call.input_shapes[0])
+    scale, offset = _unbatched(layer.scale, rank), _unbatched(layer.offset, rank)
     return [Step(Affine(tf.multiply, scale, offset, 2, 2, tf.abs(offset)))]
 
 
@@ -206,13 +206,17 @@ def _window(layer: keras.layers.Layer, shape: tuple[int, ...]) -> Callable[[Tens
 def _halve(width: int, before: int) -> list[Step]:
     """Maxima of neighbours along the last axis; an odd last one is kept."""
     pairs = width // 2
-    difference = [[float((j == 2 * i + 1) - (j == 2 * i)) for i in range(pairs)] for j in range(width)]
+    difference = [
+        [float((j == 2 * i + 1) - (j == 2 * i)) for i in range(pairs)] for j in range(width)
+    ]
     odd = width % 2
 
     def first(x: Tensor, excess: Tensor) -> Tensor:
         return tf.concat([x[..., 0 : 2 * pairs : 2] + excess, x[..., width - odd :]], axis=-1)
 
-    minus = Affine(_last_axis_product, tf.constant(difference), tf.zeros([pairs]), 2, 2, tf.zeros([pairs]))
+    minus = Affine(
+        _last_axis_product, tf.constant(difference), tf.zeros([pairs]), 2, 2, tf.zeros([pairs])
+    )
     return [
         Step(minus, (before,)),
         Step(ACTIVATIONS["relu"], (before + 1,)),
@@ -239,7 +243,7 @@ def _relu(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 def _activation(layer: keras.layers.Layer, at: int = 0) -> list[Step]:
     """The operation of a layer's `activation=`, reading what the layer has computed so far."""
-    name = keras.activations.serialize(layer.activation)
+    name = _activation_name(layer.activation)
     if name == "linear":
         return []
     if name not in ACTIVATIONS:
@@ -248,6 +252,16 @@ def _activation(layer: keras.layers.Layer, at: int = 0) -> list[Step]:
             f"one of linear, {', '.join(ACTIVATIONS)}"
         )
     return [Step(ACTIVATIONS[name], (at,))]
+
+
+def _activation_name(activation: object) -> str:
+    """The name of a stock activation; another function of that name keeps its module's name."""
+    if activation is None:
+        return "linear"
+    name = getattr(activation, "__name__", type(activation).__name__)
+    stock = (getattr(keras.activations, name, None), getattr(tf.nn, name, None))
+    own = any(activation is function for function in stock)
+    return name if own else f"{getattr(activation, '__module__', 'custom')}.{name}"
 
 
 def _affine(
@@ -266,8 +280,10 @@ def _value(variable: keras.Variable) -> Tensor:
     return tf.cast(tf.convert_to_tensor(variable), tf.float32)
 
 
-def _constant(value: object) -> Tensor:
-    return tf.cast(tf.convert_to_tensor(value), tf.float32)
+def _unbatched(value: object, rank: int) -> Tensor:
+    """A constant in float32 that broadcasts against one example, of the given rank."""
+    constant = tf.cast(tf.convert_to_tensor(value), tf.float32)
+    return tf.squeeze(constant, axis=list(range(max(0, constant.shape.rank - rank))))
 
 
 def _refuse_channels_first(layer: keras.layers.Layer) -> None:

@@ -5,11 +5,11 @@ An operation acts on tensors `[batch, ...]`. Bound methods may fold further axes
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
-Tensor = tf.Tensor
+Tensor: TypeAlias = tf.Tensor
 
 
 class Lines(NamedTuple):

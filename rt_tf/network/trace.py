@@ -1,8 +1,9 @@
 """A Keras model as a graph of operations: the only file that knows Keras's wiring."""
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -27,7 +28,7 @@ StatisticsByCall = Mapping[int, Statistics]
 
 @dataclasses.dataclass(frozen=True)
 class Wiring:
-    """The layer calls of a model in topological order; traced once, lowered in every computation."""
+    """A model's layer calls in topological order; traced once, lowered in every computation."""
 
     calls: tuple[LayerCall, ...]
     output: int
@@ -61,6 +62,11 @@ class Wiring:
         return values[self.output], used
 
     @property
+    def float32(self) -> bool:
+        """Whether every layer computes in float32."""
+        return all(call.layer.compute_dtype == "float32" for call in self.calls)
+
+    @property
     def has_statistics(self) -> bool:
         """Whether any layer is a batch normalisation."""
         return any(_normalises(call.layer) for call in self.calls)
@@ -72,11 +78,14 @@ def trace(model: keras.Model) -> Wiring:
     UserError for other models, and for layers that no bound method can interpret.
     """
     _refuse_unwired(model)
+    _refuse_output(model)
     recorder = _Recorder()
     output = recorder.follow(model, source=0)
     shape, classes = tuple(model.inputs[0].shape[1:]), model.outputs[0].shape[-1]
     wiring = Wiring(tuple(recorder.calls), output, shape, classes)
     wiring.lower()  # refuses what cannot be lowered, by name
+    for arguments in recorder.arguments:
+        _refuse_arguments(*arguments)
     return wiring
 
 
@@ -87,6 +96,7 @@ class _Recorder:
         self.calls: list[LayerCall] = []
         self.number: dict[int, int] = {}  # by id, unique while the tensors are kept alive
         self.alive: list[keras.KerasTensor] = []
+        self.arguments: list[tuple[keras.layers.Layer, tuple, dict]] = []
 
     def follow(self, model: keras.Model, source: int) -> int:
         """Notes the calls of a model that reads value `source`; returns its output's number."""
@@ -100,7 +110,8 @@ class _Recorder:
         )
         return self.number[id(clone.outputs[0])]
 
-    def record(self, layer: keras.layers.Layer, *args: object, **kwargs: object) -> object:
+    def record(self, layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
+        self.arguments.append((layer, args[1:], kwargs))
         result = layer(*args, **kwargs)
         takes_list = isinstance(args[0], list | tuple)
         sources = list(args[0]) if takes_list else [args[0]]
@@ -145,6 +156,44 @@ def _refuse_unwired(model: keras.Model) -> None:
             f"model '{model.name}': expected an input of known shape; received "
             f"{tuple(model.inputs[0].shape)}"
         )
+    if not _is_plain(model):
+        raise UserError(
+            f"model '{model.name}': expected a functional or Sequential model's own call; received "
+            f"{type(model).__name__}, which changes it, so its layers are not all it computes"
+        )
+
+
+def _is_plain(model: keras.Model) -> bool:
+    """Whether calling a model is no more than calling its layers."""
+    if isinstance(model, keras.Sequential):
+        plain: type[keras.Model] = keras.Sequential
+    else:
+        plain = type(keras.Model(model.inputs, model.outputs))
+    kind = type(model)
+    return kind.call is plain.call and kind.__call__ is plain.__call__
+
+
+def _refuse_output(model: keras.Model) -> None:
+    shape = model.outputs[0].shape
+    if len(shape) != 2 or shape[-1] is None or shape[-1] < 2:
+        raise UserError(
+            f"model '{model.name}': expected logits [batch, classes] of two classes or more; "
+            f"received an output of shape {tuple(shape)}"
+        )
+
+
+def _refuse_arguments(layer: keras.layers.Layer, args: tuple, kwargs: dict) -> None:
+    """An argument of a call can change what is computed: training=True at inference, a mask."""
+    given = [repr(value) for value in args if value is not None]
+    usual = inspect.signature(layer.call).parameters
+    for name, value in kwargs.items():
+        if value is not None and value is not usual[name].default:
+            given.append(f"{name}={value!r}")
+    if given:
+        raise UserError(
+            f"layer '{layer.name}': expected a call on its inputs alone; "
+            f"received also {', '.join(given)}"
+        )
 
 
 def _append(nodes: list[Node], steps: list[Step], inputs: list[int], name: str) -> int:
@@ -167,7 +216,8 @@ def _run(
     """Runs one layer call; `used` gains the statistics of a batch normalisation in training."""
     argument = inputs if call.takes_list else inputs[0]
     if not _normalises(call.layer):
-        return call.layer(argument, training=training) if _trains(call.layer) else call.layer(argument)
+        options = {"training": training} if _trains(call.layer) else {}
+        return call.layer(argument, **options)
     if i in used:
         return _normalise(call, inputs[0], used[i])
     if training and call.layer.trainable:

@@ -60,7 +60,7 @@ def export(network: keras.Model, threat: Threat, images: np.ndarray, path: Path)
 
 
 def attach(path: Path, files: dict[str, str]) -> None:
-    """Puts texts (the report, the model card) beside the SavedModel, with checksums of its files."""
+    """Puts texts (report, model card) beside the SavedModel, with checksums of its files."""
     for name, text in files.items():
         write_text(path / EXTRA / name, text)
     write_text(path / EXTRA / "SHA256SUMS", _checksums(path))

@@ -7,7 +7,6 @@ import tensorflow as tf
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
 
-
 STRICT = 2.0**-50  # relative; more than float64 rounds a radius or a distance by
 
 
@@ -43,7 +42,10 @@ class Linf:
     def inside(self, region: Region, x: Tensor) -> Tensor:
         x, centre = tf.cast(x, tf.float64), tf.cast(region.x, tf.float64)
         distance = tf.abs(x - centre)
-        eps = tf.cast(region.eps, tf.float64) * (1.0 - STRICT)
+        # A plain number is taken as it is: tf.cast would round it to float32 first.
+        tensor = tf.is_tensor(region.eps)
+        eps = tf.cast(region.eps, tf.float64) if tensor else tf.constant(region.eps, tf.float64)
+        eps *= 1.0 - STRICT
         eps = tf.reshape(eps, [-1] + [1] * (x.shape.rank - 1)) if eps.shape.rank else eps
         allowed = (distance <= eps) & (x >= region.lower) & (x <= region.upper)
         return tf.reduce_all(allowed, axis=list(range(1, x.shape.rank)))

@@ -11,16 +11,9 @@ import tensorflow as tf
 from rt_tf.errors import UserError
 
 KEPT = 3
-_CORRUPT = (
-    tf.errors.DataLossError,
-    tf.errors.OutOfRangeError,
-    tf.errors.NotFoundError,
-    tf.errors.InvalidArgumentError,
-    tf.errors.UnknownError,
-    tf.errors.FailedPreconditionError,
-    ValueError,
-    AssertionError,
-)
+# What TensorFlow raises for files that are cut short, changed or missing, as errors of its own or,
+# through its Python binding, as Python's.
+_CORRUPT = (tf.errors.OpError, ValueError, IndexError, KeyError, RuntimeError, AssertionError)
 
 
 class Checkpoints:

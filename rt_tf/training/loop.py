@@ -34,7 +34,7 @@ SELECTIONS = {
 StepFunction = Callable[[Any], dict[str, tf.Tensor]]
 
 
-class NotFinite(UserError):
+class NotFiniteError(UserError):
     """The loss stopped being a number."""
 
 
@@ -110,6 +110,8 @@ class Loop:
         """Trains to the end, from the last whole checkpoint if there is one."""
         self._compile(0)
         self._resume()
+        if not self.checkpoints.steps():
+            self._checkpoint(force=True)
         started = time.monotonic() - self.position.seconds
         while self.position.phase < len(self.phases):
             phase = self.phases[self.position.phase]
@@ -160,9 +162,10 @@ class Loop:
                 f"batch_size: expected at most the {len(self.train)} training examples; "
                 f"received {self.settings.batch_size}"
             )
-        if self.settings.batch_size % self.strategy.num_replicas_in_sync:
+        replicas = self.strategy.num_replicas_in_sync
+        if self.settings.batch_size % replicas:
             raise UserError(
-                f"batch_size: expected a multiple of {self.strategy.num_replicas_in_sync} replicas; "
+                f"batch_size: expected a multiple of the {replicas} replicas; "
                 f"received {self.settings.batch_size}"
             )
 
@@ -173,7 +176,7 @@ class Loop:
             self.model.compile(optimizer=optimizer, objective=self.objectives[number])
 
     def _resume(self) -> None:
-        found = self.checkpoints.restore(network=self.model.network, optimizer=self.model.optimizer)
+        found = self.checkpoints.restore(**self._trackables())
         if found is not None:
             self.position = Position(**found)
             number = min(self.position.phase, len(self.phases) - 1)
@@ -215,7 +218,8 @@ class Loop:
         samples = self.settings.monitor_samples
         on_train = self.monitor.accuracies(self.train.take(samples))
         on_validation = self.monitor.accuracies(self.validation.take(samples))
-        row = {"phase": position.phase, "epoch": epoch, "step": position.total_steps}
+        row: dict[str, Any] = {"phase": position.phase, "epoch": epoch}
+        row |= {"step": position.total_steps}
         row |= {"seconds": position.seconds, **means, **values._asdict()}
         row |= {"train": on_train._asdict(), "validation": on_validation._asdict()}
         position.history.append(row)
@@ -266,15 +270,17 @@ class Loop:
         self.checkpoints.save(
             self.position.total_steps,
             dataclasses.asdict(self.position),
-            network=self.model.network,
-            optimizer=self.model.optimizer,
+            **self._trackables(),
         )
         self._saved_at = time.monotonic()
 
-    def _not_finite(self, loss: float) -> NotFinite:
+    def _trackables(self) -> dict[str, Any]:
+        return {"network": self.model.network, "optimizer": self.model.optimizer}
+
+    def _not_finite(self, loss: float) -> NotFiniteError:
         steps = self.checkpoints.steps()
         kept = f"checkpoints/ckpt-{steps[-1]}" if steps else "none yet"
-        return NotFinite(
+        return NotFiniteError(
             f"loss: expected a finite number; received {loss} at step "
             f"{self.position.total_steps + 1} (phase {self.position.phase + 1}); training stopped; "
             f"last good weights: {kept}; a smaller --learning_rate or --clip_norm may help"

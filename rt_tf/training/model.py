@@ -17,8 +17,8 @@ from rt_tf.training.objective import Objective, Terms
 class RobustModel(keras.Model):
     """Wraps a functional network (pixels in [0, 1] to logits) for robust training.
 
-    Use it with `compile(optimizer, objective=...)` and `fit`, setting `eps` and `kappa` yourself, or
-    through `rt_tf.training.loop`, which drives their schedules, phases and checkpoints.
+    Use it with `compile(optimizer, objective=...)` and `fit`, assigning `eps` and `kappa` yourself,
+    or through `rt_tf.training.loop`, which drives their schedules, phases and checkpoints.
     """
 
     def __init__(self, network: keras.Model, seed: int = 0, **options: Any) -> None:
@@ -34,7 +34,7 @@ class RobustModel(keras.Model):
     def _setting(self, name: str) -> keras.Variable:
         return keras.Variable(0.0, dtype="float32", trainable=False, name=name)
 
-    def compile(self, optimizer: Any, objective: Objective, **options: Any) -> None:  # type: ignore[override]
+    def compile(self, optimizer: Any, objective: Objective, **options: Any) -> None:
         """Sets what `train_step` minimises; other options as in Keras."""
         super().compile(optimizer=optimizer, **options)
         self.objective = objective

@@ -114,6 +114,7 @@ class Monitor:
     def _activation_boxes(self, x: Tensor, labels: Tensor) -> tuple[list[str], list[Box]]:
         graph = self.wiring.lower()
         spec = margin_spec(labels, self.wiring.classes)
+        assert self.bound is not None
         boxes = self.bound(graph, Region(self.threat, x, self.eps), spec).boxes
         nodes = [graph.nodes[i - 1] for i in graph.activations()]
         return [node.name for node in nodes], [boxes[node.inputs[0]] for node in nodes]

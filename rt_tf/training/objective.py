@@ -54,7 +54,8 @@ class Objective:
         start: draws noise uniform in [0, 1), shaped as x, for the attack's random start.
         """
         region = Region(self.threat, x, eps)
-        logits, statistics = None, {}
+        logits: Tensor | None = None
+        statistics: StatisticsByCall = {}
         if self.attack is None or wiring.has_statistics:
             logits, statistics = wiring.forward(x, training=True)
         if self.attack is not None:
@@ -79,9 +80,14 @@ class Objective:
         labels: Tensor,
         start: Callable[[], Tensor],
     ) -> Tensor:
-        def network(x: Tensor) -> Tensor:
+        """The attacked points. In float32 the lowered graph is attacked: it is faster."""
+        graph = wiring.lower(statistics)
+
+        def half_precision(x: Tensor) -> Tensor:
             return wiring.forward(x, training=False, statistics=statistics)[0]
 
+        network = graph if wiring.float32 else half_precision
+        assert self.attack is not None
         return self.attack(
             cross_entropy(network, labels),
             region,

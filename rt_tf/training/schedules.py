@@ -22,7 +22,9 @@ def smooth_ramp(position: float, start: float, end: float, begin: float, length:
 RAMPS = {"linear": linear_ramp, "smooth": smooth_ramp}
 
 
-def step_decay(position: float, value: float, boundaries: tuple[float, ...], factor: float) -> float:
+def step_decay(
+    position: float, value: float, boundaries: tuple[float, ...], factor: float
+) -> float:
     """value, multiplied by `factor` at every boundary reached."""
     return value * factor ** sum(position >= boundary for boundary in boundaries)
 

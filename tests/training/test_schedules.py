@@ -1,5 +1,7 @@
 """Schedules and phases, by hand-computed values."""
 
+import itertools
+
 import pytest
 
 from rt_tf.errors import UserError
@@ -22,7 +24,7 @@ def test_smooth_ramp_is_continuous_and_quartic_at_first() -> None:
     ramp = [smooth_ramp(i / 1000, 0.0, 1.0, 0.0, 1.0) for i in range(1001)]
     assert ramp[0] == 0.0
     assert ramp[-1] == pytest.approx(1.0)
-    steps = [b - a for a, b in zip(ramp, ramp[1:], strict=False)]
+    steps = [b - a for a, b in itertools.pairwise(ramp)]
     assert min(steps) >= 0.0
     assert max(steps) < 1.0 / 800  # no jump where quartic and line meet
     assert ramp[200] / ramp[100] == pytest.approx(2.0**4)

@@ -1,0 +1,106 @@
+"""Convolution and its transpose, with the transpose computed the fastest way measured.
+
+The stock transpose of a strided convolution of few channels spends most of its time on zeros: it is
+replaced by a dense convolution that computes the input pixels of each stride phase as channels.
+Both maps are bilinear in (value, kernel), and each is the other's gradient.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from rt_tf.network.ops import Tensor
+
+FEW_CHANNELS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Convolution:
+    """A 2-D convolution of images [batch, height, width, channels]."""
+
+    strides: tuple[int, int]
+    padding: str
+    dilations: tuple[int, int]
+
+    def __call__(self, x: Tensor, kernel: Tensor) -> Tensor:
+        """The convolution of x with a kernel [rows, columns, channels, filters]."""
+        height, width = x.shape[1:3]
+
+        @tf.custom_gradient
+        def convolve(x: Tensor, kernel: Tensor) -> tuple[Tensor, object]:
+            def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
+                down = self.transpose(upstream, kernel, height, width)
+                return down, self._kernel_gradient(x, kernel, upstream)
+
+            return self._convolve(x, kernel), gradient
+
+        return convolve(x, kernel)
+
+    def transpose(self, y: Tensor, kernel: Tensor, height: int, width: int) -> Tensor:
+        """The transpose: from values at the output to images of a given size."""
+
+        @tf.custom_gradient
+        def transposed(y: Tensor, kernel: Tensor) -> tuple[Tensor, object]:
+            def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
+                return self(upstream, kernel), self._kernel_gradient(upstream, kernel, y)
+
+            return self._transpose(y, kernel, height, width), gradient
+
+        return transposed(y, kernel)
+
+    def _convolve(self, x: Tensor, kernel: Tensor) -> Tensor:
+        return tf.nn.conv2d(x, kernel, self.strides, self.padding, dilations=self.dilations)
+
+    def _transpose(self, y: Tensor, kernel: Tensor, height: int, width: int) -> Tensor:
+        stride = self.strides[0]
+        dense = self.strides == (stride, stride) and self.dilations == (1, 1)
+        if dense and stride > 1 and kernel.shape[2] <= FEW_CHANNELS:
+            return self._transpose_by_phase(y, kernel, height, width)
+        shape = tf.stack([tf.shape(y)[0], height, width, kernel.shape[2]])
+        return tf.nn.conv2d_transpose(
+            y, kernel, shape, self.strides, self.padding, dilations=self.dilations
+        )
+
+    def _transpose_by_phase(self, y: Tensor, kernel: Tensor, height: int, width: int) -> Tensor:
+        """Every stride x stride block of input pixels at once, as channels, then put apart."""
+        stride = self.strides[0]
+        rows, columns = (-(-size // stride) for size in kernel.shape[:2])  # in blocks
+        by_phase = tf.nn.conv2d(
+            y,
+            _phase_kernel(kernel, stride, rows, columns),
+            1,
+            [[0, 0], [rows - 1, rows - 1], [columns - 1, columns - 1], [0, 0]],
+        )
+        image = tf.nn.depth_to_space(by_phase, stride)
+        top = self._padding(height, kernel.shape[0])
+        left = self._padding(width, kernel.shape[1])
+        below = max(0, top + height - image.shape[1])
+        right = max(0, left + width - image.shape[2])
+        image = tf.pad(image, [[0, 0], [0, below], [0, right], [0, 0]])
+        return image[:, top : top + height, left : left + width]
+
+    def _padding(self, size: int, window: int) -> int:
+        """The zeros put before an axis."""
+        if self.padding == "VALID":
+            return 0
+        stride = self.strides[0]
+        return max((-(-size // stride) - 1) * stride + window - size, 0) // 2
+
+    def _kernel_gradient(self, x: Tensor, kernel: Tensor, upstream: Tensor) -> Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(kernel)
+            y = self._convolve(x, kernel)
+        return tape.gradient(y, kernel, output_gradients=upstream)
+
+
+def _phase_kernel(kernel: Tensor, stride: int, rows: int, columns: int) -> Tensor:
+    """[r, c, channels, filters] -> [rows, columns, filters, stride * stride * channels], flipped.
+
+    Tap (stride * a + i, stride * b + j) of the kernel takes an output to pixel (i, j) of the block
+    a rows and b columns further on.
+    """
+    height, width, channels, filters = kernel.shape
+    missing = [[0, rows * stride - height], [0, columns * stride - width], [0, 0], [0, 0]]
+    taps = tf.reshape(tf.pad(kernel, missing), [rows, stride, columns, stride, channels, filters])
+    blocks = tf.reverse(tf.transpose(taps, [0, 2, 5, 1, 3, 4]), axis=[0, 1])
+    return tf.reshape(blocks, [rows, columns, filters, stride * stride * channels])

@@ -1,0 +1,247 @@
+"""Every bound method on every network, in both arithmetics: sound, and exact where it should be."""
+
+import dataclasses
+import functools
+
+import networks
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rt_tf import catalogue
+from rt_tf.attacks.pgd import pgd
+from rt_tf.bounds import zonotope
+from rt_tf.bounds.backward import lower_bound
+from rt_tf.bounds.interval import Enclosure
+from rt_tf.bounds.result import Box, margin_spec
+from rt_tf.bounds.rounding import ARITHMETICS
+from rt_tf.network.trace import trace
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.region import Region
+
+EPS = 0.1
+METHODS = list(catalogue.BOUNDS)
+SOME = ["dense", "batch_norm", "branches", "max_pool_overlapping", "catalogued"]
+cases = pytest.mark.parametrize("name", networks.NETWORKS)
+methods = pytest.mark.parametrize("method", METHODS)
+arithmetics = pytest.mark.parametrize("arithmetic", ARITHMETICS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """A network, three examples, and the margins of their labels."""
+
+    name: str
+    eps: float = EPS
+
+    def __post_init__(self):
+        model, wiring = networks.known(self.name)
+        x = tf.constant(networks.images(wiring.input_shape))
+        labels = tf.argmax(model(x), axis=-1)
+        labels = tf.concat([labels[:-1], (labels[-1:] + 1) % networks.CLASSES], axis=0)
+        for field, value in {
+            "model": model,
+            "graph": wiring.lower(),
+            "region": Region(Linf(), x, self.eps),
+            "spec": margin_spec(labels, networks.CLASSES),
+        }.items():
+            object.__setattr__(self, field, value)
+
+    def served(self, x):
+        """Margins of the Keras model's own logits, exact differences: [..., batch, spec]."""
+        flat = tf.reshape(x, [-1, *self.region.x.shape[1:]])
+        logits = self.model(flat).numpy().astype(np.float64)
+        logits = logits.reshape(-1, len(self.region.x), networks.CLASSES)
+        return np.einsum("bsc,nbc->nbs", self.spec.numpy().astype(np.float64), logits)
+
+    @functools.cached_property
+    def scale(self):
+        return max(1.0, float(np.abs(self.served(self.region.x)).max()))
+
+
+@functools.cache
+def question(name):
+    return Question(name)
+
+
+@functools.cache
+def margins(name, method, arithmetic):
+    q = question(name)
+    bound = catalogue.resolve("bound", method)
+    return bound(q.graph, q.region, q.spec, arithmetic=arithmetic).margins.numpy()
+
+
+def slack(arithmetic, scale):
+    """What sampled margins may be below the bound: nothing in sound arithmetic."""
+    return 0.0 if arithmetic == "sound" else 1e-5 * scale
+
+
+@functools.cache
+def sampled_minimum(name):
+    """The least margins over corners, uniform points and points that ascend against each margin."""
+    q = question(name)
+    rng = np.random.default_rng(3)
+    lower, upper = (end.numpy() for end in q.region.inward().box())
+    share = rng.random((200, *lower.shape))
+    share[:100] = share[:100] > 0.5
+    points = np.clip((lower + share * (upper - lower)).astype(np.float32), lower, upper)
+    points = np.concatenate([points, attacked(q)])
+    assert q.region.inside(tf.constant(points.reshape(-1, *lower.shape[1:])[:3])).numpy().all()
+    return q.served(points).min(axis=0)
+
+
+def attacked(q):
+    """PGD against each margin by itself, from the middle and from a random start."""
+    rows = q.spec.shape[1]
+    x = tf.repeat(q.region.x, rows, axis=0)
+    spec = tf.reshape(q.spec, [-1, networks.CLASSES])
+    region = dataclasses.replace(q.region, x=x)
+    noise = tf.random.stateless_uniform(x.shape, [1, 2])
+
+    def loss(z):
+        return -tf.reduce_sum(spec * q.graph(z), axis=1)
+
+    points = [pgd(loss, region, start, steps=6, step_size=0.4) for start in (None, noise)]
+    points = [tf.reshape(z, [len(q.region.x), rows, *x.shape[1:]]) for z in points]
+    return np.concatenate([np.swapaxes(z.numpy(), 0, 1) for z in points])
+
+
+@cases
+@methods
+@arithmetics
+def test_no_point_falls_below_the_bound(name, method, arithmetic):
+    bound = margins(name, method, arithmetic)
+    assert np.isfinite(bound).all()
+    assert (sampled_minimum(name) >= bound - slack(arithmetic, question(name).scale)).all()
+
+
+@cases
+@methods
+def test_sound_bounds_are_below_fast_ones_but_not_far(name, method):
+    gap = margins(name, method, "fast") - margins(name, method, "sound")
+    assert (gap >= 0.0).all()
+    assert (gap <= 1e-2 * question(name).scale).all()
+
+
+@cases
+@methods
+@arithmetics
+def test_a_point_has_its_own_margins(name, method, arithmetic):
+    q = question(name)
+    region = dataclasses.replace(q.region, eps=0.0)
+    bound = catalogue.resolve("bound", method)
+    found = bound(q.graph, region, q.spec, arithmetic=arithmetic).margins.numpy()
+    truth = q.served(region.x)[0]
+    tolerance = {"fast": 2e-5, "sound": 1e-2}[arithmetic] * q.scale
+    np.testing.assert_allclose(found, truth, rtol=0.0, atol=tolerance)
+    assert (found <= truth + slack(arithmetic, q.scale)).all()
+
+
+@pytest.mark.parametrize("name", networks.AFFINE)
+@methods
+def test_affine_networks_are_bounded_exactly(name, method):
+    """min over a box of w . x + b is w . centre - |w| . radius + b: here in float64."""
+    q = question(name)
+    shape = q.region.x.shape[1:]
+    basis = np.eye(int(np.prod(shape)), dtype=np.float32).reshape(-1, *shape)
+    logits = q.model(np.concatenate([np.zeros((1, *shape), np.float32), basis])).numpy()
+    logits = logits.astype(np.float64)
+    weights = np.einsum("bsc,nc->bsn", q.spec.numpy(), logits[1:] - logits[0])
+    bias = np.einsum("bsc,c->bs", q.spec.numpy(), logits[0])
+    x = q.region.x.numpy().astype(np.float64).reshape(len(q.region.x), -1)
+    lower, upper = np.maximum(x - EPS, 0.0), np.minimum(x + EPS, 1.0)
+    exact = bias + np.einsum("bsn,bn->bs", weights, (lower + upper) / 2)
+    exact -= np.einsum("bsn,bn->bs", np.abs(weights), (upper - lower) / 2)
+    np.testing.assert_allclose(margins(name, method, "fast"), exact, rtol=0, atol=1e-5 * q.scale)
+
+
+@cases
+def test_interval_bounds_shrink_as_eps_grows(name):
+    q = question(name)
+    radii = tf.constant([0.0, 0.003, 0.02, 0.1, 0.3, 1.0])
+    x, spec = (tf.repeat(value[:1], len(radii), axis=0) for value in (q.region.x, q.spec))
+    region = Region(Linf(), x, radii)
+    bound = catalogue.resolve("bound", "interval")
+    found = bound(q.graph, region, spec).margins.numpy()
+    assert (np.diff(found, axis=0) <= 1e-5 * np.abs(found).max()).all()
+
+
+@cases
+def test_parallel_lines_backward_are_zonotopes_forward(name):
+    """With the same pre-activation bounds both directions give the same numbers (METHODS, 2)."""
+    q = question(name)
+    forward = zonotope.enclose(q.graph, Box(*q.region.box()))
+    enclosure = Enclosure({i: z.box for i, z in enumerate(forward)}, {})
+    backward = lower_bound(q.graph, q.region, q.spec, enclosure, slope="parallel").numpy()
+    expected = forward[q.graph.output].linear(q.spec).numpy()
+    np.testing.assert_allclose(backward, expected, rtol=0.0, atol=1e-5 * q.scale)
+    assert (expected <= sampled_minimum(name) + 1e-5 * q.scale).all()
+
+
+@pytest.mark.parametrize("name", SOME)
+@methods
+@arithmetics
+def test_graph_mode_each_example_by_itself_and_eps_by_example(name, method, arithmetic):
+    q = question(name)
+    expected = margins(name, method, arithmetic)
+    bound = functools.partial(catalogue.resolve("bound", method), arithmetic=arithmetic)
+    count = len(q.region.x)
+
+    @tf.function
+    def compiled(x, spec, eps):
+        return bound(q.graph, Region(Linf(), x, eps), spec).margins
+
+    eps = tf.fill([count], EPS)
+    tolerance = 1e-5 * q.scale
+    whole = compiled(q.region.x, q.spec, eps).numpy()
+    np.testing.assert_allclose(whole, expected, rtol=0.0, atol=tolerance)
+    mixed = compiled(q.region.x, q.spec, tf.constant([0.0, EPS, 0.3])).numpy()
+    np.testing.assert_allclose(mixed[1], expected[1], rtol=0.0, atol=tolerance)
+    region = Region(Linf(), q.region.x[2:], EPS)
+    alone = bound(q.graph, region, q.spec[2:]).margins.numpy()
+    np.testing.assert_allclose(alone[0], expected[2], rtol=0.0, atol=tolerance)
+
+
+@methods
+def test_a_broken_example_does_not_spoil_its_neighbours(method):
+    q = question("branches")
+    x = q.region.x.numpy().copy()
+    x[1, 0, 0, 0] = np.nan
+    region = dataclasses.replace(q.region, x=tf.constant(x))
+    bound = catalogue.resolve("bound", method)
+    found = bound(q.graph, region, q.spec, arithmetic="sound").margins.numpy()
+    expected = margins("branches", method, "sound")
+    assert (found[1] == -np.inf).all()
+    np.testing.assert_allclose(found[[0, 2]], expected[[0, 2]], rtol=0.0, atol=1e-5 * q.scale)
+
+
+@methods
+@pytest.mark.parametrize("eps", [-0.1, float("nan"), float("inf")])
+def test_radii_without_a_region_certify_nothing(method, eps):
+    q = question("dense")
+    bound = catalogue.resolve("bound", method)
+    region = dataclasses.replace(q.region, eps=eps)
+    found = bound(q.graph, region, q.spec, arithmetic="sound").margins.numpy()
+    assert not (found > 0.0).any()
+
+
+@cases
+@methods
+def test_gradients_are_finite_and_reach_every_weight(name, method):
+    model = networks.build(name, seed=4)
+    wiring = trace(model)
+    x = tf.constant(networks.images(wiring.input_shape, 4))
+    spec = margin_spec(tf.constant([0, 1, 2, 0]), networks.CLASSES)
+    bound = catalogue.resolve("bound", method)
+
+    with tf.GradientTape() as tape:
+        _, statistics = wiring.forward(x, training=True)
+        found = bound(wiring.lower(statistics), Region(Linf(), x, EPS), spec).margins
+        loss = tf.reduce_sum(found * tf.random.stateless_uniform(found.shape, [1, 1]))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    for weight, gradient in zip(model.trainable_variables, gradients, strict=True):
+        assert gradient is not None, weight.path
+        assert np.isfinite(gradient).all(), weight.path
+        # A batch's mean takes away every bias before batch normalisation.
+        if not (wiring.has_statistics and weight.name == "bias"):
+            assert np.abs(gradient).max() > 0.0, weight.path

@@ -1,0 +1,177 @@
+"""Small networks that between them use every lowering: a new layer or wiring is a row here."""
+
+import functools
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from rt_tf import layers as bounded
+from rt_tf import models
+from rt_tf.network.trace import Wiring, trace
+
+L = keras.layers
+SHAPE = (4, 4, 2)
+CLASSES = 3
+
+
+def chain(*layers: keras.layers.Layer, shape: tuple[int, ...] = SHAPE) -> keras.Model:
+    """A Sequential model with logits at its end."""
+    return keras.Sequential([L.Input(shape), *layers, L.Flatten(), L.Dense(CLASSES)])
+
+
+def functional(wire: Callable, shape: tuple[int, ...] = SHAPE) -> keras.Model:
+    """A functional model: `wire` takes the input to what the logits are read from."""
+    start = keras.Input(shape)
+    return keras.Model(start, L.Dense(CLASSES)(L.Flatten()(wire(start))))
+
+
+def conv(**options) -> keras.layers.Layer:
+    return L.Conv2D(3, 3, **{"padding": "same", **options})
+
+
+def residual(x):
+    y = L.ReLU()(conv()(x))
+    y = conv()(y)
+    return L.ReLU()(L.Add()([y, L.Conv2D(3, 1)(x)]))
+
+
+def branches(x):
+    """Values read several times, by layers of several kinds, far apart."""
+    a = L.ReLU()(L.Conv2D(2, 3, padding="same")(x))
+    b = L.AveragePooling2D(3, 1, padding="same")(a)
+    c = L.Add()([a, b, x])
+    d = L.MaxPooling2D(2)(L.Add()([c, c]))
+    e = L.AveragePooling2D(2)(a)
+    return L.Add()([L.ReLU()(d), e, d])
+
+
+def shared_normalization(x):
+    normalize = L.BatchNormalization()
+    y = L.ReLU()(normalize(L.Conv2D(2, 3, padding="same")(x)))
+    return L.ReLU()(normalize(L.Conv2D(2, 3, padding="same")(y)))
+
+
+def nested(x):
+    """A Sequential and a functional model within, the latter called twice."""
+    inner = keras.Sequential([L.Input((4, 4, 2)), L.Conv2D(2, 3, padding="same"), L.ReLU()])
+    start = keras.Input((4, 4, 2))
+    block = keras.Model(start, L.Add()([start, L.ReLU()(L.Dense(2)(inner(start)))]))
+    return block(block(x))
+
+
+def adapted(x):
+    normalization = L.Normalization()
+    normalization.adapt(np.random.default_rng(5).random((40, *SHAPE), np.float32))
+    return L.ReLU()(conv()(normalization(x)))
+
+
+NETWORKS: dict[str, Callable[[], keras.Model]] = {
+    "affine": lambda: chain(),
+    "affine_deep": lambda: chain(conv(), L.BatchNormalization(), L.AveragePooling2D(2)),
+    "dense": lambda: chain(L.Flatten(), L.Dense(6, activation="relu"), L.Dense(5), L.ReLU()),
+    "dense_without_bias": lambda: chain(L.Flatten(), L.Dense(6, "relu", use_bias=False)),
+    "dense_on_channels": lambda: chain(L.Dense(3), L.Activation("relu")),
+    "conv_same": lambda: chain(conv(activation="relu"), conv(activation="relu")),
+    "conv_valid": lambda: chain(conv(padding="valid", use_bias=False), L.ReLU()),
+    "conv_strided": lambda: chain(conv(strides=2), L.ReLU(), conv(strides=2), L.ReLU()),
+    "conv_strided_valid": lambda: chain(
+        L.Conv2D(3, (3, 2), strides=(2, 1)), L.ReLU(), shape=(6, 5, 1)
+    ),
+    "conv_4x4": lambda: chain(
+        L.Conv2D(6, 4, strides=2, padding="same", activation="relu"),
+        L.Conv2D(3, 4, strides=2, padding="same", activation="relu"),
+        shape=(7, 6, 1),
+    ),
+    "conv_dilated": lambda: chain(conv(dilation_rate=2), L.ReLU(), shape=(5, 5, 2)),
+    "batch_norm": lambda: chain(
+        conv(),
+        L.BatchNormalization(),
+        L.ReLU(),
+        L.Flatten(),
+        L.Dense(5),
+        L.BatchNormalization(),
+        L.ReLU(),
+    ),
+    "batch_norm_bare": lambda: chain(
+        conv(), L.BatchNormalization(scale=False, center=False), L.ReLU()
+    ),
+    "batch_norm_shared": lambda: functional(shared_normalization),
+    "zero_padding": lambda: chain(
+        L.ZeroPadding2D(((1, 0), (2, 1))), conv(padding="valid"), L.ReLU()
+    ),
+    "reshape": lambda: chain(
+        L.Reshape((8, 4, 1)), conv(), L.ReLU(), L.Reshape((-1, 6)), L.Dense(2)
+    ),
+    "residual": lambda: functional(residual),
+    "branches": lambda: functional(branches),
+    "nested": lambda: functional(nested),
+    "average_pool": lambda: chain(conv(), L.ReLU(), L.AveragePooling2D(2), conv(), L.ReLU()),
+    "average_pool_overlapping": lambda: chain(
+        conv(), L.AveragePooling2D(3, 2, padding="same"), L.ReLU()
+    ),
+    "global_average_pool": lambda: chain(conv(), L.ReLU(), L.GlobalAveragePooling2D()),
+    "global_average_pool_keepdims": lambda: chain(
+        conv(), L.ReLU(), L.GlobalAveragePooling2D(keepdims=True), conv(), L.ReLU()
+    ),
+    "max_pool": lambda: chain(conv(), L.MaxPooling2D(2), conv(), L.ReLU()),
+    "max_pool_overlapping": lambda: chain(conv(), L.ReLU(), L.MaxPooling2D(3, 2), shape=(5, 5, 2)),
+    "max_pool_odd": lambda: chain(L.MaxPooling2D((1, 3), (2, 1)), conv(), L.ReLU()),
+    "dropout": lambda: chain(conv(), L.ReLU(), L.Dropout(0.5)),
+    "normalization": lambda: chain(
+        L.Normalization(mean=[0.4, 0.5], variance=[0.04, 0.09]), conv(), L.ReLU()
+    ),
+    "normalization_adapted": lambda: functional(adapted),
+    "normalization_scalar": lambda: chain(
+        L.Normalization(axis=None, mean=0.4, variance=0.04), conv(), L.ReLU()
+    ),
+    "rescaling": lambda: chain(L.Rescaling(2, -1), conv(), L.ReLU()),
+    "rescaling_channels": lambda: chain(
+        L.Rescaling([2.0, -3.0], [[[-1.0, 0.5]]]), conv(), L.ReLU()
+    ),
+    "relu_first_and_last": lambda: keras.Sequential(
+        [L.Input(SHAPE), L.ReLU(), conv(), L.ReLU(), L.Flatten(), L.Dense(CLASSES), L.ReLU()]
+    ),
+    "catalogued": lambda: models.build(
+        "digits_cnn", (4, 4, 1), CLASSES, normalization=([0.3], [0.4]), batch_norm=True
+    ),
+    "bounded_layers": lambda: chain(
+        bounded.Conv2D(3, 3, padding="same"), bounded.MaxPooling2D(2), bounded.ReLU()
+    ),
+}
+AFFINE = ["affine", "affine_deep"]
+
+
+def randomize(model: keras.Model, seed: int = 0) -> keras.Model:
+    """Draws all weights, batch normalisation's statistics and signs of scale included."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        if weight.name in ("count", "mean", "variance"):  # of Normalization
+            continue
+        fan_in = max(1, int(np.prod(weight.shape[:-1])))
+        scale = 1.5 / np.sqrt(fan_in) if len(weight.shape) > 1 else 0.3
+        value = scale * rng.standard_normal(weight.shape)
+        if weight.name == "moving_variance":
+            value = 0.5 + rng.random(weight.shape)
+        if weight.name == "gamma":
+            value += np.where(rng.random(weight.shape) < 0.3, -1.0, 1.0)
+        weight.assign(value.astype(np.float32))
+    return model
+
+
+def build(name: str, seed: int = 0) -> keras.Model:
+    """A new model of the table with random weights."""
+    return randomize(NETWORKS[name](), seed)
+
+
+@functools.cache
+def known(name: str) -> tuple[keras.Model, Wiring]:
+    """A model of the table and its wiring, made once: not to be changed."""
+    model = build(name)
+    return model, trace(model)
+
+
+def images(shape: tuple[int, ...], count: int = 3, seed: int = 1) -> np.ndarray:
+    """Random images, some of their pixels at the ends of the pixel range."""
+    x = np.random.default_rng(seed).random((count, *shape), np.float32) * 1.2 - 0.1
+    return np.clip(x, 0.0, 1.0).astype(np.float32)

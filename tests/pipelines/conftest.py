@@ -1,0 +1,67 @@
+"""A small finished run, and a way to run the entry points as a user does."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+SMALL = (
+    "--system=test",
+    "--model=digits_fc",
+    "--epochs=2",
+    "--batch_size=100",
+    "--bound=interval",
+    "--kappa=0.5",
+    "--epsilon=0.05",
+    "--monitor_samples=100",
+    "--monitor_attack_steps=2",
+    "--samples=40",
+    "--curve=0.5",
+    "--curve_samples=20",
+    "--eval_steps=3",
+    "--eval_restarts=1",
+)
+
+
+def start(module: str, *arguments: str) -> subprocess.Popen[str]:
+    """Starts `python -m pipelines.<module>` from the project's root."""
+    return subprocess.Popen(
+        [sys.executable, "-m", f"pipelines.{module}", *arguments],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "COLUMNS": "160"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    """Waits for a started command."""
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def command(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m pipelines.<module>` to its end."""
+    return finish(start(module, *arguments))
+
+
+@pytest.fixture(scope="session")
+def small(digits_dir: Path) -> tuple[str, ...]:
+    """The flags of a small run but for its model_dir."""
+    return (*SMALL, f"--data_dir={digits_dir}")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, small: tuple[str, ...]) -> Path:
+    """The directory of a finished run of two phases."""
+    folder = tmp_path_factory.mktemp("runs") / "two_phases"
+    phases = ("--attack=fgsm,none", "--bound=none,crown_ibp", "--kappa=0,0.5")
+    result = command("train", *small, *phases, "--epochs=1,1", f"--model_dir={folder}")
+    assert result.returncode == 0, result.stderr
+    assert "next:" in result.stdout
+    return folder

@@ -1,0 +1,164 @@
+"""Flags: what they say of themselves, and one line for every bad input."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from absl import flags as absl_flags
+
+from pipelines import flags, parsing
+from rt_tf.errors import UserError
+from tests.pipelines.conftest import command
+
+ROOT = Path(__file__).parents[2]
+
+
+def parsed(*arguments: str) -> absl_flags.FlagValues:
+    values = absl_flags.FlagValues()
+    groups = flags.training_groups(values)
+    return parsing.parse(["train", *arguments], groups, "about")
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--dataset=imagenet2", "expected one of digits, .*; received 'imagenet2'"),
+        ("--model=vgg", "expected one of .*wong_small.*; received 'vgg'"),
+        ("--attack=pgd,cw", "expected one of none, fgsm, pgd; received 'cw'"),
+        ("--bound=ibp", "expected one of none, interval, crown_ibp; received 'ibp'"),
+        ("--rungs=interval,lp", "received 'lp'"),
+        ("--strategy=tpu", "expected one of default, mirrored; received 'tpu'"),
+        ("--precision=half", "received 'half'"),
+        ("--epsilon=abc", "expected a number or a fraction such as 8/255; received 'abc'"),
+        ("--epsilon=1/0", "expected a number or a fraction"),
+        ("--epsilon=nan", "expected a number or a fraction"),
+        ("--kappa=0.5,1.5", r"expected a number in \[0, 1\]; received '1.5'"),
+        ("--epochs=ten", "expected a whole number >= 1; received 'ten'"),
+        ("--batch_size=0", "expected a whole number >= 1; received '0'"),
+        ("--phase_until=tired", "expected one of epochs, stable; received 'tired'"),
+        ("--epsilom=0.1", "(?i)unknown command line flag 'epsilom'"),
+        ("--flagfile=missing.cfg", "missing.cfg"),
+        ("stray", "expected --name=value; received 'stray'"),
+    ],
+)
+def test_bad_flags_end_with_one_line(
+    argument: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        parsed(argument)
+    captured = capsys.readouterr()
+    assert end.value.code == 2
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("error: ")
+    assert re.search(words, captured.err), captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--epsilon=-0.1"], r"epsilon: expected a radius in \(0, 1\] for linf; received -0.1"),
+        (["--epsilon=1.5"], r"epsilon: expected a radius in \(0, 1\] for linf; received 1.5"),
+        (["--epsilon=0"], "epsilon: expected a radius"),
+        (["--train_epsilon=2"], "train_epsilon: expected a radius"),
+        (["--epochs=1,2", "--kappa=0,1,0"], "--epochs has 2, --kappa has 3"),
+        (["--kappa=1"], "kappa: expected 0 in a phase without a bound"),
+        (["--bound=interval"], "kappa: expected > 0 in a phase with --bound=interval"),
+        (["--bound=interval", "--kappa=1", "--epsilon_ramp_epochs=30"], "ramps: expected"),
+        (["--bound=interval", "--kappa=1", "--bound_samples=101"], "bound_samples: expected"),
+        (["--jit_compile", "--strategy=mirrored"], "jit_compile"),
+    ],
+)
+def test_combinations_that_make_no_sense_are_refused(arguments: list[str], words: str) -> None:
+    from pipelines import system
+
+    values = parsed(*arguments)
+
+    def check() -> None:
+        system.phases(values, system.threat(values))
+        system.refuse_jit(values.strategy, values.jit_compile, ["/cpu:0", "/cpu:1"])
+
+    with pytest.raises(UserError, match=words):
+        check()
+
+
+def test_phases_are_comma_lists_and_single_values_broadcast() -> None:
+    from pipelines import system
+
+    values = parsed(
+        "--epochs=20,30",
+        "--attack=pgd,none",
+        "--bound=none,crown_ibp",
+        "--kappa=0,1",
+        "--epsilon=8/255",
+        "--decay_epochs=5:10",
+    )
+    first, second = system.phases(values, system.threat(values))
+    assert (first.epochs, first.attack, first.bound, first.kappa) == (20, "pgd", "none", 0.0)
+    assert (second.epochs, second.attack, second.bound, second.kappa) == (
+        30,
+        "none",
+        "crown_ibp",
+        1,
+    )
+    assert first.eps == second.eps == 8 / 255
+    assert first.decay_epochs == second.decay_epochs == (5.0, 10.0)
+
+
+def test_frozen_flags_parse_back_to_the_same_values() -> None:
+    values = absl_flags.FlagValues()
+    groups = flags.training_groups(values)
+    arguments = ["--epsilon=8/255", "--kappa=0,1/3", "--decay_epochs=5:10", "--nodeterministic"]
+    parsing.parse(["train", *arguments], groups, "")
+    again = flags.run_flags(flags.frozen(values, groups))
+    for group in groups:
+        for name in group.names:
+            assert again[name].value == values[name].value, name
+
+
+def test_help_is_quick_and_lists_flags_by_group_and_the_systems() -> None:
+    began = time.perf_counter()
+    shown = subprocess.run(
+        [sys.executable, "-m", "pipelines.train", "--helpshort"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert time.perf_counter() - began < 5.0  # TensorFlow alone takes longer when busy
+    assert re.search(r"Phases .*\n  --epochs\n", shown)
+    assert "pixel units" in shown
+    assert "(default: 0.05)" in shown
+    systems = {path.relative_to(ROOT / "configs") for path in ROOT.glob("configs/*/*.cfg")}
+    assert systems
+    for system in systems:
+        assert re.search(rf"^  {system.with_suffix('')} +\S", shown, re.MULTILINE), system
+
+
+def test_help_does_not_import_tensorflow() -> None:
+    code = "import sys, pipelines.train; assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("configs/*/*.cfg")), ids=lambda p: f"{p.parent.name}/{p.stem}"
+)
+def test_every_flag_file_parses_and_names_itself(path: Path) -> None:
+    from pipelines import system
+
+    values = parsed(f"--flagfile={path}")
+    name = f"{path.parent.name}/{path.stem}"
+    assert values.system == name
+    assert values.model_dir == f"runs/{name}"
+    assert values.dataset == path.parent.name
+    assert system.phases(values, system.threat(values))
+
+
+@pytest.mark.parametrize("module", ["evaluate", "certify", "export"])
+def test_entry_points_refuse_what_is_no_run(module: str, tmp_path: Path) -> None:
+    result = command(module, f"--model_dir={tmp_path}")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: model_dir: expected a directory of a run")
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,150 @@
+"""A run as a user sees it: one command, then the others on its directory."""
+
+import json
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+
+from rt_tf.reporting import records
+from tests.pipelines.conftest import command
+
+
+def report_of(run: Path) -> dict:
+    return json.loads((run / "report" / "report.json").read_text())
+
+
+def test_a_finished_run_is_whole(finished: Path) -> None:
+    state = json.loads((finished / "state.json").read_text())
+    assert list(state) == ["train", "export", "certify", "attack", "report"]
+    report = report_of(finished)
+    assert report["main"] == "linf-0.05"
+    main = next(q for q in report["questions"] if q["name"] == "linf-0.05")
+    assert main["clean"]["n"] == main["attacked"]["n"] == main["certified"]["n"] == 40
+    assert main["clean"]["rate"] >= main["attacked"]["rate"] >= main["certified"]["rate"]
+    assert [row["phase"] for row in report["training"]["history"]] == [0, 1]
+    page = (finished / "report" / "report.html").read_text()
+    assert (finished / "export" / "assets.extra" / "report.html").read_text() == page
+    assert "PGD" in page or "pgd" in page
+
+
+def test_records_hold_a_line_per_example_that_checks(finished: Path) -> None:
+    _, rows = records.read(finished / "records" / "linf-0.05" / "certify.jsonl")
+    assert [row["index"] for row in rows] == list(range(40))
+    for question in records.load(finished / "records"):
+        for row in question.rows:
+            assert row["verdict"] in {"certified", "falsified", "unknown"}
+            for attack in row["attacks"].values():
+                if attack["file"]:
+                    assert np.load(question.folder / attack["file"]).shape == (8, 8, 1)
+
+
+def test_the_same_command_again_says_that_it_is_finished(
+    finished: Path, small: tuple[str, ...]
+) -> None:
+    before = (finished / "report" / "report.json").read_bytes()
+    result = command("train", f"--flagfile={finished / 'flags.cfg'}")
+    assert result.returncode == 0, result.stderr
+    assert "is finished" in result.stdout
+    assert (finished / "report" / "report.json").read_bytes() == before
+
+
+def test_changed_flags_are_refused_with_the_difference(finished: Path) -> None:
+    flagfile = f"--flagfile={finished / 'flags.cfg'}"
+    result = command("train", flagfile, "--seed=3", "--kappa=0,1")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "--seed was 0, is now 3" in result.stderr
+    assert "--kappa was 0,0.5, is now 0,1" in result.stderr
+    assert "--accept_changed_flags" in result.stderr
+
+
+def test_other_radii_methods_and_counts(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "copy"
+    shutil.copytree(finished, run)
+    asked = command(
+        "certify", f"--model_dir={run}", "--epsilon=0.01,8/255", "--rungs=crown_ibp", "--samples=50"
+    )
+    assert asked.returncode == 0, asked.stderr
+    asked = command(
+        "evaluate", f"--model_dir={run}", "--eval_attack=fgsm", "--eval_step_size=1", "--samples=30"
+    )
+    assert asked.returncode == 0, asked.stderr
+    questions = {q["name"]: q for q in report_of(run)["questions"]}
+    assert questions["linf-0.01"]["certified"]["n"] == 50
+    assert questions["linf-0.0313725"]["certified"]["n"] == 50
+    assert {a["id"] for a in questions["linf-0.05"]["attacks"]} == {"pgd-3x1", "fgsm-1x2"}
+    bad = command("certify", f"--model_dir={run}", "--epsilon=7")
+    assert "epsilon: expected a radius in (0, 1] for linf; received 7" in bad.stderr
+
+
+def test_the_export_serves_and_certifies_without_this_library(
+    finished: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "copy"
+    shutil.copytree(finished, run)
+    shutil.rmtree(run / "export")
+    result = command("export", f"--model_dir={run}")
+    assert result.returncode == 0, result.stderr
+    script = f"""
+        import sys, numpy as np, tensorflow as tf
+        served = tf.saved_model.load({str(run / "export")!r})
+        x = np.full((5, 8, 8, 1), 0.5, np.float32)
+        x[1, 0, 0, 0], x[2, 0, 0, 0], x[3] = np.nan, 1.5, np.linspace(0, 1, 64).reshape(8, 8, 1)
+        answer = served.serve(x)
+        assert answer["logits"].shape == (5, 10)
+        np.testing.assert_array_equal(answer["label"], answer["logits"].numpy().argmax(-1))
+        for epsilon in (0.0, 1e-4, 0.05):
+            proof = served.certify(x, tf.constant(epsilon))
+            print(proof["certified"].numpy().astype(int).tolist())
+            assert (proof["certified"].numpy() == (proof["margin"].numpy() > 0)).all()
+        for epsilon in (-0.1, 2.0, np.nan):
+            proof = served.certify(x, tf.constant(epsilon, tf.float32))
+            assert not proof["certified"].numpy().any()
+        assert "rt_tf" not in sys.modules
+    """
+    code = textwrap.dedent(script)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    small_radius = json.loads(done.stdout.splitlines()[1])
+    assert small_radius[1:3] == [0, 0]  # NaN and out of range
+    assert small_radius[0] == small_radius[4] == 1
+    sums = subprocess.run(
+        ["sha256sum", "-c", "assets.extra/SHA256SUMS"], cwd=run / "export", capture_output=True
+    )
+    assert sums.returncode == 0
+
+
+def test_a_directory_that_is_no_run_is_left_alone(tmp_path: Path, small: tuple[str, ...]) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    result = command("train", *small, f"--model_dir={tmp_path}")
+    assert result.returncode == 2
+    assert "expected an empty directory or a run's" in result.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["thesis.txt"]
+
+
+def test_model_that_does_not_fit_and_absent_data(tmp_path: Path) -> None:
+    for arguments, words in (
+        (["--model=wong_large", "--dataset=mnist", f"--data_dir={tmp_path}"], "--download"),
+        (["--dataset=mnist", "--data_dir=/nowhere"], "/nowhere"),
+        (["--dataset=digits", "--model=madry_cnn", "--phase_until=stable", "--kappa=1"], "kappa"),
+    ):
+        result = command("train", *arguments, f"--model_dir={tmp_path / 'run'}")
+        assert result.returncode == 2
+        assert result.stderr.count("\n") == 1, result.stderr
+        assert words in result.stderr
+        assert not list(tmp_path.iterdir())  # nothing half-written
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path, small: tuple[str, ...]) -> None:
+    folder = tmp_path / "planned"
+    result = command("train", *small, "--dry_run", f"--model_dir={folder}")
+    assert result.returncode == 0, result.stderr
+    assert "17,610 parameters, 200 hidden units" in result.stdout
+    assert "GiB" in result.stdout
+    assert not folder.exists()
