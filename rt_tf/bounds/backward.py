@@ -12,7 +12,7 @@ from rt_tf.bounds import rounding
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import Box
 from rt_tf.network.graph import Graph, Node
-from rt_tf.network.ops import Activation, Affine, Positive, Tensor
+from rt_tf.network.ops import Activation, Affine, Positive, Tensor, inner
 from rt_tf.threats.region import Region
 
 
@@ -92,8 +92,7 @@ class _Walk:
         return _refuse_undefined(bound, self.boxes)
 
     def _affine(self, i: int, op: Affine, source: int, coefficients: Tensor) -> None:
-        bias = tf.broadcast_to(op.bias, self.boxes[i].lower.shape[1:])
-        self.constant += self._dot(coefficients, bias[tf.newaxis])
+        self.constant += self._dot_bias(coefficients, op.bias)
         if self.sound:
             weights = tf.abs(coefficients)
             self._round(rounding.backward_relative_error(op), weights, self.magnitudes[i])
@@ -141,11 +140,15 @@ class _Walk:
             self.rounded += 4.0 * terms * rounding.TINY * total
 
     def _dot(self, coefficients: Tensor, values: Tensor) -> Tensor:
-        """<coefficients, values> per specification. [b, s, ...], [b or 1, ...] -> [b, s]."""
-        units = math.prod(coefficients.shape[2:])
-        v = tf.reshape(coefficients, [-1, coefficients.shape[1], units])
-        values = tf.reshape(values, [-1, units])
-        return tf.linalg.matvec(tf.cast(v, self.dtype), tf.cast(values, self.dtype))
+        """<coefficients, values> per specification. [b, s, ...], [b, ...] -> [b, s]."""
+        return inner(tf.cast(coefficients, self.dtype), tf.cast(values, self.dtype))
+
+    def _dot_bias(self, coefficients: Tensor, bias: Tensor) -> Tensor:
+        """The same for a bias, summing over its broadcast axes first."""
+        shared = coefficients.shape.rank - 2 - bias.shape.rank
+        v = tf.cast(coefficients, self.dtype)
+        v = tf.reduce_sum(v, axis=list(range(2, 2 + shared))) if shared > 0 else v
+        return tf.reduce_sum(v * tf.cast(bias, self.dtype), axis=list(range(2, v.shape.rank)))
 
     def _size(self, i: int) -> Tensor:
         return self.boxes[i].magnitude if self.sound else self.boxes[i].upper
@@ -156,11 +159,9 @@ class _Walk:
 
 def _box_minimum(coefficients: Tensor, box: Box) -> Tensor:
     """min of <v, z> over a box: c . v - r . |v|."""
-    units = math.prod(coefficients.shape[2:])
-    v = tf.reshape(coefficients, [-1, coefficients.shape[1], units])
-    lower, upper = (tf.reshape(tf.cast(end, v.dtype), [-1, units]) for end in box)
+    lower, upper = (tf.cast(end, coefficients.dtype) for end in box)
     centre, radius = 0.5 * (lower + upper), 0.5 * (upper - lower)
-    return tf.linalg.matvec(v, centre) - tf.linalg.matvec(tf.abs(v), radius)
+    return inner(coefficients, centre) - inner(tf.abs(coefficients), radius)
 
 
 def _transpose(linear, shape: list[int], coefficients: Tensor) -> Tensor:  # type: ignore[no-untyped-def]

@@ -47,8 +47,10 @@ def image(op: Op, inputs: list[Box], sound: bool = False) -> Image:
 
 
 def affine(op: Affine, x: Box) -> Box:
-    """W c + b -+ |W| r."""
-    centre, radius = op(x.centre), op.absolute(x.radius)
+    """W c + b -+ |W| r; the halves of centre and radius are taken in the kernel, which is small."""
+    half = 0.5 * op.kernel
+    centre = op.fn(x.lower + x.upper, half) + op.bias
+    radius = op.fn(x.upper - x.lower, tf.abs(half))
     return Box(centre - radius, centre + radius)
 
 

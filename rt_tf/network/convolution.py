@@ -71,7 +71,7 @@ class Convolution:
             1,
             [[0, 0], [rows - 1, rows - 1], [columns - 1, columns - 1], [0, 0]],
         )
-        image = tf.nn.depth_to_space(by_phase, stride)
+        image = _put_apart(by_phase, stride, kernel.shape[2])
         top = self._padding(height, kernel.shape[0])
         left = self._padding(width, kernel.shape[1])
         below = max(0, top + height - image.shape[1])
@@ -91,6 +91,14 @@ class Convolution:
             tape.watch(kernel)
             y = self._convolve(x, kernel)
         return tape.gradient(y, kernel, output_gradients=upstream)
+
+
+def _put_apart(by_phase: Tensor, stride: int, channels: int) -> Tensor:
+    """`tf.nn.depth_to_space`, which is slow for one channel."""
+    height, width = by_phase.shape[1:3]
+    blocks = tf.reshape(by_phase, [-1, height, width, stride, stride, channels])
+    rows = tf.transpose(blocks, [0, 1, 3, 2, 4, 5])
+    return tf.reshape(rows, [-1, height * stride, width * stride, channels])
 
 
 def _phase_kernel(kernel: Tensor, stride: int, rows: int, columns: int) -> Tensor:

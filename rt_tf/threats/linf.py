@@ -1,10 +1,8 @@
 """The Linf threat: every pixel moves by at most eps, within the pixel range."""
 
-import math
-
 import tensorflow as tf
 
-from rt_tf.network.ops import Tensor
+from rt_tf.network.ops import Tensor, inner
 from rt_tf.threats.region import Region
 
 STRICT = 2.0**-50  # relative; more than float64 rounds a radius or a distance by
@@ -24,11 +22,8 @@ class Linf:
     def minimum(self, region: Region, coefficients: Tensor) -> Tensor:
         """c0^T v - r0^T |v| with centre and half-width of the box; coefficients: [b, s, ...]."""
         lower, upper = (tf.cast(end, coefficients.dtype) for end in self.box(region))
-        flat = [tf.shape(coefficients)[0], coefficients.shape[1], math.prod(region.x.shape[1:])]
-        v = tf.reshape(coefficients, flat)
-        centre = tf.reshape(0.5 * (lower + upper), [flat[0], flat[2]])
-        half_width = tf.reshape(0.5 * (upper - lower), [flat[0], flat[2]])
-        return tf.linalg.matvec(v, centre) - tf.linalg.matvec(tf.abs(v), half_width)
+        centre, half_width = 0.5 * (lower + upper), 0.5 * (upper - lower)
+        return inner(coefficients, centre) - inner(tf.abs(coefficients), half_width)
 
     def project(self, region: Region, x: Tensor) -> Tensor:
         return tf.clip_by_value(x, *self.box(region))

@@ -1,0 +1,169 @@
+"""What a training step costs, against our own natural step in the same run.
+
+    python -m benchmarks.step_cost [--rounds=40] [--json=FILE]
+
+MNIST small, batch 100, float32, made-up images. Systems take turns, a step each a round, so that a
+machine whose speed drifts slows all alike; the medians are compared. `floor` is the time that the
+natural network's multiply-adds would take at the rate of a large matrix product on this machine,
+times what the system cannot do without; `of floor` is the share of the step's time that this is.
+`epoch` compares an epoch of the input pipeline and steps with the steps alone.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.table import Table
+
+from rt_tf import catalogue, data, models
+from rt_tf.data.dataset import Split
+from rt_tf.threats.linf import Linf
+from rt_tf.training.model import RobustModel
+from rt_tf.training.objective import Objective
+
+BATCH = 100
+CLASSES = 10
+MULTIPLY_ADDS = 14 * 14 * 16 * 16 + 7 * 7 * 32 * 256 + 1568 * 100 + 100 * 10  # of one image
+TARGETS = {"natural": 1.0, "fgsm": 2.2, "pgd-10": 6.0, "ibp": 2.2, "crown-ibp": 13.0}
+TARGETS |= {"mixtrain k = 1 of 50": 1.6}
+# Passes through the network for one image: a value forward, and a gradient to values or weights.
+PASSES = {
+    "natural": 3.0,
+    "fgsm": 5.0,
+    "pgd-10": 23.0,
+    "ibp": 9.0,
+    "crown-ibp": 9.0 + 3.0 * (CLASSES - 1),
+    "mixtrain k = 1 of 50": 3.0 + (6.0 + 3.0 * (CLASSES - 1)) / 50,
+}
+
+
+def objectives() -> dict[str, Objective]:
+    """The systems compared."""
+    threat = Linf()
+    fgsm, pgd = (catalogue.resolve("attack", name) for name in ("fgsm", "pgd"))
+    interval, crown_ibp = (catalogue.resolve("bound", n) for n in ("interval", "crown_ibp"))
+    return {
+        "natural": Objective(threat),
+        "fgsm": Objective(threat, attack=fgsm, attack_step_size=1.25),
+        "pgd-10": Objective(threat, attack=pgd, attack_steps=10),
+        "ibp": Objective(threat, bound=interval),
+        "crown-ibp": Objective(threat, bound=crown_ibp),
+        "mixtrain k = 1 of 50": Objective(threat, bound=crown_ibp, bound_stride=50),
+    }
+
+
+def made_up(examples: int) -> Split:
+    """Random images of MNIST's shape."""
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (examples, 28, 28, 1), np.uint8)
+    labels = draw.integers(0, CLASSES, examples)
+    return Split("train", pixels, labels, np.arange(examples), 255)
+
+
+def step(objective: Objective) -> Callable[[Any], Any]:
+    """A compiled training step."""
+    model = RobustModel(models.build("wong_small", (28, 28, 1), CLASSES, init="shi"))
+    model.compile(keras.optimizers.Adam(1e-3), objective=objective)
+    model.eps.assign(0.1)
+    model.kappa.assign(0.5)
+    return tf.function(model.train_step, autograph=False)
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    """The time of one call."""
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def product_rate(size: int = 1500) -> float:
+    """Multiply-adds a second of a large float32 matrix product."""
+    matrix = tf.random.normal((size, size))
+    times = [seconds(lambda: tf.matmul(matrix, matrix).numpy()) for _ in range(8)]
+    return size**3 / statistics.median(times[2:])
+
+
+def epoch_overhead(natural: Callable[[Any], Any], examples: int = 20_000) -> float:
+    """Time of an epoch of batches and steps over that of as many steps on one batch."""
+    split = made_up(examples)
+
+    def fed() -> None:
+        for batch in data.batches(split, BATCH, 0, 0):
+            natural(batch[:2])["loss"].numpy()
+
+    one = next(iter(data.batches(split, BATCH, 0, 0)))[:2]
+
+    def alone() -> None:
+        for _ in range(examples // BATCH):
+            natural(one)["loss"].numpy()
+
+    ratios = [seconds(fed) / seconds(alone) for _ in range(4)]
+    return statistics.median(ratios[1:])
+
+
+def measure(rounds: int) -> dict[str, Any]:
+    """All figures, as they are printed and written."""
+    split = made_up(BATCH)
+    batch = (tf.constant(split.images()), tf.constant(split.labels))
+    steps = {name: step(objective) for name, objective in objectives().items()}
+    for run in steps.values():
+        run(batch)
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, run in steps.items():
+            times[name].append(seconds(lambda run=run: run(batch)["loss"].numpy()))
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    rate = product_rate()
+    floors = {name: PASSES[name] * BATCH * MULTIPLY_ADDS / rate for name in steps}
+    return {
+        "milliseconds": {name: 1000 * value for name, value in medians.items()},
+        "ratio": {name: value / medians["natural"] for name, value in medians.items()},
+        "target": TARGETS,
+        "of_floor": {name: floors[name] / value for name, value in medians.items()},
+        "product_rate": rate,
+        "epoch_over_steps": epoch_overhead(steps["natural"]),
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        "machine": {"cores": os.cpu_count(), "platform": platform.platform()},
+    }
+
+
+def show(found: dict[str, Any]) -> None:
+    """Prints the table."""
+    table = Table("step", "median ms", "x natural", "target", "of floor")
+    for name, ratio in found["ratio"].items():
+        cells = f"{found['milliseconds'][name]:.1f}", f"{ratio:.2f}", f"{found['target'][name]:g}"
+        table.add_row(name, *cells, f"{100 * found['of_floor'][name]:.0f} %")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        f"matrix product: {found['product_rate'] / 1e9:.0f} G multiply-adds/s; an epoch costs "
+        f"{found['epoch_over_steps']:.2f} x its steps (target 1.1)"
+    )
+
+
+def main() -> None:
+    """The entry point."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=40, help="steps of each system")
+    parser.add_argument("--json", help="file to write the figures to")
+    arguments = parser.parse_args()
+    found = measure(arguments.rounds)
+    show(found)
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump(found, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
