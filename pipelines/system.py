@@ -138,16 +138,13 @@ def objective(phase: Phase, threat: Threat, batch_size: int) -> Objective:
 
 def optimizer_maker(values: flags.FlagValues) -> Callable[[], keras.optimizers.Optimizer]:
     """Makes a new optimizer; under mixed_float16 it scales the loss."""
-    options: dict[str, Any] = {
-        "weight_decay": values.weight_decay or None,
-        "global_clipnorm": values.clip_norm or None,
-    }
+    decay = values.weight_decay or None
 
     def make() -> keras.optimizers.Optimizer:
         if values.optimizer == "adam":
-            optimizer: Any = keras.optimizers.Adam(1e-3, **options)
+            optimizer: Any = keras.optimizers.Adam(1e-3, weight_decay=decay)
         else:
-            optimizer = keras.optimizers.SGD(1e-3, momentum=0.9, **options)
+            optimizer = keras.optimizers.SGD(1e-3, momentum=0.9, weight_decay=decay)
         if values.precision == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         return optimizer
@@ -165,6 +162,7 @@ def settings(values: flags.FlagValues, phases: list[Phase]) -> Settings:
         monitor_samples=values.monitor_samples,
         checkpoint_seconds=values.checkpoint_seconds,
         jit_compile=values.jit_compile,
+        clip_norm=values.clip_norm,
         stable_tolerance=values.stable_tolerance,
         augment=values.augment,
     )

@@ -49,6 +49,7 @@ class Settings:
     monitor_samples: int = 1000
     checkpoint_seconds: float = 30.0
     jit_compile: bool = False
+    clip_norm: float = 0.0
     stable_tolerance: float = 0.01
     augment: bool = False
 
@@ -173,7 +174,9 @@ class Loop:
         anew = self.model.objective is None or self.phases[number].reset_optimizer
         with self.strategy.scope():
             optimizer = self.optimizer() if anew else self.model.optimizer
-            self.model.compile(optimizer=optimizer, objective=self.objectives[number])
+            self.model.compile(
+                optimizer, self.objectives[number], clip_norm=self.settings.clip_norm
+            )
 
     def _resume(self) -> None:
         found = self.checkpoints.restore(**self._trackables())

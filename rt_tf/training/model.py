@@ -29,15 +29,22 @@ class RobustModel(keras.Model):
         self.eps = self._setting("eps")
         self.kappa = self._setting("kappa")
         self.objective: Objective | None = None
+        self.clip_norm = 0.0
         self.built = True
 
     def _setting(self, name: str) -> keras.Variable:
         return keras.Variable(0.0, dtype="float32", trainable=False, name=name)
 
-    def compile(self, optimizer: Any, objective: Objective, **options: Any) -> None:
-        """Sets what `train_step` minimises; other options as in Keras."""
+    def compile(
+        self, optimizer: Any, objective: Objective, clip_norm: float = 0.0, **options: Any
+    ) -> None:
+        """Sets what `train_step` minimises; other options as in Keras.
+
+        clip_norm: the global norm that gradients are clipped at, over all replicas; 0 for none.
+        """
         super().compile(optimizer=optimizer, **options)
         self.objective = objective
+        self.clip_norm = clip_norm
         if not self.optimizer.built:
             self.optimizer.build(self.network.trainable_variables)
 
@@ -52,7 +59,8 @@ class RobustModel(keras.Model):
         with tf.GradientTape() as tape:
             terms = self._terms(x, labels, tape)
             loss = self.optimizer.scale_loss(terms.loss / _replicas())
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        gradients = self._whole_gradients(tape.gradient(loss, variables))
+        self.optimizer.apply(gradients, variables)
         return terms._asdict()
 
     def test_step(self, data: tuple[Tensor, ...]) -> dict[str, Tensor]:
@@ -64,6 +72,19 @@ class RobustModel(keras.Model):
         region = Region(self._objective().threat, x, self._read(self.eps))
         verified = certified(interval_bounds(graph, region, spec).margins)
         return {"accuracy": _mean(right), "verified": _mean(verified)}
+
+    def _whole_gradients(self, gradients: list[Tensor]) -> list[Tensor]:
+        """The same gradients on every replica, clipped, such that the optimizer's sum is right.
+
+        Keras clips, and looks for infinities, before it sums over replicas: too early for both.
+        """
+        if _replicas() > 1:
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        if self.clip_norm:
+            scale = self.optimizer.scale_loss(tf.constant(1.0))
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm * scale)
+        return [gradient / _replicas() for gradient in gradients] if _replicas() > 1 else gradients
 
     def _terms(self, x: Tensor, labels: Tensor, tape: tf.GradientTape) -> Terms:
         return self._objective()(

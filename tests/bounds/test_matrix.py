@@ -21,7 +21,7 @@ from rt_tf.threats.region import Region
 
 EPS = 0.1
 METHODS = list(catalogue.BOUNDS)
-SOME = ["dense", "batch_norm", "branches", "max_pool_overlapping", "catalogued"]
+SOME = ["batch_norm", "branches"]
 cases = pytest.mark.parametrize("name", networks.NETWORKS)
 methods = pytest.mark.parametrize("method", METHODS)
 arithmetics = pytest.mark.parametrize("arithmetic", ARITHMETICS)
@@ -118,9 +118,10 @@ def test_no_point_falls_below_the_bound(name, method, arithmetic):
 @cases
 @methods
 def test_sound_bounds_are_below_fast_ones_but_not_far(name, method):
-    gap = margins(name, method, "fast") - margins(name, method, "sound")
+    fast = margins(name, method, "fast")
+    gap = fast - margins(name, method, "sound")
     assert (gap >= 0.0).all()
-    assert (gap <= 1e-2 * question(name).scale).all()
+    assert (gap <= 5e-3 * max(question(name).scale, np.abs(fast).max())).all()
 
 
 @cases

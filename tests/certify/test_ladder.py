@@ -1,0 +1,129 @@
+"""The ladder: order of rungs, what it passes on, its refusals, and where it is sound."""
+
+import networks
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rt_tf import catalogue
+from rt_tf.bounds.result import margin_spec
+from rt_tf.certify.ladder import Finding, Ladder
+from rt_tf.errors import UserError
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.region import Region
+
+RUNGS = ["interval", "crown_ibp"]
+EPS = 0.02
+
+
+@pytest.fixture(autouse=True)
+def full_precision():
+    """TF32 is on by default, as TensorFlow has it."""
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    yield
+    tf.config.experimental.enable_tensor_float_32_execution(before)
+
+
+@pytest.fixture(scope="module")
+def examples():
+    model, wiring = networks.known("conv_same")
+    x = networks.images(wiring.input_shape, 24)
+    return wiring, x, model(x).numpy().argmax(axis=-1)
+
+
+def test_each_rung_gets_what_the_one_before_left_open(examples):
+    wiring, x, labels = examples
+    findings = Ladder(wiring, Linf(), RUNGS).climb(x, labels, EPS)
+    assert len(findings) == len(x)
+    assert {tuple(f) for f in findings} == {("interval",), ("interval", "crown_ibp")}
+    for f in findings:
+        assert f["interval"].certified == ("crown_ibp" not in f)
+        assert all(finding.seconds > 0 for finding in f.values())
+    assert any(f["crown_ibp"].certified for f in findings if "crown_ibp" in f)
+
+
+def test_margins_are_the_sound_bounds_whatever_the_padding(examples):
+    wiring, x, labels = examples
+    region = Region(Linf(), tf.constant(x), EPS)
+    spec = margin_spec(tf.constant(labels), networks.CLASSES)
+    findings = Ladder(wiring, Linf(), RUNGS).climb(x, labels, EPS)
+    for name in RUNGS:
+        bound = catalogue.resolve("bound", name)
+        least = bound(wiring.lower(), region, spec, arithmetic="sound").margins.numpy().min(axis=1)
+        for f, expected in zip(findings, least, strict=True):
+            if name in f:
+                assert f[name].margin == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_order_is_the_callers_and_examples_do_not_depend_on_each_other(examples):
+    wiring, x, labels = examples
+    ladder = Ladder(wiring, Linf(), RUNGS[::-1])
+    findings = ladder.climb(x, labels, EPS)
+    assert all(next(iter(f)) == "crown_ibp" for f in findings)
+    alone = ladder.climb(x[5:6], labels[5:6], EPS)[0]
+    assert alone.keys() == findings[5].keys()
+    for name, finding in alone.items():
+        assert finding.margin == pytest.approx(findings[5][name].margin, abs=1e-5)
+
+
+def test_eps_is_an_argument(examples):
+    wiring, x, labels = examples
+    ladder = Ladder(wiring, Linf(), ["interval"])
+    margins = [
+        [f["interval"].margin for f in ladder.climb(x, labels, eps)] for eps in (0.0, 0.01, 0.1)
+    ]
+    assert (np.diff(margins, axis=0) < 0).all()
+    assert all(margin > 0 for margin in margins[0])
+
+
+def test_misclassified_examples_are_never_certified(examples):
+    wiring, x, labels = examples
+    findings = Ladder(wiring, Linf(), RUNGS).climb(x, (labels + 1) % networks.CLASSES, 0.0)
+    assert not any(finding.certified for f in findings for finding in f.values())
+
+
+def test_no_examples_have_no_findings(examples):
+    wiring, x, labels = examples
+    assert Ladder(wiring, Linf(), RUNGS).climb(x[:0], labels[:0], EPS) == []
+
+
+def test_weights_are_read_when_climbing():
+    model = networks.build("dense")
+    wiring = networks.trace(model)
+    x = networks.images(wiring.input_shape, 4)
+    ladder = Ladder(wiring, Linf(), ["interval"])
+    labels = model(x).numpy().argmax(axis=-1)
+    before = [f["interval"].margin for f in ladder.climb(x, labels, 0.0)]
+    networks.randomize(model, seed=5)
+    after = [f["interval"].margin for f in ladder.climb(x, labels, 0.0)]
+    assert not np.allclose(before, after)
+
+
+@pytest.mark.parametrize("margin", [0.0, -1.0, float("nan"), -float("inf")])
+def test_only_positive_margins_are_certificates(margin):
+    assert not Finding(margin, 0.0).certified
+    assert Finding(1e-9, 0.0).certified
+
+
+def test_images_out_of_the_pixel_range_are_not_certified(examples):
+    """No point of the range is near them: a bound over nothing certifies nothing."""
+    wiring, x, labels = examples
+    findings = Ladder(wiring, Linf(), RUNGS).climb(x + 2.0, labels, EPS)
+    assert not any(finding.certified for f in findings for finding in f.values())
+
+
+def test_tf32_is_refused_at_the_start_and_later(examples):
+    wiring, x, labels = examples
+    ladder = Ladder(wiring, Linf(), RUNGS)
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    with pytest.raises(UserError, match=r"TF32 is on; call .*\(False\)") as caught:
+        Ladder(wiring, Linf(), RUNGS)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="TF32 is on"):
+        ladder.climb(x, labels, EPS)
+
+
+def test_unknown_rungs_are_refused(examples):
+    with pytest.raises(UserError, match="bound: expected one of interval, .*received 'milp'"):
+        Ladder(examples[0], Linf(), ["milp"])
