@@ -16,6 +16,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -161,8 +162,7 @@ def main() -> None:
     found = measure(arguments.rounds)
     show(found)
     if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump(found, file, indent=1)
+        Path(arguments.json).write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

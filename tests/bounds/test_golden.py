@@ -69,6 +69,15 @@ def test_the_pixel_range_cuts_the_region():
     assert found.margins.numpy().ravel().tolist() == [1.5]
 
 
+def test_maxima_are_cut_with_their_exact_interval():
+    """Two pixels in [0, 1]: a + relu(b - a) lies in [0, 2], their maximum in [0, 1]."""
+    model = networks.keras.Sequential([L.Input((2, 2, 1)), L.MaxPooling2D((1, 2)), L.Flatten()])
+    region = Region(Linf(), tf.fill([1, 2, 2, 1], 0.5), 0.5)
+    found = interval_bounds(trace(model).lower(), region, margin_spec(tf.constant([0]), 2))
+    last = found.boxes[max(found.boxes)]
+    assert [end.numpy().ravel().tolist() for end in last] == [[0.0, 0.0], [1.0, 1.0]]
+
+
 def test_margin_spec_rows():
     spec = margin_spec(tf.constant([1, 2]), 3).numpy().tolist()
     assert spec == [[[-1, 1, 0], [0, 1, -1]], [[-1, 0, 1], [0, -1, 1]]]

@@ -101,7 +101,7 @@ def attacked(q):
     def loss(z):
         return -tf.reduce_sum(spec * q.graph(z), axis=1)
 
-    points = [pgd(loss, region, start, steps=6, step_size=0.4) for start in (None, noise)]
+    points = [pgd(loss, region, start, steps=4, step_size=0.5) for start in (None, noise)]
     points = [tf.reshape(z, [len(q.region.x), rows, *x.shape[1:]]) for z in points]
     return np.concatenate([np.swapaxes(z.numpy(), 0, 1) for z in points])
 

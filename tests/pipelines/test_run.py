@@ -42,6 +42,25 @@ def test_records_hold_a_line_per_example_that_checks(finished: Path) -> None:
                     assert np.load(question.folder / attack["file"]).shape == (8, 8, 1)
 
 
+def test_tensorboard_shows_what_training_is_steered_by(finished: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    events = EventAccumulator(str(finished / "logs"), size_guidance={"tensors": 0})
+    events.Reload()
+    tags = set(events.Tags()["tensors"])
+    for part in ("train", "validation"):
+        assert {f"{kind}/{part}" for kind in ("clean", "attacked", "verified")} <= tags
+    assert {"schedule/eps", "schedule/kappa", "schedule/learning_rate"} <= tags
+    assert {"batch/loss", "batch/point_loss", "batch/bound_loss"} <= tags
+    assert {"clean, adversarial, difference", "flags", "report"} <= tags
+    assert {"bound_width/relu1", "bound_width/relu2", "stable_share/relu1"} <= tags
+    kappas = {float(make_ndarray(e.tensor_proto)) for e in events.Tensors("schedule/kappa")}
+    assert kappas == {0.5}  # the first phase is shorter than the interval between scalars
+    (flags,) = (make_ndarray(e.tensor_proto).item() for e in events.Tensors("flags"))
+    assert b"--kappa=0,0.5" in flags
+
+
 def test_the_same_command_again_says_that_it_is_finished(
     finished: Path, small: tuple[str, ...]
 ) -> None:

@@ -1,0 +1,66 @@
+"""The README's promises: its Python runs, its flags exist, its tables name what there is."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from absl import flags as absl_flags
+
+from pipelines import flags, parsing
+from rt_tf import catalogue
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"python -m pipelines\.(\w+) +(--[^\n`]*)", README)
+GROUPS = {
+    "train": flags.training_groups,
+    "certify": lambda v: [flags.run_group(v), flags.radii_group(v), flags.certify_group(v)],
+    "evaluate": lambda v: [flags.run_group(v), flags.radii_group(v), flags.attack_group(v)],
+    "export": lambda v: [flags.run_group(v)],
+}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_python_blocks_run(tmp_path: Path) -> None:
+    code = [block for block in blocks("python") if "saved_model" not in block]
+    assert len(code) == 2
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(code)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("interval") == 4
+
+
+@pytest.mark.parametrize(("module", "arguments"), COMMANDS)
+def test_commands_have_flags_that_exist(module: str, arguments: str) -> None:
+    values = absl_flags.FlagValues()
+    groups = GROUPS[module](values)
+    words = [
+        w.replace("<your TFDS folder>", "folder")
+        for w in shlex.split(arguments.replace("<your TFDS folder>", "folder"))
+    ]
+    if "--helpshort" not in words:
+        parsing.parse(["x", *words], groups, "")
+
+
+def test_commands_were_found() -> None:
+    assert {module for module, _ in COMMANDS} == set(GROUPS)
+
+
+def test_tables_name_what_there_is() -> None:
+    for table in catalogue.TABLES.values():
+        for name in table:
+            assert f"`{name}`" in README, name
+
+
+def test_files_that_are_named_exist() -> None:
+    for name in re.findall(r"`((?:rt_tf|configs|benchmarks)/[\w/]+\.\w+)`", README):
+        assert (ROOT / name).exists(), name
+    for name in re.findall(r"\]\((docs/[^)]+)\)", README):
+        assert (ROOT / name).exists(), name

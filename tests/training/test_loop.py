@@ -1,0 +1,148 @@
+"""The loop in one process: phases, their ends, selection, resume."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from rt_tf import data, models
+from rt_tf.attacks.pgd import fgsm
+from rt_tf.bounds.methods import interval_bounds
+from rt_tf.errors import UserError
+from rt_tf.threats.linf import Linf
+from rt_tf.training.loop import Loop, Position, Settings
+from rt_tf.training.model import RobustModel
+from rt_tf.training.monitor import Monitor
+from rt_tf.training.objective import Objective
+from rt_tf.training.phases import Phase, Values
+
+NATURAL = Phase(epochs=2, learning_rate=0.01)
+ROBUST = Phase(epochs=2, bound="interval", kappa=0.5, eps=0.02, attack="fgsm")
+
+
+class Notebook:
+    """A watcher that writes down what it is told."""
+
+    def __init__(self, stop_after: int = -1) -> None:
+        self.values: list[Values] = []
+        self.rows: list[dict[str, Any]] = []
+        self.resumed_at: int | None = None
+        self.stop_after = stop_after
+
+    def on_resume(self, position: Position, notices: Sequence[str]) -> None:
+        self.resumed_at = position.total_steps
+
+    def on_step(self, position: Position, values: Values, terms: dict[str, float]) -> None:
+        self.values.append(values)
+        if position.total_steps == self.stop_after:
+            raise KeyboardInterrupt
+
+    def on_epoch(self, position: Position, row: dict[str, Any], monitor: Monitor) -> None:
+        self.rows.append(row)
+
+
+@pytest.fixture(scope="module")
+def digits(digits_dir: Path) -> data.DataSet:
+    return data.load("digits", digits_dir)
+
+
+def objective(phase: Phase) -> Objective:
+    bound = interval_bounds if phase.bound == "interval" else None
+    return Objective(Linf(), attack=fgsm if phase.attack == "fgsm" else None, bound=bound)
+
+
+def make(digits: data.DataSet, folder: Path, *phases: Phase, **settings: Any) -> Loop:
+    keras.utils.set_random_seed(0)
+    network = lambda: models.build("digits_fc", (8, 8, 1), 10)  # noqa: E731
+    model = RobustModel(network())
+    return Loop(
+        model=model,
+        phases=phases,
+        objectives=[objective(phase) for phase in phases],
+        optimizer=lambda: keras.optimizers.Adam(1e-3),
+        train=digits.train.take(400),
+        validation=digits.validation,
+        monitor=Monitor(model.wiring, Linf(), 0.02, interval_bounds, attack_steps=1),
+        network=network,
+        directory=folder,
+        settings=Settings(batch_size=100, checkpoint_seconds=0.0, **settings),
+        watcher=Notebook(),
+    )
+
+
+def test_phases_follow_each_other_with_their_own_values(
+    digits: data.DataSet, tmp_path: Path
+) -> None:
+    second = dataclasses.replace(ROBUST, eps_ramp_epochs=2.0, learning_rate=0.002)
+    loop = make(digits, tmp_path, NATURAL, second)
+    position = loop.run()
+    assert (position.phase, position.total_steps) == (2, 16)
+    assert [v.eps for v in loop.watcher.values[:8]] == [0.0] * 8
+    ramp = [0.0025 * step for step in range(8)]
+    assert [v.eps for v in loop.watcher.values[8:]] == pytest.approx(ramp)
+    rates = [v.learning_rate for v in loop.watcher.values]
+    assert rates == [0.01] * 8 + [0.002] * 8
+    assert [(row["phase"], row["epoch"]) for row in loop.watcher.rows] == [
+        (0, 1), (0, 2), (1, 1), (1, 2)
+    ]  # fmt: skip
+    assert loop.watcher.rows[-1]["bound_loss"] > 0.0
+
+
+def test_a_stable_phase_ends_early(digits: data.DataSet, tmp_path: Path) -> None:
+    phase = Phase(epochs=50, until="stable", learning_rate=1e-6)
+    position = make(digits, tmp_path, phase, NATURAL, stable_tolerance=0.05).run()
+    assert position.total_steps == 3 * 4 + 2 * 4
+
+
+def test_resumed_training_ends_in_the_same_weights(digits: data.DataSet, tmp_path: Path) -> None:
+    whole = make(digits, tmp_path / "whole", NATURAL, ROBUST)
+    whole.run()
+    for stop in (3, 8, 13):  # within an epoch, between phases, in the second phase
+        loop = make(digits, tmp_path / "parts", NATURAL, ROBUST)
+        loop.watcher.stop_after = stop
+        with pytest.raises(KeyboardInterrupt):
+            loop.run()
+    loop = make(digits, tmp_path / "parts", NATURAL, ROBUST)
+    loop.run()
+    assert loop.watcher.resumed_at in (11, 12)
+    ours = loop.model.network.get_weights()
+    for mine, theirs in zip(ours, whole.model.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    again = make(digits, tmp_path / "parts", NATURAL, ROBUST)
+    assert again.run().total_steps == 16
+    assert again.watcher.values == []  # a finished run takes no step
+
+
+def test_the_best_network_by_validation_is_kept(digits: data.DataSet, tmp_path: Path) -> None:
+    loop = make(digits, tmp_path, dataclasses.replace(NATURAL, epochs=4), select_by="clean")
+    position = loop.run()
+    rates = [row["validation"]["clean"] for row in loop.watcher.rows]
+    assert position.selected["value"] == max(rates)
+    kept = keras.models.load_model(tmp_path / "best" / "network.keras")
+    images, labels = digits.validation.images(), digits.validation.labels
+    right = (kept.predict(images, verbose=0).argmax(-1) == labels).mean()
+    assert right == pytest.approx(max(rates))
+
+
+def test_selection_waits_for_the_ramps(digits: data.DataSet, tmp_path: Path) -> None:
+    ramped = dataclasses.replace(ROBUST, epochs=3, eps_ramp_epochs=2.5)
+    position = make(digits, tmp_path, NATURAL, ramped, select_by="clean").run()
+    assert (position.selected["phase"], position.selected["epoch"]) == (1, 3)
+
+
+def test_an_optimizer_goes_on_or_starts_anew(digits: data.DataSet, tmp_path: Path) -> None:
+    kept = dataclasses.replace(ROBUST, reset_optimizer=False)
+    for second, iterations in ((kept, 16), (ROBUST, 8)):
+        loop = make(digits, tmp_path / str(iterations), NATURAL, second)
+        loop.run()
+        assert int(loop.model.optimizer.iterations) == iterations
+
+
+def test_a_batch_larger_than_the_data_is_refused(digits: data.DataSet, tmp_path: Path) -> None:
+    loop = make(digits, tmp_path, NATURAL)
+    with pytest.raises(UserError, match="at most the 99 training examples; received 100"):
+        dataclasses.replace(loop, train=digits.train.take(99))
