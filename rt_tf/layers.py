@@ -14,8 +14,9 @@ from rt_tf.bounds import interval, zonotope
 from rt_tf.bounds.result import Box
 from rt_tf.bounds.zonotope import Zonotope
 from rt_tf.network.graph import Hull
-from rt_tf.network.lowering import Call, Step, lower
+from rt_tf.network.lowering import lower
 from rt_tf.network.ops import Tensor
+from rt_tf.network.steps import Call, Step
 
 Value = TypeVar("Value")
 Tensors: TypeAlias = Tensor | list[Tensor]

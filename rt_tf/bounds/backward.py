@@ -112,12 +112,16 @@ class _Walk:
 
     def _activation(self, op: Activation, source: int, coefficients: Tensor) -> None:
         """The lower line where the coefficient is positive, the upper line where it is negative."""
-        lines = [line[:, tf.newaxis] for line in op.relax(*self.boxes[source], self.slope)]
-        lower_slope, lower_offset, upper_slope, upper_offset = lines
-        positive, negative = tf.nn.relu(coefficients), -tf.nn.relu(-coefficients)
-        self.constant += self._dot(positive, lower_offset[:, 0])
-        self.constant += self._dot(negative, upper_offset[:, 0])
-        self._round((8.0 + op.ulps) * rounding.UNIT, tf.abs(coefficients), self._size(source))
+        lines = op.relax(*self.boxes[source], self.slope)
+        positive = tf.nn.relu(coefficients)
+        negative = coefficients - positive
+        self.constant += self._dot(negative, lines.upper_offset)
+        if lines.lower_offset is not None:
+            self.constant += self._dot(positive, lines.lower_offset)
+        self._round((16.0 + op.ulps) * rounding.UNIT, tf.abs(coefficients), self._size(source))
+        lower_slope, upper_slope = (
+            s[:, tf.newaxis] for s in (lines.lower_slope, lines.upper_slope)
+        )
         self.add(source, positive * lower_slope + negative * upper_slope)
 
     def _round(self, relative: float, weights: Tensor, size: Tensor) -> None:

@@ -59,8 +59,9 @@ def enclose(graph: Graph, start: Box) -> list[Zonotope]:
 def _activation(op: Activation, z: Zonotope) -> Zonotope:
     """`s z + mu + mu e` between the two parallel lines."""
     lines = op.relax(*z.box, "parallel")
-    middle = 0.5 * (lines.lower_offset + lines.upper_offset)
-    half_gap = 0.5 * (lines.upper_offset - lines.lower_offset)
+    lower_offset = 0.0 if lines.lower_offset is None else lines.lower_offset
+    middle = 0.5 * (lines.upper_offset + lower_offset)
+    half_gap = 0.5 * (lines.upper_offset - lower_offset)
     scaled = lines.upper_slope[:, tf.newaxis] * z.generators
     generators = tf.concat([scaled, _diagonal(half_gap)], axis=1)
     return Zonotope(lines.upper_slope * z.centre + middle, generators)

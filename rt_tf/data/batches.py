@@ -47,8 +47,8 @@ def batches(
 
 def _gather(split: Split, numbers: np.ndarray | None) -> Callable[[tf.Tensor], Batch]:
     """A function from positions in the split to a batch; `numbers`: for the augmentation."""
+    pixels, labels, index = split.tensors
     with tf.device("/cpu:0"):
-        pixels, labels, index = map(tf.constant, (split.pixels, split.labels, split.index))
         # A tensor from outside the traced function: division by a constant inside it may be
         # rewritten as multiplication, which rounds otherwise than Split.images.
         pixel_max = tf.constant(split.pixel_max, tf.float32)

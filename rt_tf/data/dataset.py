@@ -1,5 +1,6 @@
 """A data set in memory: its splits, their pixels, and what identifies them."""
 
+import functools
 import hashlib
 import os
 from collections.abc import Sequence
@@ -50,6 +51,12 @@ class Split:
     def hashes(self, ids: Ids = ALL) -> list[str]:
         """The first 16 hexadecimal digits of the SHA-256 of each image's bytes."""
         return [hashlib.sha256(image.tobytes()).hexdigest()[:16] for image in self.pixels[ids]]
+
+    @functools.cached_property
+    def tensors(self) -> tuple[tf.Tensor, ...]:
+        """pixels, labels and index in the host's memory, copied once for all epochs."""
+        with tf.device("/cpu:0"):
+            return tuple(map(tf.constant, (self.pixels, self.labels, self.index)))
 
     @property
     def checksum(self) -> str:

@@ -6,43 +6,19 @@ is called, so it must be called inside the computation whose gradients are wante
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from rt_tf.errors import UserError
 from rt_tf.network.convolution import Convolution
-from rt_tf.network.ops import Affine, Op, Positive, Tensor
+from rt_tf.network.ops import Affine, Positive, Tensor
+from rt_tf.network.pooling import average_pooling, global_average_pooling, max_pooling
 from rt_tf.network.relaxations import ACTIVATIONS
+from rt_tf.network.steps import Call, Statistics, Step, refuse_channels_first
 
 L = keras.layers
 COMPUTES = ("__call__", "call", "convolution_op", "_moments")  # the methods that decide a value
-
-
-class Statistics(NamedTuple):
-    """Mean and variance that a batch normalisation call uses, each [channels]."""
-
-    mean: Tensor
-    variance: Tensor
-
-
-class Call(NamedTuple):
-    """One call of a layer: the shapes of its inputs (without batch) and its statistics, if any."""
-
-    input_shapes: tuple[tuple[int, ...], ...]
-    statistics: Statistics | None = None
-
-
-class Step(NamedTuple):
-    """An operation within a layer; `inputs` count the layer's inputs, then the steps before.
-
-    `hull`: the operation is the exact image of the layer's first input under this map.
-    """
-
-    op: Op
-    inputs: tuple[int, ...] = (0,)
-    hull: Positive | None = None
 
 
 Lowering = Callable[[keras.layers.Layer, Call], list[Step]]
@@ -79,7 +55,7 @@ def _dense(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 
 def _conv2d(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    _refuse_channels_first(layer)
+    refuse_channels_first(layer)
     kernel = _value(layer.kernel)
     if layer.groups != 1:
         raise UserError(f"layer '{layer.name}': expected groups=1; received groups={layer.groups}")
@@ -127,7 +103,7 @@ def _rescaling(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 
 def _flatten(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    _refuse_channels_first(layer)
+    refuse_channels_first(layer)
     size = math.prod(call.input_shapes[0])
     return [Step(Positive(lambda x: tf.reshape(x, [-1, size])))]
 
@@ -138,7 +114,7 @@ def _reshape(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 
 def _zero_padding(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    _refuse_channels_first(layer)
+    refuse_channels_first(layer)
     (top, bottom), (left, right) = layer.padding
     paddings = [[0, 0], [top, bottom], [left, right], [0, 0]]
     return [Step(Positive(lambda x: tf.pad(x, paddings)))]
@@ -147,85 +123,6 @@ def _zero_padding(layer: keras.layers.Layer, call: Call) -> list[Step]:
 def _add(layer: keras.layers.Layer, call: Call) -> list[Step]:
     count = len(call.input_shapes)
     return [Step(Positive(lambda *xs: tf.add_n(xs), count), tuple(range(count)))]
-
-
-def _average_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    _refuse_channels_first(layer)
-
-    def pool(x: Tensor) -> Tensor:
-        return tf.nn.avg_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper())
-
-    return [Step(Positive(pool, math.prod(layer.pool_size) + 1))]
-
-
-def _global_average_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    _refuse_channels_first(layer)
-    height, width, _ = call.input_shapes[0]
-
-    def pool(x: Tensor) -> Tensor:
-        return tf.reduce_mean(x, axis=[1, 2], keepdims=layer.keepdims)
-
-    return [Step(Positive(pool, height * width + 1))]
-
-
-def _max_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """max(a, b) = a + relu(b - a), in a tree over the places of the pooling window."""
-    _refuse_channels_first(layer)
-    if layer.padding != "valid":
-        raise UserError(
-            f"layer '{layer.name}': expected padding='valid'; received '{layer.padding}'"
-        )
-
-    def pool(x: Tensor) -> Tensor:
-        return tf.nn.max_pool2d(x, layer.pool_size, layer.strides, "VALID")
-
-    width = math.prod(layer.pool_size)
-    steps = [Step(Positive(_window(layer, call.input_shapes[0]), width))]
-    while width > 1:
-        steps += _halve(width, before=len(steps))
-        width = (width + 1) // 2
-    squeeze = Positive(lambda x: tf.squeeze(x, axis=-1))
-    return [*steps, Step(squeeze, (len(steps),), hull=Positive(pool))]
-
-
-def _window(layer: keras.layers.Layer, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
-    """Gathers each pooling window's values along a new last axis: [b, h, w, c, places]."""
-    (rows, columns), (down, right) = layer.pool_size, layer.strides
-    height = (shape[0] - rows) // down + 1
-    width = (shape[1] - columns) // right + 1
-
-    def place(x: Tensor, i: int, j: int) -> Tensor:
-        return x[:, i : i + (height - 1) * down + 1 : down, j : j + (width - 1) * right + 1 : right]
-
-    def window(x: Tensor) -> Tensor:
-        return tf.stack([place(x, i, j) for i in range(rows) for j in range(columns)], axis=-1)
-
-    return window
-
-
-def _halve(width: int, before: int) -> list[Step]:
-    """Maxima of neighbours along the last axis; an odd last one is kept."""
-    pairs = width // 2
-    difference = [
-        [float((j == 2 * i + 1) - (j == 2 * i)) for i in range(pairs)] for j in range(width)
-    ]
-    odd = width % 2
-
-    def first(x: Tensor, excess: Tensor) -> Tensor:
-        return tf.concat([x[..., 0 : 2 * pairs : 2] + excess, x[..., width - odd :]], axis=-1)
-
-    minus = Affine(
-        _last_axis_product, tf.constant(difference), tf.zeros([pairs]), 2, 2, tf.zeros([pairs])
-    )
-    return [
-        Step(minus, (before,)),
-        Step(ACTIVATIONS["relu"], (before + 1,)),
-        Step(Positive(first, 2), (before, before + 2)),
-    ]
-
-
-def _last_axis_product(x: Tensor, kernel: Tensor) -> Tensor:
-    return tf.tensordot(x, kernel, axes=1)
 
 
 def _nothing(layer: keras.layers.Layer, call: Call) -> list[Step]:
@@ -286,25 +183,17 @@ def _unbatched(value: object, rank: int) -> Tensor:
     return tf.squeeze(constant, axis=list(range(max(0, constant.shape.rank - rank))))
 
 
-def _refuse_channels_first(layer: keras.layers.Layer) -> None:
-    if layer.data_format != "channels_last":
-        raise UserError(
-            f"layer '{layer.name}': expected data_format='channels_last'; "
-            f"received '{layer.data_format}'"
-        )
-
-
 LOWERINGS: dict[type, Lowering] = {
     L.Activation: lambda layer, call: _activation(layer),
     L.Add: _add,
-    L.AveragePooling2D: _average_pooling,
+    L.AveragePooling2D: average_pooling,
     L.BatchNormalization: _batch_normalization,
     L.Conv2D: _conv2d,
     L.Dense: _dense,
     L.Dropout: _nothing,
     L.Flatten: _flatten,
-    L.GlobalAveragePooling2D: _global_average_pooling,
-    L.MaxPooling2D: _max_pooling,
+    L.GlobalAveragePooling2D: global_average_pooling,
+    L.MaxPooling2D: max_pooling,
     L.Normalization: _normalization,
     L.ReLU: _relu,
     L.Rescaling: _rescaling,

@@ -13,10 +13,13 @@ Tensor: TypeAlias = tf.Tensor
 
 
 class Lines(NamedTuple):
-    """Linear bounds of an activation: `lower_slope*z + lower_offset <= fn(z) <= upper_...`."""
+    """Linear bounds of an activation: `lower_slope*z + lower_offset <= fn(z) <= upper_...`.
+
+    lower_offset: None where all lower lines pass through the origin.
+    """
 
     lower_slope: Tensor
-    lower_offset: Tensor
+    lower_offset: Tensor | None
     upper_slope: Tensor
     upper_offset: Tensor
 

@@ -21,7 +21,7 @@ def relu_lines(lower: Tensor, upper: Tensor, slope: str) -> Lines:
         tf.nn.relu(lower) - face * lower,
         tf.nn.relu(upper) - face * upper,
     )
-    return Lines(_lower_slope(lower, upper, face, slope), tf.zeros_like(face), face, offset)
+    return Lines(_lower_slope(lower, upper, face, slope), None, face, offset)
 
 
 def _face_slope(lower: Tensor, upper: Tensor) -> Tensor:

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from rt_tf.errors import UserError
 from rt_tf.network.graph import Graph, Hull, Node
-from rt_tf.network.lowering import Call, Statistics, Step, lower
+from rt_tf.network.lowering import lower
 from rt_tf.network.ops import Tensor
+from rt_tf.network.steps import Call, Statistics, Step
 
 
 class LayerCall(NamedTuple):
