@@ -13,10 +13,8 @@ OPERATIONAL = {
     "strategy",
     "jit_compile",
     "checkpoint_seconds",
-    "dry_run",
-    "accept_changed_flags",
-    "quiet",
 }
+OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with a run
 PHASE_FLAGS = (
     "epochs",
     "phase_until",
@@ -191,8 +189,8 @@ def samples_flag(group: Group) -> None:
 
 
 def frozen(values: flags.FlagValues, groups: list[Group]) -> dict[str, str]:
-    """The flags' values as text, by name."""
-    names = [name for group in groups for name in group.names]
+    """The flags' values as text, by name, but for those that concern one command alone."""
+    names = [n for group in groups for n in group.names if n not in OF_ONE_COMMAND]
     return {name: as_text(values[name].value) for name in names if values[name].value is not None}
 
 

@@ -13,6 +13,7 @@ from pipelines.flags import UNASKED
 from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
+from rt_tf.errors import UserError
 from rt_tf.reporting import export
 from rt_tf.reporting.report import write_report
 from rt_tf.reporting.text import model_card, summary_text, terminal_table
@@ -63,7 +64,11 @@ class Finished(NamedTuple):
 def opened(values: flags.FlagValues, trained: flags.FlagValues) -> Iterator[Finished]:
     """Holds a finished run; data_dir and download are taken from `values` where given there."""
     run = RunDirectory(values.model_dir)
-    load_network(run)
+    if "train" not in run.done():
+        raise UserError(
+            f"model_dir: expected a run that has finished training; {run.path} has not; go on with "
+            "it by the command that began it"
+        )
     trained.data_dir = values.data_dir or trained.data_dir
     trained.download = values.download
     system.prepare_tensorflow()

@@ -45,21 +45,23 @@ class Subject(NamedTuple):
 def subject(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> Subject:
     """Loads a run's network; UserError if it is not there yet or cannot be read."""
     network = load_network(run)
+    if not run.export.exists():
+        raise UserError(
+            f"model_dir: expected an exported model in {run.export}; received none; "
+            f"python -m pipelines.export --model_dir={run.path} writes it"
+        )
     served = export.load(run.export)
     return Subject(run, network, served, dataset.test, threat, export.network_checksum(network))
 
 
 def load_network(run: RunDirectory) -> keras.Model:
     """The run's selected network."""
-    if not run.network.exists():
-        raise UserError(
-            f"model_dir: expected a run that has finished training; {run.path} has no "
-            "best/network.keras; go on with its training first"
-        )
     try:
         return keras.models.load_model(run.network)
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"model_dir: {run.network} cannot be read: {error}") from error
+        raise UserError(
+            f"model_dir: expected a readable network; {run.network} is not: {error}"
+        ) from error
 
 
 def certify(subject: Subject, radii: Radii, rungs: list[str], screen: Console) -> None:
@@ -152,6 +154,8 @@ def _answer(
     screen: Console,
 ) -> None:
     """Answers chunk by chunk what is not yet recorded."""
+    if records.superseded:
+        screen.print(f"{records.path} was of other settings: kept as {records.superseded.name}")
     total = min(samples or len(subject.test), len(subject.test))
     with progress(screen) as bar:
         task = bar.add_task(title, total=total, completed=len(records.done), status="")

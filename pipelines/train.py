@@ -106,9 +106,13 @@ STAGES: dict[str, Callable[..., None]] = {
 
 def _radii(values: Any, threat: Any) -> list[tuple[float, int]]:
     """The target radius on all samples, and those of the curve on fewer."""
-    curve = [float(f"{factor * values.epsilon:.6g}") for factor in values.curve if factor > 0]
+    from rt_tf.reporting.records import question_name
+
+    curve = [float(f"{factor * values.epsilon:.6g}") for factor in values.curve]
     samples = min(values.curve_samples, values.samples or values.curve_samples)
-    return [(values.epsilon, values.samples), *((e, samples) for e in curve if e <= threat.largest)]
+    own = question_name(threat.name, values.epsilon)
+    others = [e for e in curve if 0 < e <= threat.largest and question_name(threat.name, e) != own]
+    return [(values.epsilon, values.samples), *((eps, samples) for eps in others)]
 
 
 if __name__ == "__main__":

@@ -200,7 +200,7 @@ class Loop:
         values = phase.values(position.step / self.steps_per_epoch)
         terms = self.take_step(step, batch, values)
         if not math.isfinite(terms["loss"]):
-            raise self._not_finite(terms["loss"])
+            raise self._not_finite("loss", terms["loss"])
         position.step += 1
         position.total_steps += 1
         for name, value in terms.items():
@@ -240,6 +240,7 @@ class Loop:
                 f"select_by: expected a quantity that is monitored; received '{by}', which needs "
                 "a bound (verified) or --monitor_attack_steps > 0 (attacked)"
             )
+        self._refuse_lost_weights()
         rank = [value, accuracies.clean]
         if position.best and rank < position.best:
             return
@@ -270,6 +271,7 @@ class Loop:
         due = time.monotonic() - self._saved_at >= self.settings.checkpoint_seconds
         if not (due or force):
             return
+        self._refuse_lost_weights()
         self.checkpoints.save(
             self.position.total_steps,
             dataclasses.asdict(self.position),
@@ -280,11 +282,17 @@ class Loop:
     def _trackables(self) -> dict[str, Any]:
         return {"network": self.model.network, "optimizer": self.model.optimizer}
 
-    def _not_finite(self, loss: float) -> NotFiniteError:
+    def _refuse_lost_weights(self) -> None:
+        """The last step's gradient may have been infinite though its loss was not."""
+        for weight in self.model.network.trainable_variables:
+            if not tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(weight))):
+                raise self._not_finite(f"weights of {weight.path}", math.nan)
+
+    def _not_finite(self, what: str, received: float) -> NotFiniteError:
         steps = self.checkpoints.steps()
         kept = f"checkpoints/ckpt-{steps[-1]}" if steps else "none yet"
         return NotFiniteError(
-            f"loss: expected a finite number; received {loss} at step "
+            f"{what}: expected finite numbers; received {received} at step "
             f"{self.position.total_steps + 1} (phase {self.position.phase + 1}); training stopped; "
             f"last good weights: {kept}; a smaller --learning_rate or --clip_norm may help"
         )
