@@ -17,7 +17,8 @@ ABOUT = """Attacks the test split of a finished run and refreshes its report.
 def main(argv: list[str] | None = None) -> None:
     """The entry point."""
     values = flags.FLAGS
-    groups = [ours.run_group(values), ours.radii_group(values), ours.attack_group(values)]
+    makers = (ours.run_group, ours.radii_group, ours.attack_group, ours.starts_group)
+    groups = [make(values) for make in makers]
     parse(argv or sys.argv, groups, ABOUT)
     with one_line_errors():
         trained = trained_flags(values.model_dir)

@@ -3,7 +3,7 @@
 from absl import flags
 from absl import logging as absl_logging
 
-from pipelines.parsing import Group, PhaseList, epochs_list, number, one_of, switch, whole, within
+from pipelines.parsing import Group, OneOf, PhaseList, epochs_list, number, switch, whole, within
 from rt_tf import catalogue
 
 OPERATIONAL = {
@@ -39,11 +39,11 @@ PHASE_FLAGS = (
     "reset_optimizer",
 )
 ANY = float("inf")
-UNASKED = -1.0  # of a radius: the run's own
 del absl_logging  # imported for its flags: defined before TensorFlow defines them
 
 
 def run_group(values: flags.FlagValues) -> Group:
+    """Where a run is and where its data are."""
     group = Group("Run", values)
     group.text("model_dir", None, "The run's directory: everything is written there.")
     group.text("data_dir", None, "Folder with prepared TFDS data sets (TFDS's own by default).")
@@ -53,30 +53,31 @@ def run_group(values: flags.FlagValues) -> Group:
 
 
 def system_group(values: flags.FlagValues) -> Group:
+    """What is trained against what."""
     group = Group("System", values)
     group.text("system", "custom", "The system's name, for the report.")
-    group.one("dataset", one_of(catalogue.DATASETS), "digits", _listed(catalogue.DATASETS))
+    group.one("dataset", OneOf(catalogue.DATASETS), "digits", _listed(catalogue.DATASETS))
     group.one(
         "validation",
         within(0.0, ANY),
         0.1,
         "Held out of the training split: a share below 1, or a number of examples.",
     )
-    group.one("model", one_of(catalogue.MODELS), "digits_cnn", _listed(catalogue.MODELS))
+    group.one("model", OneOf(catalogue.MODELS), "digits_cnn", _listed(catalogue.MODELS))
     group.one(
         "normalization",
-        one_of(["none", "dataset"]),
+        OneOf(["none", "dataset"]),
         "none",
         "A first layer that normalises pixels by the training split's mean and deviation.",
     )
     group.switch("batch_norm", False, "Batch normalisation after every layer but the last.")
     group.one(
         "init",
-        one_of(["keras", "shi"]),
+        OneOf(["keras", "shi"]),
         "keras",
         "Initial kernels: Keras's, or Shi et al. 2021 (interval widths neither grow nor die).",
     )
-    group.one("threat", one_of(catalogue.THREATS), "linf", _listed(catalogue.THREATS))
+    group.one("threat", OneOf(catalogue.THREATS), "linf", _listed(catalogue.THREATS))
     group.one(
         "epsilon",
         number,
@@ -88,14 +89,15 @@ def system_group(values: flags.FlagValues) -> Group:
 
 
 def phase_group(values: flags.FlagValues) -> Group:
+    """What each phase of training does."""
     group = Group("Phases (one value, or a comma list with one for every phase)", values)
     group.phases("epochs", whole(1), "20", "Epochs of the phase (at most, with until=stable).")
-    group.phases("phase_until", one_of(["epochs", "stable"]), "epochs", "When a phase ends.")
-    group.phases("attack", one_of(["none", *catalogue.ATTACKS]), "none", _listed(catalogue.ATTACKS))
+    group.phases("phase_until", OneOf(["epochs", "stable"]), "epochs", "When a phase ends.")
+    group.phases("attack", OneOf(["none", *catalogue.ATTACKS]), "none", _listed(catalogue.ATTACKS))
     group.phases("attack_steps", whole(1), "10", "Steps of the attack.")
     group.phases("attack_step_size", within(0.0, ANY), "0.25", "Step size, in units of eps.")
-    group.phases("attack_start", one_of(["zero", "uniform"]), "uniform", "Where attacks start.")
-    group.phases("bound", one_of(["none", *catalogue.BOUNDS]), "none", _listed(catalogue.BOUNDS))
+    group.phases("attack_start", OneOf(["zero", "uniform"]), "uniform", "Where attacks start.")
+    group.phases("bound", OneOf(["none", *catalogue.BOUNDS]), "none", _listed(catalogue.BOUNDS))
     group.phases("bound_samples", whole(0), "0", "Examples of a batch in the bound term; 0: all.")
     group.phases("kappa", within(0.0, 1.0), "0", "Weight of the bound term, in [0, 1].")
     group.phases("kappa_from", within(0.0, 1.0), "0", "kappa before its ramp.")
@@ -106,7 +108,7 @@ def phase_group(values: flags.FlagValues) -> Group:
     group.phases("epsilon_from", within(0.0, ANY), "0", "Radius before its ramp (pixel units).")
     group.phases("epsilon_ramp_epochs", within(0.0, ANY), "0", "Epochs over which eps ramps.")
     group.phases("warmup_epochs", within(0.0, ANY), "0", "Epochs before the ramps begin.")
-    group.phases("ramp", one_of(["linear", "smooth"]), "linear", "Shape of the ramps.")
+    group.phases("ramp", OneOf(["linear", "smooth"]), "linear", "Shape of the ramps.")
     group.phases("learning_rate", within(0.0, ANY), "0.001", "Learning rate.")
     group.phases("decay_epochs", epochs_list, "", "Epochs of decay, joined by colons: 50:60.")
     group.phases("decay_factor", within(0.0, 1.0), "0.2", "Factor of the learning rate there.")
@@ -116,20 +118,21 @@ def phase_group(values: flags.FlagValues) -> Group:
 
 
 def training_group(values: flags.FlagValues) -> Group:
+    """How training runs."""
     group = Group("Training", values)
     group.switch("augment", False, "Random flips and crops after padding by 4 pixels.")
     group.one("batch_size", whole(1), 100, "Examples of a step, over all replicas.")
-    group.one("optimizer", one_of(["adam", "sgd"]), "adam", "adam, or sgd with momentum 0.9.")
+    group.one("optimizer", OneOf(["adam", "sgd"]), "adam", "adam, or sgd with momentum 0.9.")
     group.one("weight_decay", within(0.0, ANY), 0.0, "Decoupled weight decay; 0: none.")
     group.one("clip_norm", within(0.0, ANY), 0.0, "Global gradient norm to clip at; 0: none.")
     group.one("stable_tolerance", within(0.0, ANY), 0.01, "For until=stable: relative change.")
     group.one(
         "precision",
-        one_of(["float32", "mixed_float16", "mixed_bfloat16"]),
+        OneOf(["float32", "mixed_float16", "mixed_bfloat16"]),
         "float32",
         "Of the point term in training; bounds, evaluation and export are float32.",
     )
-    group.one("strategy", one_of(["default", "mirrored"]), "default", "Devices: one, or all.")
+    group.one("strategy", OneOf(["default", "mirrored"]), "default", "Devices: one, or all.")
     group.switch("jit_compile", False, "Compile the step with XLA (slower on CPUs).")
     group.switch("deterministic", False, "Deterministic operations: bit-exact resume.")
     group.one("monitor_every", whole(1), 1, "Epochs between evaluations.")
@@ -137,7 +140,7 @@ def training_group(values: flags.FlagValues) -> Group:
     group.one("monitor_attack_steps", whole(0), 10, "PGD steps in an evaluation; 0: no attack.")
     group.one(
         "select_by",
-        one_of(["auto", "verified", "attacked", "clean", "last"]),
+        OneOf(["auto", "verified", "attacked", "clean", "last"]),
         "auto",
         "Which weights are kept, by validation; auto: verified with a bound, else attacked with "
         "an attack, else clean.",
@@ -149,14 +152,16 @@ def training_group(values: flags.FlagValues) -> Group:
 
 
 def certify_group(values: flags.FlagValues) -> Group:
+    """How the test split is certified."""
     group = Group("Certification", values)
-    group.phases("rungs", one_of(catalogue.BOUNDS), "interval,crown_ibp", "Bounds, in order.")
+    group.phases("rungs", OneOf(catalogue.BOUNDS), "interval,crown_ibp", "Bounds, in order.")
     return group
 
 
 def attack_group(values: flags.FlagValues) -> Group:
+    """How the test split is attacked."""
     group = Group("Attack on the test split", values)
-    group.one("eval_attack", one_of(catalogue.ATTACKS), "pgd", _listed(catalogue.ATTACKS))
+    group.one("eval_attack", OneOf(catalogue.ATTACKS), "pgd", _listed(catalogue.ATTACKS))
     group.one("eval_steps", whole(1), 40, "Steps of the attack.")
     group.one("eval_restarts", whole(1), 2, "Random starts; the worst counts.")
     group.one("eval_step_size", within(0.0, ANY), 0.1, "Step size, in units of eps.")
@@ -164,6 +169,7 @@ def attack_group(values: flags.FlagValues) -> Group:
 
 
 def curve_group(values: flags.FlagValues) -> Group:
+    """How much of the test split is asked, and at which further radii."""
     group = Group("Questions to the test split", values)
     samples_flag(group)
     group.phases(
@@ -174,12 +180,18 @@ def curve_group(values: flags.FlagValues) -> Group:
 
 
 def radii_group(values: flags.FlagValues) -> Group:
+    """The questions asked of a finished run."""
     group = Group("Question", values)
-    group.phases(
-        "epsilon", number, str(UNASKED), "Radii in pixel units, a comma list; default: the run's."
-    )
-    group.one("seed", whole(0), 0, "Seed of the attack's random starts.")
+    about = "Radii in pixel units, a comma list; the run's own if not given."
+    group.phases("epsilon", number, None, about)
     samples_flag(group)
+    return group
+
+
+def starts_group(values: flags.FlagValues) -> Group:
+    """The randomness of an attack on a finished run."""
+    group = Group("Randomness", values)
+    group.one("seed", whole(0), 0, "Seed of the attack's random starts.")
     return group
 
 

@@ -80,21 +80,21 @@ def whole(lower: int) -> Callable[[str], int]:
     return parse
 
 
-def one_of(names: Iterable[str]) -> Callable[[str], str]:
+class OneOf:
     """A parser of names out of a list."""
-    known = list(names)
 
-    def parse(text: str) -> str:
-        if text not in known:
-            raise ValueError(f"expected one of {', '.join(known)}; received '{text}'")
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = list(names)
+
+    def __call__(self, text: str) -> str:
+        if text not in self.names:
+            raise ValueError(f"expected one of {', '.join(self.names)}; received '{text}'")
         return text
-
-    return parse
 
 
 def switch(text: str) -> bool:
     """true or false."""
-    return one_of(["true", "false"])(text.lower()) == "true"
+    return OneOf(["true", "false"])(text.lower()) == "true"
 
 
 def epochs_list(text: str) -> tuple[float, ...]:
@@ -110,7 +110,9 @@ class Group:
         self.values = values
         self.names: list[str] = []
 
-    def phases(self, name: str, parse_one: Callable[[str], Any], default: str, about: str) -> None:
+    def phases(
+        self, name: str, parse_one: Callable[[str], Any], default: str | None, about: str
+    ) -> None:
         """A flag with one value for every phase."""
         self._define(PhaseParser(parse_one), name, default, about)
 
@@ -191,7 +193,10 @@ def broadcast(values: flags.FlagValues, names: Iterable[str]) -> list[dict[str, 
 
 
 def _flag_help(flag: flags.Flag) -> str:
-    shown = "" if flag.default in (None, "") else f" (default: {_text(flag.default)})"
+    parse_one = getattr(flag.parser, "parse_one", None)
+    choices = f" One of {', '.join(parse_one.names)}." if isinstance(parse_one, OneOf) else ""
+    default = "" if flag.default in (None, "", PhaseList([()])) else _text(flag.default)
+    shown = choices + (f" (default: {default})" if default else "")
     text = textwrap.fill(
         f"{flag.help}{shown}", 96, initial_indent=" " * 6, subsequent_indent=" " * 6
     )

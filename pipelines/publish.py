@@ -9,7 +9,6 @@ from absl import flags
 from rich.console import Console
 
 from pipelines import system
-from pipelines.flags import UNASKED
 from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
@@ -54,7 +53,7 @@ class Finished(NamedTuple):
 
     def radii(self, values: flags.FlagValues) -> list[tuple[float, int]]:
         """The radii asked for, with the number of samples; the run's own if none are."""
-        radii = [self.epsilon] if list(values.epsilon) == [UNASKED] else list(values.epsilon)
+        radii = [self.epsilon] if values.epsilon is None else list(values.epsilon)
         for eps in radii:
             system.check_radius(self.threat, eps, "epsilon")
         return [(eps, values.samples) for eps in radii]

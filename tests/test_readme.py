@@ -18,7 +18,12 @@ COMMANDS = re.findall(r"python -m pipelines\.(\w+) +(--[^\n`]*)", README)
 GROUPS = {
     "train": flags.training_groups,
     "certify": lambda v: [flags.run_group(v), flags.radii_group(v), flags.certify_group(v)],
-    "evaluate": lambda v: [flags.run_group(v), flags.radii_group(v), flags.attack_group(v)],
+    "evaluate": lambda v: [
+        flags.run_group(v),
+        flags.radii_group(v),
+        flags.attack_group(v),
+        flags.starts_group(v),
+    ],
     "export": lambda v: [flags.run_group(v)],
 }
 
