@@ -56,11 +56,11 @@ def objectives() -> dict[str, Objective]:
     interval, crown_ibp = (catalogue.resolve("bound", n) for n in ("interval", "crown_ibp"))
     return {
         "natural": Objective(threat),
-        "fgsm": Objective(threat, attack=fgsm, attack_step_size=1.25),
+        "fgsm": Objective(threat, attack=fgsm),
         "pgd-10": Objective(threat, attack=pgd, attack_steps=10),
         "ibp": Objective(threat, bound=interval),
         "crown-ibp": Objective(threat, bound=crown_ibp),
-        "mixtrain k = 1 of 50": Objective(threat, bound=crown_ibp, bound_stride=50),
+        "mixtrain k = 1 of 50": Objective(threat, bound=crown_ibp, bound_samples=2),
     }
 
 

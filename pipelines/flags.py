@@ -14,6 +14,11 @@ OPERATIONAL = {
     "jit_compile",
     "checkpoint_seconds",
 }
+# What may change, if accepted, in a run whose training is done; and what may not once it has begun.
+EVALUATION = {"rungs", "eval_attack", "eval_steps", "eval_restarts", "eval_step_size", "samples"}
+EVALUATION |= {"curve", "curve_samples", "system"}
+FIXED = {"dataset", "validation", "model", "normalization", "batch_norm", "init", "threat"}
+FIXED |= {"epsilon", "seed", "batch_size"}
 OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with a run
 PHASE_FLAGS = (
     "epochs",
@@ -84,7 +89,7 @@ def system_group(values: flags.FlagValues) -> Group:
         0.05,
         "Target radius in pixel units of [0, 1]; fractions such as 8/255 parse.",
     )
-    group.one("seed", whole(0), 0, "Seed of initial weights, order, starts and splits.")
+    group.one("seed", whole(0, 2**32 - 1), 0, "Seed of initial weights, order, starts and splits.")
     return group
 
 
@@ -95,7 +100,9 @@ def phase_group(values: flags.FlagValues) -> Group:
     group.phases("phase_until", OneOf(["epochs", "stable"]), "epochs", "When a phase ends.")
     group.phases("attack", OneOf(["none", *catalogue.ATTACKS]), "none", _listed(catalogue.ATTACKS))
     group.phases("attack_steps", whole(1), "10", "Steps of the attack.")
-    group.phases("attack_step_size", within(0.0, ANY), "0.25", "Step size, in units of eps.")
+    group.phases(
+        "attack_step_size", within(0.0, ANY), "0", "Step size in eps; 0: the attack's own."
+    )
     group.phases("attack_start", OneOf(["zero", "uniform"]), "uniform", "Where attacks start.")
     group.phases("bound", OneOf(["none", *catalogue.BOUNDS]), "none", _listed(catalogue.BOUNDS))
     group.phases("bound_samples", whole(0), "0", "Examples of a batch in the bound term; 0: all.")
@@ -164,7 +171,7 @@ def attack_group(values: flags.FlagValues) -> Group:
     group.one("eval_attack", OneOf(catalogue.ATTACKS), "pgd", _listed(catalogue.ATTACKS))
     group.one("eval_steps", whole(1), 40, "Steps of the attack.")
     group.one("eval_restarts", whole(1), 2, "Random starts; the worst counts.")
-    group.one("eval_step_size", within(0.0, ANY), 0.1, "Step size, in units of eps.")
+    group.one("eval_step_size", within(0.0, ANY), 0.0, "Step size in eps; 0: the attack's own.")
     return group
 
 
@@ -173,7 +180,10 @@ def curve_group(values: flags.FlagValues) -> Group:
     group = Group("Questions to the test split", values)
     samples_flag(group)
     group.phases(
-        "curve", number, "0.25,0.5,0.75,1.25,1.5,2", "Further radii, in units of epsilon; 0: none."
+        "curve",
+        within(0.0, ANY),
+        "0.25,0.5,0.75,1.25,1.5,2",
+        "Further radii, in units of epsilon; 0: none.",
     )
     group.one("curve_samples", whole(1), 500, "First examples of the test split used for them.")
     return group
@@ -191,7 +201,7 @@ def radii_group(values: flags.FlagValues) -> Group:
 def starts_group(values: flags.FlagValues) -> Group:
     """The randomness of an attack on a finished run."""
     group = Group("Randomness", values)
-    group.one("seed", whole(0), 0, "Seed of the attack's random starts.")
+    group.one("seed", whole(0, 2**32 - 1), 0, "Seed of the attack's random starts.")
     return group
 
 

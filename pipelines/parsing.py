@@ -69,12 +69,14 @@ def within(lower: float, upper: float) -> Callable[[str], float]:
     return parse
 
 
-def whole(lower: int) -> Callable[[str], int]:
-    """A parser of whole numbers from `lower` on."""
+def whole(lower: int, upper: int = 2**31 - 1) -> Callable[[str], int]:
+    """A parser of whole numbers from `lower` to `upper`."""
 
     def parse(text: str) -> int:
         if not text.lstrip("-").isdigit() or int(text) < lower:
             raise ValueError(f"expected a whole number >= {lower}; received '{text}'")
+        if int(text) > upper:
+            raise ValueError(f"expected a whole number <= {upper}; received '{text}'")
         return int(text)
 
     return parse

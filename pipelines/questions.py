@@ -23,7 +23,7 @@ from rt_tf.certify.ladder import Findings, Ladder
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
 from rt_tf.reporting import export
-from rt_tf.reporting.records import RecordFile, question_name
+from rt_tf.reporting.records import RecordFile, question_name, read
 from rt_tf.threats.region import Region, Threat
 
 CHUNK = 100
@@ -45,13 +45,14 @@ class Subject(NamedTuple):
 def subject(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> Subject:
     """Loads a run's network; UserError if it is not there yet or cannot be read."""
     network = load_network(run)
-    if not run.export.exists():
+    checksum = export.network_checksum(network)
+    if export.exported_checksum(run.export) != checksum:
         raise UserError(
-            f"model_dir: expected an exported model in {run.export}; received none; "
+            f"model_dir: expected {run.export} to hold this run's network; it does not; "
             f"python -m pipelines.export --model_dir={run.path} writes it"
         )
     served = export.load(run.export)
-    return Subject(run, network, served, dataset.test, threat, export.network_checksum(network))
+    return Subject(run, network, served, dataset.test, threat, checksum)
 
 
 def load_network(run: RunDirectory) -> keras.Model:
@@ -65,10 +66,17 @@ def load_network(run: RunDirectory) -> keras.Model:
 
 
 def certify(subject: Subject, radii: Radii, rungs: list[str], screen: Console) -> None:
-    """Certifies test examples at each radius, rung by rung."""
-    ladder = Ladder(trace(subject.network), subject.threat, rungs)
+    """Certifies test examples at each radius, rung by rung.
+
+    A radius that was certified before with further rungs keeps them: certificates do not get worse.
+    """
+    wiring = trace(subject.network)
+    compiled = Ladder(wiring, subject.threat, rungs)
     for eps, samples in radii:
-        settings = {"rungs": rungs, "arithmetic": "sound"}
+        known = _rungs_before(subject, eps)
+        wanted = [*known, *(rung for rung in rungs if rung not in known)]
+        ladder = compiled if wanted == rungs else Ladder(wiring, subject.threat, wanted)
+        settings = {"rungs": wanted, "arithmetic": "sound"}
         records = _records(subject, eps, "certify", "certify", settings)
         answer = functools.partial(_certificates, subject, ladder, eps)
         _answer(subject, records, samples, answer, f"certify eps {eps:.4g}", _is_certified, screen)
@@ -83,7 +91,7 @@ def attack(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Con
         "step_size": values.eval_step_size,
         "seed": values.seed,
     }
-    name = f"{settings['attack']}-{settings['steps']}x{settings['restarts']}"
+    name = "{attack}-{steps}x{restarts}-a{step_size:g}-s{seed}".format(**settings)
     compiled = _compiled_attack(subject, settings)
     for eps, samples in radii:
         records = _records(subject, eps, "attack", name, settings)
@@ -173,6 +181,13 @@ def _open(total: int, done: set[int]) -> Iterator[np.ndarray]:
             yield np.array(rows)
 
 
+def _rungs_before(subject: Subject, eps: float) -> list[str]:
+    """The rungs of the certificates there are of this network at a radius."""
+    path = subject.run.records / question_name(subject.threat.name, eps) / "certify.jsonl"
+    header = read(path)[0] if path.exists() else {}
+    return header["settings"]["rungs"] if header.get("network_sha256") == subject.checksum else []
+
+
 def _records(subject: Subject, eps: float, kind: str, name: str, settings: Row) -> RecordFile:
     folder = subject.run.records / question_name(subject.threat.name, eps)
     header = {
@@ -219,16 +234,17 @@ def _certificate(example: Row, findings: Findings) -> Row:
     }
     rung: str | None
     rung, last = list(rungs.items())[-1]
+    margins = [row["margin"] for row in rungs.values() if row["margin"] is not None]
     verdict, cause = last["verdict"], None
     if example["prediction"] != example["label"]:
         verdict, cause, rung = "falsified", "misclassified", None
     elif verdict == "unknown":
-        cause = "error" if last["margin"] is None else "loose"
+        cause = "loose" if margins else "error"
     return {
         **example,
         "verdict": verdict,
         "rung": rung if verdict == "certified" else None,
-        "margin": last["margin"],
+        "margin": max(margins, default=None),
         "rungs": rungs,
         "cause": cause,
         "seconds": sum(finding.seconds for finding in findings.values()),

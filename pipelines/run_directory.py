@@ -1,16 +1,17 @@
 """A run's directory: its flags, lock, state and facts."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from absl import flags
 
-from pipelines.flags import OPERATIONAL, run_flags
+from pipelines.flags import EVALUATION, FIXED, OPERATIONAL, run_flags
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 
@@ -33,11 +34,10 @@ class RunDirectory:
 
         Where no run was begun meanwhile, the lock is removed again, and the directory if it is new.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "lock").open("a+") as file:
+        with self._lock_file() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 file.seek(0)
                 raise UserError(
                     f"model_dir: expected a run that nobody is working on; {self.path} is held by "
@@ -56,22 +56,42 @@ class RunDirectory:
     def compare(self, flags: dict[str, str], accept_changes: bool) -> bool:
         """Whether any flag that matters differs from those the run was started with.
 
-        UserError for such a change unless accepted, and if this is no run's directory.
+        UserError for such a change unless accepted and possible, and if this is no run's directory.
         """
         if self.flags.exists():
-            changes = _changes(self.frozen(), flags)
-            if changes and not accept_changes:
+            before = self.frozen()
+            changed = [
+                name
+                for name in {**before, **flags}
+                if name not in OPERATIONAL and before.get(name) != flags.get(name)
+            ]
+            if changed and not accept_changes:
                 raise UserError(
-                    f"flags: {self.path} is a run with other flags: {'; '.join(changes)}; use "
-                    "another --model_dir, or --accept_changed_flags to go on with the new ones"
+                    f"flags: {self.path} is a run with other flags: "
+                    f"{_differences(changed, before, flags)}; use another --model_dir, or "
+                    "--accept_changed_flags to go on with the new ones"
                 )
-            return bool(changes)
+            self._refuse_impossible(changed, before, flags)
+            return bool(changed)
         if self.path.exists() and self._others():
             raise UserError(
                 f"model_dir: expected an empty directory or a run's; {self.path} holds "
                 f"{', '.join(self._others()[:5])} and no flags.cfg"
             )
         return False
+
+    def _refuse_impossible(
+        self, changed: list[str], before: dict[str, str], flags: dict[str, str]
+    ) -> None:
+        """Weights that are trained, or data they are trained on, cannot be changed afterwards."""
+        trained = "train" in self.done()
+        late = [n for n in changed if n in FIXED or (trained and n not in EVALUATION)]
+        if late:
+            state = "has been trained" if trained else "was begun"
+            raise UserError(
+                f"flags: {self.path} {state} with other flags that shape its weights: "
+                f"{_differences(late, before, flags)}; use another --model_dir"
+            )
 
     def freeze(self, flags: dict[str, str]) -> None:
         """Writes the run's flags, as a flag file."""
@@ -85,6 +105,8 @@ class RunDirectory:
                 f"model_dir: expected a directory of a run, with a flags.cfg; received {self.path}"
             )
         lines = [line[2:] for line in self.flags.read_text().splitlines() if line[:2] == "--"]
+        if not all("=" in line for line in lines):
+            raise UserError(f"model_dir: expected lines --name=value in {self.flags}")
         return dict(line.split("=", 1) for line in lines)
 
     def done(self) -> dict[str, Any]:
@@ -107,10 +129,17 @@ class RunDirectory:
         """Adds facts to run.json."""
         self._write("run.json", {**self.facts(), **facts})
 
-    def add_seconds(self, stage: str, seconds: float) -> None:
-        """Adds to the time spent in a stage."""
-        spent = self.facts().get("seconds", {})
-        self.note(seconds={**spent, stage: spent.get(stage, 0.0) + seconds})
+    def _lock_file(self) -> TextIO:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            return (self.path / "lock").open("a+")
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise UserError(
+                f"model_dir: expected a directory to write to; received {self.path}: "
+                f"{error.strerror}"
+            ) from None
 
     def _remove_if_empty(self) -> None:
         if not self._others():
@@ -127,17 +156,17 @@ class RunDirectory:
         write_text(self.path / name, json.dumps(content, indent=1) + "\n")
 
 
-def _changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    names = [n for n in {**before, **now} if n not in OPERATIONAL]
-    return [
-        f"--{name} was {before.get(name, 'unset')}, is now {now.get(name, 'unset')}"
-        for name in names
-        if before.get(name) != now.get(name)
-    ]
+def _differences(names: list[str], before: dict[str, str], now: dict[str, str]) -> str:
+    rows = [f"--{n} was {before.get(n, 'unset')}, is now {now.get(n, 'unset')}" for n in names]
+    return "; ".join(rows)
 
 
 def trained_flags(model_dir: str | None) -> flags.FlagValues:
     """The flags that an existing run was trained with; UserError if there is no such run."""
     if not model_dir:
         raise UserError("model_dir: expected --model_dir=<folder of a finished run>; received none")
-    return run_flags(RunDirectory(model_dir).frozen())
+    run = RunDirectory(model_dir)
+    try:
+        return run_flags(run.frozen())
+    except flags.Error as error:
+        raise UserError(f"model_dir: {run.flags} is not a run's: {error}") from error

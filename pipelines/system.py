@@ -13,7 +13,6 @@ from pipelines.flags import PHASE_FLAGS
 from pipelines.parsing import broadcast
 from rt_tf import catalogue, data, models
 from rt_tf.errors import UserError
-from rt_tf.network.trace import trace
 from rt_tf.threats.region import Threat
 from rt_tf.training.loop import Settings
 from rt_tf.training.objective import Objective
@@ -55,12 +54,6 @@ def load_data(values: flags.FlagValues) -> data.DataSet:
     )
 
 
-def check(values: flags.FlagValues, dataset: data.DataSet) -> None:
-    """UserError for a run that could not be trained: radii, phases, a network that does not fit."""
-    phases(values, threat(values))
-    trace(network_maker(values, dataset)())
-
-
 def threat(values: flags.FlagValues) -> Threat:
     """The run's threat; UserError for a radius outside its range."""
     found = catalogue.resolve("threat", values.threat)()
@@ -94,12 +87,12 @@ def network_maker(values: flags.FlagValues, dataset: data.DataSet) -> Callable[[
     return make
 
 
-def float32(make: Callable[[], keras.Model]) -> Callable[[], keras.Model]:
-    """The same network under the float32 policy."""
+def under_policy(policy: str, make: Callable[[], keras.Model]) -> Callable[[], keras.Model]:
+    """Makes the same network under a dtype policy."""
 
     def made() -> keras.Model:
         before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy("float32")
+        keras.config.set_dtype_policy(policy)
         try:
             return make()
         finally:
@@ -114,6 +107,8 @@ def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
     for phase in found:
         phase.check()
         check_radius(threat, phase.eps, "train_epsilon")
+        if phase.eps_from:
+            check_radius(threat, phase.eps_from, "epsilon_from")
         if not 0 <= phase.bound_samples <= values.batch_size:
             raise UserError(
                 f"bound_samples: expected at most --batch_size={values.batch_size}; "
@@ -122,7 +117,7 @@ def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
     return found
 
 
-def objective(phase: Phase, threat: Threat, batch_size: int) -> Objective:
+def objective(phase: Phase, threat: Threat) -> Objective:
     """What a phase minimises."""
     return Objective(
         threat,
@@ -131,7 +126,7 @@ def objective(phase: Phase, threat: Threat, batch_size: int) -> Objective:
         attack_step_size=phase.attack_step_size,
         random_start=phase.attack_start == "uniform",
         bound=None if phase.bound == "none" else catalogue.resolve("bound", phase.bound),
-        bound_stride=batch_size // phase.bound_samples if phase.bound_samples else 1,
+        bound_samples=phase.bound_samples,
         l1=phase.l1,
     )
 
@@ -157,7 +152,7 @@ def settings(values: flags.FlagValues, phases: list[Phase]) -> Settings:
     return Settings(
         batch_size=values.batch_size,
         seed=values.seed,
-        select_by=_selection(values.select_by, phases),
+        select_by=selection(values, phases),
         monitor_every=values.monitor_every,
         monitor_samples=values.monitor_samples,
         checkpoint_seconds=values.checkpoint_seconds,
@@ -174,12 +169,18 @@ def monitored_bound(phases: list[Phase]) -> Any:
     return catalogue.resolve("bound", "interval" if name == "none" else name)
 
 
-def _selection(select_by: str, phases: list[Phase]) -> str:
-    if select_by != "auto":
-        return select_by
-    if phases[-1].bound != "none":
-        return "verified"
-    return "attacked" if phases[-1].attack != "none" else "clean"
+def selection(values: flags.FlagValues, phases: list[Phase]) -> str:
+    """What weights are selected by; UserError if that is not monitored."""
+    by = values.select_by
+    if by == "auto":
+        attacked = "attacked" if phases[-1].attack != "none" else "clean"
+        by = "verified" if phases[-1].bound != "none" else attacked
+    if by == "attacked" and not values.monitor_attack_steps:
+        raise UserError(
+            "select_by: expected a quantity that is monitored; received 'attacked' with "
+            "--monitor_attack_steps=0"
+        )
+    return by
 
 
 def _phase(row: dict[str, Any], epsilon: float) -> Phase:

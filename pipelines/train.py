@@ -50,11 +50,13 @@ def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> 
     from pipelines import system, training
 
     system.prepare_tensorflow(values.seed, values.deterministic)
+    system.phases(values, system.threat(values))
     dataset = system.load_data(values)
-    system.check(values, dataset)
+    if "train" not in run.done():
+        training.check(values, dataset, run.path)
+    run.reopen([stage for stage in STAGES if stage != "train"] if changed else [])
     run.freeze(texts)
-    run.reopen(list(STAGES) if changed else [])
-    run.note(**training.provenance(values, texts, dataset))
+    training.note_facts(run, training.provenance(values, texts, dataset))
     for stage, perform in STAGES.items():
         if stage not in run.done():
             began = time.perf_counter()

@@ -15,8 +15,10 @@ from rich.progress import Progress
 
 from pipelines import system
 from pipelines.console import progress
+from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory
 from rt_tf import data, models
+from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.reporting.export import network_checksum
 from rt_tf.training.loop import Loop, Position
@@ -42,7 +44,7 @@ class Watcher:
 
     def on_resume(self, position: Position, notices: Sequence[str]) -> None:
         for notice in notices:
-            self.screen.print(f"[yellow]{notice}; going back to the one before")
+            self.screen.print(f"{notice}; going back to the one before", markup=False)
         if position.total_steps:
             self.screen.print(f"resuming after step {position.total_steps:,}")
         self._write_history(position)
@@ -73,7 +75,7 @@ def train(
         steps = sum(phase.epochs for phase in loop.phases) * loop.steps_per_epoch
         loop.watcher = Watcher(run, steps, board, screen, bar)
         position = loop.run()
-    network = keras.models.load_model(run.network)
+    network = load_network(run)
     run.note(
         selected=position.selected,
         network_sha256=network_checksum(network),
@@ -82,7 +84,7 @@ def train(
             "parameters": network.count_params(),
             "hidden_units": models.hidden_units(network),
         },
-        seconds={"train": position.seconds},
+        seconds={**run.facts().get("seconds", {}), "train": position.seconds},
     )
 
 
@@ -99,18 +101,26 @@ class Silent:
         """Says nothing."""
 
 
+def check(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> None:
+    """UserError for a run that could not be trained; leaves no trace."""
+    if values.augment and dataset.train.augmentation is None:
+        raise UserError(f"augment: expected false: {dataset.name} has none; received true")
+    make_loop(values, dataset, directory)
+    keras.utils.set_random_seed(values.seed)
+
+
 def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> Loop:
     """The loop that the flags describe."""
     threat = system.threat(values)
     phases = system.phases(values, threat)
     make = system.network_maker(values, dataset)
-    keras.config.set_dtype_policy(values.precision)
     with system.strategy(values.strategy, values.jit_compile).scope():
-        model = RobustModel(make(), seed=values.seed)
+        network = system.under_policy(values.precision, make)()
+        model = RobustModel(network, seed=values.seed)
         return Loop(
             model=model,
             phases=phases,
-            objectives=[system.objective(p, threat, values.batch_size) for p in phases],
+            objectives=[system.objective(phase, threat) for phase in phases],
             optimizer=system.optimizer_maker(values),
             train=dataset.train,
             validation=dataset.validation,
@@ -122,11 +132,24 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
                 values.monitor_attack_steps,
                 values.seed,
             ),
-            network=system.float32(make),
+            network=system.under_policy("float32", make),
             directory=directory,
             settings=system.settings(values, phases),
             watcher=Silent(),
         )
+
+
+def note_facts(run: RunDirectory, facts: dict[str, Any]) -> None:
+    """Notes what a run is; what it was begun with stays. UserError if its data have changed."""
+    before = run.facts()
+    if before and before["dataset"] != json.loads(json.dumps(facts["dataset"])):
+        raise UserError(
+            f"data_dir: expected the data that {run.path} was begun with (checksum "
+            f"{before['dataset']['test']['checksum'][:12]}); received others "
+            f"({facts['dataset']['test']['checksum'][:12]})"
+        )
+    began_with = ("versions", "git_commit", "hardware")
+    run.note(**(facts | {name: before[name] for name in began_with if name in before}))
 
 
 def provenance(values: flags.FlagValues, flag_texts: dict[str, str], dataset: data.DataSet) -> Any:

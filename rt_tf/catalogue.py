@@ -22,8 +22,11 @@ THREATS = {
 }
 
 ATTACKS = {
-    "fgsm": Entry("rt_tf.attacks.pgd:fgsm", "one step of size --attack_step_size * eps"),
-    "pgd": Entry("rt_tf.attacks.pgd:pgd", "projected gradient ascent on the cross-entropy"),
+    "fgsm": Entry("rt_tf.attacks.pgd:fgsm", "one step, of 1.25 eps by default"),
+    "pgd": Entry(
+        "rt_tf.attacks.pgd:pgd",
+        "projected gradient ascent on the cross-entropy, steps of 2.5 eps / steps by default",
+    ),
 }
 
 BOUNDS = {

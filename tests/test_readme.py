@@ -14,7 +14,11 @@ from rt_tf import catalogue
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-COMMANDS = re.findall(r"python -m pipelines\.(\w+) +(--[^\n`]*)", README)
+COMMANDS = [
+    command
+    for command in re.findall(r"python -m pipelines\.(\w+) +(--[^\n`]*)", README)
+    if "<radius>" not in command[1]
+]
 GROUPS = {
     "train": flags.training_groups,
     "certify": lambda v: [flags.run_group(v), flags.radii_group(v), flags.certify_group(v)],

@@ -8,7 +8,6 @@ from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
 
 Loss = Callable[[Tensor], Tensor]
-STARTS = ("zero", "uniform")
 
 
 def pgd(
@@ -16,15 +15,15 @@ def pgd(
     region: Region,
     noise: Tensor | None = None,
     steps: int = 10,
-    step_size: float = 0.25,
+    step_size: float = 0.0,
 ) -> Tensor:
     """Climbs `loss` (a point -> [batch]) within the region; returns the last point.
 
-    noise: uniform in [0, 1), shaped as x, for a random start; None starts at x. step_size is in
-    units of eps. Source: Wong 2020 (thesis), algorithm 5.
+    noise: uniform in [0, 1), shaped as x, for a random start; None starts at x. step_size: in units
+    of eps; 0 for 2.5 / steps. Source: Wong 2020 (thesis), algorithm 5.
     """
     region = region.inward()
-    size = step_size * region.radius()
+    size = (step_size or 2.5 / steps) * region.radius()
 
     def climb(i: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         return i + 1, region.project(x + region.step(_gradient(loss, x), size))
@@ -41,11 +40,13 @@ def fgsm(
     region: Region,
     noise: Tensor | None = None,
     steps: int = 1,
-    step_size: float = 1.25,
+    step_size: float = 0.0,
 ) -> Tensor:
-    """One step of the gradient's sign. Source: Wong 2020 (thesis), algorithm 7."""
-    del steps
-    return pgd(loss, region, noise, steps=1, step_size=step_size)
+    """One step of the gradient's sign, 1.25 eps long by default, whatever `steps` says.
+
+    Source: Wong 2020 (thesis), algorithm 7.
+    """
+    return pgd(loss, region, noise, steps=1, step_size=step_size or 1.25)
 
 
 def _gradient(loss: Loss, x: Tensor) -> Tensor:

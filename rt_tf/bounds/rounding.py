@@ -50,3 +50,15 @@ def largest(values: Tensor) -> Tensor:
 def backward_relative_error(op: Affine) -> float:
     """Of the network's sum and the transposed one, relative to |coefficients| . magnitude."""
     return 2.0 * (gamma(op.terms + 4) + gamma(op.transposed_terms + 4))
+
+
+def products_are_exact(one: Tensor, size: int = 32) -> Tensor:
+    """Whether matrix products and convolutions here keep float32's digits, unlike TF32's.
+
+    one: the number 1, computed at run time so that nothing of the probe is folded away.
+    """
+    fine = tf.linalg.diag(tf.fill([size], one * (1.0 + 2.0**-12)))  # TF32 would drop the 2^-12
+    by_product = tf.matmul(fine, tf.eye(size) * one)
+    kernel = (tf.eye(size) * one)[tf.newaxis, tf.newaxis]
+    by_convolution = tf.nn.conv2d(fine[tf.newaxis, tf.newaxis], kernel, 1, "VALID")[0, 0]
+    return tf.reduce_all((by_product == fine) & (by_convolution == fine))

@@ -12,12 +12,14 @@ import tensorflow as tf
 
 from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
 from rt_tf.bounds.result import margin_spec
+from rt_tf.bounds.rounding import products_are_exact
 from rt_tf.files import write_text
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import Wiring, trace
 from rt_tf.threats.region import Region, Threat
 
 EXTRA = "assets.extra"
+CHECKSUM = "network.sha256"
 PARITY = 1e-4
 _NOT_COMPUTED = ("name", "dtype", "trainable", "_initializer", "_regularizer", "_constraint")
 
@@ -30,8 +32,9 @@ def network_checksum(network: keras.Model) -> str:
     """SHA-256 over what a network computes: its layers, their settings and wiring, its weights."""
     digest = hashlib.sha256()
     for call in trace(network).calls:
-        settings = {k: v for k, v in call.layer.get_config().items() if not _free(k)}
-        text = json.dumps([_stock_name(call.layer), settings, call.inputs], default=str)
+        config = call.layer.get_config()
+        settings = {k: v for k, v in config.items() if not k.endswith(_NOT_COMPUTED)}
+        text = json.dumps([type(call.layer).__name__, settings, call.inputs], default=str)
         digest.update(text.encode())
     for weight in network.get_weights():
         digest.update(str(weight.shape).encode() + np.asarray(weight, "<f4").tobytes())
@@ -55,8 +58,13 @@ def export(network: keras.Model, threat: Threat, images: np.ndarray, path: Path)
     archive.add_endpoint("certify", _certify(wiring, network, threat), [image, epsilon])
     archive.write_out(str(staged), verbose=False)
     _check_parity(network, threat, staged, images)
-    shutil.rmtree(path, ignore_errors=True)
+    write_text(staged / EXTRA / CHECKSUM, network_checksum(network) + "\n")
+    replaced = path.with_name(f"replaced-{path.name}")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if path.exists():
+        path.replace(replaced)
     staged.replace(path)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def attach(path: Path, files: dict[str, str]) -> None:
@@ -64,6 +72,12 @@ def attach(path: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         write_text(path / EXTRA / name, text)
     write_text(path / EXTRA / "SHA256SUMS", _checksums(path))
+
+
+def exported_checksum(path: Path) -> str | None:
+    """The checksum of the network that a SavedModel was made of; None if there is no SavedModel."""
+    file = path / EXTRA / CHECKSUM
+    return file.read_text().strip() if file.exists() else None
 
 
 def load(path: Path) -> Any:
@@ -104,6 +118,7 @@ def certified_margin(
     pixels = list(range(1, image.shape.rank))
     valid = tf.reduce_all((image >= region.lower) & (image <= region.upper), axis=pixels)
     valid &= (epsilon >= 0.0) & (epsilon <= threat.largest)
+    valid &= products_are_exact(tf.cast(tf.size(image) > 0, tf.float32))
     return tf.where(valid, tf.maximum(*margins), -float("inf"))
 
 
@@ -118,7 +133,10 @@ def _check_parity(network: keras.Model, threat: Threat, path: Path, images: np.n
     ours = certified_margin(
         trace(network), threat, tf.constant(images), certificate["label"], tf.constant(0.01)
     ).numpy()
-    gap = np.abs(certificate["margin"].numpy() - ours).max()
+    theirs = certificate["margin"].numpy()
+    if (np.isfinite(theirs) != np.isfinite(ours)).any():
+        raise ParityError("SavedModel and Keras certificates differ in what they bound")
+    gap = np.abs(theirs - ours, where=np.isfinite(ours), out=np.zeros_like(ours)).max()
     if not gap <= PARITY * max(1.0, np.abs(ours).max()):
         raise ParityError(f"SavedModel and Keras certificates differ by {gap:g}")
 
@@ -129,11 +147,3 @@ def _checksums(path: Path) -> str:
     sums = [hashlib.sha256(p.read_bytes()).hexdigest() for p in files]
     rows = zip(sums, files, strict=True)
     return "".join(f"{checksum}  {p.relative_to(path)}\n" for checksum, p in rows)
-
-
-def _free(setting: str) -> bool:
-    return any(setting.endswith(end) for end in _NOT_COMPUTED)
-
-
-def _stock_name(layer: keras.layers.Layer) -> str:
-    return type(layer).__name__

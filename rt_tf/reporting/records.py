@@ -37,8 +37,8 @@ __all__ = ["Inconsistent", "Question", "RecordFile", "load", "merge", "question_
 
 
 def question_name(threat: str, eps: float) -> str:
-    """The directory of a question: `linf-0.05`."""
-    return f"{threat}-{eps:g}"
+    """The directory of a question: `linf-0.05`; radii that differ at all have their own."""
+    return f"{threat}-{eps!r}".removesuffix(".0")
 
 
 @dataclass(frozen=True)

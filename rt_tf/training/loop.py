@@ -23,14 +23,6 @@ from rt_tf.training.monitor import Accuracies, Monitor
 from rt_tf.training.objective import Objective
 from rt_tf.training.phases import Phase, Values, stable
 
-SELECTIONS = {
-    "verified": "best verified accuracy on validation",
-    "attacked": "best attacked accuracy on validation",
-    "clean": "best clean accuracy on validation",
-    "last": "the last epoch",
-}
-
-
 StepFunction = Callable[[Any], dict[str, tf.Tensor]]
 
 
@@ -117,7 +109,7 @@ class Loop:
         while self.position.phase < len(self.phases):
             phase = self.phases[self.position.phase]
             step = self._step_function()
-            for batch in self.batches(phase):
+            for batch in () if self._phase_ends(phase) else self.batches(phase):
                 self._one_step(step, batch, phase)
                 self.position.seconds = time.monotonic() - started
                 if self._phase_ends(phase):
@@ -164,6 +156,8 @@ class Loop:
                 f"received {self.settings.batch_size}"
             )
         replicas = self.strategy.num_replicas_in_sync
+        if any(objective.bound_samples % replicas for objective in self.objectives):
+            raise UserError(f"bound_samples: expected a multiple of the {replicas} replicas")
         if self.settings.batch_size % replicas:
             raise UserError(
                 f"batch_size: expected a multiple of the {replicas} replicas; "
@@ -172,6 +166,7 @@ class Loop:
 
     def _compile(self, number: int) -> None:
         anew = self.model.objective is None or self.phases[number].reset_optimizer
+        self.model.phase = number
         with self.strategy.scope():
             optimizer = self.optimizer() if anew else self.model.optimizer
             self.model.compile(
@@ -183,7 +178,7 @@ class Loop:
         if found is not None:
             self.position = Position(**found)
             number = min(self.position.phase, len(self.phases) - 1)
-            self.model.objective = self.objectives[number]
+            self.model.objective, self.model.phase = self.objectives[number], number
         self.watcher.on_resume(self.position, self.checkpoints.notices)
 
     def _step_function(self) -> StepFunction:
@@ -200,7 +195,7 @@ class Loop:
         values = phase.values(position.step / self.steps_per_epoch)
         terms = self.take_step(step, batch, values)
         if not math.isfinite(terms["loss"]):
-            raise self._not_finite("loss", terms["loss"])
+            raise self._not_finite("loss", terms["loss"], position.total_steps + 1)
         position.step += 1
         position.total_steps += 1
         for name, value in terms.items():
@@ -249,6 +244,7 @@ class Loop:
         network = self.network()
         network.set_weights(self.model.network.get_weights())
         save_network(network, self.directory / "best" / "network.keras")
+        self._checkpoint(force=True)  # what is selected and what is kept stay one
 
     def _phase_ends(self, phase: Phase) -> bool:
         position = self.position
@@ -256,9 +252,8 @@ class Loop:
             return False
         if position.step >= phase.epochs * self.steps_per_epoch:
             return True
-        return phase.until == "stable" and stable(
-            position.epoch_losses, self.settings.stable_tolerance
-        )
+        settled = position.epoch_losses[math.ceil(phase.ramped) :]  # ramps move the loss themselves
+        return phase.until == "stable" and stable(settled, self.settings.stable_tolerance)
 
     def _next_phase(self) -> None:
         self.position.phase += 1
@@ -286,13 +281,14 @@ class Loop:
         """The last step's gradient may have been infinite though its loss was not."""
         for weight in self.model.network.trainable_variables:
             if not tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(weight))):
-                raise self._not_finite(f"weights of {weight.path}", math.nan)
+                step = self.position.total_steps
+                raise self._not_finite(f"weights of {weight.path}", math.nan, step)
 
-    def _not_finite(self, what: str, received: float) -> NotFiniteError:
+    def _not_finite(self, what: str, received: float, step: int) -> NotFiniteError:
         steps = self.checkpoints.steps()
         kept = f"checkpoints/ckpt-{steps[-1]}" if steps else "none yet"
         return NotFiniteError(
-            f"{what}: expected finite numbers; received {received} at step "
-            f"{self.position.total_steps + 1} (phase {self.position.phase + 1}); training stopped; "
+            f"{what}: expected finite numbers; received {received} at step {step} "
+            f"(phase {self.position.phase + 1}); training stopped; "
             f"last good weights: {kept}; a smaller --learning_rate or --clip_norm may help"
         )

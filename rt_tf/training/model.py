@@ -26,6 +26,7 @@ class RobustModel(keras.Model):
         self.network = network
         self.wiring = trace(network)
         self.seed = seed
+        self.phase = 0
         self.eps = self._setting("eps")
         self.kappa = self._setting("kappa")
         self.objective: Objective | None = None
@@ -101,7 +102,7 @@ class RobustModel(keras.Model):
         """Noise for this step's rows of the whole batch, whatever the number of replicas."""
         context = tf.distribute.get_replica_context()
         step = tf.cast(self.optimizer.iterations.value, tf.int64)
-        seed = tf.random.fold_in(tf.constant([self.seed, 0], tf.int64), step)
+        seed = tf.random.fold_in(tf.constant([self.seed, self.phase], tf.int64), step)
         rank, replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
         return by_position(seed, x, rank, replicas)
 

@@ -108,7 +108,7 @@ class Monitor:
             seed=tf.constant([self.seed, 1], tf.int64),
             restarts=1,
             steps=max(self.attack_steps, 1),
-            step_size=2.5 / max(self.attack_steps, 1),
+            step_size=0.0,
         )
 
     def _activation_boxes(self, x: Tensor, labels: Tensor) -> tuple[list[str], list[Box]]:
@@ -117,7 +117,16 @@ class Monitor:
         assert self.bound is not None
         boxes = self.bound(graph, Region(self.threat, x, self.eps), spec).boxes
         nodes = [graph.nodes[i - 1] for i in graph.activations()]
-        return [node.name for node in nodes], [boxes[node.inputs[0]] for node in nodes]
+        names = [node.name for node in nodes]
+        return _distinct(names), [boxes[node.inputs[0]] for node in nodes]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """A pooling layer has several activations: theirs are numbered."""
+    return [
+        f"{name}_{names[:i].count(name) + 1}" if names.count(name) > 1 else name
+        for i, name in enumerate(names)
+    ]
 
 
 def _stable_share(box: Box) -> np.ndarray:

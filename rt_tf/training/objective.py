@@ -12,6 +12,9 @@ from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import StatisticsByCall, Wiring
 from rt_tf.threats.region import Region, Threat
 
+# Keeps small input gradients above float16's underflow; attacks use their direction alone.
+ATTACK_LOSS_SCALE = 1024.0
+
 
 class Terms(NamedTuple):
     """The objective on one batch, and what is worth watching of it; all scalars."""
@@ -27,16 +30,17 @@ class Terms(NamedTuple):
 class Objective:
     """What a phase minimises. `attack` and `bound` are functions or None.
 
-    The bound term is computed on every `bound_stride`-th example of the batch (MixTrain's k).
+    bound_samples: examples of the whole batch in the bound term (MixTrain's k); 0 for all.
+    attack_step_size: in units of eps; 0 for the attack's own.
     """
 
     threat: Threat
     attack: Callable[..., Tensor] | None = None
     attack_steps: int = 10
-    attack_step_size: float = 0.25
+    attack_step_size: float = 0.0
     random_start: bool = True
     bound: Callable[..., Bounds] | None = None
-    bound_stride: int = 1
+    bound_samples: int = 0
     l1: float = 0.0
 
     def __call__(
@@ -86,10 +90,12 @@ class Objective:
         def half_precision(x: Tensor) -> Tensor:
             return wiring.forward(x, training=False, statistics=statistics)[0]
 
-        network = graph if wiring.float32 else half_precision
+        def scaled(x: Tensor) -> Tensor:
+            return ATTACK_LOSS_SCALE * cross_entropy(half_precision, labels)(x)
+
         assert self.attack is not None
         return self.attack(
-            cross_entropy(network, labels),
+            cross_entropy(graph, labels) if wiring.float32 else scaled,
             region,
             start() if self.random_start else None,
             steps=self.attack_steps,
@@ -99,14 +105,17 @@ class Objective:
     def _bound_term(
         self, wiring: Wiring, statistics: StatisticsByCall, region: Region, labels: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The worst-case loss and the certified share, on every `bound_stride`-th example.
+        """The worst-case loss and the certified share, on `bound_samples` of the examples.
 
-        A batch is a random sample already, so its every k-th example is one too.
+        A batch is a random sample already, so evenly spaced ones of its examples are one too.
         """
         if self.bound is None:
             return tf.constant(0.0), tf.constant(0.0)
-        region = dataclasses.replace(region, x=region.x[:: self.bound_stride])
-        labels = labels[:: self.bound_stride]
+        if self.bound_samples:
+            count = self.bound_samples // tf.distribute.get_strategy().num_replicas_in_sync
+            rows = tf.range(count) * tf.shape(labels)[0] // count
+            labels = tf.gather(labels, rows)
+            region = dataclasses.replace(region, x=tf.gather(region.x, rows))
         graph = wiring.lower(statistics)
         margins = self.bound(graph, region, margin_spec(labels, wiring.classes)).margins
         share = tf.reduce_mean(tf.cast(certified(margins), tf.float32))

@@ -7,11 +7,6 @@ from typing import NamedTuple
 from rt_tf.errors import UserError
 from rt_tf.training.schedules import RAMPS, step_decay
 
-ENDINGS = {
-    "epochs": "after its number of epochs",
-    "stable": "when the epoch's mean loss changes by less than --stable_tolerance, relatively",
-}
-
 
 class Values(NamedTuple):
     """What the schedules say at one step."""
@@ -63,10 +58,10 @@ class Phase:
 
     def check(self) -> None:
         """UserError for a combination that cannot do what it says."""
-        if self.bound == "none" and self.kappa > 0.0:
+        if self.bound == "none" and max(self.kappa, self.kappa_from) > 0.0:
             raise UserError(
                 f"kappa: expected 0 in a phase without a bound (--bound=none); "
-                f"received {self.kappa:g}; name a bound, or set kappa to 0"
+                f"received {max(self.kappa, self.kappa_from):g}; name a bound, or set kappa to 0"
             )
         if self.bound != "none" and self.kappa == 0.0 == self.kappa_from:
             raise UserError(

@@ -177,12 +177,16 @@ def test_relu_lines_enclose_relu(slope):
     extreme = [(-1e-30, 3e38), (-3e38, 3e38), (-3e38, 1e-38), (-1e-45, 1e-45)]
     ends = np.array([*stable, *unstable, *extreme], np.float32)
     lower, upper = tf.constant(ends[:, 0]), tf.constant(ends[:, 1])
-    lines = [line.numpy().astype(np.float64) for line in relu_lines(lower, upper, slope)]
+    lines = relu_lines(lower, upper, slope)
+    assert lines.lower_offset is None
+    lower_slope, upper_slope, upper_offset = (
+        line.numpy().astype(np.float64) for line in lines if line is not None
+    )
     shares = np.linspace(0, 1, 33)[:, np.newaxis]
     z = ends[:, 0] * (1 - shares) + ends[:, 1].astype(np.float64) * shares
     slack = 4 * 2.0**-24 * np.abs(ends).max(axis=1) + 2.0**-126
-    assert (lines[0] * z + lines[1] <= np.maximum(z, 0) + slack).all()
-    assert (lines[2] * z + lines[3] >= np.maximum(z, 0) - slack).all()
+    assert (lower_slope * z <= np.maximum(z, 0) + slack).all()
+    assert (upper_slope * z + upper_offset >= np.maximum(z, 0) - slack).all()
 
 
 def test_an_unknown_slope_is_refused():

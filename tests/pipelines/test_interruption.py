@@ -81,8 +81,9 @@ def test_a_second_run_on_the_same_directory_is_refused(
     finally:
         first.send_signal(signal.SIGKILL)
         first.communicate()
+    logs = len(list((tmp_path / "run").glob("logs/*")))
     resumed = start("train", *flags)  # a killed process holds nothing
-    wait_for(lambda: list((tmp_path / "run").glob("logs/*")) or resumed.poll() is not None)
+    wait_for(lambda: len(list((tmp_path / "run").glob("logs/*"))) > logs)
     resumed.send_signal(signal.SIGINT)
     ended = finish(resumed)
     assert ended.returncode == 130

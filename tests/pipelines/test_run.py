@@ -79,6 +79,9 @@ def test_changed_flags_are_refused_with_the_difference(finished: Path) -> None:
     assert "--seed was 0, is now 3" in result.stderr
     assert "--kappa was 0,0.5, is now 0,1" in result.stderr
     assert "--accept_changed_flags" in result.stderr
+    result = command("train", flagfile, "--learning_rate=0.1", "--accept_changed_flags")
+    assert result.returncode == 2
+    assert "has been trained with other flags that shape its weights" in result.stderr
 
 
 def test_other_radii_methods_and_counts(finished: Path, tmp_path: Path) -> None:
@@ -94,8 +97,16 @@ def test_other_radii_methods_and_counts(finished: Path, tmp_path: Path) -> None:
     assert asked.returncode == 0, asked.stderr
     questions = {q["name"]: q for q in report_of(run)["questions"]}
     assert questions["linf-0.01"]["certified"]["n"] == 50
-    assert questions["linf-0.0313725"]["certified"]["n"] == 50
-    assert {a["id"] for a in questions["linf-0.05"]["attacks"]} == {"pgd-3x1", "fgsm-1x2"}
+    assert questions["linf-0.03137254901960784"]["certified"]["n"] == 50
+    weaker = command("certify", f"--model_dir={run}", "--rungs=interval", "--samples=50")
+    assert weaker.returncode == 0, weaker.stderr
+    before = questions["linf-0.05"]["certificate"]["settings"]
+    questions = {q["name"]: q for q in report_of(run)["questions"]}
+    assert questions["linf-0.05"]["certificate"]["settings"] == before  # it keeps its rungs
+    assert {a["id"] for a in questions["linf-0.05"]["attacks"]} == {
+        "pgd-3x1-a0-s0",
+        "fgsm-1x2-a1-s0",
+    }
     bad = command("certify", f"--model_dir={run}", "--epsilon=7")
     assert "epsilon: expected a radius in (0, 1] for linf; received 7" in bad.stderr
 
@@ -151,7 +162,7 @@ def test_model_that_does_not_fit_and_absent_data(tmp_path: Path) -> None:
     for arguments, words in (
         (["--model=wong_large", "--dataset=mnist", f"--data_dir={tmp_path}"], "--download"),
         (["--dataset=mnist", "--data_dir=/nowhere"], "/nowhere"),
-        (["--dataset=digits", "--model=madry_cnn", "--phase_until=stable", "--kappa=1"], "kappa"),
+        (["--dataset=digits", "--batch_size=5000", "--kappa=0"], "batch_size: expected at most"),
     ):
         result = command("train", *arguments, f"--model_dir={tmp_path / 'run'}")
         assert result.returncode == 2

@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_question_name():
     assert question_name("linf", 0.05) == "linf-0.05"
-    assert question_name("l2", 8 / 255) == "l2-0.0313725"
+    assert question_name("l2", 8 / 255) == "l2-0.03137254901960784"
     assert question_name("linf", 0) == "linf-0"
 
 

@@ -98,6 +98,12 @@ def test_a_stable_phase_ends_early(digits: data.DataSet, tmp_path: Path) -> None
     assert position.total_steps == 3 * 4 + 2 * 4
 
 
+def test_a_stable_phase_does_not_end_within_its_ramp(digits: data.DataSet, tmp_path: Path) -> None:
+    phase = dataclasses.replace(ROBUST, epochs=9, until="stable", eps_ramp_epochs=4.0)
+    position = make(digits, tmp_path, phase, stable_tolerance=1e9).run()
+    assert position.total_steps == (4 + 3) * 4
+
+
 def test_resumed_training_ends_in_the_same_weights(digits: data.DataSet, tmp_path: Path) -> None:
     whole = make(digits, tmp_path / "whole", NATURAL, ROBUST)
     whole.run()

@@ -100,9 +100,9 @@ def test_without_attack_and_bound_training_is_plain_keras_training() -> None:
         np.testing.assert_allclose(mine, theirs, rtol=2e-5, atol=1e-6)
 
 
-def test_bound_stride_bounds_every_kth_example() -> None:
+def test_bound_samples_are_evenly_spaced_in_the_batch() -> None:
     net, (x, y) = network(), batch()
-    few = compiled(Objective(Linf(), bound=interval_bounds, bound_stride=3), net, eps=0.1, kappa=1)
+    few = compiled(Objective(Linf(), bound=interval_bounds, bound_samples=2), net, eps=0.1, kappa=1)
     expected = worst_case_loss(
         interval_bounds(
             few.wiring.lower(), Region(Linf(), x[::3], 0.1), margin_spec(y[::3], CLASSES)
