@@ -109,7 +109,7 @@ def epoch_overhead(natural: Callable[[Any], Any], examples: int = 20_000) -> flo
         for _ in range(examples // BATCH):
             natural(one)["loss"].numpy()
 
-    ratios = [seconds(fed) / seconds(alone) for _ in range(4)]
+    ratios = [seconds(fed) / seconds(alone) for _ in range(10)]
     return statistics.median(ratios[1:])
 
 
