@@ -1,6 +1,5 @@
 """From flags to the library's objects: data, network, phases, objectives, loop settings."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from pipelines.flags import PHASE_FLAGS
-from pipelines.parsing import broadcast
+from pipelines.phases import read_phases
 from rt_tf import catalogue, data, models
 from rt_tf.errors import UserError
 from rt_tf.threats.region import Threat
@@ -102,18 +100,12 @@ def under_policy(policy: str, make: Callable[[], keras.Model]) -> Callable[[], k
 
 
 def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
-    """The phases that the flags describe, each checked; UserError names what does not fit."""
-    found = [_phase(row, values.epsilon) for row in broadcast(values, PHASE_FLAGS)]
+    """The phases that the flags describe; UserError for radii outside the threat's range too."""
+    found = read_phases(values)
     for phase in found:
-        phase.check()
         check_radius(threat, phase.eps, "train_epsilon")
         if phase.eps_from:
             check_radius(threat, phase.eps_from, "epsilon_from")
-        if not 0 <= phase.bound_samples <= values.batch_size:
-            raise UserError(
-                f"bound_samples: expected at most --batch_size={values.batch_size}; "
-                f"received {phase.bound_samples}"
-            )
     return found
 
 
@@ -181,13 +173,6 @@ def selection(values: flags.FlagValues, phases: list[Phase]) -> str:
             "--monitor_attack_steps=0"
         )
     return by
-
-
-def _phase(row: dict[str, Any], epsilon: float) -> Phase:
-    renamed = {"phase_until": "until", "epsilon_from": "eps_from"}
-    renamed |= {"epsilon_ramp_epochs": "eps_ramp_epochs", "train_epsilon": "eps"}
-    options = {renamed.get(name, name): value for name, value in row.items()}
-    return dataclasses.replace(Phase(**options), eps=row["train_epsilon"] or epsilon)
 
 
 def _statistics(train: data.Split) -> tuple[list[float], list[float]]:

@@ -10,6 +10,7 @@ from absl import flags
 from pipelines import flags as ours
 from pipelines.console import console, import_tensorflow, next_commands, one_line_errors
 from pipelines.parsing import fail, parse
+from pipelines.phases import read_phases
 from pipelines.run_directory import RunDirectory
 
 ABOUT = """Trains a certifiably robust image classifier, certifies and attacks it on the test split,
@@ -45,6 +46,7 @@ def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> 
     if set(STAGES) <= set(run.done()) and not changed:
         print(f"{run.path} is finished: its report is in {run.path}/report/report.html")
         return
+    read_phases(values)
     screen.print(f"{values.system}: {run.path}")
     import_tensorflow()
     from pipelines import system, training

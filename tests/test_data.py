@@ -324,7 +324,8 @@ def test_an_empty_folder_is_called_empty(tmp_path):
 
 def test_a_download_without_network_is_refused_at_once(tmp_path, monkeypatch):
     def never(*_args, **_options):
-        time.sleep(60)
+        time.sleep(1)
+        raise OSError("too late")
 
     assert sources.NETWORK_TIMEOUT < 5
     monkeypatch.setattr(sources, "NETWORK_TIMEOUT", 0.3)

@@ -23,7 +23,7 @@ def pgd(
     of eps; 0 for 2.5 / steps. Source: Wong 2020 (thesis), algorithm 5.
     """
     region = region.inward()
-    size = (step_size or 2.5 / steps) * region.radius()
+    size = (step_size or 2.5 / max(steps, 1)) * region.radius()
 
     def climb(i: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         return i + 1, region.project(x + region.step(_gradient(loss, x), size))

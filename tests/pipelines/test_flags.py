@@ -156,6 +156,15 @@ def test_every_flag_file_parses_and_names_itself(path: Path) -> None:
     assert system.phases(values, system.threat(values))
 
 
+def test_a_bad_combination_is_answered_before_anything_is_loaded_or_written(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    result = command("train", "--kappa=1", "--dataset=mnist", f"--model_dir={folder}")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: kappa: expected 0 in a phase without a bound")
+    assert result.stderr.count("\n") == 1
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("module", ["evaluate", "certify", "export"])
 def test_entry_points_refuse_what_is_no_run(module: str, tmp_path: Path) -> None:
     result = command(module, f"--model_dir={tmp_path}")
