@@ -19,11 +19,11 @@ TINY = 2.0**-126  # the smallest normal float32
 ARITHMETICS = ("sound", "fast")
 
 
-def gamma(terms: int, unit: float = UNIT) -> float:
+def gamma(terms: int) -> float:
     """Higham's gamma_n = n u / (1 - n u), doubled in the denominator to cover its own use."""
-    if terms * unit > 0.25:
+    if terms * UNIT > 0.25:
         raise ValueError(f"a sum of {terms} terms is too long to bound in this precision")
-    return terms * unit / (1.0 - 2.0 * terms * unit)
+    return terms * UNIT / (1.0 - 2.0 * terms * UNIT)
 
 
 def forward_error(op: Affine, size: Tensor, magnitude: Tensor) -> Tensor:
