@@ -35,6 +35,13 @@ BOUNDS = {
         "rt_tf.bounds.methods:crown_ibp_bounds",
         "backward linear bounds over interval pre-activation bounds",
     ),
+    "fast_lin_ibp": Entry(
+        "rt_tf.bounds.methods:fast_lin_ibp_bounds", "the same with parallel lines around a ReLU"
+    ),
+    "crown": Entry("rt_tf.bounds.methods:crown_bounds", "backward linear bounds of every layer"),
+    "dual": Entry(
+        "rt_tf.bounds.methods:dual_bounds", "the same with parallel lines (Wong & Kolter, exact)"
+    ),
 }
 
 MODELS = {

@@ -1,19 +1,65 @@
-"""Linear bounds from the output back to the input (Fast-Lin, CROWN, Wong & Kolter's dual).
+"""Linear bounds from a node back to the input (Fast-Lin, CROWN, Wong & Kolter's dual).
 
 One pass with the intermediate bounds as an argument. Going backward, `coefficients . value` at
-the nodes not yet expanded, plus a constant, bounds `spec . f(x)` from below on the region.
+the nodes not yet expanded, plus a constant, bounds what is asked from below on the region.
 """
 
-import math
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
 from rt_tf.bounds import rounding
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import Box
+from rt_tf.bounds.views import View, Whole
 from rt_tf.network.graph import Graph, Node
-from rt_tf.network.ops import Activation, Affine, Positive, Tensor, inner
+from rt_tf.network.ops import Activation, Affine, Lines, Slope, Tensor
 from rt_tf.threats.region import Region
+
+# A rule for all activations, or by number of the activation's node what its slopes are. Tensors
+# have an axis for the rows: [batch, 1, ...] or [batch, rows, ...].
+Slopes: TypeAlias = str | Mapping[int, Slope]
+
+
+class Split(NamedTuple):
+    """Signs that units of a pre-activation node are known to have, and the price of breaking them.
+
+    sign: [batch, ...], 1 (>= 0), -1 (<= 0) or 0 (unknown). multiplier: [batch, 1 or rows, ...],
+    not negative; any is sound, and 0 leaves the sign unused but for the bounds.
+    Source: Wang et al. 2021 (beta-CROWN), eq. 8.
+    """
+
+    sign: Tensor
+    multiplier: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Relaxation:
+    """What a pass reads and no row changes: computed once, then shared by all chunks of rows.
+
+    nodes: those to walk through, from the last. The rest by node number, laid out by the view:
+    lines; boxes of nodes that are not walked through; splits; errors, what a unit of coefficient
+    pays for the rounding of a node's value; sizes, bounds of absolute values; flushed, [batch],
+    the price of coefficients that underflow.
+    """
+
+    nodes: list[tuple[int, Node]]
+    region: Region
+    x: Tensor
+    lines: dict[int, Lines]
+    boxes: dict[int, Box]
+    splits: Mapping[int, Split]
+    sound: bool
+    errors: dict[int, Tensor]
+    sizes: dict[int, Tensor]
+    flushed: dict[int, Tensor]
+
+    @property
+    def parallel(self) -> bool:
+        """Whether lower and upper lines have one slope, so that one pass gives both bounds."""
+        return all(lines.lower_slope is lines.upper_slope for lines in self.lines.values())
 
 
 def lower_bound(
@@ -22,169 +68,242 @@ def lower_bound(
     spec: Tensor,
     enclosure: Enclosure,
     *,
-    slope: str = "adaptive",
+    slope: Slopes = "adaptive",
     expand: set[int] | None = None,
+    splits: Mapping[int, Split] | None = None,
     arithmetic: str = "fast",
 ) -> Tensor:
     """Lower bounds of `spec . f(x)` over the region: [batch, spec].
 
-    spec: [batch, spec, classes]. enclosure: bounds of every node's value. expand: the nodes to walk
-    through (default: all, down to the input); the others are replaced by their bounds.
+    spec: [batch, spec, classes]. enclosure: bounds of every node's value; where there are splits,
+    cut by them. expand: the nodes to walk through (default: all, down to the input); the others are
+    replaced by their bounds.
     Source: Zhang et al. 2018 (CROWN), theorem 3.2; Wong 2020 (thesis), eq. 3.8 with slope=parallel.
     """
-    walk = _Walk(graph, enclosure, slope, sound=arithmetic == "sound")
-    walk.add(graph.output, spec)
-    for i, node in reversed(list(graph.numbered())):
-        if i in walk.coefficients and (expand is None or i in expand):
-            walk.expand(i, node)
-    return walk.minimum(region)
+    view = Whole(enclosure.shapes)
+    nodes = [
+        (i, node) for i, node in reversed(list(graph.numbered())) if expand is None or i in expand
+    ]
+    relaxation = relax(
+        graph.output, nodes, region, enclosure, view, slope, splits or {}, arithmetic
+    )
+    margins = Walk(relaxation, view).run(graph.output, spec).minimum()
+    return _refuse_undefined(margins, enclosure.boxes) if arithmetic == "sound" else margins
 
 
-class _Walk:
-    """The state of a backward pass: coefficients by node, a constant, and the rounding so far.
+def relax(
+    start: int,
+    nodes: list[tuple[int, Node]],
+    region: Region,
+    enclosure: Enclosure,
+    view: View,
+    slope: Slopes,
+    splits: Mapping[int, Split],
+    arithmetic: str,
+) -> Relaxation:
+    """Prepares passes from `start` through the given nodes, which are in reversed order."""
+    sound = arithmetic == "sound"
+    walked = {i for i, _ in nodes}
+    read = {start, *(k for _, node in nodes for k in node.inputs)} - walked - {0}
+    lines = {
+        i: _lines(i, node.op, node.inputs[0], enclosure, view, slope)
+        for i, node in nodes
+        if isinstance(node.op, Activation)
+    }
+    sizes = {i: enclosure.boxes[i].magnitude for i in walked | read | {0}} if sound else {}
+    laid = {i: view.lay(i, size) for i, size in sizes.items()}
+    return Relaxation(
+        nodes,
+        region,
+        view.lay(0, region.x),
+        lines,
+        {i: Box(*(view.lay(i, end) for end in enclosure.boxes[i])) for i in read},
+        splits,
+        sound,
+        errors=_errors(nodes, enclosure, view, lines, laid) if sound else {},
+        sizes=laid,
+        flushed={i: 4.0 * rounding.TINY * rounding.total(size) for i, size in sizes.items()},
+    )
+
+
+def _lines(
+    i: int, op: Activation, source: int, enclosure: Enclosure, view: View, slope: Slopes
+) -> Lines:
+    """Laid-out lines: rules are applied before, given slopes after, as these may differ by row."""
+    rule: Slope = slope if isinstance(slope, str) else slope.get(i, "adaptive")
+    box = enclosure.boxes[source]
+    if not isinstance(rule, str):
+        return op.relax(view.lay(source, box.lower), view.lay(source, box.upper), rule)
+    lines = op.relax(*box, rule)
+    laid: dict[int, Tensor] = {}  # parallel lines share a slope: once is enough
+    return Lines(*(t if t is None else laid.setdefault(id(t), view.lay(i, t)) for t in lines))
+
+
+def _errors(
+    nodes: list[tuple[int, Node]],
+    enclosure: Enclosure,
+    view: View,
+    lines: dict[int, Lines],
+    sizes: dict[int, Tensor],
+) -> dict[int, Tensor]:
+    """What a unit of coefficient at each node pays for rounding, laid out; none where it is 0."""
+    errors = {}
+    for i, node in nodes:
+        op, source = node.op, node.inputs[0]
+        if isinstance(op, Activation):
+            errors[i] = rounding.activation_error(op, lines[i], sizes[source], sizes[i])
+        elif i in enclosure.magnitudes:
+            size = enclosure.boxes[source].magnitude
+            errors[i] = view.lay(i, rounding.backward_error(op, size, enclosure.magnitudes[i]))
+    return errors
+
+
+class Walk:
+    """The state of a backward pass for some rows: coefficients by node and the constants so far.
 
     In sound arithmetic constants are summed in float64, whose own rounding is far below the spare
-    terms in `rounding.backward_relative_error`; `rounded` collects the errors of the float32 part.
+    terms of the error model; `rounded` collects the errors of the float32 part. both: also bound
+    from above, which parallel lines allow at once.
     """
 
-    def __init__(self, graph: Graph, enclosure: Enclosure, slope: str, sound: bool) -> None:
-        self.graph = graph
-        self.boxes, self.magnitudes = enclosure
-        self.slope = slope
-        self.sound = sound
-        self.dtype = tf.float64 if sound else tf.float32
+    def __init__(self, relaxation: Relaxation, view: View, both: bool = False) -> None:
+        self.relaxation = relaxation
+        self.view = view
+        self.both = both
+        self.sound = relaxation.sound
+        self.dtype = tf.float64 if self.sound else tf.float32
         self.coefficients: dict[int, Tensor] = {}
-        self.constant: Tensor = tf.constant(0.0, self.dtype)
+        self.constant = Box(tf.constant(0.0, self.dtype), tf.constant(0.0, self.dtype))
         self.rounded: Tensor = tf.constant(0.0, self.dtype)
 
-    def add(self, i: int, coefficients: Tensor, terms: int = 1) -> None:
-        """Adds coefficients [batch, spec, ...] to those of node i."""
-        self._round_flushed(i, terms)
+    def run(self, start: int, coefficients: Tensor) -> "Walk":
+        """Walks back from coefficients [batch, rows, ...] of a node."""
+        self._add(start, coefficients)
+        for i, node in self.relaxation.nodes:
+            if i in self.coefficients:
+                self._expand(i, node, self._pop(i))
+        self._finish()
+        return self
+
+    def minimum(self) -> Tensor:
+        """The lower bound of every row."""
+        return self._outward(self.constant.lower, -1.0)
+
+    def maximum(self) -> Tensor:
+        """The upper bound of every row; needs `both`."""
+        return self._outward(self.constant.upper, 1.0)
+
+    def _add(self, i: int, coefficients: Tensor, terms: int = 1, largest: float = 1.0) -> None:
+        """Adds coefficients to those of node i, which were summed from so many terms."""
+        if self.sound:
+            self.rounded += self.view.by_row(
+                tf.cast(terms * largest * self.relaxation.flushed[i], self.dtype)
+            )
         if i not in self.coefficients:
             self.coefficients[i] = coefficients
             return
         before = self.coefficients[i]
         self.coefficients[i] = before + coefficients
-        self._round(2.0 * rounding.UNIT, tf.abs(before) + tf.abs(coefficients), self._size(i))
-
-    def expand(self, i: int, node: Node) -> None:
-        """Replaces node i by what it is made of."""
-        coefficients = self.coefficients.pop(i)
-        if isinstance(node.op, Affine):
-            self._affine(i, node.op, node.inputs[0], coefficients)
-        elif isinstance(node.op, Positive):
-            self._positive(i, node.op, node.inputs, coefficients)
-        else:
-            self._activation(node.op, node.inputs[0], coefficients)
-
-    def minimum(self, region: Region) -> Tensor:
-        """The bound, with remaining nodes replaced by their bounds and the input by its region."""
-        bound = self.constant
-        for i, coefficients in self.coefficients.items():
-            v = tf.cast(coefficients, self.dtype)
-            bound += region.minimum(v) if i == 0 else _box_minimum(v, self.boxes[i])
-            terms = math.prod(v.shape[2:])
-            self._round(4.0 * terms * rounding.DOUBLE_UNIT, tf.abs(coefficients), self._size(i))
-        if not self.sound:
-            return bound
-        bound -= self.rounded * (1.0 + 1e-6)
-        bound = tf.cast(bound - 2.0 * rounding.UNIT * tf.abs(bound) - rounding.TINY, tf.float32)
-        return _refuse_undefined(bound, self.boxes)
-
-    def _affine(self, i: int, op: Affine, source: int, coefficients: Tensor) -> None:
-        self.constant += self._dot_bias(coefficients, op.bias)
         if self.sound:
-            weights = tf.abs(coefficients)
-            self._round(rounding.backward_relative_error(op), weights, self.magnitudes[i])
-            self._round_underflow(op, weights, self._size(source))
-        self.add(source, _transpose(op.linear, self._shape(source), coefficients))
+            weights = 4.0 * rounding.UNIT * (tf.abs(before) + tf.abs(coefficients))
+            self.rounded += self._dot(weights, self._picked(i, self.relaxation.sizes))
 
-    def _positive(
-        self, i: int, op: Positive, sources: tuple[int, ...], coefficients: Tensor
-    ) -> None:
-        if self.sound and i in self.magnitudes:
-            error = 4.0 * rounding.gamma(op.terms + 4)
-            flushed = 2.0 * op.terms * rounding.TINY
-            self._round(1.0, tf.abs(coefficients), error * self.magnitudes[i] + flushed)
-        shapes = [self._shape(k) for k in sources]
-        for source, part in zip(sources, _transposes(op.linear, shapes, coefficients), strict=True):
-            self.add(source, part, op.terms)
+    def _pop(self, i: int) -> Tensor:
+        if i in self.relaxation.splits:
+            split = self.relaxation.splits[i]
+            self._add(i, -split.multiplier * self.view.lay(i, split.sign))
+        return self.coefficients.pop(i)
 
-    def _activation(self, op: Activation, source: int, coefficients: Tensor) -> None:
+    def _expand(self, i: int, node: Node, coefficients: Tensor) -> None:
+        """Replaces node i by what it is made of."""
+        if i in self.relaxation.errors:
+            errors = self._picked(i, self.relaxation.errors)
+            self.rounded += self._dot(tf.abs(coefficients), errors)
+        if isinstance(node.op, Activation):
+            self._activation(i, node.inputs[0], coefficients)
+            return
+        coefficients = self.view.inside(i, coefficients)
+        terms, largest = 1, tf.constant(1.0)
+        if isinstance(node.op, Affine):
+            terms = node.op.transposed_terms
+            largest += tf.reduce_max(tf.abs(node.op.kernel))
+            bias = self._dot_bias(coefficients, node.op.bias)
+            self.constant = Box(*(end + bias for end in self.constant))
+        parts = self.view.transposes(i, node, coefficients)
+        for source, part in zip(node.inputs, parts, strict=True):
+            self._add(source, part, terms, largest)
+
+    def _activation(self, i: int, source: int, coefficients: Tensor) -> None:
         """The lower line where the coefficient is positive, the upper line where it is negative."""
-        lines = op.relax(*self.boxes[source], self.slope)
+        lines = self.relaxation.lines[i]
+        lower_slope, lower_offset, upper_slope, upper_offset = (
+            None if values is None else self.view.pick(i, values) for values in lines
+        )
         positive = tf.nn.relu(coefficients)
         negative = coefficients - positive
-        self.constant += self._dot(negative, lines.upper_offset)
-        if lines.lower_offset is not None:
-            self.constant += self._dot(positive, lines.lower_offset)
-        self._round((16.0 + op.ulps) * rounding.UNIT, tf.abs(coefficients), self._size(source))
-        lower_slope, upper_slope = (
-            s[:, tf.newaxis] for s in (lines.lower_slope, lines.upper_slope)
-        )
-        self.add(source, positive * lower_slope + negative * upper_slope)
+        self._offset(negative, positive, upper_offset)
+        if lower_offset is not None:
+            self._offset(positive, negative, lower_offset)
+        if lines.lower_slope is lines.upper_slope:
+            self._add(source, coefficients * upper_slope)
+        else:
+            self._add(source, positive * lower_slope + negative * upper_slope)
 
-    def _round(self, relative: float, weights: Tensor, size: Tensor) -> None:
-        if self.sound:
-            self.rounded += relative * self._dot(weights, size)
+    def _offset(self, below: Tensor, above: Tensor, offset: Tensor) -> None:
+        """Adds a line's offset to the constants of those coefficients that meet the line."""
+        lower, upper = self.constant
+        lower += self._dot(below, offset)
+        self.constant = Box(lower, upper + self._dot(above, offset) if self.both else upper)
 
-    def _round_underflow(self, op: Affine, weights: Tensor, size: Tensor) -> None:
-        """Flushed products: in the transposed sums, met by the input, and in the network's sums."""
-        tiny = tf.cast(rounding.underflow(op, size), tf.float64)
-        largest = tf.cast(1.0 + rounding.largest(weights), tf.float64)
-        units = math.prod(size.shape[1:]) + math.prod(weights.shape[2:])
-        reach = tf.cast(1.0 + rounding.largest(size), tf.float64)
-        self.rounded += (tiny * largest * units * reach)[:, tf.newaxis]
+    def _finish(self) -> None:
+        """Replaces nodes that were not walked through by their bounds, the input by its region."""
+        for i, coefficients in self.coefficients.items():
+            if self.sound:
+                relative = 4.0 * coefficients.shape[2:].num_elements() * rounding.DOUBLE_UNIT
+                sizes = self._picked(i, self.relaxation.sizes)
+                self.rounded += relative * self._dot(tf.abs(coefficients), sizes)
+            v = tf.cast(self.view.inside(i, coefficients), self.dtype)
+            lower, upper = self.constant
+            lower += self._least(i, v)
+            self.constant = Box(lower, upper - self._least(i, -v) if self.both else upper)
 
-    def _round_flushed(self, i: int, terms: int) -> None:
-        """Coefficients of node i that were flushed to zero on the way meet its values."""
-        if self.sound:
-            size = tf.reshape(self._size(i), [-1, math.prod(self._shape(i))])
-            total = tf.reduce_sum(tf.cast(size, tf.float64), axis=1, keepdims=True)
-            self.rounded += 4.0 * terms * rounding.TINY * total
+    def _least(self, i: int, coefficients: Tensor) -> Tensor:
+        if i == 0:
+            return self.view.minimum(self.relaxation.region, self.relaxation.x, coefficients)
+        box = (self.view.pick(i, end) for end in self.relaxation.boxes[i])
+        lower, upper = (tf.cast(end, self.dtype) for end in box)
+        axes = list(range(2, coefficients.shape.rank))
+        terms = coefficients * (0.5 * (lower + upper))
+        return tf.reduce_sum(terms - tf.abs(coefficients) * (0.5 * (upper - lower)), axis=axes)
+
+    def _outward(self, bound: Tensor, sign: float) -> Tensor:
+        if not self.sound:
+            return bound
+        bound += sign * self.rounded * (1.0 + 1e-4)  # the errors are summed in float32
+        away = 2.0 * rounding.UNIT * tf.abs(bound) + rounding.TINY
+        return tf.cast(bound + sign * away, tf.float32)
+
+    def _picked(self, i: int, laid: Mapping[int, Tensor]) -> Tensor:
+        return self.view.pick(i, laid[i])
 
     def _dot(self, coefficients: Tensor, values: Tensor) -> Tensor:
-        """<coefficients, values> per specification. [b, s, ...], [b, ...] -> [b, s]."""
-        return inner(tf.cast(coefficients, self.dtype), tf.cast(values, self.dtype))
+        """<coefficients, values> of every row. Values broadcast against the coefficients."""
+        products = coefficients * values
+        if self.sound:
+            return rounding.sum_by_blocks(products)
+        return tf.reduce_sum(products, axis=list(range(2, products.shape.rank)))
 
     def _dot_bias(self, coefficients: Tensor, bias: Tensor) -> Tensor:
-        """The same for a bias, summing over its broadcast axes first."""
+        """The same for a bias, summing over its broadcast axes first where that may round."""
+        if self.sound:
+            return self._dot(coefficients, bias)
         shared = coefficients.shape.rank - 2 - bias.shape.rank
-        v = tf.cast(coefficients, self.dtype)
-        v = tf.reduce_sum(v, axis=list(range(2, 2 + shared))) if shared > 0 else v
-        return tf.reduce_sum(v * tf.cast(bias, self.dtype), axis=list(range(2, v.shape.rank)))
-
-    def _size(self, i: int) -> Tensor:
-        return self.boxes[i].magnitude if self.sound else self.boxes[i].upper
-
-    def _shape(self, i: int) -> list[int]:
-        return list(self.boxes[i].lower.shape[1:])
-
-
-def _box_minimum(coefficients: Tensor, box: Box) -> Tensor:
-    """min of <v, z> over a box: c . v - r . |v|."""
-    lower, upper = (tf.cast(end, coefficients.dtype) for end in box)
-    centre, radius = 0.5 * (lower + upper), 0.5 * (upper - lower)
-    return inner(coefficients, centre) - inner(tf.abs(coefficients), radius)
-
-
-def _transpose(linear, shape: list[int], coefficients: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-    return _transposes(linear, [shape], coefficients)[0]
-
-
-def _transposes(linear, shapes: list[list[int]], coefficients: Tensor) -> list[Tensor]:  # type: ignore[no-untyped-def]
-    """The transpose of a linear map, by differentiating it. coefficients: [b, s, ...].
-
-    Inside a tf.function nothing of the forward map remains in the graph but its shape.
-    """
-    specs = coefficients.shape[1]
-    folded = tf.reshape(coefficients, [-1, *coefficients.shape[2:]])  # [b * s, ...]
-    zeros = [tf.zeros([tf.shape(folded)[0], *shape]) for shape in shapes]
-    with tf.GradientTape() as tape:
-        tape.watch(zeros)
-        value = linear(*zeros)
-    parts = tape.gradient(value, zeros, output_gradients=folded)
-    return [tf.reshape(p, [-1, specs, *shape]) for p, shape in zip(parts, shapes, strict=True)]
+        v = (
+            tf.reduce_sum(coefficients, axis=list(range(2, 2 + shared)))
+            if shared > 0
+            else (coefficients)
+        )
+        return tf.reduce_sum(v * bias, axis=list(range(2, v.shape.rank)))
 
 
 def _refuse_undefined(margins: Tensor, boxes: dict[int, Box]) -> Tensor:

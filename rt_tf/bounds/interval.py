@@ -1,5 +1,6 @@
 """Interval arithmetic (Gowal et al. 2018) from input to output, in centre and radius form."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -23,9 +24,22 @@ class Enclosure(NamedTuple):
     boxes: dict[int, Box]
     magnitudes: dict[int, Tensor]
 
+    @property
+    def shapes(self) -> dict[int, tuple[int, ...]]:
+        """The shapes of all nodes' values, without batch."""
+        return {i: tuple(box.lower.shape[1:]) for i, box in self.boxes.items()}
 
-def enclose(graph: Graph, start: Box, arithmetic: str = "fast") -> Enclosure:
-    """Encloses the value of every node. start: the box of the input, each end [batch, ...]."""
+
+def enclose(
+    graph: Graph,
+    start: Box,
+    arithmetic: str = "fast",
+    tighten: Callable[[int, Enclosure], Box] | None = None,
+) -> Enclosure:
+    """Encloses the value of every node. start: the box of the input, each end [batch, ...].
+
+    tighten: gives a better box of a node from the bounds of all nodes up to it.
+    """
     sound = arithmetic == "sound"
     boxes, magnitudes = {0: start}, {}
     for i, node in graph.numbered():
@@ -33,6 +47,8 @@ def enclose(graph: Graph, start: Box, arithmetic: str = "fast") -> Enclosure:
         boxes[i] = cut(box, node.hull, boxes)
         if magnitude is not None:
             magnitudes[i] = magnitude
+        if tighten is not None:
+            boxes[i] = tighten(i, Enclosure(boxes, magnitudes))
     return Enclosure(boxes, magnitudes)
 
 
@@ -43,7 +59,7 @@ def image(op: Op, inputs: list[Box], sound: bool = False) -> Image:
     if isinstance(op, Positive):
         return sound_positive(op, inputs) if sound and op.terms > 1 else Image(monotone(op, inputs))
     assert isinstance(op, Activation)
-    return Image(monotone(op, inputs))
+    return Image(sound_activation(op, inputs[0]) if sound and op.ulps else monotone(op, inputs))
 
 
 def affine(op: Affine, x: Box) -> Box:
@@ -67,6 +83,13 @@ def sound_affine(op: Affine, x: Box) -> Image:
     centre = op(x.centre)
     radius = op.absolute(radius) + rounding.forward_error(op, size, magnitude)
     return Image(Box(centre - radius, centre + radius), magnitude)
+
+
+def sound_activation(op: Activation, x: Box) -> Box:
+    """The image under an activation, widened by the error of its evaluation."""
+    box = monotone(op, [x])
+    error = 4.0 * op.ulps * rounding.UNIT * box.magnitude + 4.0 * rounding.TINY
+    return Box(box.lower - error, box.upper + error)
 
 
 def sound_positive(op: Positive, inputs: list[Box]) -> Image:

@@ -10,11 +10,13 @@ The bounds then hold for the values that the served network computes, not for it
 
 import tensorflow as tf
 
-from rt_tf.network.ops import Affine, Tensor
+from rt_tf.network.ops import Activation, Affine, Lines, Positive, Tensor
 
 UNIT = 2.0**-24  # float32: the largest relative error of one rounding
 DOUBLE_UNIT = 2.0**-53
 TINY = 2.0**-126  # the smallest normal float32
+
+BLOCK = 64  # the longest sum that constants take in float32
 
 ARITHMETICS = ("sound", "fast")
 
@@ -47,9 +49,41 @@ def largest(values: Tensor) -> Tensor:
     return tf.reduce_max(values, axis=list(range(1, values.shape.rank)))
 
 
-def backward_relative_error(op: Affine) -> float:
-    """Of the network's sum and the transposed one, relative to |coefficients| . magnitude."""
-    return 2.0 * (gamma(op.terms + 4) + gamma(op.transposed_terms + 4))
+def backward_error(op: Affine | Positive, size: Tensor, magnitude: Tensor) -> Tensor:
+    """What a unit of coefficient pays for the rounding of the network's sums and of a pass's own.
+
+    The latter are the transposed map and the product with the bias, in blocks (`sum_by_blocks`).
+    """
+    if isinstance(op, Positive):
+        return 4.0 * gamma(op.terms + 4) * magnitude + 2.0 * op.terms * TINY
+    own = gamma(op.transposed_terms + 4) + gamma(BLOCK + 4)
+    flushed = tf.reshape(underflow(op, size), [-1] + [1] * (magnitude.shape.rank - 1))
+    return 2.0 * (gamma(op.terms + 4) + own) * magnitude + flushed
+
+
+def activation_error(op: Activation, lines: Lines, source: Tensor, size: Tensor) -> Tensor:
+    """The same for an activation. source, size: bounds of the absolute input and output."""
+    slopes = tf.maximum(tf.abs(lines.lower_slope), tf.abs(lines.upper_slope))
+    offsets = tf.abs(lines.upper_offset)
+    if lines.lower_offset is not None:
+        offsets += tf.abs(lines.lower_offset)
+    values = (16.0 + 4.0 * op.ulps) * UNIT * (slopes * source + size)
+    return values + 2.0 * gamma(BLOCK + 4) * offsets + 8.0 * TINY
+
+
+def sum_by_blocks(products: Tensor) -> Tensor:
+    """Sums over all axes but two: in float32 within short blocks, then in float64. [b, rows]."""
+    terms = products.shape[2:].num_elements()
+    block = max(k for k in range(1, BLOCK + 1) if terms % k == 0)
+    blocks = tf.reshape(
+        products, tf.concat([tf.shape(products)[:2], [terms // block, block]], axis=0)
+    )
+    return tf.reduce_sum(tf.cast(tf.reduce_sum(blocks, axis=3), tf.float64), axis=2)
+
+
+def total(values: Tensor) -> Tensor:
+    """The sum of each example's values: [batch]."""
+    return tf.reduce_sum(values, axis=list(range(1, values.shape.rank)))
 
 
 def products_are_exact(one: Tensor, size: int = 32) -> Tensor:

@@ -9,7 +9,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from rt_tf.network.ops import Tensor
+from rt_tf.network.ops import Tensor, Window
 
 FEW_CHANNELS = 4
 
@@ -35,6 +35,13 @@ class Convolution:
             return self._convolve(x, kernel), gradient
 
         return convolve(x, kernel)
+
+    def window(self, image: tuple[int, ...], kernel: tuple[int, ...]) -> Window:
+        """The convolution as it acts on windows. image: [height, width, channels]."""
+        axes = zip(image[:2], kernel[:2], self.dilations, self.strides, strict=True)
+        top, left = (self._before(*axis) for axis in axes)
+        valid = dataclasses.replace(self, padding="VALID")
+        return Window(valid, (kernel[0], kernel[1]), self.strides, self.dilations, (top, left))
 
     def transpose(self, y: Tensor, kernel: Tensor, height: int, width: int) -> Tensor:
         """The transpose: from values at the output to images of a given size."""
@@ -72,19 +79,19 @@ class Convolution:
             [[0, 0], [rows - 1, rows - 1], [columns - 1, columns - 1], [0, 0]],
         )
         image = _put_apart(by_phase, stride, kernel.shape[2])
-        top = self._padding(height, kernel.shape[0])
-        left = self._padding(width, kernel.shape[1])
+        top = self._before(height, kernel.shape[0], 1, stride)
+        left = self._before(width, kernel.shape[1], 1, stride)
         below = max(0, top + height - image.shape[1])
         right = max(0, left + width - image.shape[2])
         image = tf.pad(image, [[0, 0], [0, below], [0, right], [0, 0]])
         return image[:, top : top + height, left : left + width]
 
-    def _padding(self, size: int, window: int) -> int:
+    def _before(self, size: int, taps: int, dilation: int, stride: int) -> int:
         """The zeros put before an axis."""
         if self.padding == "VALID":
             return 0
-        stride = self.strides[0]
-        return max((-(-size // stride) - 1) * stride + window - size, 0) // 2
+        reach = (taps - 1) * dilation + 1
+        return max((-(-size // stride) - 1) * stride + reach - size, 0) // 2
 
     def _kernel_gradient(self, x: Tensor, kernel: Tensor, upstream: Tensor) -> Tensor:
         with tf.GradientTape() as tape:

@@ -45,6 +45,26 @@ class Graph:
         """Numbers of the activation nodes."""
         return [i for i, node in self.numbered() if isinstance(node.op, Activation)]
 
+    def preactivations(self) -> set[int]:
+        """Numbers of the nodes that activations read."""
+        return {self.nodes[i - 1].inputs[0] for i in self.activations()} - {0}
+
+    def ancestors(self, i: int) -> set[int]:
+        """Node i and all that it depends on, but not the input."""
+        found = {i} - {0}
+        for k, node in reversed(list(self.numbered())):
+            if k in found:
+                found.update(node.inputs)
+        return found - {0}
+
+    def head(self) -> set[int]:
+        """Nodes that depend on no activation: affine in the input."""
+        found = {0}
+        for i, node in self.numbered():
+            if not isinstance(node.op, Activation) and found.issuperset(node.inputs):
+                found.add(i)
+        return found - {0}
+
     def tail(self) -> set[int]:
         """Nodes that no activation follows and that follow no node which one follows.
 

@@ -4,6 +4,7 @@ A lowering is a function `(layer, call) -> list of Step`. It reads the layer's w
 is called, so it must be called inside the computation whose gradients are wanted.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from rt_tf.errors import UserError
 from rt_tf.network.convolution import Convolution
-from rt_tf.network.ops import Affine, Positive, Tensor
+from rt_tf.network.ops import Affine, Positive, Tensor, Window
 from rt_tf.network.pooling import average_pooling, global_average_pooling, max_pooling
 from rt_tf.network.relaxations import ACTIVATIONS
 from rt_tf.network.steps import Call, Statistics, Step, refuse_channels_first
@@ -21,6 +22,7 @@ L = keras.layers
 COMPUTES = ("__call__", "call", "convolution_op", "_moments")  # the methods that decide a value
 
 
+EVERYWHERE = Window(tf.multiply)
 Lowering = Callable[[keras.layers.Layer, Call], list[Step]]
 
 
@@ -62,7 +64,8 @@ def _conv2d(layer: keras.layers.Layer, call: Call) -> list[Step]:
     convolve = Convolution(layer.strides, layer.padding.upper(), layer.dilation_rate)
     rows, columns, channels, filters = kernel.shape
     op = _affine(convolve, kernel, layer, rows * columns * channels, rows * columns * filters)
-    return [Step(op), *_activation(layer, at=1)]
+    window = convolve.window(call.input_shapes[0], kernel.shape)
+    return [Step(dataclasses.replace(op, window=window)), *_activation(layer, at=1)]
 
 
 def _batch_normalization(layer: keras.layers.Layer, call: Call) -> list[Step]:
@@ -77,8 +80,8 @@ def _batch_normalization(layer: keras.layers.Layer, call: Call) -> list[Step]:
         scale = scale * _value(layer.gamma)
     beta = _value(layer.beta) if layer.center else tf.zeros_like(mean)
     # The scale takes a few roundings of its own to compute: they count as further terms.
-    op = Affine(tf.multiply, scale, beta - mean * scale, 8, 8, tf.abs(beta) + tf.abs(mean * scale))
-    return [Step(op)]
+    magnitude = tf.abs(beta) + tf.abs(mean * scale)
+    return [Step(Affine(tf.multiply, scale, beta - mean * scale, 8, 8, magnitude, EVERYWHERE))]
 
 
 def moving_statistics(layer: keras.layers.BatchNormalization) -> Statistics:
@@ -93,13 +96,20 @@ def _normalization(layer: keras.layers.Layer, call: Call) -> list[Step]:
     mean, variance = _unbatched(layer.mean, rank), _unbatched(layer.variance, rank)
     scale = 1.0 / tf.maximum(tf.sqrt(variance), keras.config.epsilon())
     shift = -mean * scale
-    return [Step(Affine(tf.multiply, scale, shift, 8, 8, tf.abs(shift)))]
+    return [Step(Affine(tf.multiply, scale, shift, 8, 8, tf.abs(shift), _everywhere(scale, shift)))]
 
 
 def _rescaling(layer: keras.layers.Layer, call: Call) -> list[Step]:
     rank = len(call.input_shapes[0])
     scale, offset = _unbatched(layer.scale, rank), _unbatched(layer.offset, rank)
-    return [Step(Affine(tf.multiply, scale, offset, 2, 2, tf.abs(offset)))]
+    window = _everywhere(scale, offset)
+    return [Step(Affine(tf.multiply, scale, offset, 2, 2, tf.abs(offset), window))]
+
+
+def _everywhere(*constants: Tensor) -> Window | None:
+    """The window of a product by channel: there is none where a constant differs by place."""
+    alike = all(math.prod(constant.shape[:-1]) == 1 for constant in constants)
+    return EVERYWHERE if alike else None
 
 
 def _flatten(layer: keras.layers.Layer, call: Call) -> list[Step]:
@@ -117,12 +127,17 @@ def _zero_padding(layer: keras.layers.Layer, call: Call) -> list[Step]:
     refuse_channels_first(layer)
     (top, bottom), (left, right) = layer.padding
     paddings = [[0, 0], [top, bottom], [left, right], [0, 0]]
-    return [Step(Positive(lambda x: tf.pad(x, paddings)))]
+    window = Window(lambda x: x, before=(top, left))
+    return [Step(Positive(lambda x: tf.pad(x, paddings), window=window))]
 
 
 def _add(layer: keras.layers.Layer, call: Call) -> list[Step]:
     count = len(call.input_shapes)
-    return [Step(Positive(lambda *xs: tf.add_n(xs), count), tuple(range(count)))]
+    return [Step(Positive(_sum, count, Window(_sum)), tuple(range(count)))]
+
+
+def _sum(*values: Tensor) -> Tensor:
+    return tf.add_n(values)
 
 
 def _nothing(layer: keras.layers.Layer, call: Call) -> list[Step]:

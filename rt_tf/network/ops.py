@@ -24,6 +24,20 @@ class Lines(NamedTuple):
     upper_offset: Tensor
 
 
+class Window(NamedTuple):
+    """How an operation on images acts on windows of them: an output pixel reads one window.
+
+    fn: the operation on windows, that is without padding. All pairs are (rows, columns); `before`:
+    the zeros that the operation puts before each axis.
+    """
+
+    fn: Callable[..., Tensor]
+    size: tuple[int, int] = (1, 1)
+    strides: tuple[int, int] = (1, 1)
+    dilations: tuple[int, int] = (1, 1)
+    before: tuple[int, int] = (0, 0)
+
+
 @dataclasses.dataclass(frozen=True)
 class Affine:
     """`fn(x, kernel) + bias` with `fn` bilinear.
@@ -31,7 +45,7 @@ class Affine:
     `terms` is the number of products summed for one output, the bias not counted, and
     `transposed_terms` the same for the transposed map. `magnitude` bounds every intermediate size
     of the bias: more than its absolute value where the bias is itself a cancelling difference
-    (batch normalisation).
+    (batch normalisation). `window`: None unless the map is the same at every place of an image.
     """
 
     fn: Callable[[Tensor, Tensor], Tensor]
@@ -40,6 +54,7 @@ class Affine:
     terms: int
     transposed_terms: int
     magnitude: Tensor
+    window: Window | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.fn(x, self.kernel) + self.bias
@@ -58,16 +73,27 @@ class Positive:
     """A linear function of one or more inputs with coefficients >= 0.
 
     `terms` is the largest number of values summed for one output, of the map or of its transpose;
-    1 for pure data movement, which is exact.
+    1 for pure data movement, which is exact. `window`: as for `Affine`.
     """
 
     fn: Callable[..., Tensor]
     terms: int = 1
+    window: Window | None = None
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         return self.fn(*inputs)
 
     linear = __call__
+
+
+class Shared(NamedTuple):
+    """Slopes in [0, 1] that both lines of an activation shall have."""
+
+    slope: Tensor
+
+
+# A rule by name, or slopes of the lower line in [0, 1] between its least and its largest useful.
+Slope: TypeAlias = str | Tensor | Shared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +105,7 @@ class Activation:
     """
 
     fn: Callable[[Tensor], Tensor]
-    relax: Callable[[Tensor, Tensor, str], Lines]
+    relax: Callable[[Tensor, Tensor, Slope], Lines]
     ulps: float = 0.0
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from rt_tf.errors import UserError
-from rt_tf.network.ops import Affine, Positive, Tensor
+from rt_tf.network.ops import Affine, Positive, Tensor, Window
 from rt_tf.network.relaxations import ACTIVATIONS
 from rt_tf.network.steps import Call, Step, refuse_channels_first
 
@@ -19,7 +19,9 @@ def average_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
     def pool(x: Tensor) -> Tensor:
         return tf.nn.avg_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper())
 
-    return [Step(Positive(pool, math.prod(layer.pool_size) + 1))]
+    whole = layer.padding == "valid"  # else windows at the rim have means of fewer pixels
+    window = Window(pool, layer.pool_size, layer.strides) if whole else None
+    return [Step(Positive(pool, math.prod(layer.pool_size) + 1, window))]
 
 
 def global_average_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:

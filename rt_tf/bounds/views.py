@@ -1,0 +1,188 @@
+"""How the rows of a backward pass meet the values of nodes.
+
+A row is a linear function of one node's value for one example. With `Whole` rows, `[batch, rows]`,
+coefficients cover whole values; with `Windows` rows are pixels' channels of an image, all examples'
+in one list `[1, rows]`, and coefficients cover receptive fields only. Values are laid out once for
+all rows (`lay`) and picked for some of them (`pick`), which lets a pass run over rows in chunks.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import tensorflow as tf
+
+from rt_tf.bounds.extents import Extent, Shapes, offsets, reads
+from rt_tf.network.graph import Node
+from rt_tf.network.ops import Activation, Affine, Op, Tensor
+from rt_tf.threats.region import Region
+
+Linear = Callable[..., Tensor]
+
+
+class View(Protocol):
+    """The contract. Coefficients of node i are [batch, rows, ...] or [1, rows, ...]."""
+
+    def lay(self, i: int, values: Tensor) -> Tensor:
+        """Values [batch, ...] of node i as `pick` reads them."""
+
+    def pick(self, i: int, laid: Tensor) -> Tensor:
+        """Laid values that broadcast against the coefficients of node i."""
+
+    def by_row(self, values: Tensor) -> Tensor:
+        """Numbers by example, [batch], that broadcast against the rows."""
+
+    def inside(self, i: int, coefficients: Tensor) -> Tensor:
+        """Coefficients without what they say of places outside the image."""
+
+    def transposes(self, i: int, node: Node, coefficients: Tensor) -> list[Tensor]:
+        """Coefficients of a linear node's inputs from those of the node."""
+
+    def minimum(self, region: Region, x: Tensor, coefficients: Tensor) -> Tensor:
+        """The region's support function by row. x: the region's centre, laid out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    """Coefficients of whole values: [batch, rows, ...]."""
+
+    shapes: Shapes
+
+    def lay(self, i: int, values: Tensor) -> Tensor:
+        return values[:, tf.newaxis]
+
+    def pick(self, i: int, laid: Tensor) -> Tensor:
+        return laid
+
+    def by_row(self, values: Tensor) -> Tensor:
+        return values[:, tf.newaxis]
+
+    def inside(self, i: int, coefficients: Tensor) -> Tensor:
+        return coefficients
+
+    def transposes(self, i: int, node: Node, coefficients: Tensor) -> list[Tensor]:
+        return _transposes(_linear(node.op), [self.shapes[k] for k in node.inputs], coefficients)
+
+    def minimum(self, region: Region, x: Tensor, coefficients: Tensor) -> Tensor:
+        return region.minimum(coefficients)
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """Coefficients of receptive fields: [1, rows, height, width, channels].
+
+    start: the node whose pixels the rows are of. places: [rows], example times pixel of each row.
+    """
+
+    shapes: Shapes
+    extents: dict[int, Extent]
+    start: int
+    places: Tensor = dataclasses.field(default_factory=lambda: tf.zeros([0], tf.int64))
+
+    def at(self, places: Tensor) -> "Windows":
+        """The same windows for given rows."""
+        return dataclasses.replace(self, places=places)
+
+    @property
+    def pixels(self) -> int:
+        """Places of each example."""
+        return math.prod(self.shapes[self.start][:2])
+
+    def lay(self, i: int, values: Tensor) -> Tensor:
+        extent = self.extents[i]
+        rows, columns = self.shapes[self.start][:2]
+        values = _framed(values, extent, (rows, columns))
+        values = _slide(values, 2, extent.size[1], extent.stride[1], columns)
+        values = _slide(values, 1, extent.size[0], extent.stride[0], rows)
+        # [batch, rows, columns, height, width, channels] -> [batch * rows * columns, window]
+        return tf.reshape(values, [-1, math.prod(extent.size) * values.shape[-1]])
+
+    def pick(self, i: int, laid: Tensor) -> Tensor:
+        channels = laid.shape[-1] // math.prod(self.extents[i].size)
+        picked = tf.gather(laid, self.places)
+        return tf.reshape(picked, [1, -1, *self.extents[i].size, channels])
+
+    def by_row(self, values: Tensor) -> Tensor:
+        return tf.gather(values, self.places // self.pixels)[tf.newaxis]
+
+    def inside(self, i: int, coefficients: Tensor) -> Tensor:
+        if not self.extents[i].sticks_out(self.shapes[self.start], self.shapes[i]):
+            return coefficients
+        ones = tf.ones([1, *self.shapes[i][:2], 1], coefficients.dtype)
+        mask = tf.gather(self.lay(i, ones), self.places % self.pixels)
+        return coefficients * tf.reshape(mask, [1, -1, *self.extents[i].size, 1])
+
+    def transposes(self, i: int, node: Node, coefficients: Tensor) -> list[Tensor]:
+        read = reads(self.extents[i], node.op)
+        shapes = [(*read.size, self.shapes[k][-1]) for k in node.inputs]
+        parts = _transposes(_linear_of_windows(node.op), shapes, coefficients)
+        return [
+            _padded(part, read, self.extents[k]) for k, part in zip(node.inputs, parts, strict=True)
+        ]
+
+    def minimum(self, region: Region, x: Tensor, coefficients: Tensor) -> Tensor:
+        """A ball of a norm, seen through a window, is the ball of the window's coordinates."""
+        x = tf.squeeze(self.pick(0, x), axis=0)
+        eps = tf.cast(region.eps, x.dtype)
+        eps = tf.gather(eps, self.places // self.pixels) if eps.shape.rank else eps
+        seen = dataclasses.replace(region, x=x, eps=eps)
+        return tf.transpose(seen.minimum(tf.squeeze(coefficients, axis=0)[:, tf.newaxis]))
+
+
+def _linear(op: Op) -> Linear:
+    assert not isinstance(op, Activation)
+    return op.linear
+
+
+def _linear_of_windows(op: Op) -> Linear:
+    assert not isinstance(op, Activation)
+    assert op.window is not None
+    fn = op.window.fn
+    return (lambda x: fn(x, op.kernel)) if isinstance(op, Affine) else fn
+
+
+def _transposes(linear: Linear, shapes: list, coefficients: Tensor) -> list[Tensor]:
+    """The transpose of a linear map, by differentiating it. coefficients: [b, s, ...].
+
+    Inside a tf.function nothing of the forward map remains in the graph but its shape.
+    """
+    leading = tf.shape(coefficients)[:2]
+    folded = tf.reshape(coefficients, [-1, *coefficients.shape[2:]])  # [b * s, ...]
+    zeros = [tf.zeros([tf.shape(folded)[0], *shape]) for shape in shapes]
+    with tf.GradientTape() as tape:
+        tape.watch(zeros)
+        value = linear(*zeros)
+    parts = tape.gradient(value, zeros, output_gradients=folded)
+    return [
+        tf.ensure_shape(
+            tf.reshape(p, tf.concat([leading, shape], axis=0)),
+            [*coefficients.shape[:2], *shape],
+        )
+        for p, shape in zip(parts, shapes, strict=True)
+    ]
+
+
+def _framed(values: Tensor, extent: Extent, start: tuple[int, int]) -> Tensor:
+    """Images padded, or cropped, to what the windows cover: [batch, height, width, channels]."""
+    paddings, kept = [[0, 0]], [slice(None)]
+    for axis in range(2):
+        first, length = extent.origin[axis], values.shape[axis + 1]
+        last = first + (start[axis] - 1) * extent.stride[axis] + extent.size[axis]
+        kept.append(slice(max(first, 0), min(last, length)))
+        paddings.append([max(-first, 0), max(last - length, 0)])
+    return tf.pad(values[tuple(kept)], [*paddings, [0, 0]])
+
+
+def _slide(values: Tensor, axis: int, size: int, stride: int, count: int) -> Tensor:
+    """The windows along an axis; the places within them become axis 3."""
+    reach = (count - 1) * stride + 1
+    before = [slice(None)] * axis
+    taps = [values[(*before, slice(k, k + reach, stride))] for k in range(size)]
+    return tf.stack(taps, axis=3)
+
+
+def _padded(coefficients: Tensor, inner: Extent, outer: Extent) -> Tensor:
+    if inner == outer:
+        return coefficients
+    return tf.pad(coefficients, [[0, 0], [0, 0], *offsets(inner, outer), [0, 0]])
