@@ -9,12 +9,22 @@ from typing import Any, NamedTuple
 
 from rt_tf.errors import UserError
 
+CERTAIN = "certain"
+PROBABLE = "probable"  # holds with a stated probability over random draws
+NONE = "none"  # for training alone: an estimate, or a bound of the loss
+
 
 class Entry(NamedTuple):
-    """Where a name is implemented (`module:attribute`) and what it is, in a line."""
+    """Where a name is implemented (`module:attribute`) and what it is, in a line.
+
+    options: settings of its own that it takes by keyword, besides those of all of its kind.
+    guarantee: of a bound, CERTAIN, PROBABLE or NONE.
+    """
 
     path: str
     summary: str
+    options: tuple[str, ...] = ()
+    guarantee: str = CERTAIN
 
 
 THREATS = {
@@ -36,11 +46,46 @@ BOUNDS = {
         "backward linear bounds over interval pre-activation bounds",
     ),
     "fast_lin_ibp": Entry(
-        "rt_tf.bounds.methods:fast_lin_ibp_bounds", "the same with parallel lines around a ReLU"
+        "rt_tf.bounds.methods:fast_lin_ibp_bounds", "the same with parallel lines"
     ),
-    "crown": Entry("rt_tf.bounds.methods:crown_bounds", "backward linear bounds of every layer"),
+    "zonotope": Entry(
+        "rt_tf.bounds.methods:zonotope_bounds", "zonotopes forward (DeepZ); equal to dual"
+    ),
     "dual": Entry(
-        "rt_tf.bounds.methods:dual_bounds", "the same with parallel lines (Wong & Kolter, exact)"
+        "rt_tf.bounds.methods:dual_bounds",
+        "backward bounds of every layer with parallel lines (Wong & Kolter, exact)",
+        ("memory",),
+    ),
+    "crown": Entry(
+        "rt_tf.bounds.methods:crown_bounds", "backward bounds of every layer", ("memory",)
+    ),
+    "shared_slope": Entry(
+        "rt_tf.bounds.methods:shared_slope_bounds",
+        "dual with slopes optimised that both lines share (COLT)",
+        ("memory", "steps"),
+    ),
+    "alpha_crown": Entry(
+        "rt_tf.bounds.methods:alpha_crown_bounds",
+        "crown with the last pass's slopes optimised",
+        ("memory", "steps"),
+    ),
+    "probable": Entry(
+        "rt_tf.bounds.methods:probable_bounds",
+        "dual with probability 1 - delta over random projections",
+        ("delta", "projections", "seed"),
+        PROBABLE,
+    ),
+    "cauchy": Entry(
+        "rt_tf.bounds.methods:cauchy_bounds",
+        "dual estimated from random projections, for training",
+        ("projections", "seed"),
+        NONE,
+    ),
+    "crown_ibp_fused": Entry(
+        "rt_tf.bounds.methods:fused_bounds",
+        "CROWN-IBP of the loss as one specification (loss fusion), for training",
+        (),
+        NONE,
     ),
 }
 

@@ -32,7 +32,7 @@ class Bounded:
         def image(step: Step, values: list[Box]) -> Box:
             box = interval.image(step.op, [values[k] for k in step.inputs]).box
             hull = None if step.hull is None else Hull(step.hull, source=0)
-            return interval.cut(box, hull, dict(enumerate(values)))
+            return interval.cut_by_hull(box, hull, dict(enumerate(values)))
 
         return self._interpret(boxes, lambda box: box.lower, image)
 

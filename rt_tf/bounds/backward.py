@@ -88,7 +88,7 @@ def lower_bound(
         graph.output, nodes, region, enclosure, view, slope, splits or {}, arithmetic
     )
     margins = Walk(relaxation, view).run(graph.output, spec).minimum()
-    return _refuse_undefined(margins, enclosure.boxes) if arithmetic == "sound" else margins
+    return refuse_undefined(margins, enclosure.boxes) if arithmetic == "sound" else margins
 
 
 def relax(
@@ -306,7 +306,7 @@ class Walk:
         return tf.reduce_sum(v * bias, axis=list(range(2, v.shape.rank)))
 
 
-def _refuse_undefined(margins: Tensor, boxes: dict[int, Box]) -> Tensor:
+def refuse_undefined(margins: Tensor, boxes: dict[int, Box]) -> Tensor:
     """No margin where any bound on the way is NaN, infinite or empty: comparisons may hide it."""
     defined = tf.math.is_finite(margins)
     for box in boxes.values():

@@ -52,7 +52,7 @@ def full_enclosure(
 
     def tighten(i: int, enclosure: Enclosure) -> Box:
         box = enclosure.boxes[i]
-        if i not in chosen or _is_exact(graph, region, i):
+        if i not in chosen or is_exact(graph, region, i):
             return box
         return backward_box(graph, region, enclosure, i, settings)
 
@@ -64,7 +64,7 @@ def head_enclosure(graph: Graph, region: Region, arithmetic: str = "fast") -> En
     head = graph.head() & graph.preactivations()
 
     def tighten(i: int, enclosure: Enclosure) -> Box:
-        if i not in head or _is_exact(graph, region, i):
+        if i not in head or is_exact(graph, region, i):
             return enclosure.boxes[i]
         settings = Settings(arithmetic=arithmetic)
         return backward_box(graph, region, enclosure, i, settings, every_unit=True)
@@ -184,7 +184,7 @@ def _known(ends: Tensor, otherwise: float) -> Tensor:
     return tf.where(tf.math.is_finite(ends), ends, otherwise)
 
 
-def _is_exact(graph: Graph, region: Region, i: int) -> bool:
+def is_exact(graph: Graph, region: Region, i: int) -> bool:
     """Whether intervals already are exact: a box through one mixing operation at most."""
     if region.threat.name != "linf":
         return False

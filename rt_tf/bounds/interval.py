@@ -44,7 +44,7 @@ def enclose(
     boxes, magnitudes = {0: start}, {}
     for i, node in graph.numbered():
         box, magnitude = image(node.op, [boxes[k] for k in node.inputs], sound)
-        boxes[i] = cut(box, node.hull, boxes)
+        boxes[i] = cut_by_hull(box, node.hull, boxes)
         if magnitude is not None:
             magnitudes[i] = magnitude
         if tighten is not None:
@@ -100,7 +100,7 @@ def sound_positive(op: Positive, inputs: list[Box]) -> Image:
     return Image(Box(box.lower - error, box.upper + error), magnitude)
 
 
-def cut(box: Box, hull: Hull | None, boxes: dict[int, Box]) -> Box:
+def cut_by_hull(box: Box, hull: Hull | None, boxes: dict[int, Box]) -> Box:
     """Intersects a box with what is known of the node by a shorter way."""
     if hull is None:
         return box

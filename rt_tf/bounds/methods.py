@@ -1,12 +1,23 @@
 """The bound methods by name: combinations of forward and backward passes."""
 
-from rt_tf.bounds.backward import lower_bound
+from rt_tf.bounds import zonotope
+from rt_tf.bounds.backward import lower_bound, refuse_undefined
 from rt_tf.bounds.full import MEMORY, Settings, full_enclosure, head_enclosure
+from rt_tf.bounds.fusion import fused_loss
 from rt_tf.bounds.interval import Enclosure
-from rt_tf.bounds.result import Bounds
+from rt_tf.bounds.probable import Confidence, probable_enclosure
+from rt_tf.bounds.projection import Projections, projected_enclosure
+from rt_tf.bounds.result import Bounds, Box
+from rt_tf.bounds.slopes import optimised_bound
+from rt_tf.errors import UserError
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
+
+STEPS = 20
+PROJECTIONS = 50
+DELTA = 0.01
+NO_SEED = (0, 0)
 
 
 def interval_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast") -> Bounds:
@@ -53,27 +64,112 @@ def crown_bounds(
 
 
 def dual_bounds(
-    graph: Graph,
-    region: Region,
-    spec: Tensor,
-    arithmetic: str = "fast",
-    memory: float = MEMORY,
+    graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast", memory: float = MEMORY
 ) -> Bounds:
     """Wong & Kolter's dual network, exact: the same with parallel lines (P2 algorithm 1)."""
     return crown_bounds(graph, region, spec, arithmetic, "parallel", memory)
 
 
+def alpha_crown_bounds(
+    graph: Graph,
+    region: Region,
+    spec: Tensor,
+    arithmetic: str = "fast",
+    steps: int = STEPS,
+    memory: float = MEMORY,
+    shared: bool = False,
+) -> Bounds:
+    """CROWN's intermediate bounds, and optimised slopes in the last pass (Xu et al. 2021).
+
+    steps: of gradient ascent. shared: both lines around an activation get one slope.
+    """
+    settings = Settings("parallel" if shared else "adaptive", arithmetic, memory)
+    region = _rounded(region, arithmetic)
+    enclosure = full_enclosure(graph, region, settings)
+    optimum = optimised_bound(
+        graph, region, spec, enclosure, steps=steps, shared=shared, arithmetic=arithmetic
+    )
+    return Bounds(optimum.margins, *enclosure)
+
+
+def shared_slope_bounds(
+    graph: Graph,
+    region: Region,
+    spec: Tensor,
+    arithmetic: str = "fast",
+    steps: int = STEPS,
+    memory: float = MEMORY,
+) -> Bounds:
+    """Dual intermediate bounds, and optimised slopes that both lines share (COLT's lambda)."""
+    return alpha_crown_bounds(graph, region, spec, arithmetic, steps, memory, shared=True)
+
+
+def zonotope_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast") -> Bounds:
+    """Zonotopes pushed forward (DeepZ): the numbers of `dual_bounds` by another way."""
+    region = _rounded(region, arithmetic)
+    start = zonotope.zonotope_of_region(region, arithmetic == "sound")
+    logits, enclosure = zonotope.enclose(graph, start, Box(*region.box()), arithmetic)
+    margins = logits.margins(spec)
+    if arithmetic == "sound":
+        margins = refuse_undefined(margins, enclosure.boxes)
+    return Bounds(margins, *enclosure)
+
+
+def cauchy_bounds(
+    graph: Graph,
+    region: Region,
+    spec: Tensor,
+    arithmetic: str = "fast",
+    projections: int = PROJECTIONS,
+    seed: Tensor = NO_SEED,
+) -> Bounds:
+    """Dual bounds over layers estimated from random projections (P2 algorithm 3): no certificate.
+
+    projections: random vectors. seed: [2] integers. UserError in sound arithmetic, and for a threat
+    without projections.
+    """
+    if arithmetic != "fast":
+        raise UserError("cauchy: expected fast arithmetic; estimates are no certificates")
+    enclosure = projected_enclosure(graph, region, Projections(projections, seed))
+    return _margins(graph, region, spec, enclosure, Settings("parallel"))
+
+
+def probable_bounds(
+    graph: Graph,
+    region: Region,
+    spec: Tensor,
+    arithmetic: str = "fast",
+    delta: float = DELTA,
+    projections: int = 200,
+    seed: Tensor = NO_SEED,
+) -> Bounds:
+    """Dual bounds that hold, for each example, with probability 1 - delta (P2 3.4.6).
+
+    projections: random vectors of each of ten estimates. UserError where they are too few.
+    """
+    region = _rounded(region, arithmetic)
+    confidence = Confidence(delta, projections)
+    enclosure = probable_enclosure(graph, region, confidence, seed, arithmetic)
+    return _margins(graph, region, spec, enclosure, Settings("parallel", arithmetic))
+
+
+def fused_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast") -> Bounds:
+    """CROWN-IBP of the loss itself (Xu et al. 2020); the margins are interval ones."""
+    found = interval_bounds(graph, region, spec, arithmetic)
+    if arithmetic == "sound":
+        return found
+    enclosure = Enclosure(found.boxes, found.magnitudes)
+    most = -lower_bound(graph, region, -spec, enclosure, expand=graph.tail())
+    loss = fused_loss(graph, region, spec, enclosure, found.margins, most)
+    return found._replace(loss=loss)
+
+
 def _margins(
     graph: Graph, region: Region, spec: Tensor, enclosure: Enclosure, settings: Settings
 ) -> Bounds:
-    margins = lower_bound(
-        graph,
-        region,
-        spec,
-        enclosure,
-        slope=settings.slope,
-        arithmetic=settings.arithmetic,
-    )
+    """Margins by one last pass over given bounds."""
+    slope, arithmetic = settings.slope, settings.arithmetic
+    margins = lower_bound(graph, region, spec, enclosure, slope=slope, arithmetic=arithmetic)
     return Bounds(margins, *enclosure)
 
 

@@ -27,16 +27,27 @@ class Box(NamedTuple):
         return tf.maximum(tf.abs(self.lower), tf.abs(self.upper))
 
 
+def cut(box: Box, by: Box) -> Box:
+    """What two boxes share; a comparison with what is not a number changes nothing."""
+    return Box(
+        tf.where(by.lower > box.lower, by.lower, box.lower),
+        tf.where(by.upper < box.upper, by.upper, box.upper),
+    )
+
+
 class Bounds(NamedTuple):
     """Lower bounds of `spec . f(x)` over a region, and what they were derived from.
 
     margins: [batch, spec]. boxes: the bounds of every node's value by node number. magnitudes: of
     the nodes whose evaluation rounds, a bound of the size of what is summed (sound arithmetic).
+    loss: [batch], an upper bound of the worst cross-entropy, of methods with a better one than the
+    margins give.
     """
 
     margins: Tensor
     boxes: dict[int, Box]
     magnitudes: dict[int, Tensor]
+    loss: Tensor | None = None
 
 
 def margin_spec(labels: Tensor, classes: int) -> Tensor:

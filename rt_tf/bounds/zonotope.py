@@ -1,91 +1,171 @@
-"""Zonotopes `a + sum_k e_k A_k`, e in [-1, 1], pushed forward (DeepZ; Wong & Kolter's relaxation).
+"""Zonotopes `c + sum_k e_k g_k`, pushed forward (DeepZ; the same relaxation as Wong & Kolter's).
 
-Exact on affine operations; an unstable activation adds an error symbol of its own. Float arithmetic
-without rounding terms: for analysis and tests, not for certificates.
+Exact on affine operations; an unstable activation adds symbols of its own. In sound arithmetic
+`slack` bounds the rounding so far: the radius of a box around the zonotope.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
-from rt_tf.bounds.result import Box
+from rt_tf.bounds import rounding
+from rt_tf.bounds.interval import Enclosure
+from rt_tf.bounds.interval import enclose as enclose_by_intervals
+from rt_tf.bounds.result import Box, cut
+from rt_tf.bounds.symbols import Pixels, Symbols, unit_symbols
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Activation, Affine, Op, Positive, Tensor
+from rt_tf.threats.region import Region
+
+Blocks: TypeAlias = dict[Symbols, Tensor]
+# Radii [batch, ...] of new symbols -> the symbols and their generators.
+Fresh: TypeAlias = Callable[[Tensor], tuple[Symbols, Tensor]]
 
 
 class Zonotope(NamedTuple):
-    """centre: [batch, ...]; generators: [batch, symbols, ...], zero where a symbol is unused."""
+    """centre: [batch, ...]; blocks: generators [batch, symbols, ...] by their symbols."""
 
     centre: Tensor
-    generators: Tensor
+    blocks: Blocks
+    slack: Tensor | None = None
 
     @property
     def box(self) -> Box:
-        radius = tf.reduce_sum(tf.abs(self.generators), axis=1)
-        return Box(self.centre - radius, self.centre + radius)
+        """The least box around the zonotope; in sound arithmetic widened by all rounding."""
+        lower = upper = self.centre
+        for symbols, generators in self.blocks.items():
+            ends = symbols.ends(generators)
+            lower, upper = lower + ends.lower, upper + ends.upper
+        if self.slack is None:
+            return Box(lower, upper)
+        terms = sum(symbols.most for symbols in self.blocks) + len(self.blocks)
+        slack = self.slack + 2.0 * rounding.gamma(terms + 4) * self.size + 2.0 * rounding.TINY
+        return Box(lower - slack, upper + slack)
 
-    def linear(self, spec: Tensor) -> Tensor:
-        """Lower bounds of `spec . value`: [batch, spec]. The value is a vector, as logits are."""
-        centre = tf.linalg.matvec(spec, self.centre)
-        generators = tf.einsum("bsn,bkn->bsk", spec, self.generators)
-        return centre - tf.reduce_sum(tf.abs(generators), axis=-1)
+    @property
+    def size(self) -> Tensor:
+        """A bound of the sizes of all that is summed."""
+        parts = [symbols.reach(generators) for symbols, generators in self.blocks.items()]
+        slack = [] if self.slack is None else [self.slack]
+        return (1.0 + 1e-3) * tf.add_n([tf.abs(self.centre), *parts, *slack])
+
+    def margins(self, spec: Tensor) -> Tensor:
+        """Lower bounds of `spec . value`, the value being logits: [batch, spec]."""
+        image = Zonotope(
+            tf.linalg.matvec(spec, self.centre),
+            {s: tf.einsum("bsn,bkn->bks", spec, g) for s, g in self.blocks.items()},
+        )
+        if self.slack is None:
+            return image.box.lower
+        weights = tf.abs(spec)
+        error = self.slack + 4.0 * rounding.gamma(spec.shape[-1] + 4) * self.size
+        slack = tf.linalg.matvec(weights, error) * (1.0 + 1e-3) + rounding.TINY
+        return image._replace(slack=slack).box.lower
 
 
 def zonotope_of(box: Box) -> Zonotope:
-    """A box as a zonotope with a symbol for every coordinate."""
-    return Zonotope(box.centre, _diagonal(box.radius))
+    """A box as a zonotope with symbols of its own."""
+    symbols, generators = unit_symbols(box.radius)
+    return Zonotope(box.centre, {symbols: generators})
 
 
-def image(op: Op, inputs: list[Zonotope]) -> Zonotope:
-    """The image of one operation; inputs share their symbols, the shorter ones lack later ones."""
-    inputs = _aligned(inputs)
+def zonotope_of_region(region: Region, sound: bool = False) -> Zonotope:
+    """A region as itself: the symbols are the pixels."""
+    x = region.x
+    pixels = math.prod(x.shape[1:])
+    identity = tf.reshape(tf.eye(pixels, batch_shape=[1]), [1, pixels, *x.shape[1:]])
+    identity = tf.repeat(identity, tf.shape(x)[0], axis=0)
+    return Zonotope(
+        tf.zeros_like(x), {Pixels(region): identity}, tf.zeros_like(x) if sound else None
+    )
+
+
+def image(
+    op: Op, inputs: list[Zonotope], box: Box | None = None, fresh: Fresh = unit_symbols
+) -> Zonotope:
+    """The image of one operation. box: of an activation's input, if better than the zonotope's."""
     if isinstance(op, Affine):
-        return Zonotope(op(inputs[0].centre), _each(op.linear, [inputs[0].generators]))
+        return _affine(op, inputs[0])
     if isinstance(op, Positive):
-        centre = op(*(z.centre for z in inputs))
-        return Zonotope(centre, _each(op.linear, [z.generators for z in inputs]))
-    return _activation(op, inputs[0])
+        return _positive(op, inputs)
+    return _activation(op, inputs[0], inputs[0].box if box is None else box, fresh)
 
 
-def enclose(graph: Graph, start: Box) -> list[Zonotope]:
-    """The zonotope of every node (0 is the input)."""
-    values = [zonotope_of(start)]
-    for _, node in graph.numbered():
-        values.append(image(node.op, [values[i] for i in node.inputs]))
-    return values
+def enclose(
+    graph: Graph, start: Zonotope, box: Box, arithmetic: str = "fast", fresh: Fresh = unit_symbols
+) -> tuple[Zonotope, Enclosure]:
+    """The zonotope of the output, and boxes of all nodes. box: of the input.
+
+    Boxes before activations are cut by zonotopes, all others are intervals.
+    """
+    values = {0: start}
+    wanted = graph.preactivations()
+
+    def tighten(i: int, enclosure: Enclosure) -> Box:
+        node = graph.nodes[i - 1]
+        source = enclosure.boxes[node.inputs[0]]
+        values[i] = image(node.op, [values[k] for k in node.inputs], source, fresh)
+        return cut(enclosure.boxes[i], values[i].box) if i in wanted else enclosure.boxes[i]
+
+    enclosure = enclose_by_intervals(graph, box, arithmetic, tighten)
+    return values[graph.output], enclosure
 
 
-def _activation(op: Activation, z: Zonotope) -> Zonotope:
+def _affine(op: Affine, z: Zonotope) -> Zonotope:
+    blocks = {symbols: _each(op.linear, [g]) for symbols, g in z.blocks.items()}
+    if z.slack is None:
+        return Zonotope(op(z.centre), blocks)
+    size = z.size
+    error = rounding.forward_error(op, size, op.absolute(size) + op.magnitude)
+    return Zonotope(op(z.centre), blocks, op.absolute(z.slack) * (1.0 + 1e-3) + error)
+
+
+def _positive(op: Positive, inputs: list[Zonotope]) -> Zonotope:
+    centre = op(*(z.centre for z in inputs))
+    blocks = {
+        symbols: _each(op.linear, [_block(z, symbols, like) for z in inputs])
+        for symbols, like in _all_blocks(inputs).items()
+    }
+    slack = [z.slack for z in inputs if z.slack is not None]
+    if not slack:
+        return Zonotope(centre, blocks)
+    error = 4.0 * rounding.gamma(op.terms + 4) * op(*(z.size for z in inputs))
+    return Zonotope(centre, blocks, op(*slack) + error + op.terms * rounding.TINY)
+
+
+def _activation(op: Activation, z: Zonotope, box: Box, fresh: Fresh) -> Zonotope:
     """`s z + mu + mu e` between the two parallel lines."""
-    lines = op.relax(*z.box, "parallel")
+    lines = op.relax(*box, "parallel")
     lower_offset = 0.0 if lines.lower_offset is None else lines.lower_offset
     middle = 0.5 * (lines.upper_offset + lower_offset)
-    half_gap = 0.5 * (lines.upper_offset - lower_offset)
-    scaled = lines.upper_slope[:, tf.newaxis] * z.generators
-    generators = tf.concat([scaled, _diagonal(half_gap)], axis=1)
-    return Zonotope(lines.upper_slope * z.centre + middle, generators)
+    blocks = {s: lines.upper_slope[:, tf.newaxis] * g for s, g in z.blocks.items()}
+    symbols, generators = fresh(0.5 * (lines.upper_offset - lower_offset))
+    blocks[symbols] = generators
+    centre = lines.upper_slope * z.centre + middle
+    if z.slack is None:
+        return Zonotope(centre, blocks)
+    size = tf.maximum(z.size, box.magnitude)
+    error = rounding.activation_error(op, lines, size, tf.abs(op(size)) + tf.abs(op(-size)))
+    return Zonotope(centre, blocks, tf.abs(lines.upper_slope) * z.slack + error)
 
 
-def _diagonal(values: Tensor) -> Tensor:
-    """[batch, ...] -> [batch, units, ...]: one generator for every unit."""
-    shape = values.shape[1:]
-    units = math.prod(shape)
-    return tf.reshape(tf.linalg.diag(tf.reshape(values, [-1, units])), [-1, units, *shape])
+def _all_blocks(inputs: list[Zonotope]) -> Blocks:
+    return {symbols: g for z in inputs for symbols, g in z.blocks.items()}
+
+
+def _block(z: Zonotope, symbols: Symbols, like: Tensor) -> Tensor:
+    """The generators of some symbols, zero where a value does not depend on them."""
+    if symbols in z.blocks:
+        return z.blocks[symbols]
+    shape = tf.concat([tf.shape(like)[:2], z.centre.shape[1:]], axis=0)
+    return tf.ensure_shape(tf.zeros(shape), [*like.shape[:2], *z.centre.shape[1:]])
 
 
 def _each(linear, generators: list[Tensor]) -> Tensor:  # type: ignore[no-untyped-def]
     """Applies a linear map to every generator."""
-    symbols = generators[0].shape[1]
+    leading = tf.shape(generators[0])[:2]
     value = linear(*(tf.reshape(g, [-1, *g.shape[2:]]) for g in generators))
-    return tf.reshape(value, [-1, symbols, *value.shape[1:]])
-
-
-def _aligned(inputs: list[Zonotope]) -> list[Zonotope]:
-    symbols = max(z.generators.shape[1] for z in inputs)
-    return [Zonotope(z.centre, _padded(z.generators, symbols)) for z in inputs]
-
-
-def _padded(generators: Tensor, symbols: int) -> Tensor:
-    missing = symbols - generators.shape[1]
-    return tf.pad(generators, [[0, 0], [0, missing]] + [[0, 0]] * (generators.shape.rank - 2))
+    unfolded = tf.reshape(value, tf.concat([leading, value.shape[1:]], axis=0))
+    return tf.ensure_shape(unfolded, [*generators[0].shape[:2], *value.shape[1:]])

@@ -7,11 +7,13 @@ Both maps are bilinear in (value, kernel), and each is the other's gradient.
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from rt_tf.network.ops import Tensor, Window
 
 FEW_CHANNELS = 4
+MOST_WASTE = 16.0  # multiplications by zero for each that counts, still faster in a matrix product
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Convolution:
 
     def transpose(self, y: Tensor, kernel: Tensor, height: int, width: int) -> Tensor:
         """The transpose: from values at the output to images of a given size."""
+        if self._is_small(y, kernel, height, width):
+            return self._transpose_by_matrix(y, kernel, height, width)
 
         @tf.custom_gradient
         def transposed(y: Tensor, kernel: Tensor) -> tuple[Tensor, object]:
@@ -54,6 +58,37 @@ class Convolution:
             return self._transpose(y, kernel, height, width), gradient
 
         return transposed(y, kernel)
+
+    def _is_small(self, y: Tensor, kernel: Tensor, height: int, width: int) -> bool:
+        """Whether the dense matrix of the map, of windows' size, is faster than a convolution."""
+        waste = height * width / (kernel.shape[0] * kernel.shape[1])
+        few = kernel.shape[2] <= FEW_CHANNELS and waste <= MOST_WASTE
+        single = tuple(y.shape[1:3]) == (1, 1) and waste == 1.0
+        return self.padding == "VALID" and (few or single)
+
+    def _transpose_by_matrix(self, y: Tensor, kernel: Tensor, height: int, width: int) -> Tensor:
+        """y [..] times the matrix from all output to all input values, picked from the kernel."""
+        taps, inputs = kernel.shape[:2], (height, width)
+        rows, columns = (
+            self._taps(y.shape[1 + k], inputs[k], taps[k], self.strides[k], self.dilations[k])
+            for k in range(2)
+        )
+        zero = taps[0] * taps[1]
+        place = rows[:, np.newaxis, :, np.newaxis] * taps[1] + columns[:, np.newaxis, :]
+        beyond = (rows[:, np.newaxis, :, np.newaxis] < 0) | (columns[:, np.newaxis, :] < 0)
+        place = np.where(beyond, zero, place)  # [y rows, y columns, height, width]
+        flat = tf.pad(tf.reshape(kernel, [zero, *kernel.shape[2:]]), [[0, 1], [0, 0], [0, 0]])
+        matrix = tf.transpose(tf.gather(flat, place), [0, 1, 5, 2, 3, 4])
+        matrix = tf.reshape(matrix, [-1, height * width * kernel.shape[2]])
+        product = tf.reshape(y, [-1, matrix.shape[0]]) @ matrix
+        return tf.reshape(product, [-1, height, width, kernel.shape[2]])
+
+    @staticmethod
+    def _taps(outputs: int, inputs: int, taps: int, stride: int, dilation: int) -> np.ndarray:
+        """Along an axis, the tap by which an output reads an input, or -1: [outputs, inputs]."""
+        distance = np.arange(inputs) - stride * np.arange(outputs)[:, np.newaxis]
+        read = (distance >= 0) & (distance % dilation == 0) & (distance // dilation < taps)
+        return np.where(read, distance // dilation, -1)
 
     def _convolve(self, x: Tensor, kernel: Tensor) -> Tensor:
         return tf.nn.conv2d(x, kernel, self.strides, self.padding, dilations=self.dilations)

@@ -1,0 +1,65 @@
+"""Latent regions: what a layer can be for inputs in a region, as the image of a box of symbols.
+
+The points are `a + A e`, e in [-1, 1]: those of the zonotope of the layer. A is never formed: a
+point is a pass through the network below with every activation replaced by the middle of its band
+and a symbol for its width, and its gradient in e is that pass backward. Source: Balunovic & Vechev
+2020 (COLT), section 5 and appendix A.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from rt_tf.bounds.interval import Enclosure
+from rt_tf.bounds.result import Box
+from rt_tf.network.graph import Graph
+from rt_tf.network.ops import Activation, Tensor
+
+Symbols = dict[int, Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class LatentRegion:
+    """The region of one node's values. Symbols are by node: 0 for the input, else an activation's.
+
+    enclosure: bounds of the nodes below. With those of a zonotope or a full backward pass the
+    region is COLT's; with intervals it is a larger one. Of the input, the box counts.
+    """
+
+    graph: Graph
+    enclosure: Enclosure
+    node: int
+
+    def shapes(self) -> dict[int, tuple[int, ...]]:
+        """The shapes of all symbols, without batch."""
+        below = self.graph.ancestors(self.node)
+        activations = [i for i in self.graph.activations() if i in below]
+        return {i: self.enclosure.shapes[i] for i in [0, *activations]}
+
+    def point(self, symbols: Symbols) -> Tensor:
+        """The point of given symbols, each [batch, ...] in [-1, 1]; differentiable in them."""
+        box = self.enclosure.boxes[0]
+        values = {0: box.centre + box.radius * symbols[0]}
+        below = self.graph.ancestors(self.node)
+        for i, node in self.graph.numbered():
+            if i not in below:
+                continue
+            inputs = [values[k] for k in node.inputs]
+            if isinstance(node.op, Activation):
+                source = self.enclosure.boxes[node.inputs[0]]
+                values[i] = _banded(node.op, inputs[0], source, symbols[i])
+            else:
+                values[i] = node.op(*inputs)
+        return values[self.node]
+
+    def above(self, value: Tensor) -> Tensor:
+        """The logits of the network above, which is exact, from a value of the node."""
+        return self.graph.split(self.node)(value)
+
+
+def _banded(op: Activation, z: Tensor, box: Box, symbol: Tensor) -> Tensor:
+    """`s z + mu + mu' e` between the parallel lines around the activation."""
+    lines = op.relax(*box, "parallel")
+    lower = tf.zeros_like(lines.upper_offset) if lines.lower_offset is None else lines.lower_offset
+    middle, half = 0.5 * (lines.upper_offset + lower), 0.5 * (lines.upper_offset - lower)
+    return lines.upper_slope * z + middle + half * symbol

@@ -1,0 +1,106 @@
+"""Random projections: zonotopes of a few random combinations of their symbols (P2, theorem 4).
+
+A row's sum of absolute generators is estimated from its products with Cauchy vectors, its Euclidean
+norm from products with Gaussian ones: the cost of bounding all layers becomes linear in the number
+of hidden units. Estimates are for training; they are no bounds, and no certificate uses them.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import tensorflow as tf
+
+from rt_tf.bounds.interval import Enclosure
+from rt_tf.bounds.result import Box
+from rt_tf.bounds.symbols import Symbols
+from rt_tf.bounds.zonotope import Zonotope, enclose
+from rt_tf.errors import UserError
+from rt_tf.network.graph import Graph
+from rt_tf.network.ops import Tensor
+from rt_tf.threats.region import Region
+
+Norm: TypeAlias = Callable[[Tensor], Tensor]  # [batch, vectors, ...] -> [batch, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sketch:
+    """Symbols of which `most` random combinations are kept; `norm` estimates from them."""
+
+    most: int
+    norm: Norm
+
+    def ends(self, generators: Tensor) -> Box:
+        radius = self.reach(generators)
+        return Box(-radius, radius)
+
+    def reach(self, generators: Tensor) -> Tensor:
+        return self.norm(generators)
+
+
+def median_norm(products: Tensor) -> Tensor:
+    """Estimates L1 norms from Cauchy products [batch, vectors, ...]: their lower median."""
+    vectors = products.shape[1]
+    last = tf.transpose(tf.abs(products), [0, *range(2, products.shape.rank), 1])
+    return tf.math.top_k(last, vectors // 2 + 1, sorted=True).values[..., -1]
+
+
+def root_mean_square(products: Tensor) -> Tensor:
+    """Estimates L2 norms from Gaussian products [batch, vectors, ...]."""
+    mean = tf.reduce_mean(products * products, axis=1)
+    return tf.sqrt(tf.maximum(mean, 1e-30))
+
+
+class Projections:
+    """Draws new vectors at every use, from a seed.
+
+    vectors: how many (P2's r). seed: [2]. l1, l2: estimators from Cauchy and Gaussian products.
+    """
+
+    def __init__(
+        self, vectors: int, seed: Tensor, l1: Norm | None = None, l2: Norm | None = None
+    ) -> None:
+        if vectors < 1:
+            raise UserError(f"projections: expected 1 or more; received {vectors}")
+        self.vectors = vectors
+        self.seed = tf.convert_to_tensor(seed, tf.int32)
+        self.l1, self.l2 = l1 or median_norm, l2 or root_mean_square
+        self.uses = 0
+
+    def region(self, region: Region) -> Zonotope:
+        """The input's region: Cauchy products of a box, Gaussian ones of an L2 ball."""
+        if region.threat.name == "linf":
+            box = Box(*region.box())
+            symbols, generators = self.units(box.radius)
+            return Zonotope(box.centre, {symbols: generators})
+        if region.threat.name == "l2":
+            generators = tf.cast(region.radius(), tf.float32)[:, tf.newaxis]
+            normal = tf.random.stateless_normal(self._shape(region.x), self._next())
+            return Zonotope(region.x, {Sketch(self.vectors, self.l2): generators * normal})
+        raise UserError(
+            f"random projections: expected the threat linf or l2; received {region.threat.name}"
+        )
+
+    def units(self, radii: Tensor) -> tuple[Symbols, Tensor]:
+        """New symbols in [-1, 1], of given radii: [batch, ...]."""
+        cauchy = _cauchy(self._shape(radii), self._next())
+        return Sketch(self.vectors, self.l1), radii[:, tf.newaxis] * cauchy
+
+    def _shape(self, values: Tensor) -> list[int]:
+        return [1, self.vectors, *values.shape[1:]]
+
+    def _next(self) -> Tensor:
+        self.uses += 1
+        return self.seed + tf.constant([0, self.uses])
+
+
+def projected_enclosure(graph: Graph, region: Region, projections: Projections) -> Enclosure:
+    """Estimated boxes of all nodes (P2, algorithm 3), none wider than intervals."""
+    start = projections.region(region)
+    return enclose(graph, start, Box(*region.box()), fresh=projections.units)[1]
+
+
+def _cauchy(shape: list[int], seed: Tensor) -> Tensor:
+    uniform = tf.random.stateless_uniform(shape, seed)
+    return tf.tan(math.pi * (uniform - 0.5))

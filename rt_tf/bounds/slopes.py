@@ -1,0 +1,156 @@
+"""Optimised slopes: gradient ascent on the lines of a backward pass.
+
+Any slopes in [0, 1] are sound, so that every iterate is a bound, and the best one of each row is
+kept. Sources: Xu et al. 2021 (alpha-CROWN); Wong 2020 (thesis), eq. 3.7; Balunovic & Vechev 2020
+(COLT), section 5, for shared slopes; Wang et al. 2021 (beta-CROWN) for splits.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
+
+import tensorflow as tf
+
+from rt_tf.bounds.backward import Split, lower_bound
+from rt_tf.bounds.interval import Enclosure
+from rt_tf.network.graph import Graph
+from rt_tf.network.ops import Shared, Tensor
+from rt_tf.threats.region import Region
+
+# alpha-CROWN's own: Adam of this rate, decayed by this factor at every step.
+RATE = 0.1
+DECAY = 0.98
+MOMENTS = (0.9, 0.999)
+
+Variables: TypeAlias = list[Tensor]
+Bound: TypeAlias = Callable[[Variables], Tensor]
+
+
+class Optimum(NamedTuple):
+    """The best margins found, [batch, spec], and what gave them.
+
+    slopes, multipliers: by number of activation and of split node, [batch, spec, ...].
+    """
+
+    margins: Tensor
+    slopes: dict[int, Tensor]
+    multipliers: dict[int, Tensor]
+
+
+class _State(NamedTuple):
+    """Adam's state, and the best variables so far by row."""
+
+    variables: Variables
+    first: Variables
+    second: Variables
+    best: Tensor
+    best_variables: Variables
+
+
+def optimised_bound(
+    graph: Graph,
+    region: Region,
+    spec: Tensor,
+    enclosure: Enclosure,
+    *,
+    steps: int,
+    shared: bool = False,
+    splits: Mapping[int, Tensor] | None = None,
+    arithmetic: str = "fast",
+) -> Optimum:
+    """Lower bounds of `spec . f(x)` over the region, with slopes optimised for each row.
+
+    enclosure: the intermediate bounds, which stay; cut by the splits, if any. steps: of ascent.
+    shared: lower and upper line have one slope. splits: known signs by pre-activation node, whose
+    multipliers are optimised too. The ascent is in float32; sound arithmetic judges its result.
+    """
+    activations, signs = graph.activations(), dict(splits or {})
+
+    def bound(variables: Variables, arithmetic: str = "fast") -> Tensor:
+        slopes, multipliers = _named(variables, activations, signs)
+        return lower_bound(
+            graph,
+            region,
+            spec,
+            enclosure,
+            slope={i: Shared(t) if shared else t for i, t in slopes.items()},
+            splits={i: Split(signs[i], multiplier) for i, multiplier in multipliers.items()},
+            arithmetic=arithmetic,
+        )
+
+    start = [_first_slopes(graph, enclosure, i, spec) for i in activations]
+    start += [tf.zeros_like(_rows(sign, spec)) for sign in signs.values()]
+    best = _ascend(bound, start, steps, slopes=len(activations))
+    margins = bound(best, arithmetic)
+    return Optimum(margins, *_named(best, activations, signs))
+
+
+def _named(
+    variables: Variables, activations: list[int], signs: Mapping[int, Tensor]
+) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+    slopes, multipliers = variables[: len(activations)], variables[len(activations) :]
+    return (
+        dict(zip(activations, slopes, strict=True)),
+        dict(zip(signs, multipliers, strict=True)),
+    )
+
+
+def _first_slopes(graph: Graph, enclosure: Enclosure, i: int, spec: Tensor) -> Tensor:
+    """CROWN's choice."""
+    box = enclosure.boxes[graph.nodes[i - 1].inputs[0]]
+    return _rows(tf.cast(box.upper > -box.lower, box.lower.dtype), spec)
+
+
+def _rows(values: Tensor, spec: Tensor) -> Tensor:
+    """[batch, ...] -> [batch, spec, ...]: a copy for every row."""
+    return tf.repeat(values[:, tf.newaxis], tf.shape(spec)[1], axis=1)
+
+
+def _ascend(bound: Bound, start: Variables, steps: int, slopes: int) -> Variables:
+    """Projected Adam on the sum of all rows' bounds, which do not share variables."""
+
+    def body(step: Tensor, state: _State) -> tuple[Tensor, _State]:
+        variables = state.variables
+        with tf.GradientTape() as tape:
+            tape.watch(variables)
+            found = bound(variables)
+        gradients = tape.gradient(found, variables, unconnected_gradients="zero")
+        better = found > state.best
+        state = state._replace(
+            best=tf.where(better, found, state.best),
+            best_variables=_chosen(better, variables, state.best_variables),
+        )
+        return step + 1, _adam(state, gradients, step, slopes)
+
+    zeros = [tf.zeros_like(v) for v in start]
+    lowest = tf.fill(tf.shape(start[0])[:2], -float("inf"))
+    state = _State(start, zeros, zeros, lowest, start)
+    _, state = tf.while_loop(lambda step, _: step < steps, body, (tf.constant(0), state))
+    last = bound(state.variables) > state.best
+    return [tf.stop_gradient(v) for v in _chosen(last, state.variables, state.best_variables)]
+
+
+def _adam(state: _State, gradients: Variables, step: Tensor, slopes: int) -> _State:
+    """One ascending step of Adam, back into [0, 1] for slopes and [0, inf) for multipliers."""
+    t = tf.cast(step + 1, tf.float32)
+    a, b = MOMENTS
+    rate = RATE * DECAY**t * tf.sqrt(1.0 - b**t) / (1.0 - a**t)
+    first = [a * m + (1.0 - a) * g for m, g in zip(state.first, gradients, strict=True)]
+    second = [b * m + (1.0 - b) * g * g for m, g in zip(state.second, gradients, strict=True)]
+    moved = [
+        v + rate * m / (tf.sqrt(s) + 1e-8)
+        for v, m, s in zip(state.variables, first, second, strict=True)
+    ]
+    kept = [tf.clip_by_value(v, 0.0, 1.0) for v in moved[:slopes]]
+    return state._replace(
+        variables=kept + [tf.nn.relu(v) for v in moved[slopes:]], first=first, second=second
+    )
+
+
+def _chosen(better: Tensor, new: Variables, old: Variables) -> Variables:
+    """The new variables of rows that got better."""
+
+    def rows(a: Tensor, b: Tensor) -> Tensor:
+        shape = tf.concat([tf.shape(better), tf.ones([a.shape.rank - 2], tf.int32)], axis=0)
+        return tf.where(tf.reshape(better, shape), a, b)
+
+    return [rows(a, b) for a, b in zip(new, old, strict=True)]

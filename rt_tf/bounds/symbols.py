@@ -1,0 +1,85 @@
+"""Symbols: what the generators of a zonotope are multiplied with, and the range of the products.
+
+A block of generators is `[batch, symbols, ...]`. Symbols are told apart by identity: two values
+that were made from one block share its symbols, and move together.
+"""
+
+import dataclasses
+import math
+from typing import Protocol
+
+import tensorflow as tf
+
+from rt_tf.bounds.result import Box
+from rt_tf.network.ops import Tensor
+from rt_tf.threats.region import Region
+
+
+class Symbols(Protocol):
+    """The contract of a block's symbols."""
+
+    @property
+    def most(self) -> int:
+        """How many there may be: terms of the sums over them."""
+
+    def ends(self, generators: Tensor) -> Box:
+        """The least and the largest of `sum_k e_k g_k`, elementwise: each [batch, ...]."""
+
+    def reach(self, generators: Tensor) -> Tensor:
+        """A bound of `sum_k |e_k g_k|`: [batch, ...]."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Units:
+    """Symbols that each range over [-1, 1]."""
+
+    most: int
+
+    def ends(self, generators: Tensor) -> Box:
+        radius = self.reach(generators)
+        return Box(-radius, radius)
+
+    def reach(self, generators: Tensor) -> Tensor:
+        return tf.reduce_sum(tf.abs(generators), axis=1)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pixels:
+    """The input's coordinates, which range over a region together."""
+
+    region: Region
+
+    @property
+    def most(self) -> int:
+        return math.prod(self.region.x.shape[1:])
+
+    def ends(self, generators: Tensor) -> Box:
+        shape = generators.shape[2:]
+        rows = tf.reshape(generators, [-1, self.most, math.prod(shape)])
+        rows = tf.reshape(
+            tf.transpose(rows, [0, 2, 1]), [-1, rows.shape[2], *self.region.x.shape[1:]]
+        )
+        return Box(
+            tf.reshape(self.region.minimum(rows), [-1, *shape]),
+            tf.reshape(-self.region.minimum(-rows), [-1, *shape]),
+        )
+
+    def reach(self, generators: Tensor) -> Tensor:
+        size = tf.reshape(Box(*self.region.box()).magnitude, [-1, self.most])
+        size = tf.reshape(size, [-1, self.most] + [1] * (generators.shape.rank - 2))
+        return tf.reduce_sum(tf.abs(generators) * size, axis=1)
+
+
+def unit_symbols(radii: Tensor) -> tuple[Symbols, Tensor]:
+    """A new symbol for every unit whose radius is not 0. radii: [batch, ...].
+
+    As many for each example as the one with most such units needs.
+    """
+    shape = radii.shape[1:]
+    most = math.prod(shape)
+    flat = tf.reshape(radii, [-1, most])
+    needed = tf.cast(flat != 0.0, tf.int32)
+    _, units = tf.math.top_k(needed, tf.reduce_max(tf.reduce_sum(needed, axis=1)))
+    generators = tf.one_hot(units, most) * tf.gather(flat, units, batch_dims=1)[..., tf.newaxis]
+    generators = tf.reshape(generators, tf.concat([tf.shape(units), shape], axis=0))
+    return Units(most), tf.ensure_shape(generators, [None, None, *shape])
