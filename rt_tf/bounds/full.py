@@ -122,7 +122,7 @@ def _cut_windows(
 def _cut_whole(
     box: Box, asked: Tensor, i: int, passes: Relaxation, view: Whole, settings: Settings
 ) -> Box:
-    """As many rows for each example as the one with most units asks for."""
+    """As many rows for each example as the one with most units asks for; the others are idle."""
     batch, shape = tf.shape(asked)[0], asked.shape[1:]
     asked = tf.cast(tf.reshape(asked, [-1, math.prod(shape)]), tf.int32)
     _, units = tf.math.top_k(asked, tf.reduce_max(tf.reduce_sum(asked, axis=1)))  # [batch, rows]
@@ -136,6 +136,8 @@ def _cut_whole(
     found = _in_chunks(chunk, tf.shape(units)[1], batch, largest, settings)
     examples = tf.broadcast_to(tf.range(batch)[:, tf.newaxis], tf.shape(units))
     places = tf.stack([examples, units], axis=-1)
+    busy = tf.gather(asked, units, batch_dims=1) > 0
+    found = Ends(tf.where(busy, found.lower, -math.inf), tf.where(busy, found.upper, math.inf))
     lower, upper = (tf.reshape(end, [-1, asked.shape[1]]) for end in box)
     lower = tf.tensor_scatter_nd_max(lower, places, _known(found.lower, -math.inf))
     upper = tf.tensor_scatter_nd_min(upper, places, _known(found.upper, math.inf))
