@@ -62,7 +62,7 @@ def probable_enclosure(
             return enclosure.boxes[i]
 
         def draw(k: Tensor) -> Zonotope:
-            seeds = tf.stack([seed[0] + i, seed[1] + 1009 * k])
+            seeds = tf.cast(seed, tf.int64) + tf.stack([tf.constant(i, tf.int64), 1009 * k])
             return _drawn(
                 graph, region, i, enclosure, Projections(confidence.vectors, seeds, *norms)
             )
@@ -123,14 +123,14 @@ def _box(draw, estimators: int) -> Box:  # type: ignore[no-untyped-def]
     def radii(z: Zonotope) -> list[Tensor]:
         return [symbols.reach(generators) for symbols, generators in z.blocks.items()]
 
-    first = draw(tf.constant(0))
+    first = draw(tf.constant(0, tf.int64))
     _, largest = tf.while_loop(
         lambda k, _: k < estimators,
         lambda k, largest: (
             k + 1,
             [tf.maximum(a, b) for a, b in zip(largest, radii(draw(k)), strict=True)],
         ),
-        (tf.constant(1), radii(first)),
+        (tf.constant(1, tf.int64), radii(first)),
         parallel_iterations=1,
     )
     radius = tf.add_n(largest)

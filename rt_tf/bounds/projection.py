@@ -64,7 +64,7 @@ class Projections:
         if vectors < 1:
             raise UserError(f"projections: expected 1 or more; received {vectors}")
         self.vectors = vectors
-        self.seed = tf.convert_to_tensor(seed, tf.int32)
+        self.seed = tf.cast(seed, tf.int64)
         self.l1, self.l2 = l1 or median_norm, l2 or root_mean_square
         self.uses = 0
 
@@ -92,7 +92,7 @@ class Projections:
 
     def _next(self) -> Tensor:
         self.uses += 1
-        return self.seed + tf.constant([0, self.uses])
+        return self.seed + tf.constant([0, self.uses], tf.int64)
 
 
 def projected_enclosure(graph: Graph, region: Region, projections: Projections) -> Enclosure:

@@ -11,7 +11,7 @@ from rt_tf.bounds.result import certified, margin_spec
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.threats.region import Region
-from rt_tf.training.objective import Objective, Terms
+from rt_tf.training.objective import Draws, Objective, Terms
 
 
 class RobustModel(keras.Model):
@@ -94,17 +94,20 @@ class RobustModel(keras.Model):
             labels,
             self._read(self.eps),
             self._read(self.kappa),
-            lambda: self._noise(x),
+            Draws(lambda: self._noise(x), self._seed),
             tape,
         )
 
     def _noise(self, x: Tensor) -> Tensor:
         """Noise for this step's rows of the whole batch, whatever the number of replicas."""
         context = tf.distribute.get_replica_context()
-        step = tf.cast(self.optimizer.iterations.value, tf.int64)
-        seed = tf.random.fold_in(tf.constant([self.seed, self.phase], tf.int64), step)
         rank, replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
-        return by_position(seed, x, rank, replicas)
+        return by_position(self._seed(), x, rank, replicas)
+
+    def _seed(self) -> Tensor:
+        """This step's own: [2]."""
+        step = tf.cast(self.optimizer.iterations.value, tf.int64)
+        return tf.random.fold_in(tf.constant([self.seed, self.phase], tf.int64), step)
 
     def _objective(self) -> Objective:
         if self.objective is None:

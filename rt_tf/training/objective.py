@@ -16,6 +16,16 @@ from rt_tf.threats.region import Region, Threat
 ATTACK_LOSS_SCALE = 1024.0
 
 
+class Draws(NamedTuple):
+    """Random numbers of one step, the same however often it is taken.
+
+    noise: uniform in [0, 1), shaped as the images. seed: [2] integers, for a bound that draws.
+    """
+
+    noise: Callable[[], Tensor]
+    seed: Callable[[], Tensor]
+
+
 class Terms(NamedTuple):
     """The objective on one batch, and what is worth watching of it; all scalars."""
 
@@ -30,7 +40,7 @@ class Terms(NamedTuple):
 class Objective:
     """What a phase minimises. `attack` and `bound` are functions or None.
 
-    bound_samples: examples of the whole batch in the bound term (MixTrain's k); 0 for all.
+    bound_draws: the bound takes a seed. bound_samples: examples of the whole batch in the bound term (MixTrain's k); 0 for all.
     attack_step_size: in units of eps; 0 for the attack's own.
     """
 
@@ -40,6 +50,7 @@ class Objective:
     attack_step_size: float = 0.0
     random_start: bool = True
     bound: Callable[..., Bounds] | None = None
+    bound_draws: bool = False
     bound_samples: int = 0
     l1: float = 0.0
 
@@ -50,13 +61,10 @@ class Objective:
         labels: Tensor,
         eps: Tensor,
         kappa: Tensor,
-        start: Callable[[], Tensor],
+        draws: Draws,
         tape: tf.GradientTape,
     ) -> Terms:
-        """The terms on a batch. The one clean pass updates and provides batch statistics.
-
-        start: draws noise uniform in [0, 1), shaped as x, for the attack's random start.
-        """
+        """The terms on a batch. The one clean pass updates and provides batch statistics."""
         region = Region(self.threat, x, eps)
         logits: Tensor | None = None
         statistics: StatisticsByCall = {}
@@ -64,11 +72,11 @@ class Objective:
             logits, statistics = wiring.forward(x, training=True)
         if self.attack is not None:
             with tape.stop_recording():
-                point = self._attacked(wiring, statistics, region, labels, start)
+                point = self._attacked(wiring, statistics, region, labels, draws)
             logits, _ = wiring.forward(point, training=True, statistics=statistics)
         logits = tf.cast(logits, tf.float32)
         point_loss = tf.reduce_mean(_cross_entropy(labels, logits))
-        bound_loss, verified = self._bound_term(wiring, statistics, region, labels)
+        bound_loss, verified = self._bound_term(wiring, statistics, region, labels, draws)
         loss = point_loss
         if self.bound is not None:
             loss = (1.0 - kappa) * point_loss + kappa * bound_loss
@@ -82,7 +90,7 @@ class Objective:
         statistics: StatisticsByCall,
         region: Region,
         labels: Tensor,
-        start: Callable[[], Tensor],
+        draws: Draws,
     ) -> Tensor:
         """The attacked points. In float32 the lowered graph is attacked: it is faster."""
         graph = wiring.lower(statistics)
@@ -97,13 +105,18 @@ class Objective:
         return self.attack(
             cross_entropy(graph, labels) if wiring.float32 else scaled,
             region,
-            start() if self.random_start else None,
+            draws.noise() if self.random_start else None,
             steps=self.attack_steps,
             step_size=self.attack_step_size,
         )
 
     def _bound_term(
-        self, wiring: Wiring, statistics: StatisticsByCall, region: Region, labels: Tensor
+        self,
+        wiring: Wiring,
+        statistics: StatisticsByCall,
+        region: Region,
+        labels: Tensor,
+        draws: Draws,
     ) -> tuple[Tensor, Tensor]:
         """The worst-case loss and the certified share, on `bound_samples` of the examples.
 
@@ -117,9 +130,12 @@ class Objective:
             labels = tf.gather(labels, rows)
             region = dataclasses.replace(region, x=tf.gather(region.x, rows))
         graph = wiring.lower(statistics)
-        margins = self.bound(graph, region, margin_spec(labels, wiring.classes)).margins
-        share = tf.reduce_mean(tf.cast(certified(margins), tf.float32))
-        return tf.reduce_mean(worst_case_loss(margins)), share
+        spec = margin_spec(labels, wiring.classes)
+        seed = {"seed": draws.seed()} if self.bound_draws else {}
+        found = self.bound(graph, region, spec, **seed)
+        share = tf.reduce_mean(tf.cast(certified(found.margins), tf.float32))
+        loss = worst_case_loss(found.margins) if found.loss is None else found.loss
+        return tf.reduce_mean(loss), share
 
 
 def worst_case_loss(margins: Tensor) -> Tensor:

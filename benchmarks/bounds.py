@@ -1,0 +1,287 @@
+"""What the bound methods cost, against the best PyTorch code for each (figures below).
+
+    python -m benchmarks.bounds [--model_dir=RUN] [--large] [--rounds=5] [--json=FILE]
+
+The peers were measured on a machine of the same kind, two threads, float32, with the allocator
+settings that suit them best: auto_LiRPA 0.7.1, convex_adversarial and CTRAIN on PyTorch 2.13. Ours
+are medians of one run. `floor` is the share of our time that the multiply-adds alone would take at
+the rate of a large matrix product here; full passes count unstable units only. With --model_dir the
+methods that skip stable units are timed on that run's network and MNIST test images too, at eps .1.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import arithmetic
+from benchmarks.step_cost import product_rate, seconds
+from rt_tf import catalogue, models
+from rt_tf.bounds.interval import Enclosure
+from rt_tf.bounds.result import margin_spec
+from rt_tf.network.trace import Wiring, trace
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.region import Region
+from rt_tf.training.model import RobustModel
+from rt_tf.training.objective import Objective
+
+EPS = 0.1
+CLASSES = 10
+MODELS = {"small": "wong_small", "large": "wong_large"}
+
+
+class Line(NamedTuple):
+    """One thing timed. peer: its milliseconds a step or image, or images a second; None without.
+
+    per: 'step', 'image' (training, milliseconds) or 'second' (certification, images).
+    """
+
+    network: str
+    name: str
+    method: str
+    per: str
+    batch: int
+    peer: float | None
+    factor: float
+    options: dict[str, Any] = {}
+
+
+TRAINING = [
+    Line("small", "interval", "interval", "step", 100, 19.0, 1.5),
+    Line("small", "CROWN-IBP", "crown_ibp", "step", 100, 102.0, 1.5),
+    Line("small", "CROWN-IBP, loss fusion", "crown_ibp_fused", "step", 100, None, 0.0),
+    Line("small", "Cauchy 10", "cauchy", "step", 100, 376.0, 2.0, {"projections": 10}),
+    Line("small", "Cauchy 50", "cauchy", "step", 100, 1511.0, 2.0, {"projections": 50}),
+    Line("small", "dual exact", "dual", "image", 20, 60.0, 3.0),
+    Line("small", "full CROWN", "crown", "image", 20, 34.0, 3.0),
+    Line("small", "interval, CTRAIN", "interval", "step", 256, 33.0, 1.5),
+    Line("small", "CROWN-IBP, CTRAIN", "crown_ibp", "step", 256, 366.0, 1.5),
+    Line("large", "interval", "interval", "step", 100, 145.0, 1.5),
+    Line("large", "CROWN-IBP", "crown_ibp", "step", 100, 1018.0, 1.5),
+    Line("large", "Cauchy 10", "cauchy", "step", 10, 620.0, 2.0, {"projections": 10}),
+    Line("large", "dual exact", "dual", "image", 1, 9000.0, 3.0),
+    Line("large", "full CROWN", "crown", "image", 1, 3100.0, 3.0),
+]
+CERTIFICATION = [
+    Line("small", "interval", "interval", "second", 1000, 13_800.0, 1.5),
+    Line("small", "CROWN-IBP", "crown_ibp", "second", 200, 1460.0, 1.5),
+    Line("small", "dual exact", "dual", "second", 50, 54.0, 3.0),
+    Line("small", "full CROWN", "crown", "second", 50, 55.0, 3.0),
+    Line("small", "optimised slopes, 20", "alpha_crown", "second", 50, 1.15, 10.0, {"steps": 20}),
+    Line("large", "interval", "interval", "second", 100, 1150.0, 1.5),
+    Line("large", "CROWN-IBP", "crown_ibp", "second", 50, 154.0, 1.5),
+    Line("large", "dual exact", "dual", "second", 2, 0.23, 3.0),
+    Line("large", "full CROWN", "crown", "second", 2, 0.79, 3.0),
+]
+ROBUST = [
+    Line("run", "dual exact", "dual", "second", 100, 92.0, 5.0),
+    Line("run", "full CROWN", "crown", "second", 100, 55.0, 5.0),
+    Line("run", "optimised slopes, 20", "alpha_crown", "second", 100, 1.15, 10.0, {"steps": 20}),
+]
+
+
+class Subject(NamedTuple):
+    """A network and images for it."""
+
+    model: keras.Model
+    wiring: Wiring
+    images: np.ndarray
+
+
+def random_subject(network: str) -> Subject:
+    """A randomly initialised network of MNIST's shape, and made-up images."""
+    keras.utils.set_random_seed(0)
+    model = models.build(MODELS[network], (28, 28, 1), CLASSES)
+    images = np.random.default_rng(0).random((1000, 28, 28, 1), np.float32)
+    return Subject(model, trace(model), images)
+
+
+def run_subject(directory: Path) -> Subject:
+    """A finished run's network and its test images."""
+    from pipelines.run_directory import RunDirectory, load_network
+    from pipelines.system import dataset_of
+
+    run = RunDirectory(directory)
+    model = load_network(run)
+    return Subject(model, trace(model), dataset_of(run).test.images()[:1000])
+
+
+def training_step(subject: Subject, line: Line) -> Callable[[], Any]:
+    """A whole training step: clean pass, bound, gradients, Adam."""
+    bound = catalogue.resolve("bound", line.method)
+    options = {name: value for name, value in line.options.items()}
+    model = RobustModel(subject.model)
+    objective = Objective(Linf(), bound=lambda *args: bound(*args, **options))
+    model.compile(keras.optimizers.Adam(1e-5), objective=objective)
+    model.eps.assign(EPS)
+    model.kappa.assign(0.5)
+    step = tf.function(model.train_step, autograph=False)
+    x = tf.constant(subject.images[: line.batch])
+    labels = tf.argmax(subject.model(x), axis=-1)
+    return lambda: step((x, labels))["loss"].numpy()
+
+
+def certification(subject: Subject, line: Line, mode: str) -> Callable[[], Any]:
+    """Margins of a batch, compiled."""
+    bound = catalogue.resolve("bound", line.method)
+
+    @tf.function(autograph=False)
+    def run(x: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        region = Region(Linf(), x, EPS)
+        spec = margin_spec(labels, CLASSES)
+        return bound(subject.wiring.lower(), region, spec, arithmetic=mode, **line.options).margins
+
+    x = tf.constant(subject.images[: line.batch])
+    labels = tf.argmax(subject.model(x), axis=-1)
+    return lambda: run(x, labels).numpy()
+
+
+def multiply_adds(subject: Subject, line: Line) -> float:
+    """What a method needs for one image, forward."""
+    graph = subject.wiring.lower()
+    x = tf.constant(subject.images[:2])
+    region = Region(Linf(), x, EPS)
+    spec = margin_spec(tf.argmax(subject.model(x), axis=-1), CLASSES)
+    found = catalogue.resolve("bound", "interval" if line.network == "large" else "dual")(
+        graph, region, spec
+    )
+    asked = Enclosure(found.boxes, {})
+    clean = arithmetic.forward(graph, asked.shapes)
+    rows = arithmetic.margins(graph, asked.shapes, CLASSES - 1)
+    full = arithmetic.layers(graph, region, asked, 1 if line.method == "dual" else 2)
+    needs = {
+        "interval": 2.0 * clean,
+        "crown_ibp": 2.0 * clean + rows,
+        "crown_ibp_fused": 2.0 * clean + rows / (CLASSES - 1),
+        "dual": 2.0 * clean + full + rows,
+        "crown": 2.0 * clean + full + rows,
+        "alpha_crown": 2.0 * clean + full + rows * (1 + 2 * line.options.get("steps", 0)),
+    }
+    if line.method == "cauchy":
+        vectors = line.options["projections"]
+        return 3.0 * clean + rows + arithmetic.projections(graph, asked.shapes, vectors)
+    return needs[line.method]
+
+
+def timed(line: Line, subject: Subject, rounds: int, rate: float, mode: str = "fast") -> dict:
+    """One row of the table."""
+    training = line.per in ("step", "image")
+    run = training_step(subject, line) if training else certification(subject, line, mode)
+    run()
+    median = statistics.median(seconds(run) for _ in range(rounds))
+    needed = multiply_adds(subject, line) * line.batch
+    if training:
+        needed = 3.0 * (needed + arithmetic.forward(subject.wiring.lower(), _shapes(subject)))
+    value = {
+        "step": 1000.0 * median,
+        "image": 1000.0 * median / line.batch,
+        "second": line.batch / median,
+    }[line.per]
+    faster = None
+    if line.peer is not None:
+        faster = line.peer / value if training else value / line.peer
+    return {
+        **{"network": line.network, "what": line.name, "per": line.per, "batch": line.batch},
+        **{"arithmetic": mode, "value": value, "peer": line.peer, "faster": faster},
+        **{"asked": line.factor, "of_floor": needed / rate / median},
+    }
+
+
+def _shapes(subject: Subject) -> dict[int, tuple[int, ...]]:
+    region = Region(Linf(), tf.constant(subject.images[:1]), EPS)
+    spec = margin_spec(tf.constant([0]), CLASSES)
+    found = catalogue.resolve("bound", "interval")(subject.wiring.lower(), region, spec)
+    return Enclosure(found.boxes, {}).shapes
+
+
+def shares(subject: Subject) -> list[float]:
+    """The share of unstable units before each activation, by exact dual bounds."""
+    graph = subject.wiring.lower()
+    x = tf.constant(subject.images[:100])
+    spec = margin_spec(tf.argmax(subject.model(x), axis=-1), CLASSES)
+    found = catalogue.resolve("bound", "dual")(graph, Region(Linf(), x, EPS), spec)
+    asked = Enclosure(found.boxes, {})
+    return [arithmetic.unstable_share(asked, i) for i in sorted(graph.preactivations())]
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """All figures, as they are printed and written."""
+    rate = product_rate()
+    rows, unstable = [], {}
+    for network in ["small", "large"] if arguments.large else ["small"]:
+        subject = random_subject(network)
+        for line in [line for line in TRAINING + CERTIFICATION if line.network == network]:
+            rows.append(timed(line, subject, arguments.rounds, rate))
+            if line.per == "second":
+                rows.append(timed(line, subject, arguments.rounds, rate, "sound"))
+        if network == "small":
+            unstable[network] = shares(subject)
+    if arguments.model_dir:
+        subject = run_subject(arguments.model_dir)
+        unstable["run"] = shares(subject)
+        for mode in ("fast", "sound"):
+            rows += [timed(line, subject, arguments.rounds, rate, mode) for line in ROBUST]
+    return {
+        "rows": rows,
+        "unstable": unstable,
+        "product_rate": rate,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        "machine": {"cores": os.cpu_count(), "platform": platform.platform()},
+    }
+
+
+def show(found: dict[str, Any]) -> None:
+    """Prints the table."""
+    table = Table(
+        "network", "what", "batch", "arithmetic", "ours", "peer", "faster", "asked", "floor"
+    )
+    units = {"step": "ms/step", "image": "ms/image", "second": "/s"}
+    for row in found["rows"]:
+        peer = "" if row["peer"] is None else f"{row['peer']:g}"
+        faster = "" if row["faster"] is None else f"{row['faster']:.2f}"
+        asked = f"{row['asked']:g}" if row["asked"] else ""
+        ours = f"{row['value']:.4g} {units[row['per']]}"
+        floor = f"{100 * row['of_floor']:.0f} %"
+        names = row["network"], row["what"], str(row["batch"]), row["arithmetic"]
+        table.add_row(*names, ours, peer, faster, asked, floor)
+    console = Console(highlight=False, width=120)
+    console.print(table)
+    for network, layers in found["unstable"].items():
+        listed = ", ".join(f"{100 * share:.1f} %" for share in layers)
+        console.print(f"unstable units of {network}, by layer: {listed}")
+    console.print(
+        f"matrix product: {found['product_rate'] / 1e9:.0f} G multiply-adds/s; "
+        f"largest memory: {found['peak_mib']:,.0f} MiB"
+    )
+
+
+def main() -> None:
+    """The entry point."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model_dir", type=Path, help="a finished run to time as well")
+    parser.add_argument("--large", action="store_true", help="the large network too")
+    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each line")
+    parser.add_argument("--json", help="file to write the figures to")
+    arguments = parser.parse_args()
+    found = measure(arguments)
+    show(found)
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
