@@ -10,13 +10,15 @@ methods that skip stable units are timed on that run's network and MNIST test im
 """
 
 import argparse
+import functools
 import json
 import os
 import platform
 import resource
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -56,7 +58,7 @@ class Line(NamedTuple):
     batch: int
     peer: float | None
     factor: float
-    options: dict[str, Any] = {}
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 TRAINING = [
@@ -122,9 +124,8 @@ def run_subject(directory: Path) -> Subject:
 def training_step(subject: Subject, line: Line) -> Callable[[], Any]:
     """A whole training step: clean pass, bound, gradients, Adam."""
     bound = catalogue.resolve("bound", line.method)
-    options = {name: value for name, value in line.options.items()}
     model = RobustModel(subject.model)
-    objective = Objective(Linf(), bound=lambda *args: bound(*args, **options))
+    objective = Objective(Linf(), bound=functools.partial(bound, **line.options))
     model.compile(keras.optimizers.Adam(1e-5), objective=objective)
     model.eps.assign(EPS)
     model.kappa.assign(0.5)

@@ -9,22 +9,20 @@ from typing import Any, NamedTuple
 
 from rt_tf.errors import UserError
 
-CERTAIN = "certain"
-PROBABLE = "probable"  # holds with a stated probability over random draws
-NONE = "none"  # for training alone: an estimate, or a bound of the loss
-
 
 class Entry(NamedTuple):
     """Where a name is implemented (`module:attribute`) and what it is, in a line.
 
     options: settings of its own that it takes by keyword, besides those of all of its kind.
-    guarantee: of a bound, CERTAIN, PROBABLE or NONE.
+    probable: a bound that holds with a stated probability over random draws.
+    certificate: of a bound for training alone, the one that certifies what it stands for.
     """
 
     path: str
     summary: str
     options: tuple[str, ...] = ()
-    guarantee: str = CERTAIN
+    probable: bool = False
+    certificate: str = ""
 
 
 THREATS = {
@@ -73,19 +71,18 @@ BOUNDS = {
         "rt_tf.bounds.methods:probable_bounds",
         "dual with probability 1 - delta over random projections",
         ("delta", "projections", "seed"),
-        PROBABLE,
+        probable=True,
     ),
     "cauchy": Entry(
         "rt_tf.bounds.methods:cauchy_bounds",
         "dual estimated from random projections, for training",
         ("projections", "seed"),
-        NONE,
+        certificate="dual",
     ),
     "crown_ibp_fused": Entry(
         "rt_tf.bounds.methods:fused_bounds",
         "CROWN-IBP of the loss as one specification (loss fusion), for training",
-        (),
-        NONE,
+        certificate="crown_ibp",
     ),
 }
 

@@ -101,9 +101,9 @@ def backward_box(
 def _cut_windows(
     box: Box, asked: Tensor, i: int, passes: Relaxation, view: Windows, settings: Settings
 ) -> Box:
-    """Rows are the units asked for, of all examples in one list."""
+    """Rows are the units asked for, of all examples in one list, and an idle one at its end."""
     height, width, channels = view.shapes[i]
-    units = tf.where(asked)  # [rows, 4]: example, row, column, channel
+    units = tf.pad(tf.where(asked), [[0, 1], [0, 0]])  # [rows, 4]: example, row, column, channel
     example, row, column, channel = tf.unstack(units, axis=1)
     places = (example * height + row) * width + column
 
@@ -112,10 +112,12 @@ def _cut_windows(
         return _ends(passes, view.at(tf.gather(places, rows)), i, start[tf.newaxis, :, None, None])
 
     largest = max(math.prod(extent.size) * view.shapes[k][-1] for k, extent in view.extents.items())
-    found = _in_chunks(chunk, tf.shape(units)[0], 1, largest, settings)
+    rows = tf.shape(units)[0]
+    found = _in_chunks(chunk, rows, 1, largest, settings)
+    lower, upper = _busy(found, tf.range(rows) < rows - 1)
     return Box(
-        tf.tensor_scatter_nd_max(box.lower, units, _known(found.lower[0], -math.inf)),
-        tf.tensor_scatter_nd_min(box.upper, units, _known(found.upper[0], math.inf)),
+        tf.tensor_scatter_nd_max(box.lower, units, lower[0]),
+        tf.tensor_scatter_nd_min(box.upper, units, upper[0]),
     )
 
 
@@ -125,7 +127,8 @@ def _cut_whole(
     """As many rows for each example as the one with most units asks for; the others are idle."""
     batch, shape = tf.shape(asked)[0], asked.shape[1:]
     asked = tf.cast(tf.reshape(asked, [-1, math.prod(shape)]), tf.int32)
-    _, units = tf.math.top_k(asked, tf.reduce_max(tf.reduce_sum(asked, axis=1)))  # [batch, rows]
+    most = tf.maximum(tf.reduce_max(tf.reduce_sum(asked, axis=1)), 1)
+    _, units = tf.math.top_k(asked, most)  # [batch, rows]
 
     def chunk(rows: Tensor) -> Ends:
         start = tf.one_hot(tf.gather(units, rows, axis=1), asked.shape[1])
@@ -133,14 +136,13 @@ def _cut_whole(
         return _ends(passes, view, i, tf.ensure_shape(start, [None, None, *shape]))
 
     largest = max(math.prod(shape) for shape in view.shapes.values())
-    found = _in_chunks(chunk, tf.shape(units)[1], batch, largest, settings)
+    found = _in_chunks(chunk, most, batch, largest, settings)
+    found = _busy(found, tf.gather(asked, units, batch_dims=1) > 0)
     examples = tf.broadcast_to(tf.range(batch)[:, tf.newaxis], tf.shape(units))
     places = tf.stack([examples, units], axis=-1)
-    busy = tf.gather(asked, units, batch_dims=1) > 0
-    found = Ends(tf.where(busy, found.lower, -math.inf), tf.where(busy, found.upper, math.inf))
     lower, upper = (tf.reshape(end, [-1, asked.shape[1]]) for end in box)
-    lower = tf.tensor_scatter_nd_max(lower, places, _known(found.lower, -math.inf))
-    upper = tf.tensor_scatter_nd_min(upper, places, _known(found.upper, math.inf))
+    lower = tf.tensor_scatter_nd_max(lower, places, found.lower)
+    upper = tf.tensor_scatter_nd_min(upper, places, found.upper)
     return Box(tf.reshape(lower, [-1, *shape]), tf.reshape(upper, [-1, *shape]))
 
 
@@ -181,9 +183,12 @@ def _in_chunks(
     return Ends(tf.transpose(lower.concat()), tf.transpose(upper.concat()))
 
 
-def _known(ends: Tensor, otherwise: float) -> Tensor:
-    """Ends that say nothing where a pass found no number."""
-    return tf.where(tf.math.is_finite(ends), ends, otherwise)
+def _busy(found: Ends, busy: Tensor) -> Ends:
+    """Ends that say nothing of idle rows (no batch may be empty), and where no number was found."""
+    return Ends(
+        tf.where(busy & tf.math.is_finite(found.lower), found.lower, -math.inf),
+        tf.where(busy & tf.math.is_finite(found.upper), found.upper, math.inf),
+    )
 
 
 def is_exact(graph: Graph, region: Region, i: int) -> bool:

@@ -71,7 +71,7 @@ class Pixels:
 
 
 def unit_symbols(radii: Tensor) -> tuple[Symbols, Tensor]:
-    """A new symbol for every unit whose radius is not 0. radii: [batch, ...].
+    """New symbols for the units whose radius is not 0. radii: [batch, ...].
 
     As many for each example as the one with most such units needs.
     """
@@ -79,7 +79,9 @@ def unit_symbols(radii: Tensor) -> tuple[Symbols, Tensor]:
     most = math.prod(shape)
     flat = tf.reshape(radii, [-1, most])
     needed = tf.cast(flat != 0.0, tf.int32)
-    _, units = tf.math.top_k(needed, tf.reduce_max(tf.reduce_sum(needed, axis=1)))
+    # At least one: convolutions of no images at all are not to be relied on.
+    count = tf.maximum(tf.reduce_max(tf.reduce_sum(needed, axis=1)), 1)
+    _, units = tf.math.top_k(needed, count)
     generators = tf.one_hot(units, most) * tf.gather(flat, units, batch_dims=1)[..., tf.newaxis]
     generators = tf.reshape(generators, tf.concat([tf.shape(units), shape], axis=0))
     return Units(most), tf.ensure_shape(generators, [None, None, *shape])

@@ -40,8 +40,8 @@ class Terms(NamedTuple):
 class Objective:
     """What a phase minimises. `attack` and `bound` are functions or None.
 
-    bound_draws: the bound takes a seed. bound_samples: examples of the whole batch in the bound term (MixTrain's k); 0 for all.
-    attack_step_size: in units of eps; 0 for the attack's own.
+    bound_draws: the bound takes a seed. bound_samples: examples of the whole batch in the bound
+    term (MixTrain's k); 0 for all. attack_step_size: in units of eps; 0 for the attack's own.
     """
 
     threat: Threat

@@ -1,4 +1,7 @@
-"""Every bound method on every network, in both arithmetics: sound, and exact where it should be."""
+"""Every bound method on every network and threat: sound, and exact where it should be.
+
+A new method, network or threat is covered by its row in `catalogue` or `networks`.
+"""
 
 import dataclasses
 import functools
@@ -12,19 +15,28 @@ from rt_tf import catalogue
 from rt_tf.attacks.pgd import pgd
 from rt_tf.bounds import zonotope
 from rt_tf.bounds.backward import lower_bound
-from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import Box, margin_spec
 from rt_tf.bounds.rounding import ARITHMETICS
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 
-EPS = 0.1
-METHODS = list(catalogue.BOUNDS)
+EPS = {"linf": 0.1, "l2": 0.4, "l1": 1.0}
+# Fewer steps and draws than the defaults: the properties do not depend on them.
+OPTIONS = {
+    "alpha_crown": {"steps": 2},
+    "shared_slope": {"steps": 2},
+    "cauchy": {"projections": 20},
+}
+METHODS = [name for name, entry in catalogue.BOUNDS.items() if not entry.certificate]
 SOME = ["batch_norm", "branches"]
+OF_ALL_KINDS = ["dense", "conv_strided", "batch_norm_shared", "branches", "max_pool", "nested"]
+STATIC = ["interval", "crown_ibp", "fast_lin_ibp", "crown_ibp_fused", "cauchy"]
 cases = pytest.mark.parametrize("name", networks.NETWORKS)
 methods = pytest.mark.parametrize("method", METHODS)
 arithmetics = pytest.mark.parametrize("arithmetic", ARITHMETICS)
+threats = pytest.mark.parametrize("threat", catalogue.THREATS)
+others = pytest.mark.parametrize("threat", [name for name in catalogue.THREATS if name != "linf"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +44,7 @@ class Question:
     """A network, three examples, and the margins of their labels."""
 
     name: str
-    eps: float = EPS
+    threat: str = "linf"
 
     def __post_init__(self):
         model, wiring = networks.known(self.name)
@@ -42,7 +54,7 @@ class Question:
         for field, value in {
             "model": model,
             "graph": wiring.lower(),
-            "region": Region(Linf(), x, self.eps),
+            "region": region_of(self.threat, x),
             "spec": margin_spec(labels, networks.CLASSES),
         }.items():
             object.__setattr__(self, field, value)
@@ -59,16 +71,24 @@ class Question:
         return max(1.0, float(np.abs(self.served(self.region.x)).max()))
 
 
-@functools.cache
-def question(name):
-    return Question(name)
+def region_of(threat, x, eps=None):
+    found = catalogue.resolve("threat", threat)()
+    return Region(found, x, EPS[threat] if eps is None else eps)
+
+
+def bound_of(method):
+    return functools.partial(catalogue.resolve("bound", method), **OPTIONS.get(method, {}))
 
 
 @functools.cache
-def margins(name, method, arithmetic):
-    q = question(name)
-    bound = catalogue.resolve("bound", method)
-    return bound(q.graph, q.region, q.spec, arithmetic=arithmetic).margins.numpy()
+def question(name, threat="linf"):
+    return Question(name, threat)
+
+
+@functools.cache
+def margins(name, method, arithmetic, threat="linf"):
+    q = question(name, threat)
+    return bound_of(method)(q.graph, q.region, q.spec, arithmetic=arithmetic).margins.numpy()
 
 
 def slack(arithmetic, scale):
@@ -77,17 +97,19 @@ def slack(arithmetic, scale):
 
 
 @functools.cache
-def sampled_minimum(name):
+def sampled_minimum(name, threat="linf"):
     """The least margins over corners, uniform points and points that ascend against each margin."""
-    q = question(name)
-    rng = np.random.default_rng(3)
-    lower, upper = (end.numpy() for end in q.region.inward().box())
-    share = rng.random((200, *lower.shape))
+    q = question(name, threat)
+    region = q.region.inward()
+    lower, upper = (end.numpy() for end in region.box())
+    share = np.random.default_rng(3).random((200, *lower.shape), np.float32)
     share[:100] = share[:100] > 0.5
-    points = np.clip((lower + share * (upper - lower)).astype(np.float32), lower, upper)
-    points = np.concatenate([points, attacked(q)])
-    assert q.region.inside(tf.constant(points.reshape(-1, *lower.shape[1:])[:3])).numpy().all()
-    return q.served(points).min(axis=0)
+    points = np.concatenate([lower + share * (upper - lower), attacked(q)])
+    flat = tf.constant(points.reshape(len(points) * len(lower), *lower.shape[1:]))
+    centres = tf.tile(region.x, [len(points), *[1] * (region.x.shape.rank - 1)])
+    flat = dataclasses.replace(region, x=centres).project(flat)
+    assert dataclasses.replace(q.region, x=centres).inside(flat).numpy().all()
+    return q.served(tf.reshape(flat, points.shape)).min(axis=0)
 
 
 def attacked(q):
@@ -115,6 +137,28 @@ def test_no_point_falls_below_the_bound(name, method, arithmetic):
     assert (sampled_minimum(name) >= bound - slack(arithmetic, question(name).scale)).all()
 
 
+@pytest.mark.parametrize("name", OF_ALL_KINDS)
+@methods
+@others
+def test_no_point_of_other_regions_falls_below_the_bound(name, method, threat):
+    q = question(name, threat)
+    for arithmetic in ARITHMETICS:
+        bound = margins(name, method, arithmetic, threat)
+        assert np.isfinite(bound).all()
+        assert (sampled_minimum(name, threat) >= bound - slack(arithmetic, q.scale)).all()
+
+
+@pytest.mark.parametrize("name", ["dense", "conv_strided"])
+@methods
+@others
+def test_balls_are_not_turned_into_boxes(name, method, threat):
+    """Before the first activation the region's own support function counts."""
+    q = question(name, threat)
+    box = dataclasses.replace(q.region, threat=Linf())
+    of_box = bound_of(method)(q.graph, box, q.spec).margins.numpy()
+    assert (margins(name, method, "fast", threat) > of_box + 0.05).all()
+
+
 @cases
 @methods
 def test_sound_bounds_are_below_fast_ones_but_not_far(name, method):
@@ -131,8 +175,7 @@ def test_sound_bounds_are_below_fast_ones_but_not_far(name, method):
 def test_a_point_has_its_own_margins(name, method, arithmetic):
     q = question(name)
     region = dataclasses.replace(q.region, eps=0.0)
-    bound = catalogue.resolve("bound", method)
-    found = bound(q.graph, region, q.spec, arithmetic=arithmetic).margins.numpy()
+    found = bound_of(method)(q.graph, region, q.spec, arithmetic=arithmetic).margins.numpy()
     truth = q.served(region.x)[0]
     tolerance = {"fast": 2e-5, "sound": 1e-2}[arithmetic] * q.scale
     np.testing.assert_allclose(found, truth, rtol=0.0, atol=tolerance)
@@ -141,9 +184,10 @@ def test_a_point_has_its_own_margins(name, method, arithmetic):
 
 @pytest.mark.parametrize("name", networks.AFFINE)
 @methods
-def test_affine_networks_are_bounded_exactly(name, method):
-    """min over a box of w . x + b is w . centre - |w| . radius + b: here in float64."""
-    q = question(name)
+@threats
+def test_affine_networks_are_bounded_exactly(name, method, threat):
+    """The minimum of w . x + b over the box or, if larger, over the ball: here in float64."""
+    q = question(name, threat)
     shape = q.region.x.shape[1:]
     basis = np.eye(int(np.prod(shape)), dtype=np.float32).reshape(-1, *shape)
     logits = q.model(np.concatenate([np.zeros((1, *shape), np.float32), basis])).numpy()
@@ -151,10 +195,14 @@ def test_affine_networks_are_bounded_exactly(name, method):
     weights = np.einsum("bsc,nc->bsn", q.spec.numpy(), logits[1:] - logits[0])
     bias = np.einsum("bsc,c->bs", q.spec.numpy(), logits[0])
     x = q.region.x.numpy().astype(np.float64).reshape(len(q.region.x), -1)
-    lower, upper = np.maximum(x - EPS, 0.0), np.minimum(x + EPS, 1.0)
+    eps = EPS[threat]
+    lower, upper = np.maximum(x - eps, 0.0), np.minimum(x + eps, 1.0)
     exact = bias + np.einsum("bsn,bn->bs", weights, (lower + upper) / 2)
     exact -= np.einsum("bsn,bn->bs", np.abs(weights), (upper - lower) / 2)
-    np.testing.assert_allclose(margins(name, method, "fast"), exact, rtol=0, atol=1e-5 * q.scale)
+    dual = {"linf": 1, "l2": 2, "l1": np.inf}[threat]
+    ball = np.einsum("bsn,bn->bs", weights, x) - eps * np.linalg.norm(weights, dual, axis=-1)
+    found = margins(name, method, "fast", threat)
+    np.testing.assert_allclose(found, np.maximum(exact, bias + ball), rtol=0, atol=1e-5 * q.scale)
 
 
 @cases
@@ -172,12 +220,18 @@ def test_interval_bounds_shrink_as_eps_grows(name):
 def test_parallel_lines_backward_are_zonotopes_forward(name):
     """With the same pre-activation bounds both directions give the same numbers (METHODS, 2)."""
     q = question(name)
-    forward = zonotope.enclose(q.graph, Box(*q.region.box()))
-    enclosure = Enclosure({i: z.box for i, z in enumerate(forward)}, {})
+    start = zonotope.zonotope_of_region(q.region)
+    forward, enclosure = zonotope.enclose(q.graph, start, Box(*q.region.box()))
     backward = lower_bound(q.graph, q.region, q.spec, enclosure, slope="parallel").numpy()
-    expected = forward[q.graph.output].linear(q.spec).numpy()
-    np.testing.assert_allclose(backward, expected, rtol=0.0, atol=1e-5 * q.scale)
-    assert (expected <= sampled_minimum(name) + 1e-5 * q.scale).all()
+    np.testing.assert_allclose(backward, forward.margins(q.spec), rtol=0.0, atol=1e-5 * q.scale)
+
+
+@pytest.mark.parametrize("name", OF_ALL_KINDS)
+@threats
+def test_the_dual_network_is_the_zonotope(name, threat):
+    """Bounds of every layer included, which both take from themselves."""
+    found, expected = (margins(name, m, "fast", threat) for m in ("dual", "zonotope"))
+    np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-5 * max(1, np.abs(found).max()))
 
 
 @pytest.mark.parametrize("name", SOME)
@@ -186,20 +240,20 @@ def test_parallel_lines_backward_are_zonotopes_forward(name):
 def test_graph_mode_each_example_by_itself_and_eps_by_example(name, method, arithmetic):
     q = question(name)
     expected = margins(name, method, arithmetic)
-    bound = functools.partial(catalogue.resolve("bound", method), arithmetic=arithmetic)
+    bound = functools.partial(bound_of(method), arithmetic=arithmetic)
     count = len(q.region.x)
 
     @tf.function
     def compiled(x, spec, eps):
         return bound(q.graph, Region(Linf(), x, eps), spec).margins
 
-    eps = tf.fill([count], EPS)
+    eps = tf.fill([count], EPS["linf"])
     tolerance = 1e-5 * q.scale
     whole = compiled(q.region.x, q.spec, eps).numpy()
     np.testing.assert_allclose(whole, expected, rtol=0.0, atol=tolerance)
-    mixed = compiled(q.region.x, q.spec, tf.constant([0.0, EPS, 0.3])).numpy()
+    mixed = compiled(q.region.x, q.spec, tf.constant([0.0, EPS["linf"], 0.3])).numpy()
     np.testing.assert_allclose(mixed[1], expected[1], rtol=0.0, atol=tolerance)
-    region = Region(Linf(), q.region.x[2:], EPS)
+    region = Region(Linf(), q.region.x[2:], EPS["linf"])
     alone = bound(q.graph, region, q.spec[2:]).margins.numpy()
     np.testing.assert_allclose(alone[0], expected[2], rtol=0.0, atol=tolerance)
 
@@ -210,8 +264,7 @@ def test_a_broken_example_does_not_spoil_its_neighbours(method):
     x = q.region.x.numpy().copy()
     x[1, 0, 0, 0] = np.nan
     region = dataclasses.replace(q.region, x=tf.constant(x))
-    bound = catalogue.resolve("bound", method)
-    found = bound(q.graph, region, q.spec, arithmetic="sound").margins.numpy()
+    found = bound_of(method)(q.graph, region, q.spec, arithmetic="sound").margins.numpy()
     expected = margins("branches", method, "sound")
     assert (found[1] == -np.inf).all()
     np.testing.assert_allclose(found[[0, 2]], expected[[0, 2]], rtol=0.0, atol=1e-5 * q.scale)
@@ -221,25 +274,38 @@ def test_a_broken_example_does_not_spoil_its_neighbours(method):
 @pytest.mark.parametrize("eps", [-0.1, float("nan"), float("inf")])
 def test_radii_without_a_region_certify_nothing(method, eps):
     q = question("dense")
-    bound = catalogue.resolve("bound", method)
     region = dataclasses.replace(q.region, eps=eps)
-    found = bound(q.graph, region, q.spec, arithmetic="sound").margins.numpy()
+    found = bound_of(method)(q.graph, region, q.spec, arithmetic="sound").margins.numpy()
     assert not (found > 0.0).any()
 
 
+@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("method", STATIC)
+def test_xla_computes_the_same(name, method):
+    q = question(name)
+
+    def least(x):
+        found = bound_of(method)(q.graph, region_of("linf", x), q.spec)
+        return found.margins, found.margins if found.loss is None else found.loss
+
+    compiled = tf.function(least, jit_compile=True, autograph=False)(q.region.x)
+    for found, expected in zip(compiled, least(q.region.x), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-4 * q.scale)
+
+
 @cases
-@methods
+@pytest.mark.parametrize("method", catalogue.BOUNDS)
 def test_gradients_are_finite_and_reach_every_weight(name, method):
     model = networks.build(name, seed=4)
     wiring = trace(model)
     x = tf.constant(networks.images(wiring.input_shape, 4))
     spec = margin_spec(tf.constant([0, 1, 2, 0]), networks.CLASSES)
-    bound = catalogue.resolve("bound", method)
 
     with tf.GradientTape() as tape:
         _, statistics = wiring.forward(x, training=True)
-        found = bound(wiring.lower(statistics), Region(Linf(), x, EPS), spec).margins
-        loss = tf.reduce_sum(found * tf.random.stateless_uniform(found.shape, [1, 1]))
+        found = bound_of(method)(wiring.lower(statistics), region_of("linf", x), spec)
+        values = found.margins if found.loss is None else found.loss
+        loss = tf.reduce_sum(values * tf.random.stateless_uniform(values.shape, [1, 1]))
     gradients = tape.gradient(loss, model.trainable_variables)
     for weight, gradient in zip(model.trainable_variables, gradients, strict=True):
         assert gradient is not None, weight.path

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from rt_tf import layers
 from rt_tf.attacks.pgd import fgsm, pgd
-from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
+from rt_tf.bounds.methods import crown_ibp_bounds, fused_bounds, interval_bounds
 from rt_tf.bounds.result import margin_spec
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
@@ -173,3 +173,27 @@ def test_mixed_precision_keeps_the_bound_in_float32() -> None:
     assert float(terms["bound_loss"]) == pytest.approx(expected, rel=1e-6)
     changes = [np.abs(a - b).max() for a, b in zip(net.get_weights(), before, strict=True)]
     assert min(changes) > 0.0
+
+
+def test_a_bounds_own_loss_is_what_is_minimised() -> None:
+    net, (x, y) = network(), batch()
+    model = compiled(Objective(Linf(), bound=fused_bounds), net, eps=0.1, kappa=1.0)
+    region = Region(Linf(), x, 0.1)
+    expected = fused_bounds(model.wiring.lower(), region, margin_spec(y, CLASSES)).loss
+    assert float(model.train_step((x, y))["loss"]) == pytest.approx(float(tf.reduce_mean(expected)))
+
+
+def test_a_bound_that_draws_has_a_seed_of_each_step() -> None:
+    net, (x, y) = network(), batch()
+    seeds = []
+
+    def bound(graph, region, spec, seed):  # type: ignore[no-untyped-def]
+        seeds.append(tuple(np.asarray(seed).tolist()))
+        return interval_bounds(graph, region, spec)
+
+    for _ in range(2):
+        model = compiled(Objective(Linf(), bound=bound, bound_draws=True), net, eps=0.1)
+        for _ in range(3):
+            model.train_step((x, y))
+    assert seeds[:3] == seeds[3:]
+    assert len(set(seeds)) == 3
