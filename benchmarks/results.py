@@ -19,9 +19,10 @@ def row(report: dict[str, Any]) -> str:
     """One run as a row of a markdown table."""
     question = main_question(report)
     shares = [percent(question[name]) for name in ("clean", "attacked", "certified")]
-    size, minutes = question["clean"]["n"], report["training"]["seconds"] / 60
+    size, seconds = question["clean"]["n"], report["training"]["seconds"]
+    training = "not here" if seconds is None else f"{seconds / 60:.1f} min"
     cells = [f"`{report['system']}`", f"{question['epsilon']:g}", *shares, f"{size:,}"]
-    return "| " + " | ".join([*cells, f"{minutes:.1f} min"]) + " |"
+    return "| " + " | ".join([*cells, training]) + " |"
 
 
 def main() -> None:

@@ -1,34 +1,31 @@
-"""Certifies a finished run at any radii: `python -m pipelines.certify --model_dir=...`."""
+"""Certifies a run's network, or a .keras file: `python -m pipelines.certify --model_dir=...`."""
 
 import sys
+from typing import Any
 
-from absl import flags
+from pipelines import question_flags as ours
+from pipelines.asking import ask
+from pipelines.flags import run_group
 
-from pipelines import flags as ours
-from pipelines.console import console, import_tensorflow, one_line_errors
-from pipelines.parsing import parse
-from pipelines.run_directory import trained_flags
+ABOUT = """Certifies the test split for the network of a finished run and refreshes its report;
+or for a network of your own, around which it makes a run (docs/certify_your_model.md).
 
-ABOUT = """Certifies the test split of a finished run and refreshes its report.
-
-  python -m pipelines.certify --model_dir=runs/digits/ibp --epsilon=0.02,0.08"""
+  python -m pipelines.certify --model_dir=runs/digits/ibp --epsilon=0.02,0.08
+  python -m pipelines.certify --model_dir=runs/my --keras_file=my.keras --dataset=mnist --epsilon=.1
+"""
+GROUPS = (run_group, ours.given_group, ours.radii_group, ours.certify_group)
 
 
 def main(argv: list[str] | None = None) -> None:
     """The entry point."""
-    values = flags.FLAGS
-    groups = [ours.run_group(values), ours.radii_group(values), ours.certify_group(values)]
-    parse(argv or sys.argv, groups, ABOUT)
-    with one_line_errors():
-        trained = trained_flags(values.model_dir)
-        import_tensorflow()
-        from pipelines import publish, questions
+    ask(argv or sys.argv, ABOUT, GROUPS, certify)
 
-        with publish.opened(values, trained) as finished:
-            screen = console(values.quiet)
-            subject = questions.subject(finished.run, finished.dataset, finished.threat)
-            questions.certify(subject, finished.radii(values), list(values.rungs), screen)
-            publish.report(finished.run, finished.dataset, screen)
+
+def certify(found: Any, values: Any, screen: Any) -> None:
+    """Certifies at the radii asked for, rung by rung."""
+    from pipelines import questions
+
+    questions.certify(found.subject(), found.radii, list(values.rungs), screen)
 
 
 if __name__ == "__main__":

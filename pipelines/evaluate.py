@@ -1,35 +1,28 @@
-"""Attacks a finished run at any radii: `python -m pipelines.evaluate --model_dir=...`."""
+"""Attacks a run's network at any radii: `python -m pipelines.evaluate --model_dir=...`."""
 
 import sys
+from typing import Any
 
-from absl import flags
+from pipelines import question_flags as ours
+from pipelines.asking import ask
+from pipelines.flags import run_group
 
-from pipelines import flags as ours
-from pipelines.console import console, import_tensorflow, one_line_errors
-from pipelines.parsing import parse
-from pipelines.run_directory import trained_flags
-
-ABOUT = """Attacks the test split of a finished run and refreshes its report.
+ABOUT = """Attacks the test split for the network of a finished run and refreshes its report.
 
   python -m pipelines.evaluate --model_dir=runs/digits/ibp --eval_restarts=10 --epsilon=8/255"""
+GROUPS = (run_group, ours.radii_group, ours.attack_group, ours.starts_group)
 
 
 def main(argv: list[str] | None = None) -> None:
     """The entry point."""
-    values = flags.FLAGS
-    makers = (ours.run_group, ours.radii_group, ours.attack_group, ours.starts_group)
-    groups = [make(values) for make in makers]
-    parse(argv or sys.argv, groups, ABOUT)
-    with one_line_errors():
-        trained = trained_flags(values.model_dir)
-        import_tensorflow()
-        from pipelines import publish, questions
+    ask(argv or sys.argv, ABOUT, GROUPS, attack)
 
-        with publish.opened(values, trained) as finished:
-            screen = console(values.quiet)
-            subject = questions.subject(finished.run, finished.dataset, finished.threat)
-            questions.attack(subject, finished.radii(values), values, screen)
-            publish.report(finished.run, finished.dataset, screen)
+
+def attack(found: Any, values: Any, screen: Any) -> None:
+    """Attacks at the radii asked for."""
+    from pipelines import questions
+
+    questions.attack(found.subject(), found.radii, values, screen)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,18 @@
 from absl import flags
 from absl import logging as absl_logging
 
-from pipelines.parsing import Group, OneOf, PhaseList, epochs_list, number, switch, whole, within
+from pipelines.parsing import (
+    Group,
+    OneOf,
+    PhaseList,
+    epochs_list,
+    listed,
+    number,
+    switch,
+    whole,
+    within,
+)
+from pipelines.question_flags import attack_group, certify_group, curve_group, file_flags
 from rt_tf import catalogue
 
 OPERATIONAL = {
@@ -61,14 +72,14 @@ def system_group(values: flags.FlagValues) -> Group:
     """What is trained against what."""
     group = Group("System", values)
     group.text("system", "custom", "The system's name, for the report.")
-    group.one("dataset", OneOf(catalogue.DATASETS), "digits", _listed(catalogue.DATASETS))
+    group.one("dataset", OneOf(catalogue.DATASETS), "digits", listed(catalogue.DATASETS))
     group.one(
         "validation",
         within(0.0, ANY),
         0.1,
         "Held out of the training split: a share below 1, or a number of examples.",
     )
-    group.one("model", OneOf(catalogue.MODELS), "digits_cnn", _listed(catalogue.MODELS))
+    group.one("model", OneOf(catalogue.MODELS), "digits_cnn", listed(catalogue.MODELS))
     group.one(
         "normalization",
         OneOf(["none", "dataset"]),
@@ -82,7 +93,7 @@ def system_group(values: flags.FlagValues) -> Group:
         "keras",
         "Initial kernels: Keras's, or Shi et al. 2021 (interval widths neither grow nor die).",
     )
-    group.one("threat", OneOf(catalogue.THREATS), "linf", _listed(catalogue.THREATS))
+    group.one("threat", OneOf(catalogue.THREATS), "linf", listed(catalogue.THREATS))
     group.one(
         "epsilon",
         number,
@@ -98,13 +109,13 @@ def phase_group(values: flags.FlagValues) -> Group:
     group = Group("Phases (one value, or a comma list with one for every phase)", values)
     group.phases("epochs", whole(1), "20", "Epochs of the phase (at most, with until=stable).")
     group.phases("phase_until", OneOf(["epochs", "stable"]), "epochs", "When a phase ends.")
-    group.phases("attack", OneOf(["none", *catalogue.ATTACKS]), "none", _listed(catalogue.ATTACKS))
+    group.phases("attack", OneOf(["none", *catalogue.ATTACKS]), "none", listed(catalogue.ATTACKS))
     group.phases("attack_steps", whole(1), "10", "Steps of the attack.")
     group.phases(
         "attack_step_size", within(0.0, ANY), "0", "Step size in eps; 0: the attack's own."
     )
     group.phases("attack_start", OneOf(["zero", "uniform"]), "uniform", "Where attacks start.")
-    group.phases("bound", OneOf(["none", *catalogue.BOUNDS]), "none", _listed(catalogue.BOUNDS))
+    group.phases("bound", OneOf(["none", *catalogue.BOUNDS]), "none", listed(catalogue.BOUNDS))
     group.phases("bound_samples", whole(0), "0", "Examples of a batch in the bound term; 0: all.")
     group.phases("kappa", within(0.0, 1.0), "0", "Weight of the bound term, in [0, 1].")
     group.phases("kappa_from", within(0.0, 1.0), "0", "kappa before its ramp.")
@@ -158,58 +169,6 @@ def training_group(values: flags.FlagValues) -> Group:
     return group
 
 
-def certify_group(values: flags.FlagValues) -> Group:
-    """How the test split is certified."""
-    group = Group("Certification", values)
-    group.phases("rungs", OneOf(catalogue.BOUNDS), "interval,crown_ibp", "Bounds, in order.")
-    return group
-
-
-def attack_group(values: flags.FlagValues) -> Group:
-    """How the test split is attacked."""
-    group = Group("Attack on the test split", values)
-    group.one("eval_attack", OneOf(catalogue.ATTACKS), "pgd", _listed(catalogue.ATTACKS))
-    group.one("eval_steps", whole(1), 40, "Steps of the attack.")
-    group.one("eval_restarts", whole(1), 2, "Random starts; the worst counts.")
-    group.one("eval_step_size", within(0.0, ANY), 0.0, "Step size in eps; 0: the attack's own.")
-    return group
-
-
-def curve_group(values: flags.FlagValues) -> Group:
-    """How much of the test split is asked, and at which further radii."""
-    group = Group("Questions to the test split", values)
-    samples_flag(group)
-    group.phases(
-        "curve",
-        within(0.0, ANY),
-        "0.25,0.5,0.75,1.25,1.5,2",
-        "Further radii, in units of epsilon; 0: none.",
-    )
-    group.one("curve_samples", whole(1), 500, "First examples of the test split used for them.")
-    return group
-
-
-def radii_group(values: flags.FlagValues) -> Group:
-    """The questions asked of a finished run."""
-    group = Group("Question", values)
-    about = "Radii in pixel units, a comma list; the run's own if not given."
-    group.phases("epsilon", number, None, about)
-    samples_flag(group)
-    return group
-
-
-def starts_group(values: flags.FlagValues) -> Group:
-    """The randomness of an attack on a finished run."""
-    group = Group("Randomness", values)
-    group.one("seed", whole(0, 2**32 - 1), 0, "Seed of the attack's random starts.")
-    return group
-
-
-def samples_flag(group: Group) -> None:
-    """How much of the test split is used."""
-    group.one("samples", whole(0), 0, "First examples of the test split; 0: all.")
-
-
 def frozen(values: flags.FlagValues, groups: list[Group]) -> dict[str, str]:
     """The flags' values as text, by name, but for those that concern one command alone."""
     names = [n for group in groups for n in group.names if n not in OF_ONE_COMMAND]
@@ -219,10 +178,6 @@ def frozen(values: flags.FlagValues, groups: list[Group]) -> dict[str, str]:
 def as_text(value: object) -> str:
     """A value as it is written in a flag file."""
     return str(PhaseList([value])) if not isinstance(value, PhaseList) else str(value)
-
-
-def _listed(table: dict[str, catalogue.Entry]) -> str:
-    return "; ".join(f"{name}: {entry.summary}" for name, entry in table.items()) + "."
 
 
 def training_groups(values: flags.FlagValues) -> list[Group]:
@@ -243,5 +198,6 @@ def run_flags(frozen: dict[str, str]) -> flags.FlagValues:
     """The flags of an existing run from their texts."""
     values = flags.FlagValues()
     training_groups(values)
+    file_flags(Group("Given network", values))
     values(["run", *(f"--{name}={value}" for name, value in frozen.items())])
     return values

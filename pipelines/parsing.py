@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from absl import flags
 
+from rt_tf.catalogue import Entry
 from rt_tf.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -99,6 +100,14 @@ def switch(text: str) -> bool:
     return OneOf(["true", "false"])(text.lower()) == "true"
 
 
+def ends(text: str) -> PhaseList:
+    """The ends of a range: two numbers that grow, such as 0,255."""
+    found = PhaseList(number(part) for part in text.split(","))
+    if len(found) != 2 or not found[0] < found[1]:
+        raise ValueError(f"expected two growing numbers such as 0,255; received '{text}'")
+    return found
+
+
 def epochs_list(text: str) -> tuple[float, ...]:
     """Epochs joined by colons, such as 50:60; empty for none."""
     return tuple(number(part) for part in text.split(":") if part)
@@ -170,6 +179,11 @@ def systems() -> list[str]:
     names = [str(path.relative_to(CONFIGS).with_suffix("")) for path in paths]
     headers = [path.read_text().splitlines()[0].lstrip("# ") for path in paths]
     return [f"  {name:24s}{header}" for name, header in zip(names, headers, strict=True)]
+
+
+def listed(table: dict[str, Entry]) -> str:
+    """The names of a table of the catalogue with what they are."""
+    return "; ".join(f"{name}: {entry.summary}" for name, entry in table.items()) + "."
 
 
 def fail(message: str) -> NoReturn:

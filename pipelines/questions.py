@@ -17,9 +17,10 @@ from rich.console import Console
 
 from pipelines.console import progress
 from pipelines.run_directory import RunDirectory
+from pipelines.verdict import Row, certificate
 from rt_tf import catalogue, data
 from rt_tf.attacks.evaluation import attack_with_restarts
-from rt_tf.certify.ladder import Findings, Ladder
+from rt_tf.certify.ladder import Ladder
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
 from rt_tf.reporting import export
@@ -27,7 +28,6 @@ from rt_tf.reporting.records import RecordFile, question_name, read
 from rt_tf.threats.region import Region, Threat
 
 CHUNK = 100
-Row = dict[str, Any]
 Radii = Sequence[tuple[float, int]]  # (eps, first examples of the test split; 0: all)
 
 
@@ -113,7 +113,7 @@ def _certificates(
     subject: Subject, ladder: Ladder, eps: float, rows: np.ndarray, examples: list[Row]
 ) -> list[Row]:
     findings = ladder.climb(subject.test.images(rows), subject.test.labels[rows], eps)
-    return [_certificate(e, f) for e, f in zip(examples, findings, strict=True)]
+    return [certificate(e, f) for e, f in zip(examples, findings, strict=True)]
 
 
 def _attempts(
@@ -185,7 +185,9 @@ def _rungs_before(subject: Subject, eps: float) -> list[str]:
     """The rungs of the certificates there are of this network at a radius."""
     path = subject.run.records / question_name(subject.threat.name, eps) / "certify.jsonl"
     header = read(path)[0] if path.exists() else {}
-    return header["settings"]["rungs"] if header.get("network_sha256") == subject.checksum else []
+    if header.get("network_sha256") != subject.checksum:
+        return []
+    return header.get("settings", {}).get("rungs", [])
 
 
 def _records(subject: Subject, eps: float, kind: str, name: str, settings: Row) -> RecordFile:
@@ -220,35 +222,6 @@ def _examples(subject: Subject, rows: np.ndarray) -> list[Row]:
 
 def _served_labels(subject: Subject, images: Any) -> np.ndarray:
     return subject.served.serve(images)["label"].numpy()
-
-
-def _certificate(example: Row, findings: Findings) -> Row:
-    """The verdict on one example. A misclassified one is falsified by itself."""
-    rungs = {
-        name: {
-            "verdict": "certified" if finding.certified else "unknown",
-            "margin": finding.margin if np.isfinite(finding.margin) else None,
-            "seconds": finding.seconds,
-        }
-        for name, finding in findings.items()
-    }
-    rung: str | None
-    rung, last = list(rungs.items())[-1]
-    margins = [row["margin"] for row in rungs.values() if row["margin"] is not None]
-    verdict, cause = last["verdict"], None
-    if example["prediction"] != example["label"]:
-        verdict, cause, rung = "falsified", "misclassified", None
-    elif verdict == "unknown":
-        cause = "loose" if margins else "error"
-    return {
-        **example,
-        "verdict": verdict,
-        "rung": rung if verdict == "certified" else None,
-        "margin": max(margins, default=None),
-        "rungs": rungs,
-        "cause": cause,
-        "seconds": sum(finding.seconds for finding in findings.values()),
-    }
 
 
 def _attacked(

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,6 +15,9 @@ from absl import flags
 from pipelines.flags import EVALUATION, FIXED, OPERATIONAL, run_flags
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
+
+# See rt_tf.files, rt_tf.training.checkpoints.save_network and rt_tf.reporting.export.
+HALF_WRITTEN = ("**/.*.tmp", "best/partial-*", "partial-export", "replaced-export")
 
 
 class RunDirectory:
@@ -43,6 +47,8 @@ class RunDirectory:
                     f"model_dir: expected a run that nobody is working on; {self.path} is held by "
                     f"process {file.read().strip() or 'unknown'}"
                 ) from None
+            if self.flags.exists():
+                self._sweep()
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
@@ -58,8 +64,10 @@ class RunDirectory:
 
         UserError for such a change unless accepted and possible, and if this is no run's directory.
         """
+        self.refuse_foreign()
         if self.flags.exists():
             before = self.frozen()
+            self._refuse_given(before)
             changed = [
                 name
                 for name in {**before, **flags}
@@ -68,17 +76,27 @@ class RunDirectory:
             if changed and not accept_changes:
                 raise UserError(
                     f"flags: {self.path} is a run with other flags: "
-                    f"{_differences(changed, before, flags)}; use another --model_dir, or "
+                    f"{differences(changed, before, flags)}; use another --model_dir, or "
                     "--accept_changed_flags to go on with the new ones"
                 )
             self._refuse_impossible(changed, before, flags)
             return bool(changed)
-        if self.path.exists() and self._others():
+        return False
+
+    def refuse_foreign(self) -> None:
+        """UserError for a directory that holds other things than a run."""
+        if self.path.is_dir() and not self.flags.exists() and self._others():
             raise UserError(
                 f"model_dir: expected an empty directory or a run's; {self.path} holds "
                 f"{', '.join(self._others()[:5])} and no flags.cfg"
             )
-        return False
+
+    def _refuse_given(self, before: dict[str, str]) -> None:
+        if "keras_file" in before:
+            raise UserError(
+                f"model_dir: expected a new directory or that of a training run; {self.path} is "
+                f"around the network of {before['keras_file']}; use another --model_dir"
+            )
 
     def _refuse_impossible(
         self, changed: list[str], before: dict[str, str], flags: dict[str, str]
@@ -90,7 +108,7 @@ class RunDirectory:
             state = "has been trained" if trained else "was begun"
             raise UserError(
                 f"flags: {self.path} {state} with other flags that shape its weights: "
-                f"{_differences(late, before, flags)}; use another --model_dir"
+                f"{differences(late, before, flags)}; use another --model_dir"
             )
 
     def freeze(self, flags: dict[str, str]) -> None:
@@ -112,6 +130,10 @@ class RunDirectory:
     def done(self) -> dict[str, Any]:
         """What each finished stage noted, by stage."""
         return self._read("state.json")
+
+    def has_network(self) -> bool:
+        """Whether the run's network is there: trained, or given and exported."""
+        return not {"train", "given"}.isdisjoint(self.done())
 
     def finish(self, stage: str, **notes: Any) -> None:
         """Notes that a stage is done."""
@@ -141,6 +163,12 @@ class RunDirectory:
                 f"{error.strerror}"
             ) from None
 
+    def _sweep(self) -> None:
+        """Removes what a killed process has left half-written."""
+        for pattern in HALF_WRITTEN:
+            for path in self.path.glob(pattern):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def _remove_if_empty(self) -> None:
         if not self._others():
             self.path.rmdir()
@@ -150,13 +178,19 @@ class RunDirectory:
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self.path / name
-        return json.loads(path.read_text()) if path.exists() else {}
+        try:
+            return json.loads(path.read_text()) if path.exists() else {}
+        except ValueError as error:
+            raise UserError(
+                f"model_dir: expected JSON in {path}; it is damaged: {error}"
+            ) from error
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         write_text(self.path / name, json.dumps(content, indent=1) + "\n")
 
 
-def _differences(names: list[str], before: dict[str, str], now: dict[str, str]) -> str:
+def differences(names: list[str], before: dict[str, str], now: dict[str, str]) -> str:
+    """Which flags were what and are what now, in words."""
     rows = [f"--{n} was {before.get(n, 'unset')}, is now {now.get(n, 'unset')}" for n in names]
     return "; ".join(rows)
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -29,6 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     texts = ours.frozen(values, groups)
     with one_line_errors():
         if values.dry_run:
+            read_phases(values)
             import_tensorflow()
             from pipelines.plan import show_plan
 
@@ -50,56 +51,75 @@ def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> 
     screen.print(f"{values.system}: {run.path}")
     import_tensorflow()
     from pipelines import system, training
+    from pipelines.provenance import check_data, note_facts, provenance
 
     system.prepare_tensorflow(values.seed, values.deterministic)
     system.phases(values, system.threat(values))
     dataset = system.load_data(values)
-    if "train" not in run.done():
-        training.check(values, dataset, run.path)
+    check_data(run, dataset)
+    loop = None if "train" in run.done() else training.checked_loop(values, dataset, run.path)
     run.reopen([stage for stage in STAGES if stage != "train"] if changed else [])
     run.freeze(texts)
-    training.note_facts(run, training.provenance(values, texts, dataset))
+    note_facts(run, provenance(values, texts, dataset))
+    work = Work(values, run, dataset, loop, screen)
     for stage, perform in STAGES.items():
         if stage not in run.done():
             began = time.perf_counter()
-            perform(values, run, dataset, screen)
+            perform(work)
             run.finish(stage, seconds=time.perf_counter() - began)
     print(next_commands(run.path))
 
 
-def _train(values: Any, run: RunDirectory, dataset: Any, screen: Any) -> None:
+class Work(NamedTuple):
+    """What the stages of a run work on; the loop is None once training is done."""
+
+    values: Any
+    run: RunDirectory
+    dataset: Any
+    loop: Any
+    screen: Any
+
+
+def _train(work: Work) -> None:
     from pipelines.training import train
 
-    train(values, run, dataset, screen)
+    train(work.values, work.run, work.dataset, work.loop, work.screen)
 
 
-def _export(values: Any, run: RunDirectory, dataset: Any, screen: Any) -> None:
+def _export(work: Work) -> None:
     from pipelines import publish, system
 
-    publish.export_model(run, dataset, system.threat(values))
+    publish.export_model(work.run, work.dataset, system.threat(work.values))
 
 
-def _certify(values: Any, run: RunDirectory, dataset: Any, screen: Any) -> None:
-    from pipelines import questions, system
+def _certify(work: Work) -> None:
+    from pipelines import questions
 
-    subject = questions.subject(run, dataset, system.threat(values))
-    questions.certify(subject, _radii(values, subject.threat), list(values.rungs), screen)
-
-
-def _attack(values: Any, run: RunDirectory, dataset: Any, screen: Any) -> None:
-    from pipelines import questions, system
-
-    subject = questions.subject(run, dataset, system.threat(values))
-    questions.attack(subject, _radii(values, subject.threat), values, screen)
+    subject = _subject(work)
+    radii = _radii(work.values, subject.threat)
+    questions.certify(subject, radii, list(work.values.rungs), work.screen)
 
 
-def _report(values: Any, run: RunDirectory, dataset: Any, screen: Any) -> None:
+def _attack(work: Work) -> None:
+    from pipelines import questions
+
+    subject = _subject(work)
+    questions.attack(subject, _radii(work.values, subject.threat), work.values, work.screen)
+
+
+def _report(work: Work) -> None:
     from pipelines import publish
 
-    publish.report(run, dataset, screen)
+    publish.report(work.run, work.dataset, work.screen)
 
 
-STAGES: dict[str, Callable[..., None]] = {
+def _subject(work: Work) -> Any:
+    from pipelines import questions, system
+
+    return questions.subject(work.run, work.dataset, system.threat(work.values))
+
+
+STAGES: dict[str, Callable[[Work], None]] = {
     "train": _train,
     "export": _export,
     "certify": _certify,

@@ -1,14 +1,10 @@
 """The training stage: builds the loop from flags, shows its progress, keeps its history."""
 
 import json
-import subprocess
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import keras
-import tensorflow as tf
 from absl import flags
 from rich.console import Console
 from rich.progress import Progress
@@ -26,8 +22,6 @@ from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.phases import Values
 from rt_tf.training.tensorboard import TensorBoard
-
-PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "scipy")
 
 
 class Watcher:
@@ -65,13 +59,16 @@ class Watcher:
 
 
 def train(
-    values: flags.FlagValues, run: RunDirectory, dataset: data.DataSet, screen: Console
+    values: flags.FlagValues,
+    run: RunDirectory,
+    dataset: data.DataSet,
+    loop: Loop,
+    screen: Console,
 ) -> None:
-    """Trains to the end, resuming what is there; the result is best/network.keras."""
+    """Runs the loop to its end, resuming what is there; the result is best/network.keras."""
     board = TensorBoard(run.logs, dataset.validation)
     board.text("flags", "\n".join(f"    --{k}={v}" for k, v in run.frozen().items()))
     with progress(screen) as bar:
-        loop = make_loop(values, dataset, run.path)
         steps = sum(phase.epochs for phase in loop.phases) * loop.steps_per_epoch
         loop.watcher = Watcher(run, steps, board, screen, bar)
         position = loop.run()
@@ -101,12 +98,11 @@ class Silent:
         """Says nothing."""
 
 
-def check(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> None:
-    """UserError for a run that could not be trained; leaves no trace."""
+def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> Loop:
+    """The loop of a run; UserError, and nothing is written, if it could not be trained."""
     if values.augment and dataset.train.augmentation is None:
         raise UserError(f"augment: expected false: {dataset.name} has none; received true")
-    make_loop(values, dataset, directory)
-    keras.utils.set_random_seed(values.seed)
+    return make_loop(values, dataset, directory)
 
 
 def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> Loop:
@@ -139,39 +135,6 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
         )
 
 
-def note_facts(run: RunDirectory, facts: dict[str, Any]) -> None:
-    """Notes what a run is; what it was begun with stays. UserError if its data have changed."""
-    before = run.facts()
-    if before and before["dataset"] != json.loads(json.dumps(facts["dataset"])):
-        raise UserError(
-            f"data_dir: expected the data that {run.path} was begun with (checksum "
-            f"{before['dataset']['test']['checksum'][:12]}); received others "
-            f"({facts['dataset']['test']['checksum'][:12]})"
-        )
-    began_with = ("versions", "git_commit", "hardware")
-    run.note(**(facts | {name: before[name] for name in began_with if name in before}))
-
-
-def provenance(values: flags.FlagValues, flag_texts: dict[str, str], dataset: data.DataSet) -> Any:
-    """The facts of a run that are known before it starts."""
-    return {
-        "system": values.system,
-        "seed": values.seed,
-        "flags": {**flag_texts, "epsilon": values.epsilon},
-        "dataset": {
-            "name": dataset.name,
-            "version": dataset.version,
-            "classes": dataset.classes,
-            "shape": dataset.shape,
-            "pixel_max": dataset.test.pixel_max,
-            "test": {"size": len(dataset.test), "checksum": dataset.test.checksum},
-        },
-        "versions": {name: metadata.version(name) for name in PACKAGES},
-        "git_commit": _git_commit(),
-        "hardware": _hardware(),
-    }
-
-
 def _epoch_line(row: dict[str, Any]) -> str:
     shares = [
         f"{part} " + " / ".join("-" if v is None else f"{100 * v:5.1f}" for v in row[part].values())
@@ -181,30 +144,3 @@ def _epoch_line(row: dict[str, Any]) -> str:
         f"phase {row['phase'] + 1} epoch {row['epoch']:3d}  loss {row['loss']:7.4f}  eps "
         f"{row['eps']:.4f}  clean / attacked / verified %: {', '.join(shares)}"
     )
-
-
-def _git_commit() -> str | None:
-    """The commit of the code that runs, if it runs from a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _hardware() -> dict[str, Any]:
-    import os
-
-    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line]
-    memory = [int(line.split()[1]) for line in _lines("/proc/meminfo") if "MemTotal" in line]
-    devices = tf.config.list_physical_devices()
-    return {
-        "cpu": names[0] if names else None,
-        "cores": os.cpu_count(),
-        "memory_gib": round(memory[0] / 2**20, 1) if memory else None,
-        "accelerators": [device.name for device in devices if device.device_type != "CPU"],
-    }
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).exists() else []

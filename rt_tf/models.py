@@ -16,6 +16,7 @@ from rt_tf.errors import UserError
 Shape = tuple[int, ...]
 Normalization = tuple[Sequence[float], Sequence[float]]  # mean and deviation of each channel
 INITIALIZERS = ("keras", "shi")
+ACTIVATIONS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
 
 
 class Options(TypedDict, total=False):
@@ -110,8 +111,10 @@ def digits_fc(input_shape: Shape, classes: int, **options: Unpack[Options]) -> k
 
 
 def hidden_units(model: keras.Model) -> int:
-    """How many activations a model computes for one input."""
-    return sum(math.prod(layer.output.shape[1:]) for layer in model.layers if _activates(layer))
+    """How many activations a model, with the models inside it, computes for one input."""
+    inner = sum(hidden_units(layer) for layer in model.layers if isinstance(layer, keras.Model))
+    own = [layer.output.shape[1:] for layer in model.layers if _activates(layer)]
+    return inner + sum(map(math.prod, own))
 
 
 @keras.saving.register_keras_serializable("rt_tf")
@@ -209,7 +212,7 @@ def _shrinkage(block: Block) -> int:
 
 
 def _activates(layer: keras.layers.Layer) -> bool:
-    if isinstance(layer, keras.layers.ReLU):
+    if isinstance(layer, ACTIVATIONS):
         return True
     activation = getattr(layer, "activation", None)
     return activation is not None and keras.activations.serialize(activation) != "linear"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from absl import flags as absl_flags
 
-from pipelines import flags, parsing
+from pipelines import certify, evaluate, export, flags, parsing
 from rt_tf import catalogue
 
 ROOT = Path(__file__).parents[1]
@@ -21,14 +21,9 @@ COMMANDS = [
 ]
 GROUPS = {
     "train": flags.training_groups,
-    "certify": lambda v: [flags.run_group(v), flags.radii_group(v), flags.certify_group(v)],
-    "evaluate": lambda v: [
-        flags.run_group(v),
-        flags.radii_group(v),
-        flags.attack_group(v),
-        flags.starts_group(v),
-    ],
-    "export": lambda v: [flags.run_group(v)],
+    "certify": lambda v: [make(v) for make in certify.GROUPS],
+    "evaluate": lambda v: [make(v) for make in evaluate.GROUPS],
+    "export": lambda v: [make(v) for make in export.GROUPS],
 }
 
 

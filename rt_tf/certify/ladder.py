@@ -16,10 +16,14 @@ from rt_tf.threats.region import Region, Threat
 
 
 class Finding(NamedTuple):
-    """What one rung found for one example: the least margin's lower bound, and the time."""
+    """What one rung found for one example: the least margin's lower bound, and the time.
+
+    cause: why there is no bound, "memory", if the rung could not be computed.
+    """
 
     margin: float
     seconds: float
+    cause: str | None = None
 
     @property
     def certified(self) -> bool:
@@ -45,6 +49,7 @@ class Ladder:
         """Finds for each example what each rung says, up to the first that certifies it.
 
         images: [batch, ...]; every rung is run on a batch of the same size, padded with repeats.
+        A rung that runs out of memory says so of its examples and leaves them to the next one.
         """
         _refuse_coarse_products()
         radius = tf.constant(eps, tf.float32)
@@ -55,10 +60,11 @@ class Ladder:
                 break
             padded = np.resize(open_rows, len(labels))
             began = time.perf_counter()
-            margins = rung(images[padded], labels[padded], radius).numpy()[: len(open_rows)]
+            margins, cause = _margins(rung, images[padded], labels[padded], radius)
+            margins = margins[: len(open_rows)]
             seconds = (time.perf_counter() - began) / len(open_rows)
             for row, margin in zip(open_rows, margins, strict=True):
-                findings[row][name] = Finding(float(margin), seconds)
+                findings[row][name] = Finding(float(margin), seconds, cause)
             open_rows = open_rows[~(margins > 0.0)]
         return findings
 
@@ -70,6 +76,16 @@ class Ladder:
             return tf.reduce_min(margins, axis=1)
 
         return tf.function(least_margin, autograph=False, reduce_retracing=True)
+
+
+def _margins(
+    rung: Callable[..., Tensor], images: np.ndarray, labels: np.ndarray, radius: Tensor
+) -> tuple[np.ndarray, str | None]:
+    """Least margins of a batch, or -inf and "memory" where there was not enough of it."""
+    try:
+        return rung(images, labels, radius).numpy(), None
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+        return np.full(len(images), -np.inf, np.float32), "memory"
 
 
 def _refuse_coarse_products() -> None:

@@ -29,12 +29,16 @@ StatisticsByCall = Mapping[int, Statistics]
 
 @dataclasses.dataclass(frozen=True)
 class Wiring:
-    """A model's layer calls in topological order; traced once, lowered in every computation."""
+    """A model's layer calls in topological order; traced once, lowered in every computation.
+
+    notes: where what is computed differs from the model, in words.
+    """
 
     calls: tuple[LayerCall, ...]
     output: int
     input_shape: tuple[int, ...]
     classes: int
+    notes: tuple[str, ...] = ()
 
     def lower(self, statistics: StatisticsByCall | None = None) -> Graph:
         """Returns the graph of operations at the current weights.

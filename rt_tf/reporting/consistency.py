@@ -12,6 +12,18 @@ from rt_tf.reporting.record_file import Row
 SAME_IN_QUESTION = ("threat", "eps", "split", "network_sha256")
 SAME_IN_RUN = ("split", "network_sha256")
 SAME_EXAMPLE = ("image", "label", "prediction")
+HEADER_FIELDS = (*SAME_IN_QUESTION, "settings")
+CERTIFICATE_FIELDS = (
+    "index",
+    *SAME_EXAMPLE,
+    "verdict",
+    "rung",
+    "margin",
+    "rungs",
+    "cause",
+    "seconds",
+)
+ATTACK_FIELDS = ("index", *SAME_EXAMPLE, "success", "adversarial_prediction", "file", "seconds")
 VERDICTS = ("certified", "falsified", "unknown")
 
 
@@ -31,6 +43,12 @@ def check_same(rows: Mapping[str, Row], keys: Iterable[str], where: str) -> None
         values = {source: row[key] for source, row in rows.items()}
         told = ", ".join(f"{value!r} in {source}" for source, value in values.items())
         require(len({repr(value) for value in values.values()}) <= 1, f"{where}: {key} is {told}")
+
+
+def check_fields(row: Row, fields: Iterable[str], where: str) -> None:
+    """`row` has each of `fields`."""
+    missing = [field for field in fields if field not in row]
+    require(not missing, f"{where}: expected {', '.join(missing)}; the line has none")
 
 
 def check_certificate(row: Row, where: str) -> None:

@@ -106,6 +106,9 @@ def _parse(path: Path) -> tuple[Row | None, list[Row], bytes | None]:
     lines, whole = _lines(path)
     if lines and not lines[0].get("header"):
         raise UserError(f"{path}: expected a header in line 1, received a record; delete the file")
+    for number, row in enumerate(lines[1:], start=2):
+        if not isinstance(row.get("index"), int):
+            raise UserError(f"{path}: line {number}: expected an example's index; delete the file")
     return (lines[0], lines[1:], whole) if lines else (None, [], whole)
 
 

@@ -7,7 +7,8 @@ A question is (threat, eps) and has a directory `<threat>-<eps>` with `certify.j
      "attacks": {id: {"success", "prediction", "file", "seconds"}},
      "certificate": {"verdict", "cause"} | null (not asked), "rungs": {...},
      "verdict": "certified" | "falsified" | "unknown", "rung", "margin",
-     "cause": null | "misclassified" | "attack" | "loose" | "time" | "error" | "not_asked",
+     "cause": null | "misclassified" | "attack" | "loose" | "time" | "memory" | "error" |
+               "not_asked",
      "seconds": of the certificate}
 """
 
@@ -20,6 +21,9 @@ from pathlib import Path
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
 from rt_tf.reporting.consistency import (
+    ATTACK_FIELDS,
+    CERTIFICATE_FIELDS,
+    HEADER_FIELDS,
     SAME_EXAMPLE,
     SAME_IN_QUESTION,
     SAME_IN_RUN,
@@ -27,6 +31,7 @@ from rt_tf.reporting.consistency import (
     check_across,
     check_attack,
     check_certificate,
+    check_fields,
     check_order,
     check_same,
     require,
@@ -84,6 +89,8 @@ def _load_question(folder: Path) -> Question:
     if not files:
         raise UserError(f"{folder}: expected certify.jsonl or attack-<id>.jsonl, found neither")
     headers = {name: header for name, (header, _) in files.items()}
+    for name, (header, rows) in files.items():
+        _check_whole(name, header, rows, f"{folder.name}/{name}")
     check_same(headers, SAME_IN_QUESTION, folder.name)
     header = next(iter(headers.values()))
     name = question_name(header["threat"], header["eps"])
@@ -93,6 +100,13 @@ def _load_question(folder: Path) -> Question:
     merged = [_merge_example(index, tables, folder) for index in indices]
     write_bytes(folder / "examples.jsonl", b"".join(map(line, merged)))
     return Question(header["threat"], header["eps"], folder, headers, merged)
+
+
+def _check_whole(name: str, header: Row, rows: Sequence[Row], where: str) -> None:
+    check_fields(header, HEADER_FIELDS, f"{where}, header")
+    fields = CERTIFICATE_FIELDS if name == "certify" else ATTACK_FIELDS
+    for number, row in enumerate(rows, start=2):
+        check_fields(row, fields, f"{where}, line {number}")
 
 
 def _by_index(rows: Sequence[Row], where: str) -> dict[int, Row]:

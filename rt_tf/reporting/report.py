@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from rt_tf.files import write_text
 from rt_tf.reporting import plots
-from rt_tf.reporting.consistency import Row, require
+from rt_tf.reporting.consistency import Inconsistent, Row, require
 from rt_tf.reporting.summary import by_threat, main_question, summarise
 from rt_tf.reporting.text import (
     duration,
@@ -101,7 +101,7 @@ def _images(
     if not examples:
         return None
     before = np.asarray(originals([example["index"] for example in examples]))
-    after = np.stack([np.load(run_dir / example["file"]) for example in examples])
+    after = np.stack([_stored(run_dir / example["file"]) for example in examples])
     require(before.shape == after.shape, f"images {before.shape}, counterexamples {after.shape}")
     for example, x, y in zip(examples, before, after, strict=True):
         change = (y.astype(np.float64) - x).ravel()
@@ -112,6 +112,13 @@ def _images(
         }
         _check_inside(example, y, question)
     return before, after
+
+
+def _stored(path: Path) -> np.ndarray:
+    try:
+        return np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise Inconsistent(f"{path}: expected a stored image; it cannot be read") from error
 
 
 def _check_inside(example: Row, image: np.ndarray, question: Row) -> None:

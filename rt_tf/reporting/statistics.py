@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 
 from rt_tf.reporting.record_file import Row
 
-CAUSES = ("loose", "time", "error")
+CAUSES = ("loose", "time", "memory", "error")
 
 
 def rate(successes: int, n: int, confidence: float = 0.95) -> Row | None:
@@ -82,7 +82,7 @@ def outcomes(rows: Sequence[Row]) -> Row:
 
 
 def rungs(rows: Sequence[Row]) -> list[Row]:
-    """Per rung of the ladder: tried, certified, credited, unknown (loose), time, error; seconds.
+    """Per rung: tried, certified, credited, unknown (loose, time, memory, error); seconds.
 
     Several rungs may certify one example; the one named in its verdict gets the credit.
     """

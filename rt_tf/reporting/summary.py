@@ -5,18 +5,20 @@
     main         the name of the question the run was made for, e.g. "linf-0.05"
     questions    [question], every (threat, eps) found, sorted
     data         {name, version, split, classes, shape, pixel_max, size, checksum, sample}
-    model        {name, parameters, hidden_units, network_sha256}
+    model        {name, parameters, hidden_units, network_sha256,
+                  given: {file, sha256, input_range, notes} | null (trained here)}
     training     {"history": [...], "selected", "seconds"}
     provenance   {flags, seed, versions, git_commit, hardware, seconds}
 
     question     {name, threat, epsilon, clean, attacked, certified: rate | null,
                   common: {clean, attacked, certified} on the examples of both, if these are fewer,
-                  outcomes: {certified, loose, time, error, not_asked, attack, misclassified},
+                  outcomes: {certified, loose, time, memory, error, not_asked, attack,
+                             misclassified},
                   certificate: {settings, sample, seconds, rungs: [rung]} | null,
                   attacks: [attack],
                   classes: [{label, clean, attacked, certified}], margins: histogram | null,
                   examples: [{index, label, prediction, attack, file}]}
-    rung         {rung, tried, certified, credited, falsified, loose, time, error, seconds}
+    rung         {rung, tried, certified, credited, falsified, loose, time, memory, error, seconds}
     attack       {id, settings, sample, attacked: rate, seconds}
     rate         {n, count, rate, low, high}: Clopper-Pearson 95 % interval
     seconds      {total, mean, median, max} per image
@@ -69,7 +71,11 @@ def summarise(run_dir: str | Path, examples: int = 8) -> Row:
         "main": main.name,
         "questions": [_question(question, examples) for question in questions],
         "data": _data(main, run),
-        "model": {**run["model"], "network_sha256": run["network_sha256"]},
+        "model": {
+            **run["model"],
+            "network_sha256": run["network_sha256"],
+            "given": run.get("given"),
+        },
         "training": {
             "history": read_lines(run_dir / "history.jsonl"),
             "selected": run.get("selected"),

@@ -87,6 +87,7 @@ def model_card(report: Row) -> str:
                 "architecture": f"{model['name']}, {model['parameters']:,} parameters",
                 "input": f"image {_shape(data)}, pixels in [0, 1]; output: one logit per class",
                 "network SHA-256": f"`{model['network_sha256']}`",
+                **_origin(model["given"]),
             }
         ),
         "## Data": _list(
@@ -101,7 +102,7 @@ def model_card(report: Row) -> str:
         "## Limits": "\n".join(f"- {limit}" for limit in report["claim"]["limits"]),
         "## Provenance": _list(
             {
-                "seed": provenance["seed"],
+                "seed": "none" if provenance["seed"] is None else provenance["seed"],
                 "git commit": provenance["git_commit"] or "none",
                 "written": report["created"],
                 "versions": versions,
@@ -109,6 +110,14 @@ def model_card(report: Row) -> str:
         ),
     }
     return "\n\n".join(f"{head}\n\n{body.rstrip()}" for head, body in sections.items()) + "\n"
+
+
+def _origin(given: Row | None) -> dict[str, str]:
+    """Where a network comes from that was not trained here, and what was done to it."""
+    if given is None:
+        return {}
+    told = "; ".join([f"`{given['file']}`, not trained here", *given["notes"]])
+    return {"given as": told, "file SHA-256": f"`{given['sha256']}`"}
 
 
 def _evidence(question: Row) -> str:

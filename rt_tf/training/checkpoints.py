@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,10 @@ class Checkpoints:
     def restore(self, **trackables: Any) -> dict[str, Any] | None:
         """Restores the newest checkpoint that can be read; returns its position, None if none.
 
-        UserError if there are checkpoints and none can be read.
+        What a killed process left half-written is removed. UserError if there are checkpoints and
+        none can be read.
         """
+        self._sweep()
         steps = self.steps()
         for step in reversed(steps):
             try:
@@ -58,6 +61,15 @@ class Checkpoints:
                 "directory to start anew"
             )
         return None
+
+    def _sweep(self) -> None:
+        """A checkpoint without an index was never whole: TensorFlow writes that last."""
+        whole = {f"ckpt-{step}" for step in self.steps()}
+        for path in self.directory.glob("ckpt-*"):
+            if path.is_dir():
+                shutil.rmtree(path)  # ckpt-<step>_temp
+            elif path.name.split(".")[0] not in whole:
+                path.unlink()
 
     def _restored(self, step: int, trackables: dict[str, Any]) -> dict[str, Any]:
         checkpoint = self._checkpoint("", trackables)

@@ -113,6 +113,23 @@ def test_images_out_of_the_pixel_range_are_not_certified(examples):
     assert not any(finding.certified for f in findings for finding in f.values())
 
 
+@pytest.mark.parametrize(
+    "error", [tf.errors.ResourceExhaustedError(None, None, "OOM"), MemoryError()]
+)
+def test_a_rung_out_of_memory_leaves_its_examples_to_the_next(examples, monkeypatch, error):
+    def exhausted(*arguments, **options):
+        raise error
+
+    wiring, x, labels = examples
+    expected = Ladder(wiring, Linf(), ["crown_ibp"]).climb(x, labels, EPS)
+    ladder = Ladder(wiring, Linf(), RUNGS)
+    monkeypatch.setitem(ladder.rungs, "interval", exhausted)
+    for f, alone in zip(ladder.climb(x, labels, EPS), expected, strict=True):
+        assert (f["interval"].cause, f["interval"].certified) == ("memory", False)
+        assert f["crown_ibp"].cause is None
+        assert f["crown_ibp"].margin == pytest.approx(alone["crown_ibp"].margin, abs=1e-6)
+
+
 def test_tf32_is_refused_at_the_start_and_later(examples):
     wiring, x, labels = examples
     ladder = Ladder(wiring, Linf(), RUNGS)

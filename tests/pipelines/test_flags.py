@@ -165,6 +165,22 @@ def test_a_bad_combination_is_answered_before_anything_is_loaded_or_written(tmp_
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("more", [[], ["--dry_run"]], ids=["run", "dry_run"])
+def test_a_bad_combination_is_answered_without_tensorflow(more: list[str], tmp_path: Path) -> None:
+    arguments = ["train", "--kappa=1", f"--model_dir={tmp_path / 'run'}", *more]
+    code = f"""
+import sys
+from pipelines import train
+try:
+    train.main({arguments!r})
+finally:
+    assert "tensorflow" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: kappa: expected 0")
+
+
 @pytest.mark.parametrize("module", ["evaluate", "certify", "export"])
 def test_entry_points_refuse_what_is_no_run(module: str, tmp_path: Path) -> None:
     result = command(module, f"--model_dir={tmp_path}")

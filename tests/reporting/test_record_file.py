@@ -72,6 +72,14 @@ def test_a_damaged_middle_is_refused_with_its_line(path: Path):
         RecordFile(path, HEADER)
 
 
+def test_a_line_without_an_example_is_refused(path: Path):
+    RecordFile(path, HEADER).append(rows(0))
+    with path.open("a") as file:
+        file.write('{"verdict": "certified"}\n')
+    with pytest.raises(UserError, match="line 3: expected an example's index"):
+        RecordFile(path, HEADER)
+
+
 def test_another_header_supersedes(path: Path):
     RecordFile(path, HEADER).append(rows(0, 1))
     old = path.read_bytes()

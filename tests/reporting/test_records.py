@@ -107,6 +107,23 @@ def test_contradictions_are_refused(tmp_path, message):
     assert not (folder / "examples.jsonl").exists()
 
 
+@pytest.mark.parametrize("field", ["verdict", "rungs", "cause", "image", "seconds"])
+def test_a_line_that_lacks_a_field_is_refused(tmp_path, field):
+    row = {key: value for key, value in certify_row(5, C).items() if key != field}
+    with pytest.raises(
+        Inconsistent, match=rf"certify, line 2: expected {field}; the line has none"
+    ):
+        merge(question(tmp_path, row))
+
+
+def test_a_header_that_lacks_a_field_is_refused(tmp_path):
+    folder = question(tmp_path, certify_row(5, C))
+    path = folder / "certify.jsonl"
+    path.write_text(path.read_text().replace('"split"', '"splat"'))
+    with pytest.raises(Inconsistent, match="header: expected split"):
+        merge(folder)
+
+
 def test_a_duplicated_line_is_refused(tmp_path):
     folder = question(tmp_path, certify_row(5, C))
     path = folder / "certify.jsonl"

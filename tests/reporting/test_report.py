@@ -132,6 +132,14 @@ def test_a_counterexample_of_another_shape_is_refused(run_dir):
         write_report(run_dir, originals)
 
 
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x93NUMPY\x01"])
+def test_a_counterexample_that_cannot_be_read_is_refused(run_dir, content):
+    for path in (run_dir / "records/linf-0.05/adversarial").iterdir():
+        path.write_bytes(content)
+    with pytest.raises(Inconsistent, match=r"\.npy: expected a stored image"):
+        write_report(run_dir, originals)
+
+
 def test_a_counterexample_outside_the_pixel_box_is_refused(run_dir):
     def bright(indices):
         return originals(indices) + np.float32(0.5)

@@ -83,7 +83,7 @@ def row(name, cause, verdict="unknown", **rungs):
     return {"rung": name, "rungs": rungs, "certificate": certificate}
 
 
-def test_rungs_tell_loose_time_and_error_apart():
+def test_rungs_tell_the_causes_apart():
     rows = [
         row("a", None, "certified", a=rung("certified", 1.0)),
         row("b", None, "certified", a=rung("unknown", -1.0), b=rung("certified", 0.5)),
@@ -91,9 +91,10 @@ def test_rungs_tell_loose_time_and_error_apart():
         row(None, "loose", a=rung("unknown", -1.0), b=rung("unknown", -0.1)),
         row(None, "time", a=rung("unknown", -1.0), b=rung("unknown", None)),
         row(None, "error", a=rung("unknown", None), b=rung("unknown", None, cause="time")),
+        row(None, "memory", a=rung("unknown", None, cause="memory"), b=rung("unknown", -0.1)),
     ]
     a, b = statistics.rungs(rows)
-    expected_a = {"certified": 2, "credited": 2, "loose": 3, "time": 0, "error": 1}
-    expected_b = {"certified": 2, "credited": 1, "loose": 1, "time": 2, "error": 0}
-    assert a == {"rung": "a", "tried": 6, "falsified": 0, "seconds": 3.0, **expected_a}
-    assert b == {"rung": "b", "tried": 5, "falsified": 0, "seconds": 2.5, **expected_b}
+    expected_a = {"certified": 2, "credited": 2, "loose": 3, "time": 0, "memory": 1, "error": 1}
+    expected_b = {"certified": 2, "credited": 1, "loose": 2, "time": 2, "memory": 0, "error": 0}
+    assert a == {"rung": "a", "tried": 7, "falsified": 0, "seconds": 3.5, **expected_a}
+    assert b == {"rung": "b", "tried": 6, "falsified": 0, "seconds": 3.0, **expected_b}

@@ -34,6 +34,7 @@ def test_main_question(run_dir):
         "certified": 45,
         "loose": 5,
         "time": 0,
+        "memory": 0,
         "error": 0,
         "not_asked": 0,
         "attack": 6,

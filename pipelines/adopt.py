@@ -1,0 +1,74 @@
+"""Making a run around a network that was trained elsewhere."""
+
+from pathlib import Path
+
+import keras
+from absl import flags
+from rich.console import Console
+
+from pipelines import keras_file, publish
+from pipelines.given import checksum, given_texts
+from pipelines.provenance import note_facts, provenance
+from pipelines.run_directory import RunDirectory
+from rt_tf import data, models
+from rt_tf.errors import UserError
+from rt_tf.network.trace import trace
+from rt_tf.reporting.export import network_checksum
+from rt_tf.threats.region import Threat
+from rt_tf.training.checkpoints import save_network
+
+
+def adopt(
+    run: RunDirectory,
+    asked: flags.FlagValues,
+    dataset: data.DataSet,
+    threat: Threat,
+    screen: Console,
+) -> None:
+    """Makes a run around the network of --keras_file, with its export.
+
+    UserError, and nothing is written, if that network cannot be certified on the data set.
+    """
+    path = Path(asked.keras_file)
+    network, notes = keras_file.read(path, asked.input_range)
+    wiring = trace(network)
+    _check_fit(path, wiring.input_shape, wiring.classes, dataset)
+    given = {
+        "file": path.name,
+        "sha256": checksum(path),
+        "input_range": asked.input_range,
+        "notes": [*notes, *wiring.notes],
+    }
+    screen.print(f"{path.name}: {run.path}", *given["notes"], sep="\n  ", markup=False)
+    texts = given_texts(asked)
+    run.freeze(texts)
+    own = {"system": path.stem, "seed": None, "given": given, **_model(network)}
+    note_facts(run, provenance(asked, texts, dataset) | own)
+    save_network(network, run.network)
+    publish.export_model(run, dataset, threat)
+    run.finish("given")
+
+
+def _check_fit(path: Path, shape: tuple[int, ...], classes: int, dataset: data.DataSet) -> None:
+    """UserError unless a network takes the data set's images and tells its classes apart."""
+    if shape != tuple(dataset.shape):
+        raise UserError(
+            f"keras_file: expected an input of shape {tuple(dataset.shape)}, as the images of "
+            f"{dataset.name} have; received {shape} in {path}"
+        )
+    if classes != dataset.classes:
+        raise UserError(
+            f"keras_file: expected {dataset.classes} outputs, one for each class of "
+            f"{dataset.name}; received {classes} in {path}"
+        )
+
+
+def _model(network: keras.Model) -> dict[str, object]:
+    return {
+        "network_sha256": network_checksum(network),
+        "model": {
+            "name": network.name,
+            "parameters": network.count_params(),
+            "hidden_units": models.hidden_units(network),
+        },
+    }

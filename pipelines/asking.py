@@ -1,0 +1,35 @@
+"""The course of certify, evaluate and export: a command line, a run's network, its report."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import flags
+
+from pipelines.console import console, import_tensorflow, next_commands, one_line_errors
+from pipelines.given import asked_flags
+from pipelines.parsing import Group, parse
+
+Makers = Sequence[Callable[[flags.FlagValues], Group]]
+Action = Callable[[Any, flags.FlagValues, Any], None]  # pipelines.finished.Finished, flags, console
+
+
+def ask(argv: list[str], about: str, makers: Makers, action: Action) -> None:
+    """Answers a command line; ends with one line where it is wrong."""
+    values = flags.FLAGS
+    parse(argv, [make(values) for make in makers], about)
+    with one_line_errors():
+        answer(values, action)
+
+
+def answer(values: flags.FlagValues, action: Action) -> None:
+    """Does something with the network of a run, and refreshes the run's report."""
+    asked = asked_flags(values)
+    import_tensorflow()
+    from pipelines import finished, publish
+
+    screen = console(values.quiet)
+    with finished.opened(values, asked, screen) as found:
+        action(found, values, screen)
+        publish.report(found.run, found.dataset, screen)
+        if found.is_new:
+            print(next_commands(found.run.path))

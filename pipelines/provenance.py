@@ -1,0 +1,83 @@
+"""What a run is made of: its flags, data, code and machine, for its report."""
+
+import json
+import os
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from absl import flags
+
+from pipelines.run_directory import RunDirectory
+from rt_tf import data
+from rt_tf.errors import UserError
+
+PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "scipy")
+
+
+def note_facts(run: RunDirectory, facts: dict[str, Any]) -> None:
+    """Notes what a run is; what it was begun with stays."""
+    before = run.facts()
+    began_with = ("versions", "git_commit", "hardware")
+    run.note(**(facts | {name: before[name] for name in began_with if name in before}))
+
+
+def check_data(run: RunDirectory, dataset: data.DataSet) -> None:
+    """UserError if a run was begun with other data."""
+    before, now = run.facts().get("dataset"), _dataset(dataset)
+    if before is not None and before != json.loads(json.dumps(now)):
+        raise UserError(
+            f"data_dir: expected the data that {run.path} was begun with (checksum "
+            f"{before['test']['checksum'][:12]}); received others ({now['test']['checksum'][:12]})"
+        )
+
+
+def provenance(values: flags.FlagValues, flag_texts: dict[str, str], dataset: data.DataSet) -> Any:
+    """The facts of a run that are known before it starts."""
+    return {
+        "system": values.system,
+        "seed": values.seed,
+        "flags": {**flag_texts, "epsilon": values.epsilon},
+        "dataset": _dataset(dataset),
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "git_commit": _git_commit(),
+        "hardware": _hardware(),
+    }
+
+
+def _dataset(dataset: data.DataSet) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "version": dataset.version,
+        "classes": dataset.classes,
+        "shape": dataset.shape,
+        "pixel_max": dataset.test.pixel_max,
+        "test": {"size": len(dataset.test), "checksum": dataset.test.checksum},
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit of the code that runs, if it runs from a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _hardware() -> dict[str, Any]:
+    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line]
+    memory = [int(line.split()[1]) for line in _lines("/proc/meminfo") if "MemTotal" in line]
+    devices = tf.config.list_physical_devices()
+    return {
+        "cpu": names[0] if names else None,
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory[0] / 2**20, 1) if memory else None,
+        "accelerators": [device.name for device in devices if device.device_type != "CPU"],
+    }
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []

@@ -1,0 +1,46 @@
+"""A run's directory: what is swept, and what is damaged."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.run_directory import RunDirectory
+from rt_tf.errors import UserError
+
+LITTER = ("records/linf-0.1/.certify.jsonl.7.tmp", "best/partial-network.keras")
+LITTER += ("partial-export/saved_model.pb", ".state.json.12.tmp")
+KEPT = ("records/linf-0.1/certify.jsonl", "best/network.keras", "export/saved_model.pb")
+
+
+def write(folder: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
+def files(folder: Path) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    write(tmp_path, (*LITTER, *KEPT))
+    run = RunDirectory(tmp_path)
+    run.freeze({"dataset": "digits"})
+    with run.locked():
+        assert files(tmp_path) == {*KEPT, "flags.cfg", "lock"}
+    assert not (tmp_path / "partial-export").exists()
+
+
+def test_nothing_is_swept_where_there_is_no_run(tmp_path: Path) -> None:
+    write(tmp_path, LITTER)
+    with RunDirectory(tmp_path).locked():
+        assert set(LITTER) <= files(tmp_path)
+    assert files(tmp_path) == set(LITTER)
+
+
+@pytest.mark.parametrize("name", ["state.json", "run.json"])
+def test_damaged_notes_are_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"train": ')
+    run = RunDirectory(tmp_path)
+    with pytest.raises(UserError, match=f"expected JSON in .*{name}; it is damaged"):
+        run.done() if name == "state.json" else run.facts()

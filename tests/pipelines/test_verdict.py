@@ -1,0 +1,38 @@
+"""The verdict on an example by what the rungs found."""
+
+import pytest
+
+from pipelines.verdict import certificate
+from rt_tf.certify.ladder import Finding
+from rt_tf.reporting.consistency import check_certificate
+
+INF = float("inf")
+RIGHT = {"index": 3, "image": "ab", "label": 1, "prediction": 1}
+CERTIFIED, LOOSE, LOST = Finding(0.5, 1.0), Finding(-0.1, 1.0), Finding(-INF, 1.0)
+EXHAUSTED = Finding(-INF, 1.0, "memory")
+
+
+@pytest.mark.parametrize(
+    ("findings", "verdict", "cause", "margin"),
+    [
+        ([LOOSE, CERTIFIED], "certified", None, 0.5),
+        ([EXHAUSTED, CERTIFIED], "certified", None, 0.5),
+        ([LOOSE, LOOSE], "unknown", "loose", -0.1),
+        ([LOOSE, LOST], "unknown", "loose", -0.1),
+        ([LOST, Finding(float("nan"), 1.0)], "unknown", "error", None),
+        ([LOOSE, EXHAUSTED], "unknown", "memory", -0.1),
+        ([EXHAUSTED, LOOSE], "unknown", "memory", -0.1),
+        ([EXHAUSTED], "unknown", "memory", None),
+    ],
+)
+def test_verdict_and_cause(findings, verdict, cause, margin) -> None:
+    row = certificate(RIGHT, {f"rung{i}": finding for i, finding in enumerate(findings)})
+    assert (row["verdict"], row["cause"], row["margin"]) == (verdict, cause, margin)
+    assert row["seconds"] == len(findings)
+    assert [rung.get("cause") for rung in row["rungs"].values()] == [f.cause for f in findings]
+    check_certificate(row, "here")
+
+
+def test_the_misclassified_are_falsified_whatever_is_bounded() -> None:
+    row = certificate({**RIGHT, "prediction": 2}, {"interval": CERTIFIED})
+    assert (row["verdict"], row["cause"], row["rung"]) == ("falsified", "misclassified", None)
