@@ -27,6 +27,12 @@ class Entry(NamedTuple):
 
 THREATS = {
     "linf": Entry("rt_tf.threats.linf:Linf", "every pixel moves by at most eps (0 < eps <= 1)"),
+    "l2": Entry(
+        "rt_tf.threats.l2:L2", "the Euclidean norm of all moves is at most eps (0 < eps <= 1000)"
+    ),
+    "l1": Entry(
+        "rt_tf.threats.l1:L1", "the sizes of all moves add up to at most eps (0 < eps <= 1000000)"
+    ),
 }
 
 ATTACKS = {

@@ -26,7 +26,7 @@ def pgd(
     size = (step_size or 2.5 / max(steps, 1)) * region.radius()
 
     def climb(i: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        return i + 1, region.project(x + region.step(_gradient(loss, x), size))
+        return i + 1, region.project(x + region.step(x, _gradient(loss, x), size))
 
     start = region.x if noise is None else region.start(noise)
     if steps == 1:
@@ -42,7 +42,7 @@ def fgsm(
     steps: int = 1,
     step_size: float = 0.0,
 ) -> Tensor:
-    """One step of the gradient's sign, 1.25 eps long by default, whatever `steps` says.
+    """One step of steepest ascent, 1.25 eps long by default, whatever `steps` says.
 
     Source: Wong 2020 (thesis), algorithm 7.
     """

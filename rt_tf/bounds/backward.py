@@ -15,7 +15,7 @@ from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import Box
 from rt_tf.bounds.views import View, Whole
 from rt_tf.network.graph import Graph, Node
-from rt_tf.network.ops import Activation, Affine, Lines, Slope, Tensor
+from rt_tf.network.ops import Activation, Affine, Lines, Slope, Tensor, box_minimum
 from rt_tf.threats.region import Region
 
 # A rule for all activations, or by number of the activation's node what its slopes are. Tensors
@@ -39,10 +39,10 @@ class Split(NamedTuple):
 class Relaxation:
     """What a pass reads and no row changes: computed once, then shared by all chunks of rows.
 
-    nodes: those to walk through, from the last. The rest by node number, laid out by the view:
-    lines; boxes of nodes that are not walked through; splits; errors, what a unit of coefficient
-    pays for the rounding of a node's value; sizes, bounds of absolute values; flushed, [batch],
-    the price of coefficients that underflow.
+    nodes: those to walk through, from the last. boxes: of those that are met but not walked
+    through. Laid out by the view: x, the region's centre; by node, lines; errors, what a unit of
+    coefficient pays for the rounding of a node's value; sizes, bounds of absolute values. flushed:
+    by node and example, [batch], the price of coefficients that underflow.
     """
 
     nodes: list[tuple[int, Node]]
@@ -117,7 +117,7 @@ def relax(
         region,
         view.lay(0, region.x),
         lines,
-        {i: Box(*(view.lay(i, end) for end in enclosure.boxes[i])) for i in read},
+        {i: enclosure.boxes[i] for i in read},
         splits,
         sound,
         errors=_errors(nodes, enclosure, view, lines, laid) if sound else {},
@@ -270,11 +270,8 @@ class Walk:
     def _least(self, i: int, coefficients: Tensor) -> Tensor:
         if i == 0:
             return self.view.minimum(self.relaxation.region, self.relaxation.x, coefficients)
-        box = (self.view.pick(i, end) for end in self.relaxation.boxes[i])
-        lower, upper = (tf.cast(end, self.dtype) for end in box)
-        axes = list(range(2, coefficients.shape.rank))
-        terms = coefficients * (0.5 * (lower + upper))
-        return tf.reduce_sum(terms - tf.abs(coefficients) * (0.5 * (upper - lower)), axis=axes)
+        lower, upper = (tf.cast(end, self.dtype) for end in self.relaxation.boxes[i])
+        return box_minimum(coefficients, lower, upper)
 
     def _outward(self, bound: Tensor, sign: float) -> Tensor:
         if not self.sound:

@@ -193,7 +193,7 @@ def _busy(found: Ends, busy: Tensor) -> Ends:
 
 def is_exact(graph: Graph, region: Region, i: int) -> bool:
     """Whether intervals already are exact: a box through one mixing operation at most."""
-    if region.threat.name != "linf":
+    if not region.threat.is_box:
         return False
     before = [graph.nodes[k - 1].op for k in graph.ancestors(i)]
     if any(isinstance(op, Activation) for op in before):

@@ -75,9 +75,9 @@ class Projections:
             symbols, generators = self.units(box.radius)
             return Zonotope(box.centre, {symbols: generators})
         if region.threat.name == "l2":
-            generators = tf.cast(region.radius(), tf.float32)[:, tf.newaxis]
-            normal = tf.random.stateless_normal(self._shape(region.x), self._next())
-            return Zonotope(region.x, {Sketch(self.vectors, self.l2): generators * normal})
+            normal = tf.random.stateless_normal(self._shape(region.x), self._next(), alg="philox")
+            radii = region.radius(region.x.shape.rank + 1) * tf.ones_like(region.x)[:, tf.newaxis]
+            return Zonotope(region.x, {Sketch(self.vectors, self.l2): radii * normal})
         raise UserError(
             f"random projections: expected the threat linf or l2; received {region.threat.name}"
         )
@@ -102,5 +102,5 @@ def projected_enclosure(graph: Graph, region: Region, projections: Projections) 
 
 
 def _cauchy(shape: list[int], seed: Tensor) -> Tensor:
-    uniform = tf.random.stateless_uniform(shape, seed)
+    uniform = tf.random.stateless_uniform(shape, seed, alg="philox")
     return tf.tan(math.pi * (uniform - 0.5))

@@ -121,6 +121,8 @@ def _ascend(bound: Bound, start: Variables, steps: int, slopes: int) -> Variable
         )
         return step + 1, _adam(state, gradients, step, slopes)
 
+    if not start:  # an affine network
+        return start
     zeros = [tf.zeros_like(v) for v in start]
     lowest = tf.fill(tf.shape(start[0])[:2], -float("inf"))
     state = _State(start, zeros, zeros, lowest, start)

@@ -45,24 +45,25 @@ class Units:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pixels:
-    """The input's coordinates, which range over a region together."""
+    """The input's coordinates, which range over a region together.
+
+    precision: of the sums over them; those of a ball need more than float32 to be sound.
+    """
 
     region: Region
+    precision: tf.DType = tf.float32
 
     @property
     def most(self) -> int:
         return math.prod(self.region.x.shape[1:])
 
     def ends(self, generators: Tensor) -> Box:
-        shape = generators.shape[2:]
+        shape, pixels = generators.shape[2:], self.region.x.shape[1:]
         rows = tf.reshape(generators, [-1, self.most, math.prod(shape)])
-        rows = tf.reshape(
-            tf.transpose(rows, [0, 2, 1]), [-1, rows.shape[2], *self.region.x.shape[1:]]
-        )
-        return Box(
-            tf.reshape(self.region.minimum(rows), [-1, *shape]),
-            tf.reshape(-self.region.minimum(-rows), [-1, *shape]),
-        )
+        rows = tf.transpose(tf.cast(rows, self.precision), [0, 2, 1])
+        rows = tf.reshape(rows, [-1, rows.shape[1], *pixels])
+        ends = self.region.minimum(rows), -self.region.minimum(-rows)
+        return Box(*(tf.cast(tf.reshape(end, [-1, *shape]), tf.float32) for end in ends))
 
     def reach(self, generators: Tensor) -> Tensor:
         size = tf.reshape(Box(*self.region.box()).magnitude, [-1, self.most])

@@ -77,9 +77,8 @@ def zonotope_of_region(region: Region, sound: bool = False) -> Zonotope:
     pixels = math.prod(x.shape[1:])
     identity = tf.reshape(tf.eye(pixels, batch_shape=[1]), [1, pixels, *x.shape[1:]])
     identity = tf.repeat(identity, tf.shape(x)[0], axis=0)
-    return Zonotope(
-        tf.zeros_like(x), {Pixels(region): identity}, tf.zeros_like(x) if sound else None
-    )
+    symbols = Pixels(region, tf.float64 if sound else tf.float32)
+    return Zonotope(tf.zeros_like(x), {symbols: identity}, tf.zeros_like(x) if sound else None)
 
 
 def image(

@@ -122,3 +122,12 @@ def inner(coefficients: Tensor, values: Tensor) -> Tensor:
     """
     axes = list(range(2, coefficients.shape.rank))
     return tf.reduce_sum(coefficients * values[:, tf.newaxis], axis=axes)
+
+
+def box_minimum(coefficients: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """The least <v, z> for z in a box: `c . v - r . |v|` with its centre and radius. [batch, spec].
+
+    coefficients: [batch, spec, ...]; lower, upper: [batch, ...], in the coefficients' precision.
+    """
+    centre, radius = 0.5 * (lower + upper), 0.5 * (upper - lower)
+    return inner(coefficients, centre) - inner(tf.abs(coefficients), radius)

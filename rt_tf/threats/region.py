@@ -1,39 +1,65 @@
 """A region: all inputs an adversary can reach from one example."""
 
 import dataclasses
+import math
 from typing import Protocol
 
+import numpy as np
 import tensorflow as tf
 
 from rt_tf.network.ops import Tensor
+from rt_tf.threats.norms import by_example
 
 # Four times the largest relative rounding error of float32: more than x + eps can suffer.
 ROUNDING = 2.0**-22
 
 
 class Threat(Protocol):
-    """The contract of a threat model. Radii are in pixel units of [0, 1]."""
+    """The contract of a threat model. Radii are in pixel units of [0, 1]; all are at most largest.
+
+    What is computed for an example depends on its own pixels and radius alone.
+    """
 
     name: str
     largest: float
+    is_box: bool  # whether the region is the box of its ends
+
+    def spread(self, pixels: int) -> float:
+        """The radius at which each of so many pixels may move by one."""
 
     def box(self, region: "Region") -> tuple[Tensor, Tensor]:
         """Elementwise lower and upper ends of the region, each [batch, ...]."""
 
+    def dual_norm(self, coefficients: Tensor) -> Tensor:
+        """The largest <coefficients, move> over moves of radius one: [b, spec, ...] -> [b, spec].
+
+        Its gradient is finite everywhere.
+        """
+
     def minimum(self, region: "Region", coefficients: Tensor) -> Tensor:
-        """The support function: min of <coefficients, x> over the region, [batch, spec]."""
+        """The support function: min of <coefficients, x> over the region, [batch, spec].
+
+        A lower bound of it where that is cheaper. In the coefficients' precision; in float64 its
+        error, on a region taken `outward()`, is that of a sum over the pixels of |coefficients x|.
+        """
 
     def project(self, region: "Region", x: Tensor) -> Tensor:
-        """The nearest point of the region."""
+        """The nearest point of the region; inside it, if the region was taken `inward()`."""
 
     def start(self, region: "Region", noise: Tensor) -> Tensor:
         """A random point of the region from noise uniform in [0, 1), shaped as x."""
 
-    def step(self, region: "Region", gradient: Tensor, size: Tensor) -> Tensor:
-        """The steepest-ascent step of a given size (in radius units) along a gradient."""
+    def step(self, region: "Region", x: Tensor, gradient: Tensor, size: Tensor) -> Tensor:
+        """The steepest-ascent step from x of a given size (in radius units) along a gradient.
+
+        Zero where the gradient is. It may lead out of the region.
+        """
 
     def inside(self, region: "Region", x: Tensor) -> Tensor:
-        """Whether x lies in the region, strictly: [batch] bool, in float64."""
+        """Whether x lies in the region, strictly: [batch] bool, in float64.
+
+        Numbers below the normal range of float32 count as zero: TensorFlow flushes them.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,28 +75,41 @@ class Region:
     lower: float = 0.0
     upper: float = 1.0
 
-    def radius(self) -> Tensor:
-        """eps, shaped to broadcast against x."""
-        eps = self._eps()
-        return tf.reshape(eps, [-1] + [1] * (self.x.shape.rank - 1)) if eps.shape.rank else eps
+    def radius(self, rank: int | None = None) -> Tensor:
+        """eps, shaped to broadcast against x or against another tensor's rank."""
+        return by_example(self._eps(), rank or self.x.shape.rank)
 
     def outward(self) -> "Region":
         """A region that still contains this one when its ends are computed in float32."""
-        return dataclasses.replace(self, eps=self._eps() * (1.0 + ROUNDING) + self._end_rounding())
+        return dataclasses.replace(
+            self,
+            eps=self._eps() * (1.0 + ROUNDING) + ROUNDING * self._largest_pixel(),
+            lower=_float32(self.lower, -math.inf),
+            upper=_float32(self.upper, math.inf),
+        )
 
     def inward(self) -> "Region":
-        """A region still inside this one when its ends are computed in float32."""
-        eps = self._eps() * (1.0 - ROUNDING) - self._end_rounding()
-        return dataclasses.replace(self, eps=tf.maximum(eps, 0.0))
+        """A region still inside this one when its points are computed in float32."""
+        spread = self.threat.spread(math.prod(self.x.shape[1:]))
+        eps = self._eps() * (1.0 - ROUNDING) - ROUNDING * self._largest_pixel() * spread
+        return dataclasses.replace(
+            self,
+            eps=tf.maximum(eps, 0.0),
+            lower=_float32(self.lower, math.inf),
+            upper=_float32(self.upper, -math.inf),
+        )
 
     def _eps(self) -> Tensor:
         return tf.cast(self.eps, self.x.dtype)
 
-    def _end_rounding(self) -> float:
-        return ROUNDING * max(abs(self.lower), abs(self.upper))
+    def _largest_pixel(self) -> float:
+        return max(abs(self.lower), abs(self.upper))
 
     def box(self) -> tuple[Tensor, Tensor]:
         return self.threat.box(self)
+
+    def dual_norm(self, coefficients: Tensor) -> Tensor:
+        return self.threat.dual_norm(coefficients)
 
     def minimum(self, coefficients: Tensor) -> Tensor:
         return self.threat.minimum(self, coefficients)
@@ -81,8 +120,15 @@ class Region:
     def start(self, noise: Tensor) -> Tensor:
         return self.threat.start(self, noise)
 
-    def step(self, gradient: Tensor, size: Tensor) -> Tensor:
-        return self.threat.step(self, gradient, size)
+    def step(self, x: Tensor, gradient: Tensor, size: Tensor) -> Tensor:
+        return self.threat.step(self, x, gradient, size)
 
     def inside(self, x: Tensor) -> Tensor:
         return self.threat.inside(self, x)
+
+
+def _float32(end: float, towards: float) -> float:
+    """The float32 number nearest to an end of the pixel range on one side of it."""
+    near = np.float32(end)
+    crossed = float(near) < end if towards > end else float(near) > end
+    return float(np.nextafter(near, np.float32(towards)) if crossed else near)

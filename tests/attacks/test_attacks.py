@@ -1,5 +1,8 @@
 """Attacks stay in the region, climb, reach what can be reached, and are judged by others."""
 
+import dataclasses
+import math
+
 import networks
 import numpy as np
 import pytest
@@ -9,19 +12,22 @@ from rt_tf import catalogue
 from rt_tf.attacks import noise
 from rt_tf.attacks.evaluation import attack_with_restarts, cross_entropy, predict
 from rt_tf.attacks.pgd import fgsm, pgd
-from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 
 SEED = tf.constant([3, 4], tf.int64)
-EPS = 0.1
+RADII = {"linf": 0.1, "l2": 0.5, "l1": 2.0}
 
 
-@pytest.fixture(scope="module")
-def victim():
+def threat(name):
+    return catalogue.resolve("threat", name)()
+
+
+@pytest.fixture(scope="module", params=catalogue.THREATS)
+def victim(request):
     """A network, a region around six examples, and the labels it gives them."""
     model, wiring = networks.known("conv_same")
-    region = Region(Linf(), tf.constant(networks.images(wiring.input_shape, 6)), EPS)
-    return model, region, predict(model, region.x)
+    x = tf.constant(networks.images(wiring.input_shape, 6))
+    return model, Region(threat(request.param), x, RADII[request.param]), predict(model, x)
 
 
 def draw(region, number=0):
@@ -39,8 +45,9 @@ def test_points_lie_strictly_inside(victim, attack, eps, start):
         cross_entropy(model, labels), region, noise_or_none, steps=3, step_size=0.7
     )
     assert x.dtype == region.x.dtype
-    distance = np.abs(x.numpy().astype(np.float64) - region.x.numpy().astype(np.float64))
-    assert distance.max() <= eps
+    moves = x.numpy().astype(np.float64) - region.x.numpy().astype(np.float64)
+    order = {"linf": np.inf, "l2": 2, "l1": 1}[region.threat.name]
+    assert np.linalg.norm(moves.reshape(len(moves), -1), order, axis=1).max() <= eps
     assert (x.numpy() >= 0).all()
     assert (x.numpy() <= 1).all()
     assert region.inside(x).numpy().all()
@@ -58,19 +65,15 @@ def test_the_loss_increases(victim, start):
     assert (predict(model, points[1]) != labels).numpy().any()
 
 
-def test_linear_losses_are_maximised_in_a_step():
-    """max <w, z> over the box is at the corner that the signs of w choose."""
-    rng = np.random.default_rng(0)
-    w, x = (rng.standard_normal((4, 9)), rng.random((4, 9), np.float32))
-    w = tf.constant(w, tf.float32)
-    region = Region(Linf(), tf.constant(x), EPS)
-    best = -region.inward().minimum(-w[:, tf.newaxis])[:, 0].numpy()
-    for point in (
-        fgsm(lambda z: tf.reduce_sum(w * z, axis=1), region, step_size=1.0),
-        fgsm(lambda z: tf.reduce_sum(w * z, axis=1), region, draw(region), step_size=2.0),
-        pgd(lambda z: tf.reduce_sum(w * z, axis=1), region, draw(region), steps=9, step_size=0.25),
-    ):
-        np.testing.assert_allclose(tf.reduce_sum(w * point, axis=1), best, rtol=1e-6, atol=1e-6)
+@pytest.mark.parametrize("attack", [fgsm, pgd])
+def test_default_steps_can_use_up_the_radius(victim, attack):
+    """Without a pixel range to end at: the last point is at the edge of the ball."""
+    model, usual, labels = victim
+    region = dataclasses.replace(usual, lower=-99.0, upper=99.0)
+    x = attack(cross_entropy(model, labels), region)
+    shorter = dataclasses.replace(region, eps=0.99 * usual.eps)
+    assert region.inside(x).numpy().all()
+    assert not shorter.inside(x).numpy().any()
 
 
 def test_one_step_is_the_same_with_and_without_the_loop(victim):
@@ -101,7 +104,7 @@ def test_attacks_carry_no_gradient(victim):
 
 def attacked(victim, attack=pgd, restarts=1, rows=slice(None), labels=None, region=None):
     model, usual, predicted = victim
-    region = region or Region(Linf(), usual.x[rows], usual.eps)
+    region = region or dataclasses.replace(usual, x=usual.x[rows])
     labels = predicted[rows] if labels is None else labels
     index = tf.range(100, 100 + len(usual.x), dtype=tf.int64)[rows]
     return attack_with_restarts(
@@ -139,7 +142,8 @@ def test_points_outside_the_region_are_no_success(victim):
     labels = victim[2]
 
     def cheat(loss, region, noise, steps, step_size):
-        return tf.where(region.x > 0.5, region.x - 1.5 * EPS, region.x + 1.5 * EPS)
+        move = 1.5 * region.eps / region.threat.spread(math.prod(region.x.shape[1:]))
+        return tf.where(region.x > 0.5, region.x - move, region.x + move)
 
     wrong = (labels + 1) % networks.CLASSES  # every point is then misclassified
     assert not attacked(victim, cheat, labels=wrong).success.numpy().any()
@@ -148,7 +152,7 @@ def test_points_outside_the_region_are_no_success(victim):
 
 def test_radius_zero_leaves_the_clean_verdict(victim):
     _, usual, labels = victim
-    region = Region(Linf(), usual.x, 0.0)
+    region = dataclasses.replace(usual, eps=0.0)
     assert not attacked(victim, region=region).success.numpy().any()
     assert attacked(victim, region=region, labels=(labels + 1) % 3).success.numpy().all()
 

@@ -10,6 +10,7 @@ import pytest
 from absl import flags as absl_flags
 
 from pipelines import flags, parsing
+from rt_tf import catalogue
 from rt_tf.errors import UserError
 from tests.pipelines.conftest import command
 
@@ -35,6 +36,8 @@ def parsed(*arguments: str) -> absl_flags.FlagValues:
         ("--epsilon=abc", "expected a number or a fraction such as 8/255; received 'abc'"),
         ("--epsilon=1/0", "expected a number or a fraction"),
         ("--epsilon=nan", "expected a number or a fraction"),
+        ("--epsilon=inf", "expected a number or a fraction"),
+        ("--threat=l3", "expected one of linf, l2, l1; received 'l3'"),
         ("--kappa=0.5,1.5", r"expected a number in \[0, 1\]; received '1.5'"),
         ("--epochs=ten", "expected a whole number >= 1; received 'ten'"),
         ("--batch_size=0", "expected a whole number >= 1; received '0'"),
@@ -62,6 +65,10 @@ def test_bad_flags_end_with_one_line(
         (["--epsilon=-0.1"], r"epsilon: expected a radius in \(0, 1\] for linf; received -0.1"),
         (["--epsilon=1.5"], r"epsilon: expected a radius in \(0, 1\] for linf; received 1.5"),
         (["--epsilon=0"], "epsilon: expected a radius"),
+        (["--threat=l2", "--epsilon=0"], r"a radius in \(0, 1000\] for l2; received 0"),
+        (["--threat=l2", "--epsilon=1e4"], r"a radius in \(0, 1000\] for l2; received 10000"),
+        (["--threat=l1", "--epsilon=-12"], r"a radius in \(0, 1e\+06\] for l1; received -12"),
+        (["--threat=l1", "--train_epsilon=1e7"], "train_epsilon: expected a radius"),
         (["--train_epsilon=2"], "train_epsilon: expected a radius"),
         (["--epochs=1,2", "--kappa=0,1,0"], "--epochs has 2, --kappa has 3"),
         (["--kappa=1"], "kappa: expected 0 in a phase without a bound"),
@@ -82,6 +89,17 @@ def test_combinations_that_make_no_sense_are_refused(arguments: list[str], words
 
     with pytest.raises(UserError, match=words):
         check()
+
+
+@pytest.mark.parametrize("name", catalogue.THREATS)
+@pytest.mark.parametrize("eps", [0.0, -0.1, 2e6, float("inf"), -float("inf"), float("nan")])
+def test_radii_that_make_no_sense_are_refused(name: str, eps: float) -> None:
+    from pipelines import system
+
+    threat = catalogue.resolve("threat", name)()
+    with pytest.raises(UserError, match=rf"^epsilon: .* \(0, .*\] for {name}; received \S+$"):
+        system.check_radius(threat, eps, "epsilon")
+    system.check_radius(threat, threat.largest, "epsilon")
 
 
 def test_phases_are_comma_lists_and_single_values_broadcast() -> None:

@@ -1,0 +1,42 @@
+"""What the norm balls share: their ends, their support function, their inside test."""
+
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from rt_tf.network.ops import Tensor, box_minimum, inner
+from rt_tf.threats.region import Region
+
+Norm = Callable[[Tensor], Tensor]  # [batch, ...] -> [batch]
+
+# float64 rounds a norm of n values, and the radius, by less than (n + 4) times this, relatively.
+DOUBLE_ROUNDING = 2.0**-51
+
+
+def box(region: Region) -> tuple[Tensor, Tensor]:
+    """The elementwise ends: any one pixel may use up the whole radius."""
+    lower = tf.maximum(region.x - region.radius(), region.lower)
+    upper = tf.minimum(region.x + region.radius(), region.upper)
+    return lower, upper
+
+
+def minimum(region: Region, coefficients: Tensor) -> Tensor:
+    """The better of the ball's least value, `v . x - eps |v|_dual`, and of its box's: [b, spec]."""
+    dtype = coefficients.dtype
+    lower, upper = (tf.cast(end, dtype) for end in region.box())
+    reach = tf.cast(region.radius(2), dtype) * region.dual_norm(coefficients)
+    in_ball = inner(coefficients, tf.cast(region.x, dtype)) - reach
+    return tf.maximum(in_ball, box_minimum(coefficients, lower, upper))
+
+
+def inside(region: Region, x: Tensor, norm: Norm) -> Tensor:
+    """Whether |x - x0| <= eps, less float64's rounding, and x is in the pixel range: [batch]."""
+    x, centre = tf.cast(x, tf.float64), tf.cast(region.x, tf.float64)
+    # A plain number is taken as it is: tf.cast would round it to float32 first.
+    tensor = tf.is_tensor(region.eps)
+    eps = tf.cast(region.eps, tf.float64) if tensor else tf.constant(region.eps, tf.float64)
+    eps *= 1.0 - (math.prod(x.shape[1:]) + 4) * DOUBLE_ROUNDING
+    possible = (x >= region.lower) & (x <= region.upper)
+    possible = tf.reduce_all(possible, axis=list(range(1, x.shape.rank)))
+    return possible & (norm(x - centre) <= eps)
