@@ -8,7 +8,8 @@ import numpy as np
 
 from rt_tf import layers as bounded
 from rt_tf import models
-from rt_tf.network.trace import Wiring, trace
+from rt_tf.network.trace import trace
+from rt_tf.network.wiring import Wiring
 
 L = keras.layers
 SHAPE = (4, 4, 2)
@@ -60,6 +61,36 @@ def nested(x):
     return block(block(x))
 
 
+def joined(x):
+    """Concatenations along every axis, of values read twice among them."""
+    y = L.Conv2D(2, 3, padding="same", activation="relu")(x)
+    wide = L.Concatenate(axis=-2)([y, x])
+    tall = L.Concatenate(axis=1)([wide, wide])
+    return L.ReLU()(conv()(L.Concatenate()([tall, L.AveragePooling2D(3, 1, "same")(tall)])))
+
+
+def broadcast(x):
+    """A sum of images, of one value for each channel, and of one for each row."""
+    y = L.Conv2D(2, 3, padding="same")(x)
+    rows = L.MaxPooling2D((1, 4))(y)
+    return L.ReLU()(L.Add()([y, L.GlobalAveragePooling2D(keepdims=True)(x), rows]))
+
+
+def operations(x):
+    """What functional models contain beside layers, some of it in a model within."""
+    start = keras.Input((4, 4, 2))
+    inner = keras.Model(start, keras.ops.relu(L.Dense(2)(start) + start))
+    y = keras.activations.leaky_relu(L.Conv2D(2, 3, padding="same")(x), 0.1)
+    y = keras.ops.add(inner(inner(y)), keras.ops.elu(y, alpha=0.5))
+    both = keras.ops.concatenate([keras.activations.relu(y, max_value=0.5), y], axis=-1)
+    return keras.ops.relu6(conv()(both)) + keras.activations.hard_tanh(conv()(both))
+
+
+def smooth_operations(x):
+    y, z = (L.Conv2D(2, 3, padding="same")(x) for _ in range(2))
+    return keras.ops.sigmoid(y) + keras.ops.tanh(z) + keras.ops.softplus(y)
+
+
 def adapted(x):
     normalization = L.Normalization()
     normalization.adapt(np.random.default_rng(5).random((40, *SHAPE), np.float32))
@@ -84,6 +115,26 @@ NETWORKS: dict[str, Callable[[], keras.Model]] = {
         shape=(7, 6, 1),
     ),
     "conv_dilated": lambda: chain(conv(dilation_rate=2), L.ReLU(), shape=(5, 5, 2)),
+    "conv_grouped": lambda: chain(
+        L.Conv2D(4, 3, strides=2, padding="same", groups=2, activation="relu"),
+        L.Conv2D(8, (1, 2), groups=4, use_bias=False),
+        L.ReLU(),
+        shape=(5, 6, 2),
+    ),
+    "affine_groups": lambda: chain(
+        L.DepthwiseConv2D((3, 2), depth_multiplier=2, padding="same"),
+        L.Conv2D(6, 3, padding="same", groups=2, dilation_rate=(1, 2)),
+        L.DepthwiseConv2D(3, strides=2, use_bias=False),
+        shape=(5, 6, 2),
+    ),
+    "depthwise": lambda: chain(
+        L.DepthwiseConv2D(3, activation="relu"),
+        L.DepthwiseConv2D(2, depth_multiplier=3, padding="same", dilation_rate=2),
+        L.ReLU(),
+        L.DepthwiseConv2D(3, strides=2, padding="same", dilation_rate=(2, 1)),
+        L.ReLU(),
+        shape=(7, 6, 2),
+    ),
     "batch_norm": lambda: chain(
         conv(),
         L.BatchNormalization(),
@@ -106,6 +157,10 @@ NETWORKS: dict[str, Callable[[], keras.Model]] = {
     "residual": lambda: functional(residual),
     "branches": lambda: functional(branches),
     "nested": lambda: functional(nested),
+    "concatenate": lambda: functional(joined),
+    "add_broadcast": lambda: functional(broadcast),
+    "operations": lambda: functional(operations),
+    "smooth_operations": lambda: functional(smooth_operations),
     "average_pool": lambda: chain(conv(), L.ReLU(), L.AveragePooling2D(2), conv(), L.ReLU()),
     "average_pool_overlapping": lambda: chain(
         conv(), L.AveragePooling2D(3, 2, padding="same"), L.ReLU()
@@ -117,6 +172,16 @@ NETWORKS: dict[str, Callable[[], keras.Model]] = {
     "max_pool": lambda: chain(conv(), L.MaxPooling2D(2), conv(), L.ReLU()),
     "max_pool_overlapping": lambda: chain(conv(), L.ReLU(), L.MaxPooling2D(3, 2), shape=(5, 5, 2)),
     "max_pool_odd": lambda: chain(L.MaxPooling2D((1, 3), (2, 1)), conv(), L.ReLU()),
+    "max_pool_same": lambda: chain(
+        L.MaxPooling2D((2, 3), 2, padding="same"),
+        conv(),
+        L.MaxPooling2D((4, 2), 1, padding="same"),
+        shape=(6, 5, 2),
+    ),
+    "global_max_pool": lambda: chain(conv(), L.GlobalMaxPooling2D()),
+    "global_max_pool_keepdims": lambda: chain(
+        L.ReLU(), L.GlobalMaxPooling2D(keepdims=True), conv(), L.ReLU(), shape=(3, 3, 2)
+    ),
     "dropout": lambda: chain(conv(), L.ReLU(), L.Dropout(0.5)),
     "normalization": lambda: chain(
         L.Normalization(mean=[0.4, 0.5], variance=[0.04, 0.09]), conv(), L.ReLU()
@@ -129,6 +194,22 @@ NETWORKS: dict[str, Callable[[], keras.Model]] = {
     "rescaling_channels": lambda: chain(
         L.Rescaling([2.0, -3.0], [[[-1.0, 0.5]]]), conv(), L.ReLU()
     ),
+    "leaky_relu": lambda: chain(
+        conv(), L.LeakyReLU(0.1), conv(activation="leaky_relu"), L.ReLU(negative_slope=0.5)
+    ),
+    "bent": lambda: chain(
+        conv(),
+        L.ReLU(max_value=0.5),
+        conv(activation="hard_tanh"),
+        L.ReLU(0.5, 0.1),
+        conv(),
+        L.Activation("relu6"),
+    ),
+    "s_shaped": lambda: chain(conv(activation="sigmoid"), conv(), L.Activation("tanh")),
+    "convex": lambda: chain(conv(activation="softplus"), conv(activation="elu"), L.ELU(0.5)),
+    "activations_that_are_layers": lambda: chain(
+        conv(activation=L.LeakyReLU(0.3)), L.Dense(4, activation=L.ReLU(0.5)), L.Activation(L.ELU())
+    ),
     "relu_first_and_last": lambda: keras.Sequential(
         [L.Input(SHAPE), L.ReLU(), conv(), L.ReLU(), L.Flatten(), L.Dense(CLASSES), L.ReLU()]
     ),
@@ -139,7 +220,7 @@ NETWORKS: dict[str, Callable[[], keras.Model]] = {
         bounded.Conv2D(3, 3, padding="same"), bounded.MaxPooling2D(2), bounded.ReLU()
     ),
 }
-AFFINE = ["affine", "affine_deep"]
+AFFINE = ["affine", "affine_deep", "affine_groups"]
 
 
 def randomize(model: keras.Model, seed: int = 0) -> keras.Model:

@@ -32,7 +32,10 @@ MAY_USE = {  # besides a room's own files
 }
 USED_BY_ALL = {"errors", "files", "catalogue"}
 # Each uses earlier ones alone.
-NETWORK = ["ops", "convolution", "relaxations", "steps", "pooling", "lowering", "graph", "trace"]
+NETWORK = [
+    *("ops", "convolution", "groups", "curves", "functions", "relaxations", "steps", "activations"),
+    *("affine", "shapes", "pooling", "lowering", "graph", "wiring", "operations", "trace"),
+]
 
 
 def imports(path: Path) -> Iterator[str]:

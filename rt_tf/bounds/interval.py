@@ -59,7 +59,7 @@ def image(op: Op, inputs: list[Box], sound: bool = False) -> Image:
     if isinstance(op, Positive):
         return sound_positive(op, inputs) if sound and op.terms > 1 else Image(monotone(op, inputs))
     assert isinstance(op, Activation)
-    return Image(sound_activation(op, inputs[0]) if sound and op.ulps else monotone(op, inputs))
+    return Image(sound_activation(op, inputs[0]) if sound else monotone(op, inputs))
 
 
 def affine(op: Affine, x: Box) -> Box:
@@ -86,9 +86,12 @@ def sound_affine(op: Affine, x: Box) -> Image:
 
 
 def sound_activation(op: Activation, x: Box) -> Box:
-    """The image under an activation, widened by the error of its evaluation."""
+    """The image under an activation, widened by the error of its evaluation, here and served."""
     box = monotone(op, [x])
-    error = 4.0 * op.ulps * rounding.UNIT * box.magnitude + 4.0 * rounding.TINY
+    if op.ulps == op.absolute == 0.0:
+        return box
+    error = 2.0 * (op.ulps + 2.0) * rounding.UNIT * box.magnitude
+    error += 2.0 * op.absolute + 4.0 * rounding.TINY
     return Box(box.lower - error, box.upper + error)
 
 

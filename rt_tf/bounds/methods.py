@@ -1,5 +1,7 @@
 """The bound methods by name: combinations of forward and backward passes."""
 
+import tensorflow as tf
+
 from rt_tf.bounds import zonotope
 from rt_tf.bounds.backward import lower_bound, refuse_undefined
 from rt_tf.bounds.full import MEMORY, Settings, full_enclosure, head_enclosure
@@ -89,7 +91,8 @@ def alpha_crown_bounds(
     optimum = optimised_bound(
         graph, region, spec, enclosure, steps=steps, shared=shared, arithmetic=arithmetic
     )
-    return Bounds(optimum.margins, *enclosure)
+    ruled = _margins(graph, region, spec, enclosure, settings)  # better for some curved functions
+    return ruled._replace(margins=tf.maximum(optimum.margins, ruled.margins))
 
 
 def shared_slope_bounds(

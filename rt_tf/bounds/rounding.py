@@ -67,7 +67,7 @@ def activation_error(op: Activation, lines: Lines, source: Tensor, size: Tensor)
     offsets = tf.abs(lines.upper_offset)
     if lines.lower_offset is not None:
         offsets += tf.abs(lines.lower_offset)
-    values = (16.0 + 4.0 * op.ulps) * UNIT * (slopes * source + size)
+    values = (16.0 + 2.0 * op.ulps) * UNIT * (slopes * source + size) + 2.0 * op.absolute
     return values + 2.0 * gamma(BLOCK + 4) * offsets + 8.0 * TINY
 
 

@@ -11,7 +11,7 @@ from rt_tf import catalogue
 from rt_tf.bounds.result import margin_spec
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
-from rt_tf.network.trace import Wiring
+from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
 
 

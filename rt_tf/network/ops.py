@@ -87,7 +87,7 @@ class Positive:
 
 
 class Shared(NamedTuple):
-    """Slopes in [0, 1] that both lines of an activation shall have."""
+    """One slope for both lines of an activation, in [0, 1] from its least to its largest useful."""
 
     slope: Tensor
 
@@ -100,13 +100,16 @@ Slope: TypeAlias = str | Tensor | Shared
 class Activation:
     """A nondecreasing elementwise function, and linear bounds of it on an interval.
 
-    `relax(lower, upper, slope)` returns `Lines`; `slope` names the rule for the lower line.
-    `ulps` bounds the error of its float32 evaluation, in units in the last place.
+    `relax(lower, upper, slope)` returns `Lines`, whose offsets hold up to a few roundings of their
+    terms; slopes that are tensors and lower broadcast against each other, and so do the lines.
+    fn in float32 errs by at most `ulps * 2^-24 |fn(z)| + absolute`, besides flushing to zero what
+    is below the normal range.
     """
 
     fn: Callable[[Tensor], Tensor]
     relax: Callable[[Tensor, Tensor, Slope], Lines]
     ulps: float = 0.0
+    absolute: float = 0.0
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.fn(x)

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from rt_tf.errors import UserError
 from rt_tf.network.ops import Affine, Positive, Tensor, Window
-from rt_tf.network.relaxations import ACTIVATIONS
+from rt_tf.network.relaxations import RELU
 from rt_tf.network.steps import Call, Step, refuse_channels_first
 
 
@@ -36,38 +37,45 @@ def global_average_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 
 def max_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """max(a, b) = a + relu(b - a), in a tree over the places of the pooling window."""
+    """Maxima over windows."""
     refuse_channels_first(layer)
-    if layer.padding != "valid":
-        raise UserError(
-            f"layer '{layer.name}': expected padding='valid'; received '{layer.padding}'"
-        )
+    height, width, _ = call.input_shapes[0]
+    same = layer.padding == "same"
+    rows = _places(height, layer.pool_size[0], layer.strides[0], same)
+    columns = _places(width, layer.pool_size[1], layer.strides[1], same)
 
     def pool(x: Tensor) -> Tensor:
-        return tf.nn.max_pool2d(x, layer.pool_size, layer.strides, "VALID")
+        return tf.nn.max_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper())
 
-    width = math.prod(layer.pool_size)
-    steps = [Step(Positive(_window(layer, call.input_shapes[0]), width))]
-    while width > 1:
-        steps += _halve(width, before=len(steps))
-        width = (width + 1) // 2
+    windows = Positive(_windows(rows, columns), rows.uses * columns.uses)
+    steps = _maxima([Step(windows)], math.prod(layer.pool_size))
     squeeze = Positive(lambda x: tf.squeeze(x, axis=-1))
     return [*steps, Step(squeeze, (len(steps),), hull=Positive(pool))]
 
 
-def _window(layer: keras.layers.Layer, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
-    """Gathers each pooling window's values along a new last axis: [b, h, w, c, places]."""
-    (rows, columns), (down, right) = layer.pool_size, layer.strides
-    height = (shape[0] - rows) // down + 1
-    width = (shape[1] - columns) // right + 1
+def global_max_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
+    """Maxima over whole images: over the columns of each row, then over the rows."""
+    refuse_channels_first(layer)
+    height, width, channels = call.input_shapes[0]
+    shape = [1, 1, channels] if layer.keepdims else [channels]
 
-    def place(x: Tensor, i: int, j: int) -> Tensor:
-        return x[:, i : i + (height - 1) * down + 1 : down, j : j + (width - 1) * right + 1 : right]
+    def pool(x: Tensor) -> Tensor:
+        return tf.reduce_max(x, axis=[1, 2], keepdims=layer.keepdims)
 
-    def window(x: Tensor) -> Tensor:
-        return tf.stack([place(x, i, j) for i in range(rows) for j in range(columns)], axis=-1)
+    columns_last = Positive(lambda x: tf.transpose(x, [0, 1, 3, 2]))  # [b, h, c, w]
+    rows_last = Positive(lambda x: tf.transpose(x[..., 0], [0, 2, 1]))  # [b, c, h]
+    steps = _maxima([Step(columns_last)], width)
+    steps = _maxima([*steps, Step(rows_last, (len(steps),))], height)
+    reshape = Positive(lambda x: tf.reshape(x, [-1, *shape]))
+    return [*steps, Step(reshape, (len(steps),), hull=Positive(pool))]
 
-    return window
+
+def _maxima(steps: list[Step], width: int) -> list[Step]:
+    """The steps and max(a, b) = a + relu(b - a), in a tree over the last axis, down to one."""
+    while width > 1:
+        steps = [*steps, *_halve(width, before=len(steps))]
+        width = (width + 1) // 2
+    return steps
 
 
 def _halve(width: int, before: int) -> list[Step]:
@@ -86,10 +94,63 @@ def _halve(width: int, before: int) -> list[Step]:
     )
     return [
         Step(minus, (before,)),
-        Step(ACTIVATIONS["relu"], (before + 1,)),
+        Step(RELU, (before + 1,)),
         Step(Positive(first, 2), (before, before + 2)),
     ]
 
 
 def _last_axis_product(x: Tensor, kernel: Tensor) -> Tensor:
     return tf.tensordot(x, kernel, axes=1)
+
+
+class _Places(NamedTuple):
+    """Where pooling windows lie along an axis whose ends are repeated before and after it.
+
+    A window that reaches past an end has that end inside, so repeating it changes no maximum.
+    `uses` counts the windows' places, at most, that read one value.
+    """
+
+    before: int
+    after: int
+    windows: int
+    window: int
+    stride: int
+    uses: int
+
+
+def _places(size: int, window: int, stride: int, same: bool) -> _Places:
+    windows = -(-size // stride) if same else (size - window) // stride + 1
+    missing = max((windows - 1) * stride + window - size, 0)
+    before = missing // 2  # as TensorFlow pads
+    starts = np.arange(windows) * stride - before
+    read = np.clip(starts[:, np.newaxis] + np.arange(window), 0, size - 1)
+    uses = int(np.bincount(read.ravel()).max())
+    return _Places(before, missing - before, windows, window, stride, uses)
+
+
+def _windows(rows: _Places, columns: _Places) -> Callable[[Tensor], Tensor]:
+    """Gathers each window's values along a new last axis: [b, h, w, c, places]."""
+
+    def place(x: Tensor, i: int, j: int) -> Tensor:
+        return x[:, _every(rows, i), _every(columns, j)]
+
+    def windows(x: Tensor) -> Tensor:
+        x = _extended(_extended(x, rows, axis=1), columns, axis=2)
+        places = [place(x, i, j) for i in range(rows.window) for j in range(columns.window)]
+        return tf.stack(places, axis=-1)
+
+    return windows
+
+
+def _every(places: _Places, i: int) -> slice:
+    """Place i of every window."""
+    return slice(i, i + (places.windows - 1) * places.stride + 1, places.stride)
+
+
+def _extended(x: Tensor, places: _Places, axis: int) -> Tensor:
+    """Repeats both ends of an axis."""
+    if places.before == places.after == 0:
+        return x
+    others = (slice(None),) * axis
+    first, last = x[*others, :1], x[*others, -1:]
+    return tf.concat([first] * places.before + [x] + [last] * places.after, axis=axis)

@@ -1,48 +1,137 @@
-"""Lines around activations: a new activation is a function here and a row in `ACTIVATIONS`."""
+"""Lines around activations: a new one is a curve in `functions` and a row in `ACTIVATIONS`."""
 
+import functools
+from typing import Protocol
+
+import keras
 import tensorflow as tf
 
 from rt_tf.errors import UserError
+from rt_tf.network import functions
+from rt_tf.network.curves import NARROW, Curve, Envelopes, Pair
 from rt_tf.network.ops import Activation, Lines, Shared, Slope, Tensor
 
 SLOPES = ("parallel", "adaptive")
 
 
-def relu_lines(lower: Tensor, upper: Tensor, slope: Slope) -> Lines:
-    """The upper face of the Ehlers triangle and a line through 0 below it.
+class Slopes(Protocol):
+    """The slopes of the lower and the upper line on an interval, by every way of choosing them."""
 
-    The lower slope is that of the face (`parallel`; Wong & Kolter, Fast-Lin) or 1 where the
-    interval reaches further up than down and else 0 (`adaptive`; CROWN). Stable units are exact.
-    """
-    face = _face_slope(lower, upper)
+    def parallel(self) -> Pair:
+        """One slope for both, with the least distance between the lines."""
+
+    def adaptive(self) -> Pair:
+        """The lines nearest to the function in the middle (CROWN)."""
+
+    def optimised(self, share: Tensor) -> Pair:
+        """The lower slope from the least useful one (share 0) to the largest (1)."""
+
+    def shared(self, share: Tensor) -> Pair:
+        """One slope for both, from the least useful one to the largest."""
+
+
+def chosen(slopes: Slopes, slope: Slope) -> Pair:
+    """The slopes that a rule's name, a tensor or `Shared` stands for; UserError of other names."""
     if isinstance(slope, Shared):
-        face = tf.where((lower < 0.0) & (upper > 0.0), slope.slope, face)
-        slope = "parallel"
-    # Any slope is sound with an offset that covers both ends: relu is convex. So the rounding of
-    # the slope does not matter, and a point interval needs no division.
-    offset = tf.maximum(
-        tf.nn.relu(lower) - face * lower,
-        tf.nn.relu(upper) - face * upper,
-    )
-    return Lines(_lower_slope(lower, upper, face, slope), None, face, offset)
-
-
-def _face_slope(lower: Tensor, upper: Tensor) -> Tensor:
-    unstable = (lower < 0.0) & (upper > 0.0)
-    width = tf.where(unstable, upper - lower, tf.ones_like(upper))
-    return tf.where(unstable, upper / width, tf.cast(lower >= 0.0, lower.dtype))
-
-
-def _lower_slope(lower: Tensor, upper: Tensor, face: Tensor, slope: Slope) -> Tensor:
+        return slopes.shared(slope.slope)
     if not isinstance(slope, str):
-        return tf.where((lower < 0.0) & (upper > 0.0), slope, face)
-    if slope == "parallel":
-        return face
-    if slope == "adaptive":
-        return tf.stop_gradient(tf.cast(upper > -lower, lower.dtype))
-    raise UserError(f"slope: expected one of {', '.join(SLOPES)}; received '{slope}'")
+        return slopes.optimised(slope)
+    if slope not in SLOPES:
+        raise UserError(f"slope: expected one of {', '.join(SLOPES)}; received '{slope}'")
+    return slopes.parallel() if slope == "parallel" else slopes.adaptive()
 
 
-RELU = Activation(tf.nn.relu, relu_lines)
+def curve_lines(curve: Curve, lower: Tensor, upper: Tensor, slope: Slope) -> Lines:
+    """Lines around any curve on [lower, upper]."""
+    return curve.lines(lower, upper, chosen(Envelopes(curve, lower, upper), slope))
 
-ACTIVATIONS = {"relu": RELU}
+
+def relu_lines(lower: Tensor, upper: Tensor, slope: Slope, negative_slope: float = 0.0) -> Lines:
+    """The upper face of the Ehlers triangle and a line through 0 below it; likewise if leaky.
+
+    Stable units are exact. Sources: Wong & Kolter 2018, Fast-Lin (`parallel`); CROWN (`adaptive`).
+    """
+    below, above = chosen(_Rectified(lower, upper, negative_slope), slope)
+    # Any slope is sound with an offset that covers both ends: the function is convex. So the
+    # rounding of the slope does not matter, and a point interval needs no division.
+    offset = tf.maximum(
+        _rectified(lower, negative_slope) - above * lower,
+        _rectified(upper, negative_slope) - above * upper,
+    )
+    return Lines(below, None, above, offset)
+
+
+class _Rectified:
+    """The slopes of a leaky ReLU: `negative_slope + (1 - negative_slope) s`, s a slope of ReLU."""
+
+    def __init__(self, lower: Tensor, upper: Tensor, negative_slope: float) -> None:
+        self.lower, self.upper = lower, upper
+        self.negative_slope = negative_slope
+        self.unstable = tf.minimum(-lower, upper) > NARROW
+        width = tf.where(self.unstable, upper - lower, tf.ones_like(upper))
+        stable = tf.cast(upper >= -lower, lower.dtype)
+        self.face = tf.where(self.unstable, upper / width, stable)
+
+    def parallel(self) -> Pair:
+        face = self._leaky(self.face)
+        return face, face
+
+    def adaptive(self) -> Pair:
+        """The lower slope is 1 where the interval reaches further up than down, and else 0."""
+        lower = tf.stop_gradient(tf.cast(self.upper > -self.lower, self.lower.dtype))
+        return self._leaky(lower), self._leaky(self.face)
+
+    def optimised(self, share: Tensor) -> Pair:
+        return self._leaky(self._free(share)), self._leaky(self.face)
+
+    def shared(self, share: Tensor) -> Pair:
+        slope = self._leaky(self._free(share))
+        return slope, slope
+
+    def _free(self, share: Tensor) -> Tensor:
+        """Clipped, since outside [0, 1] a line through 0 is no bound."""
+        return tf.where(self.unstable, tf.clip_by_value(share, 0.0, 1.0), self.face)
+
+    def _leaky(self, slope: Tensor) -> Tensor:
+        a = self.negative_slope
+        return slope if a == 0.0 else a + (1.0 - a) * slope
+
+
+def _rectified(z: Tensor, negative_slope: float) -> Tensor:
+    return tf.nn.relu(z) if negative_slope == 0.0 else tf.nn.leaky_relu(z, negative_slope)
+
+
+def leaky_relu(negative_slope: float) -> Activation:
+    """max(z, negative_slope z), of a slope from 0 (ReLU) to 1. Its one product rounds once."""
+    fn = functools.partial(_rectified, negative_slope=negative_slope)
+    lines = functools.partial(relu_lines, negative_slope=negative_slope)
+    return Activation(fn, lines, ulps=0.0 if negative_slope == 0.0 else 2.0)
+
+
+def clipped_relu(max_value: float, negative_slope: float = 0.0) -> Activation:
+    """A ReLU, leaky or not, that rises no further than max_value."""
+    fn = functools.partial(
+        keras.activations.relu, negative_slope=negative_slope, max_value=max_value
+    )
+    return curved(functions.bent(fn, 0.0, max_value, negative_slope))
+
+
+def curved(curve: Curve) -> Activation:
+    """An activation with the lines of its curve."""
+    lines = functools.partial(curve_lines, curve)
+    return Activation(curve.fn, lines, curve.ulps, curve.absolute)
+
+
+RELU = leaky_relu(0.0)
+
+# By the names of keras.activations, with their default settings.
+ACTIVATIONS = {
+    "relu": RELU,
+    "leaky_relu": leaky_relu(0.2),
+    "relu6": clipped_relu(6.0),
+    "hard_tanh": curved(functions.bent(keras.activations.hard_tanh, -1.0, 1.0)),
+    "sigmoid": curved(functions.SIGMOID),
+    "tanh": curved(functions.TANH),
+    "softplus": curved(functions.SOFTPLUS),
+    "elu": curved(functions.elu(1.0)),
+}

@@ -1,11 +1,15 @@
 """What a lowering reads and writes: a call of a layer, and the operations it becomes."""
 
+from collections.abc import Container
 from typing import NamedTuple
 
 import keras
 
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Op, Positive, Tensor
+
+# The methods that decide what a layer computes.
+COMPUTES = ("__call__", "call", "convolution_op", "_merge_function", "_moments")
 
 
 class Statistics(NamedTuple):
@@ -16,10 +20,14 @@ class Statistics(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call of a layer: the shapes of its inputs (without batch) and its statistics, if any."""
+    """One call of a layer: the shapes of its inputs (without batch) and its statistics, if any.
+
+    bare: without the layer's `activation=`.
+    """
 
     input_shapes: tuple[tuple[int, ...], ...]
     statistics: Statistics | None = None
+    bare: bool = False
 
 
 class Step(NamedTuple):
@@ -31,6 +39,28 @@ class Step(NamedTuple):
     op: Op
     inputs: tuple[int, ...] = (0,)
     hull: Positive | None = None
+
+
+def kind_of(layer: keras.layers.Layer, known: Container[type]) -> type | None:
+    """The known class that a layer is of, or None.
+
+    UserError for a subclass that computes something else: it must not inherit the class's bounds.
+    """
+    kind = next((ancestor for ancestor in type(layer).__mro__ if ancestor in known), None)
+    if kind is not None:
+        _refuse_changed(layer, kind)
+    return kind
+
+
+def _refuse_changed(layer: keras.layers.Layer, kind: type) -> None:
+    changed = any(
+        getattr(type(layer), name, None) is not getattr(kind, name, None) for name in COMPUTES
+    )
+    if changed or getattr(layer, "quantization_mode", None):
+        raise UserError(
+            f"layer '{layer.name}': expected {kind.__name__}'s own unquantised computation; "
+            f"received {type(layer).__name__}, which changes it, so it has no bounds"
+        )
 
 
 def refuse_channels_first(layer: keras.layers.Layer) -> None:

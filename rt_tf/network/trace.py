@@ -1,93 +1,29 @@
-"""A Keras model as a graph of operations: the only file that knows Keras's wiring."""
+"""Reads a Keras model's layer calls: the only file that knows Keras's wiring."""
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
-import tensorflow as tf
 
 from rt_tf.errors import UserError
-from rt_tf.network.graph import Graph, Hull, Node
-from rt_tf.network.lowering import lower
-from rt_tf.network.ops import Tensor
-from rt_tf.network.steps import Call, Statistics, Step
-
-
-class LayerCall(NamedTuple):
-    """One call of a layer: which values it reads (0 is the input; call i writes value i + 1)."""
-
-    layer: keras.layers.Layer
-    inputs: tuple[int, ...]
-    input_shapes: tuple[tuple[int, ...], ...]
-    takes_list: bool
-
-
-StatisticsByCall = Mapping[int, Statistics]
-
-
-@dataclasses.dataclass(frozen=True)
-class Wiring:
-    """A model's layer calls in topological order; traced once, lowered in every computation.
-
-    notes: where what is computed differs from the model, in words.
-    """
-
-    calls: tuple[LayerCall, ...]
-    output: int
-    input_shape: tuple[int, ...]
-    classes: int
-    notes: tuple[str, ...] = ()
-
-    def lower(self, statistics: StatisticsByCall | None = None) -> Graph:
-        """Returns the graph of operations at the current weights.
-
-        Batch normalisations use `statistics` by call where given, else their moving ones.
-        """
-        statistics = statistics or {}
-        nodes: list[Node] = []
-        number = [0]  # graph number of each value
-        for i, call in enumerate(self.calls):
-            steps = lower(call.layer, Call(call.input_shapes, statistics.get(i)))
-            number.append(_append(nodes, steps, [number[k] for k in call.inputs], call.layer.name))
-        return Graph(tuple(nodes), number[self.output])
-
-    def forward(
-        self, x: Tensor, training: bool = False, statistics: StatisticsByCall | None = None
-    ) -> tuple[Tensor, StatisticsByCall]:
-        """Runs the Keras layers. Returns logits and the batch normalisation statistics used.
-
-        With `statistics` given, batch normalisations use those and update nothing.
-        """
-        values, used = [x], dict(statistics or {})
-        for i, call in enumerate(self.calls):
-            inputs = [values[k] for k in call.inputs]
-            values.append(_run(call, inputs, training, i, used))
-        return values[self.output], used
-
-    @property
-    def float32(self) -> bool:
-        """Whether every layer computes in float32."""
-        return all(call.layer.compute_dtype == "float32" for call in self.calls)
-
-    @property
-    def has_statistics(self) -> bool:
-        """Whether any layer is a batch normalisation."""
-        return any(_normalises(call.layer) for call in self.calls)
+from rt_tf.network.activations import is_softmax
+from rt_tf.network.operations import as_layer
+from rt_tf.network.wiring import LayerCall, Wiring
 
 
 def trace(model: keras.Model) -> Wiring:
     """Reads the wiring of a functional or Sequential model with one input and one output.
 
-    UserError for other models, and for layers that no bound method can interpret.
+    A softmax at its end is left out, which the wiring's notes say. UserError for other models, and
+    for layers that no bound method can interpret.
     """
     _refuse_unwired(model)
     _refuse_output(model)
     recorder = _Recorder()
     output = recorder.follow(model, source=0)
     shape, classes = tuple(model.inputs[0].shape[1:]), model.outputs[0].shape[-1]
-    wiring = Wiring(tuple(recorder.calls), output, shape, classes)
+    wiring = _to_logits(Wiring(tuple(recorder.calls), output, shape, classes))
     wiring.lower()  # refuses what cannot be lowered, by name
     for arguments in recorder.arguments:
         _refuse_arguments(*arguments)
@@ -115,7 +51,9 @@ class _Recorder:
         )
         return self.number[id(clone.outputs[0])]
 
-    def record(self, layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
+    def record(self, layer: keras.Operation, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(layer, keras.layers.Layer):
+            return self.record(*as_layer(layer, args, kwargs))
         self.arguments.append((layer, args[1:], kwargs))
         result = layer(*args, **kwargs)
         takes_list = isinstance(args[0], list | tuple)
@@ -135,14 +73,25 @@ class _Recorder:
     def _call(
         self, layer: keras.layers.Layer, sources: list[keras.KerasTensor], takes_list: bool
     ) -> LayerCall:
-        if not isinstance(layer, keras.layers.Layer):
-            raise UserError(
-                f"operation '{layer.name}': expected a Keras layer; received a bare "
-                f"keras.ops {type(layer).__name__}, which has no lowering"
-            )
         inputs = tuple(self.number[id(source)] for source in sources)
         shapes = tuple(tuple(source.shape[1:]) for source in sources)
         return LayerCall(layer, inputs, shapes, takes_list)
+
+
+def _to_logits(wiring: Wiring) -> Wiring:
+    """Leaves out a softmax at the end, be it a layer or the last layer's `activation=`."""
+    if not wiring.calls or wiring.output != len(wiring.calls):
+        return wiring
+    *before, last = wiring.calls
+    name = last.layer.name
+    notes = (f"layer '{name}': its final softmax is left out: bounds are of the logits",)
+    if is_softmax(last.layer):
+        (source,) = last.inputs
+        return dataclasses.replace(wiring, calls=tuple(before), output=source, notes=notes)
+    if is_softmax(getattr(last.layer, "activation", None)):
+        calls = (*before, last._replace(bare=True))
+        return dataclasses.replace(wiring, calls=calls, notes=notes)
+    return wiring
 
 
 def _refuse_unwired(model: keras.Model) -> None:
@@ -199,42 +148,3 @@ def _refuse_arguments(layer: keras.layers.Layer, args: tuple, kwargs: dict) -> N
             f"layer '{layer.name}': expected a call on its inputs alone; "
             f"received also {', '.join(given)}"
         )
-
-
-def _append(nodes: list[Node], steps: list[Step], inputs: list[int], name: str) -> int:
-    """Adds a layer's steps to the graph; returns the number of the layer's output."""
-    numbers = list(inputs)
-    for step in steps:
-        hull = None if step.hull is None else Hull(step.hull, inputs[0])
-        nodes.append(Node(step.op, tuple(numbers[k] for k in step.inputs), name, hull))
-        numbers.append(len(nodes))
-    return numbers[-1] if steps else numbers[0]
-
-
-def _normalises(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.BatchNormalization)
-
-
-def _run(
-    call: LayerCall, inputs: list[Tensor], training: bool, i: int, used: dict[int, Statistics]
-) -> Tensor:
-    """Runs one layer call; `used` gains the statistics of a batch normalisation in training."""
-    argument = inputs if call.takes_list else inputs[0]
-    if not _normalises(call.layer):
-        options = {"training": training} if _trains(call.layer) else {}
-        return call.layer(argument, **options)
-    if i in used:
-        return _normalise(call, inputs[0], used[i])
-    if training and call.layer.trainable:
-        values = tf.cast(inputs[0], tf.float32)
-        used[i] = Statistics(*tf.nn.moments(values, axes=list(range(len(values.shape) - 1))))
-    return call.layer(argument, training=training)
-
-
-def _trains(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.Dropout)
-
-
-def _normalise(call: LayerCall, x: Tensor, statistics: Statistics) -> Tensor:
-    (step,) = lower(call.layer, Call(call.input_shapes, statistics))
-    return tf.cast(step.op(tf.cast(x, tf.float32)), x.dtype)

@@ -15,7 +15,8 @@ from rt_tf.bounds.result import margin_spec
 from rt_tf.bounds.rounding import products_are_exact
 from rt_tf.files import write_text
 from rt_tf.network.ops import Tensor
-from rt_tf.network.trace import Wiring, trace
+from rt_tf.network.trace import trace
+from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
 
 EXTRA = "assets.extra"

@@ -11,7 +11,7 @@ from rt_tf.attacks.pgd import pgd
 from rt_tf.bounds.result import Bounds, Box, certified, margin_spec
 from rt_tf.data import Split
 from rt_tf.network.ops import Tensor
-from rt_tf.network.trace import Wiring
+from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
 
 BATCH = 200

@@ -9,7 +9,7 @@ import tensorflow as tf
 from rt_tf.attacks.evaluation import cross_entropy
 from rt_tf.bounds.result import Bounds, certified, margin_spec
 from rt_tf.network.ops import Tensor
-from rt_tf.network.trace import StatisticsByCall, Wiring
+from rt_tf.network.wiring import StatisticsByCall, Wiring
 from rt_tf.threats.region import Region, Threat
 
 # Keeps small input gradients above float16's underflow; attacks use their direction alone.

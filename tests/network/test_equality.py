@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from rt_tf.network.lowering import LOWERINGS
+from rt_tf.network.ops import Activation
 from rt_tf.network.trace import trace
 
 WITH_STATISTICS = [
@@ -39,6 +40,31 @@ def test_every_lowering_is_in_the_table():
         for call in networks.known(name)[1].calls:
             used.add(next(kind for kind in type(call.layer).__mro__ if kind in LOWERINGS))
     assert used == set(LOWERINGS)
+
+
+def matrices(op, shapes):
+    """Where the coefficients of an operation's inputs are not zero: [inputs, outputs] each."""
+    for k, shape in enumerate(shapes):
+        size = int(np.prod(shape))
+        values = [tf.zeros([size, *other]) for other in shapes]
+        values[k] = tf.reshape(tf.eye(size), [size, *shape])
+        yield np.reshape(op.linear(*values), [size, -1]) != 0.0
+
+
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_terms_count_what_is_summed(name):
+    _, wiring = networks.known(name)
+    graph, values = wiring.lower(), [tf.constant(networks.images(wiring.input_shape, 1))]
+    for _, node in graph.numbered():
+        inputs = [values[k] for k in node.inputs]
+        values.append(node.op(*inputs))
+        if isinstance(node.op, Activation):
+            continue
+        parts = list(matrices(node.op, [x.shape[1:] for x in inputs]))
+        summed = np.concatenate(parts).sum(axis=0).max()
+        back = max(part.sum(axis=1).max() for part in parts)
+        assert summed <= node.op.terms
+        assert back <= getattr(node.op, "transposed_terms", node.op.terms)
 
 
 def test_tracing_leaves_the_model_as_it_was(tmp_path):
@@ -108,7 +134,10 @@ def test_frozen_batch_normalisation_keeps_its_moving_statistics():
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("name", ["batch_norm", "branches", "max_pool", "rescaling_channels"])
+@pytest.mark.parametrize(
+    "name",
+    ["batch_norm", "branches", "max_pool", "rescaling_channels", "operations", "depthwise"],
+)
 def test_half_precision_networks_are_lowered_in_float32(name):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")

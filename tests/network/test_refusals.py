@@ -1,11 +1,14 @@
 """What cannot be bounded is refused by name, in one line, and never bounded as something else."""
 
+import functools
+
 import keras
 import networks
 import pytest
 import tensorflow as tf
 
 from rt_tf.errors import UserError
+from rt_tf.network.relaxations import ACTIVATIONS
 from rt_tf.network.trace import trace
 
 L = keras.layers
@@ -19,6 +22,29 @@ class Doubled(L.Dense):
 class Standardized(L.Conv2D):
     def convolution_op(self, inputs, kernel):
         return super().convolution_op(inputs, 2.0 * kernel)
+
+
+class Mean(L.Add):
+    def _merge_function(self, inputs):
+        return super()._merge_function(inputs) / 2.0
+
+
+class Tripled(L.ReLU):
+    def call(self, inputs):
+        return 3.0 * super().call(inputs)
+
+
+class OwnSoftmax(L.Softmax):
+    def call(self, inputs):
+        return -super().call(inputs)
+
+
+class Relu(keras.Operation):
+    def call(self, x):
+        return 3.0 * x
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, x.dtype)
 
 
 class DoubledModel(keras.Model):
@@ -74,6 +100,14 @@ def called(layer, **arguments):
     return lambda: networks.functional(lambda x: layer(x, **arguments))
 
 
+def ended(layer):
+    return lambda: keras.Sequential([L.Input((4,)), L.Dense(3), layer])
+
+
+def multiplied():
+    return networks.functional(lambda x: L.Dense(2)(x) * x)
+
+
 def of(*layers, shape=networks.SHAPE):
     return lambda: networks.chain(*layers, shape=shape)
 
@@ -81,11 +115,31 @@ def of(*layers, shape=networks.SHAPE):
 REFUSED = {
     "lstm": (of(L.LSTM(3), shape=(4, 3)), "'lstm.*LSTM has no lowering.*Dense"),
     "layer_normalization": (of(L.LayerNormalization()), "LayerNormalization has no lowering"),
-    "depthwise": (of(L.DepthwiseConv2D(3)), "DepthwiseConv2D has no lowering"),
-    "leaky_relu": (of(L.LeakyReLU()), "LeakyReLU has no lowering"),
+    "multiply": (multiplied, "Multiply has no lowering.*Concatenate"),
+    "transposed": (of(L.Conv2DTranspose(3, 3)), "Conv2DTranspose has no lowering.*DepthwiseConv2D"),
+    "prelu": (of(L.PReLU()), "PReLU has no lowering"),
     "gelu": (of(L.Dense(3, activation="gelu")), "activation 'gelu' has no relaxation.*relu"),
-    "softmax": (of(L.Activation("softmax")), "activation 'softmax'"),
-    "activation_layer": (of(L.Dense(3, activation=L.LeakyReLU())), "activation '.*LeakyReLU'"),
+    "selu": (of(L.Activation("selu")), "activation 'selu' has no relaxation.*elu"),
+    "activation_layer": (of(L.Dense(3, activation=L.PReLU())), "activation 'PReLU'.*leaky_relu"),
+    "own_activation_layer": (
+        of(L.Dense(3, activation=Tripled())),
+        "ReLU's own.*received Tripled",
+    ),
+    "partial": (
+        of(L.Dense(3, activation=functools.partial(keras.activations.elu, alpha=0.5))),
+        "activation 'functools.partial'",
+    ),
+    "softmax": (of(L.Activation("softmax")), "softmax as the network's last operation alone"),
+    "softmax_layer": (of(L.Softmax()), "'softmax.*': expected softmax as the network's last"),
+    "softmax_of_dense": (of(L.Dense(3, "softmax")), "softmax as the network's last"),
+    "softmax_as_layer": (of(L.Dense(3, L.Softmax())), "softmax as the network's last"),
+    "softmax_operation": (
+        lambda: networks.functional(keras.ops.softmax),
+        "softmax as the network's last operation alone",
+    ),
+    "softmax_over_the_batch": (ended(L.Softmax(axis=0)), "over the classes"),
+    "own_softmax": (ended(OwnSoftmax()), "Softmax's own.*received OwnSoftmax"),
+    "log_softmax": (ended(L.Activation("log_softmax")), "activation 'log_softmax' has no"),
     "own_activation": (of(L.Dense(3, activation=lambda x: x)), "activation '.*<lambda>'"),
     "own_relu": (of(L.Dense(3, activation=relu)), "activation '.*test_refusals.relu'"),
     "own_linear": (of(L.Conv2D(3, 3, activation=linear)), "activation '.*test_refusals.linear'"),
@@ -93,17 +147,45 @@ REFUSED = {
     "own_convolution": (of(Standardized(3, 3)), "Conv2D's own.*received Standardized"),
     "own_model_call": (changed_functional, "own call; received DoubledModel"),
     "own_nested_call": (changed_nested, "own call; received DoubledModel"),
+    "own_sum": (lambda: networks.functional(lambda x: Mean()([x, x])), "Add's own.*received Mean"),
     "operation": (
-        lambda: networks.functional(lambda x: keras.ops.relu(L.Conv2D(3, 3)(x))),
-        "expected a Keras layer; received a bare keras.ops Relu",
+        lambda: networks.functional(keras.ops.exp),
+        "operation 'exp.*': Exp has no lowering, so no bounds; expected a layer or one of the "
+        "operations Add,",
     ),
-    "operator": (
-        lambda: networks.functional(lambda x: L.Conv2D(2, 3, padding="same")(x) + x),
-        "received a bare keras.ops Add",
+    "operator": (lambda: networks.functional(lambda x: x - x), "Subtract has no lowering"),
+    "own_operation": (lambda: networks.functional(Relu()), "Relu has no lowering"),
+    "slice": (lambda: networks.functional(lambda x: x[:, 1:]), "GetItem has no lowering"),
+    "constant": (
+        lambda: networks.functional(lambda x: x + 1.0),
+        r"operation 'add.*': expected operands computed from .*; received a constant of shape \(\)",
     ),
-    "relu_max": (of(L.ReLU(max_value=1.0)), "plain ReLU; received max_value=1.0"),
-    "relu_slope": (of(L.ReLU(negative_slope=0.1)), "plain ReLU; .*negative_slope=0.1"),
-    "relu_threshold": (of(L.ReLU(threshold=0.1)), "plain ReLU; .*threshold=0.1"),
+    "constant_before": (
+        lambda: networks.functional(lambda x: tf.ones([4, 1]) + x),
+        r"received a constant of shape \(4, 1\)",
+    ),
+    "unequal_ranks": (
+        lambda: networks.functional(lambda x: x + L.GlobalAveragePooling2D()(x)),
+        r"equally many axes; received \(None, 4, 4, 2\), \(None, 2\)",
+    ),
+    "operation_threshold": (
+        lambda: networks.functional(lambda x: keras.activations.relu(x, threshold=0.5)),
+        "layer 're_lu.*': expected threshold=0; received threshold=0.5",
+    ),
+    "operation_negative": (
+        lambda: networks.functional(lambda x: keras.activations.relu(x, max_value=-1.0)),
+        "operation 're_lu.*': max_value of a ReLU layer cannot be a negative",
+    ),
+    "relu_threshold": (of(L.ReLU(threshold=0.1)), "expected threshold=0; received threshold=0.1"),
+    "relu_slope": (of(L.ReLU(negative_slope=2.0)), "between 0 and 1; received negative_slope=2.0"),
+    "leaky_slope": (of(L.LeakyReLU(1.5)), "between 0 and 1; received negative_slope=1.5"),
+    "elu_alpha": (of(L.ELU(1.5)), "at most 1, where ELU is convex; received alpha=1.5"),
+    "elu_flat": (of(L.ELU(0.0)), "alpha above 0 .*received alpha=0.0"),
+    "elu_decreasing": (of(L.ELU(-1.0)), "alpha above 0 .*received alpha=-1.0"),
+    "concatenated_batch": (
+        lambda: networks.functional(lambda x: L.Concatenate(axis=0)([x, x])),
+        "an axis other than the batch's; received axis=0",
+    ),
     "channels_first": (
         of(L.Conv2D(3, 1, data_format="channels_first")),
         "data_format='channels_last'; received 'channels_first'",
@@ -112,8 +194,14 @@ REFUSED = {
         of(L.MaxPooling2D(2, data_format="channels_first"), shape=(2, 4, 4)),
         "data_format='channels_last'",
     ),
-    "grouped": (of(L.Conv2D(4, 3, groups=2)), "groups=1; received groups=2"),
-    "max_pool_same": (of(L.MaxPooling2D(3, padding="same")), "padding='valid'; received 'same'"),
+    "channels_first_global": (
+        of(L.GlobalMaxPooling2D(data_format="channels_first")),
+        "data_format='channels_last'",
+    ),
+    "channels_first_depthwise": (
+        of(L.DepthwiseConv2D(1, data_format="channels_first")),
+        "data_format='channels_last'",
+    ),
     "other_axis": (of(L.BatchNormalization(axis=1)), "last axis; received axis=1"),
     "inverted": (of(L.Normalization(mean=0.0, variance=1.0, invert=True)), "invert=False"),
     "subclassed": (subclassed, "functional or Sequential model .*received Subclassed"),
@@ -158,6 +246,9 @@ def test_refused_by_name(case):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("activation", [None, "linear", "relu", keras.activations.relu, tf.nn.relu])
-def test_stock_activations_are_recognised(activation):
+@pytest.mark.parametrize("activation", [None, "linear", *ACTIVATIONS])
+@pytest.mark.parametrize("room", [None, keras.activations, keras.ops, tf.nn])
+def test_stock_activations_are_recognised(room, activation):
+    if room is not None:
+        activation = getattr(room, activation or "linear", activation)
     trace(networks.chain(L.Dense(3, activation=activation), L.Activation(activation or "linear")))

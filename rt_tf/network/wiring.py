@@ -1,0 +1,125 @@
+"""A model as layer calls in order: run as Keras does, or lowered to a graph of operations."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from rt_tf.network.graph import Graph, Hull, Node
+from rt_tf.network.lowering import lower
+from rt_tf.network.ops import Tensor
+from rt_tf.network.steps import Call, Statistics, Step
+
+
+class LayerCall(NamedTuple):
+    """One call of a layer: which values it reads (0 is the input; call i writes value i + 1).
+
+    bare: without the layer's `activation=`.
+    """
+
+    layer: keras.layers.Layer
+    inputs: tuple[int, ...]
+    input_shapes: tuple[tuple[int, ...], ...]
+    takes_list: bool
+    bare: bool = False
+
+    def lower(self, statistics: Statistics | None = None) -> list[Step]:
+        """Returns the call's operations; a batch normalisation uses `statistics` where given."""
+        return lower(self.layer, Call(self.input_shapes, statistics, self.bare))
+
+
+StatisticsByCall = Mapping[int, Statistics]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wiring:
+    """A model's layer calls in topological order; traced once, lowered in every computation.
+
+    notes: what the model computes besides, in a line each, such as a softmax of its logits.
+    """
+
+    calls: tuple[LayerCall, ...]
+    output: int
+    input_shape: tuple[int, ...]
+    classes: int
+    notes: tuple[str, ...] = ()
+
+    def lower(self, statistics: StatisticsByCall | None = None) -> Graph:
+        """Returns the graph of operations at the current weights.
+
+        Batch normalisations use `statistics` by call where given, else their moving ones.
+        """
+        statistics = statistics or {}
+        nodes: list[Node] = []
+        number = [0]  # graph number of each value
+        for i, call in enumerate(self.calls):
+            steps = call.lower(statistics.get(i))
+            number.append(_append(nodes, steps, [number[k] for k in call.inputs], call.layer.name))
+        return Graph(tuple(nodes), number[self.output])
+
+    def forward(
+        self, x: Tensor, training: bool = False, statistics: StatisticsByCall | None = None
+    ) -> tuple[Tensor, StatisticsByCall]:
+        """Runs the Keras layers. Returns logits and the batch normalisation statistics used.
+
+        With `statistics` given, batch normalisations use those and update nothing.
+        """
+        values, used = [x], dict(statistics or {})
+        for i, call in enumerate(self.calls):
+            inputs = [values[k] for k in call.inputs]
+            values.append(_run(call, inputs, training, i, used))
+        return values[self.output], used
+
+    @property
+    def float32(self) -> bool:
+        """Whether every layer computes in float32."""
+        return all(call.layer.compute_dtype == "float32" for call in self.calls)
+
+    @property
+    def has_statistics(self) -> bool:
+        """Whether any layer is a batch normalisation."""
+        return any(_normalises(call.layer) for call in self.calls)
+
+
+def _append(nodes: list[Node], steps: list[Step], inputs: list[int], name: str) -> int:
+    """Adds a layer's steps to the graph; returns the number of the layer's output."""
+    numbers = list(inputs)
+    for step in steps:
+        hull = None if step.hull is None else Hull(step.hull, inputs[0])
+        nodes.append(Node(step.op, tuple(numbers[k] for k in step.inputs), name, hull))
+        numbers.append(len(nodes))
+    return numbers[-1] if steps else numbers[0]
+
+
+def _normalises(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.BatchNormalization)
+
+
+def _run(
+    call: LayerCall, inputs: list[Tensor], training: bool, i: int, used: dict[int, Statistics]
+) -> Tensor:
+    """Runs one layer call; `used` gains the statistics of a batch normalisation in training."""
+    argument = inputs if call.takes_list else inputs[0]
+    if call.bare:
+        return _lowered(call, inputs[0])
+    if not _normalises(call.layer):
+        options = {"training": training} if _trains(call.layer) else {}
+        return call.layer(argument, **options)
+    if i in used:
+        return _lowered(call, inputs[0], used[i])
+    if training and call.layer.trainable:
+        values = tf.cast(inputs[0], tf.float32)
+        used[i] = Statistics(*tf.nn.moments(values, axes=list(range(len(values.shape) - 1))))
+    return call.layer(argument, training=training)
+
+
+def _trains(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.Dropout)
+
+
+def _lowered(call: LayerCall, x: Tensor, statistics: Statistics | None = None) -> Tensor:
+    """Runs one layer call by its one operation, in float32."""
+    (step,) = call.lower(statistics)
+    return tf.cast(step.op(tf.cast(x, tf.float32)), call.layer.compute_dtype)

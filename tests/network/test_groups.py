@@ -1,0 +1,94 @@
+"""Grouped and depthwise convolutions are convolutions with a block-diagonal kernel."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rt_tf.network.convolution import Convolution
+from rt_tf.network.groups import DepthwiseConvolution, grouped
+
+
+def blocks(kernel, groups):
+    """[r, c, channels of a group, filters] -> [r, c, channels, filters], zero between groups."""
+    zeros = [tf.zeros_like(part) for part in tf.split(kernel, groups, axis=-1)]
+    rows = [
+        tf.concat([*zeros[:k], part, *zeros[k + 1 :]], axis=-1)
+        for k, part in enumerate(tf.split(kernel, groups, axis=-1))
+    ]
+    return tf.concat(rows, axis=2)
+
+
+def random(*shape):
+    return tf.constant(np.random.default_rng(sum(shape)).standard_normal(shape), tf.float32)
+
+
+def results(convolve, x, kernel, upstream):
+    """The map, its transpose, and the gradients of a function of both."""
+    with tf.GradientTape(persistent=True) as outer:
+        outer.watch([x, kernel, upstream])
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            value = convolve(x, kernel)
+        back = inner.gradient(value, x, output_gradients=upstream)
+        loss = tf.reduce_sum(value**2) + tf.reduce_sum(back**2)
+    return [value, back, *outer.gradient(loss, [x, kernel, upstream])]
+
+
+def check(ours, stock, x, kernel):
+    upstream = random(*ours(x, kernel).shape)
+    pairs = zip(*(results(f, x, kernel, upstream) for f in (ours, stock)), strict=True)
+    for found, expected in pairs:
+        scale = float(tf.reduce_max(tf.abs(expected)))
+        np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (2, 1)])
+def test_grouped_convolutions(groups, strides, padding):
+    convolve = Convolution(strides, padding, (1, 1))
+
+    def stock(x, kernel):
+        return tf.nn.conv2d(x, blocks(kernel, groups), strides, padding)
+
+    check(grouped(convolve, groups), stock, random(2, 6, 5, 4), random(3, 2, 4 // groups, 8))
+
+
+# A convolution in TensorFlow is strided or dilated, so the stock one is subsampled by hand.
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("dilations", [(1, 1), (2, 1), (2, 2)])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (2, 1), (3, 2)])
+def test_depthwise_convolutions(strides, dilations, padding):
+    reach = [(k - 1) * d + 1 for k, d in zip((3, 2), dilations, strict=True)]
+
+    def stock(x, kernel):
+        around = [[0, 0], [0, 0]]
+        if padding == "same":
+            for axis, (stride, size) in enumerate(zip(strides, reach, strict=True)):
+                length = x.shape[1 + axis]
+                missing = max((-(-length // stride) - 1) * stride + size - length, 0)
+                around[axis] = [missing // 2, missing - missing // 2]
+        x = tf.pad(x, [[0, 0], *around, [0, 0]])
+        channels = kernel.shape[2]
+        side_by_side = tf.reshape(kernel, [*kernel.shape[:2], 1, -1])
+        dense = blocks(side_by_side, channels)
+        y = tf.nn.conv2d(x, dense, 1, "VALID", dilations=dilations)
+        return y[:, :: strides[0], :: strides[1]]
+
+    ours = DepthwiseConvolution(strides, padding, dilations)
+    check(ours, stock, random(2, 7, 6, 3), random(3, 2, 3, 2))
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_depthwise_convolutions_of_batches_of_unknown_size_have_a_shape(strides, dilation):
+    ours = DepthwiseConvolution((strides, strides), "same", (dilation, dilation))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 7, 6, 3])])
+    def convolve(x):
+        y = ours(x, random(3, 2, 3, 2))
+        assert y.shape[1:] == (-(-7 // strides), -(-6 // strides), 6)
+        return y
+
+    x = random(2, 7, 6, 3)
+    np.testing.assert_allclose(convolve(x), ours(x, random(3, 2, 3, 2)), rtol=0.0, atol=1e-5)
