@@ -13,7 +13,13 @@ or for a network of your own, around which it makes a run (docs/certify_your_mod
   python -m pipelines.certify --model_dir=runs/digits/ibp --epsilon=0.02,0.08
   python -m pipelines.certify --model_dir=runs/my --keras_file=my.keras --dataset=mnist --epsilon=.1
 """
-GROUPS = (run_group, ours.given_group, ours.radii_group, ours.certify_group)
+GROUPS = (
+    run_group,
+    ours.given_group,
+    ours.radii_group,
+    ours.certify_group,
+    ours.bound_group,
+)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -25,7 +31,7 @@ def certify(found: Any, values: Any, screen: Any) -> None:
     """Certifies at the radii asked for, rung by rung."""
     from pipelines import questions
 
-    questions.certify(found.subject(), found.radii, list(values.rungs), screen)
+    questions.certify(found.subject(), found.radii, values, screen)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,13 @@ from pipelines.parsing import (
     whole,
     within,
 )
-from pipelines.question_flags import attack_group, certify_group, curve_group, file_flags
+from pipelines.question_flags import (
+    attack_group,
+    bound_group,
+    certify_group,
+    curve_group,
+    file_flags,
+)
 from rt_tf import catalogue
 
 OPERATIONAL = {
@@ -24,10 +30,11 @@ OPERATIONAL = {
     "strategy",
     "jit_compile",
     "checkpoint_seconds",
+    "bound_memory",
 }
 # What may change, if accepted, in a run whose training is done; and what may not once it has begun.
 EVALUATION = {"rungs", "eval_attack", "eval_steps", "eval_restarts", "eval_step_size", "samples"}
-EVALUATION |= {"curve", "curve_samples", "system"}
+EVALUATION |= {"curve", "curve_samples", "system", "bound_steps", "bound_delta", "bound_seed"}
 FIXED = {"dataset", "validation", "model", "normalization", "batch_norm", "init", "threat"}
 FIXED |= {"epsilon", "seed", "batch_size"}
 OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with a run
@@ -187,6 +194,7 @@ def training_groups(values: flags.FlagValues) -> list[Group]:
         system_group,
         phase_group,
         training_group,
+        bound_group,
         certify_group,
         attack_group,
         curve_group,

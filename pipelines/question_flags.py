@@ -3,12 +3,15 @@
 Imports no TensorFlow.
 """
 
+from typing import Any
+
 from absl import flags
 
 from pipelines.parsing import Group, OneOf, ends, listed, number, whole, within
 from rt_tf import catalogue
 
 ANY = float("inf")
+RUNGS = catalogue.certificates()
 
 
 def given_group(values: flags.FlagValues) -> Group:
@@ -34,8 +37,31 @@ def file_flags(group: Group) -> None:
 def certify_group(values: flags.FlagValues) -> Group:
     """How the test split is certified."""
     group = Group("Certification", values)
-    group.phases("rungs", OneOf(catalogue.BOUNDS), "interval,crown_ibp", "Bounds, in order.")
+    about = f"Bounds, in order. {listed({name: catalogue.BOUNDS[name] for name in RUNGS})}"
+    group.phases("rungs", OneOf(RUNGS), "interval,crown_ibp", about)
     return group
+
+
+def bound_group(values: flags.FlagValues) -> Group:
+    """Settings of bound methods; 0 stands for the method's own."""
+    group = Group("Bound methods (0: the method's own)", values)
+    group.one("bound_memory", within(0.0, ANY), 0.0, "MiB for the coefficients of a pass.")
+    group.one("bound_steps", whole(0), 0, "Steps of ascent for optimised slopes.")
+    group.one("bound_projections", whole(0), 0, "Random vectors of an estimate.")
+    group.one("bound_delta", within(0.0, 1.0), 0.0, "How often a probable bound may fail.")
+    group.one("bound_seed", whole(0, 2**31 - 1), 0, "Seed of a probable bound's random vectors.")
+    return group
+
+
+def bound_settings(values: flags.FlagValues) -> dict[str, Any]:
+    """What the flags of `bound_group` say, by the names that bound methods know."""
+    given = {
+        option: values[f"bound_{option}"].value
+        for option in ("memory", "steps", "projections", "delta")
+    }
+    return {name: value for name, value in given.items() if value} | {
+        "seed": (values.bound_seed, 0)
+    }
 
 
 def attack_group(values: flags.FlagValues) -> Group:

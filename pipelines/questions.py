@@ -16,6 +16,7 @@ from absl import flags
 from rich.console import Console
 
 from pipelines.console import progress
+from pipelines.question_flags import bound_settings
 from pipelines.run_directory import RunDirectory
 from pipelines.verdict import Row, certificate
 from rt_tf import catalogue, data
@@ -65,21 +66,29 @@ def load_network(run: RunDirectory) -> keras.Model:
         ) from error
 
 
-def certify(subject: Subject, radii: Radii, rungs: list[str], screen: Console) -> None:
+def certify(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Console) -> None:
     """Certifies test examples at each radius, rung by rung.
 
     A radius that was certified before with further rungs keeps them: certificates do not get worse.
     """
-    wiring = trace(subject.network)
-    compiled = Ladder(wiring, subject.threat, rungs)
+    wiring, rungs, bounds = trace(subject.network), list(values.rungs), bound_settings(values)
+    compiled = Ladder(wiring, subject.threat, rungs, bounds)
     for eps, samples in radii:
         known = _rungs_before(subject, eps)
         wanted = [*known, *(rung for rung in rungs if rung not in known)]
-        ladder = compiled if wanted == rungs else Ladder(wiring, subject.threat, wanted)
-        settings = {"rungs": wanted, "arithmetic": "sound"}
+        ladder = compiled if wanted == rungs else Ladder(wiring, subject.threat, wanted, bounds)
+        settings = {"rungs": wanted, "arithmetic": "sound", **_taken(wanted, bounds)}
         records = _records(subject, eps, "certify", "certify", settings)
         answer = functools.partial(_certificates, subject, ladder, eps)
         _answer(subject, records, samples, answer, f"certify eps {eps:.4g}", _is_certified, screen)
+
+
+def _taken(rungs: list[str], bounds: dict[str, Any]) -> dict[str, Any]:
+    """The settings that decide what the rungs find; memory does not."""
+    options = {option for rung in rungs for option in catalogue.find("bound", rung).options}
+    return {
+        f"bound_{name}": bounds[name] for name in sorted(options - {"memory"}) if name in bounds
+    }
 
 
 def attack(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Console) -> None:

@@ -1,6 +1,6 @@
 """From flags to the library's objects: data, network, phases, objectives, loop settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -109,15 +109,18 @@ def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
     return found
 
 
-def objective(phase: Phase, threat: Threat) -> Objective:
-    """What a phase minimises."""
+def objective(phase: Phase, threat: Threat, bounds: Mapping[str, Any]) -> Objective:
+    """What a phase minimises. bounds: settings of bound methods."""
+    static = {name: value for name, value in bounds.items() if name != "seed"}
     return Objective(
         threat,
         attack=None if phase.attack == "none" else catalogue.resolve("attack", phase.attack),
         attack_steps=phase.attack_steps,
         attack_step_size=phase.attack_step_size,
         random_start=phase.attack_start == "uniform",
-        bound=None if phase.bound == "none" else catalogue.resolve("bound", phase.bound),
+        bound=None if phase.bound == "none" else catalogue.bound(phase.bound, static),
+        bound_draws=phase.bound != "none"
+        and "seed" in catalogue.find("bound", phase.bound).options,
         bound_samples=phase.bound_samples,
         l1=phase.l1,
     )
@@ -156,9 +159,12 @@ def settings(values: flags.FlagValues, phases: list[Phase]) -> Settings:
 
 
 def monitored_bound(phases: list[Phase]) -> Any:
-    """The bound that training is watched with: the last phase's, else the cheapest."""
-    name = phases[-1].bound
-    return catalogue.resolve("bound", "interval" if name == "none" else name)
+    """The bound that training is watched with: the last phase's, else the cheapest.
+
+    Where that one certifies nothing, the one that certifies what it stands for.
+    """
+    name = "interval" if phases[-1].bound == "none" else phases[-1].bound
+    return catalogue.bound(catalogue.find("bound", name).certificate or name)
 
 
 def selection(values: flags.FlagValues, phases: list[Phase]) -> str:

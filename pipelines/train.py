@@ -96,8 +96,7 @@ def _certify(work: Work) -> None:
     from pipelines import questions
 
     subject = _subject(work)
-    radii = _radii(work.values, subject.threat)
-    questions.certify(subject, radii, list(work.values.rungs), work.screen)
+    questions.certify(subject, _radii(work.values, subject.threat), work.values, work.screen)
 
 
 def _attack(work: Work) -> None:

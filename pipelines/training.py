@@ -11,6 +11,7 @@ from rich.progress import Progress
 
 from pipelines import system
 from pipelines.console import progress
+from pipelines.question_flags import bound_settings
 from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory
 from rt_tf import data, models
@@ -116,7 +117,9 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
         return Loop(
             model=model,
             phases=phases,
-            objectives=[system.objective(phase, threat) for phase in phases],
+            objectives=[
+                system.objective(phase, threat, bound_settings(values)) for phase in phases
+            ],
             optimizer=system.optimizer_maker(values),
             train=dataset.train,
             validation=dataset.validation,

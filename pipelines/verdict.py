@@ -12,9 +12,13 @@ Row = dict[str, Any]
 def certificate(example: Row, findings: Findings) -> Row:
     """The verdict on one example by what each rung found. A misclassified one is falsified."""
     rungs = {name: _rung(finding) for name, finding in findings.items()}
-    margins = [row["margin"] for row in rungs.values() if row["margin"] is not None]
+    margins = [
+        row["margin"]
+        for name, row in rungs.items()
+        if row["margin"] is not None and not findings[name].probable
+    ]
     name, last = list(rungs.items())[-1]
-    verdict, cause = last["verdict"], None
+    verdict, cause = "certified" if last["verdict"] == "certified" else "unknown", None
     if example["prediction"] != example["label"]:
         verdict, cause = "falsified", "misclassified"
     elif verdict == "unknown":
@@ -31,8 +35,9 @@ def certificate(example: Row, findings: Findings) -> Row:
 
 
 def _rung(finding: Finding) -> Row:
+    likely = "probable" if finding.probable and finding.margin > 0.0 else "unknown"
     row = {
-        "verdict": "certified" if finding.certified else "unknown",
+        "verdict": "certified" if finding.certified else likely,
         "margin": finding.margin if np.isfinite(finding.margin) else None,
         "seconds": finding.seconds,
     }

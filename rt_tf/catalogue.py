@@ -4,7 +4,10 @@ Importing this module imports no TensorFlow, so that help texts and errors can l
 once. A new model, data set, threat, attack or bound is one function in one file and one row here.
 """
 
+import functools
 import importlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rt_tf.errors import UserError
@@ -128,6 +131,19 @@ def find(kind: str, name: str) -> Entry:
     if name not in table:
         raise UserError(f"{kind}: expected one of {', '.join(table)}; received '{name}'")
     return table[name]
+
+
+def certificates() -> list[str]:
+    """Names of the bounds that certify, those with a stated probability included."""
+    return [name for name, entry in BOUNDS.items() if not entry.certificate]
+
+
+def bound(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Callable[..., Any]:
+    """Imports a bound method, with those of the settings that it takes."""
+    taken = {
+        option: settings[option] for option in find("bound", name).options if option in settings
+    }
+    return functools.partial(resolve("bound", name), **taken)
 
 
 def resolve(kind: str, name: str) -> Any:

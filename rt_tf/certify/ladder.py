@@ -1,8 +1,9 @@
 """A ladder of bound methods: each rung only on what the one before left open."""
 
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -18,16 +19,18 @@ from rt_tf.threats.region import Region, Threat
 class Finding(NamedTuple):
     """What one rung found for one example: the least margin's lower bound, and the time.
 
-    cause: why there is no bound, "memory", if the rung could not be computed.
+    cause: why there is no bound, "memory", if the rung could not be computed. probable: the bound
+    holds with a probability only, so that it certifies nothing.
     """
 
     margin: float
     seconds: float
     cause: str | None = None
+    probable: bool = False
 
     @property
     def certified(self) -> bool:
-        return self.margin > 0.0
+        return self.margin > 0.0 and not self.probable
 
 
 Findings = dict[str, Finding]
@@ -36,36 +39,43 @@ Findings = dict[str, Finding]
 class Ladder:
     """Certifies examples of a network against a threat, in sound arithmetic.
 
-    UserError while TF32 is on: its products are too coarse for the error model.
+    settings: of the bound methods; each takes what concerns it. UserError while TF32 is on, whose
+    products are too coarse for the error model, and for bounds that are for training alone.
     """
 
-    def __init__(self, wiring: Wiring, threat: Threat, rungs: Sequence[str]) -> None:
+    def __init__(
+        self,
+        wiring: Wiring,
+        threat: Threat,
+        rungs: Sequence[str],
+        settings: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         _refuse_coarse_products()
         self.wiring = wiring
         self.threat = threat
-        self.rungs = {name: self._rung(catalogue.resolve("bound", name)) for name in rungs}
+        self.rungs = {name: self._rung(_certificate(name, settings)) for name in rungs}
 
     def climb(self, images: np.ndarray, labels: np.ndarray, eps: float) -> list[Findings]:
         """Finds for each example what each rung says, up to the first that certifies it.
 
-        images: [batch, ...]; every rung is run on a batch of the same size, padded with repeats.
-        A rung that runs out of memory says so of its examples and leaves them to the next one.
+        images: [batch, ...]. A probable bound leaves all its examples to the next rung, and so does
+        one that runs out of memory, which says so.
         """
         _refuse_coarse_products()
         radius = tf.constant(eps, tf.float32)
         findings: list[Findings] = [{} for _ in labels]
-        open_rows = np.arange(len(labels))
+        open_rows = list(range(len(labels)))
         for name, rung in self.rungs.items():
-            if not len(open_rows):
+            if not open_rows:
                 break
-            padded = np.resize(open_rows, len(labels))
+            probable = catalogue.find("bound", name).probable
             began = time.perf_counter()
-            margins, cause = _margins(rung, images[padded], labels[padded], radius)
-            margins = margins[: len(open_rows)]
+            asked = images[open_rows], labels[open_rows].astype(np.int64)
+            margins, cause = _margins(rung, *asked, radius)
             seconds = (time.perf_counter() - began) / len(open_rows)
             for row, margin in zip(open_rows, margins, strict=True):
-                findings[row][name] = Finding(float(margin), seconds, cause)
-            open_rows = open_rows[~(margins > 0.0)]
+                findings[row][name] = Finding(float(margin), seconds, cause, probable)
+            open_rows = [row for row in open_rows if not findings[row][name].certified]
         return findings
 
     def _rung(self, bound: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -75,7 +85,22 @@ class Ladder:
             margins = bound(self.wiring.lower(), region, spec, arithmetic="sound").margins
             return tf.reduce_min(margins, axis=1)
 
-        return tf.function(least_margin, autograph=False, reduce_retracing=True)
+        signature = [
+            tf.TensorSpec([None, *self.wiring.input_shape], tf.float32),
+            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([], tf.float32),
+        ]
+        return tf.function(least_margin, autograph=False, input_signature=signature)
+
+
+def _certificate(name: str, settings: Mapping[str, Any]) -> Callable[..., Any]:
+    entry = catalogue.find("bound", name)
+    if entry.certificate:
+        raise UserError(
+            f"rungs: expected bounds that certify; '{name}' is for training alone, and "
+            f"'{entry.certificate}' certifies what it stands for"
+        )
+    return catalogue.bound(name, settings)
 
 
 def _margins(

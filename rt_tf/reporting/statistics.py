@@ -84,6 +84,8 @@ def outcomes(rows: Sequence[Row]) -> Row:
 def rungs(rows: Sequence[Row]) -> list[Row]:
     """Per rung: tried, certified, credited, unknown (loose, time, memory, error); seconds.
 
+    Bounds that hold with a probability only are counted as probable, and certify nothing.
+
     Several rungs may certify one example; the one named in its verdict gets the credit.
     """
     names = dict.fromkeys(name for row in rows for name in row["rungs"])
@@ -93,7 +95,7 @@ def rungs(rows: Sequence[Row]) -> list[Row]:
 def _rung(name: str, rows: Sequence[Row]) -> Row:
     count = Counter(_rung_outcome(row["rungs"][name], row) for row in rows)
     seconds = sum(row["rungs"][name].get("seconds") or 0.0 for row in rows)
-    counts = {key: count[key] for key in ("certified", "falsified", *CAUSES)}
+    counts = {key: count[key] for key in ("certified", "falsified", "probable", *CAUSES)}
     credited = sum(is_certified(row) and row["rung"] == name for row in rows)
     return {"rung": name, "tried": len(rows), "credited": credited, **counts, "seconds": seconds}
 

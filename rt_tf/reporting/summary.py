@@ -18,7 +18,8 @@
                   attacks: [attack],
                   classes: [{label, clean, attacked, certified}], margins: histogram | null,
                   examples: [{index, label, prediction, attack, file}]}
-    rung         {rung, tried, certified, credited, falsified, loose, time, memory, error, seconds}
+    rung         {rung, tried, certified, credited, falsified, probable, loose, time, memory, error,
+                  seconds}
     attack       {id, settings, sample, attacked: rate, seconds}
     rate         {n, count, rate, low, high}: Clopper-Pearson 95 % interval
     seconds      {total, mean, median, max} per image

@@ -95,7 +95,7 @@ def dense(*widths, seed):
     return networks.randomize(model, seed)
 
 
-@pytest.mark.parametrize("method", catalogue.BOUNDS)
+@pytest.mark.parametrize("method", catalogue.certificates())
 @pytest.mark.parametrize("seed", range(4))
 def test_brute_force_in_two_dimensions(method, seed):
     """A fine grid of the region: no margin below the bound; a better point is not far away."""

@@ -17,7 +17,7 @@ from rt_tf.threats.region import Region
 
 L = keras.layers
 WIDTHS = (5, 7, 6, 3)
-methods = pytest.mark.parametrize("method", catalogue.BOUNDS)
+methods = pytest.mark.parametrize("method", catalogue.certificates())
 
 
 def dense(weights):

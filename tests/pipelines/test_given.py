@@ -135,11 +135,11 @@ def test_its_flag_file_reruns_it(made: Path) -> None:
 
 def test_every_bound_can_be_asked_for(copy: Path) -> None:
     """At a radius at which none certifies, so that each has its turn."""
-    rungs = f"--rungs={','.join(catalogue.BOUNDS)}"
+    rungs = f"--rungs={','.join(catalogue.certificates())}"
     run("certify", f"--model_dir={copy / 'run'}", "--epsilon=0.5", "--samples=3", rungs)
     header, rows = records.read(copy / "run" / "records" / "linf-0.5" / "certify.jsonl")
-    assert header["settings"]["rungs"] == list(catalogue.BOUNDS)
-    assert all(list(row["rungs"]) == list(catalogue.BOUNDS) for row in rows)
+    assert header["settings"]["rungs"] == catalogue.certificates()
+    assert all(list(row["rungs"]) == catalogue.certificates() for row in rows)
 
 
 @pytest.mark.parametrize(

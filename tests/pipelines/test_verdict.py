@@ -10,6 +10,7 @@ INF = float("inf")
 RIGHT = {"index": 3, "image": "ab", "label": 1, "prediction": 1}
 CERTIFIED, LOOSE, LOST = Finding(0.5, 1.0), Finding(-0.1, 1.0), Finding(-INF, 1.0)
 EXHAUSTED = Finding(-INF, 1.0, "memory")
+LIKELY = Finding(0.7, 1.0, probable=True)  # no certificate, and no proved margin
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,9 @@ EXHAUSTED = Finding(-INF, 1.0, "memory")
         ([LOOSE, EXHAUSTED], "unknown", "memory", -0.1),
         ([EXHAUSTED, LOOSE], "unknown", "memory", -0.1),
         ([EXHAUSTED], "unknown", "memory", None),
+        ([LOOSE, LIKELY], "unknown", "loose", -0.1),
+        ([LIKELY, CERTIFIED], "certified", None, 0.5),
+        ([LIKELY], "unknown", "loose", None),
     ],
 )
 def test_verdict_and_cause(findings, verdict, cause, margin) -> None:

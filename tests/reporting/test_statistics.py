@@ -92,9 +92,11 @@ def test_rungs_tell_the_causes_apart():
         row(None, "time", a=rung("unknown", -1.0), b=rung("unknown", None)),
         row(None, "error", a=rung("unknown", None), b=rung("unknown", None, cause="time")),
         row(None, "memory", a=rung("unknown", None, cause="memory"), b=rung("unknown", -0.1)),
+        row(None, "loose", b=rung("probable", 0.3)),
     ]
     a, b = statistics.rungs(rows)
     expected_a = {"certified": 2, "credited": 2, "loose": 3, "time": 0, "memory": 1, "error": 1}
     expected_b = {"certified": 2, "credited": 1, "loose": 2, "time": 2, "memory": 0, "error": 0}
-    assert a == {"rung": "a", "tried": 7, "falsified": 0, "seconds": 3.5, **expected_a}
-    assert b == {"rung": "b", "tried": 6, "falsified": 0, "seconds": 3.0, **expected_b}
+    none = {"falsified": 0, "probable": 0}
+    assert a == {"rung": "a", "tried": 7, "seconds": 3.5, **none, **expected_a}
+    assert b == {"rung": "b", "tried": 7, "seconds": 3.5, **none, **expected_b, "probable": 1}
