@@ -179,11 +179,36 @@ class Walk:
     def run(self, start: int, coefficients: Tensor) -> "Walk":
         """Walks back from coefficients [batch, rows, ...] of a node."""
         self._add(start, coefficients)
+        return self.finish()
+
+    def run_to_activations(self, start: int, coefficients: Tensor) -> "Walk":
+        """Walks back as far as no activation is met."""
+        self._add(start, coefficients)
+        for i, node in self.relaxation.nodes:
+            if i in self.coefficients:
+                if isinstance(node.op, Activation):
+                    break
+                self._expand(i, node, self._pop(i))
+        return self
+
+    def finish(self) -> "Walk":
+        """Walks back all the way."""
         for i, node in self.relaxation.nodes:
             if i in self.coefficients:
                 self._expand(i, node, self._pop(i))
         self._finish()
         return self
+
+    def fork(self) -> tuple["Walk", "Walk"]:
+        """Walks on from here, for these rows and for their negatives; both lower bounds alone."""
+        walks = []
+        for sign, constant in ((1.0, self.constant.lower), (-1.0, -self.constant.upper)):
+            walk = Walk(self.relaxation, self.view)
+            walk.coefficients = {i: sign * v for i, v in self.coefficients.items()}
+            walk.constant = Box(constant, constant)
+            walk.rounded = self.rounded
+            walks.append(walk)
+        return walks[0], walks[1]
 
     def minimum(self) -> Tensor:
         """The lower bound of every row."""

@@ -151,8 +151,8 @@ def _ends(passes: Relaxation, view: View, i: int, start: Tensor) -> Ends:
     if passes.parallel:
         walk = Walk(passes, view, both=True).run(i, start)
         return Ends(walk.minimum(), walk.maximum())
-    lower = Walk(passes, view).run(i, start).minimum()
-    return Ends(lower, -Walk(passes, view).run(i, -start).minimum())
+    below, above = Walk(passes, view, both=True).run_to_activations(i, start).fork()
+    return Ends(below.finish().minimum(), -above.finish().minimum())
 
 
 def _in_chunks(

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
+from rt_tf.bounds.full import is_exact
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import Box
 from rt_tf.bounds.symbols import Symbols
@@ -96,9 +97,18 @@ class Projections:
 
 
 def projected_enclosure(graph: Graph, region: Region, projections: Projections) -> Enclosure:
-    """Estimated boxes of all nodes (P2, algorithm 3), none wider than intervals."""
-    start = projections.region(region)
-    return enclose(graph, start, Box(*region.box()), fresh=projections.units)[1]
+    """Estimated boxes of all nodes (P2, algorithm 3), none wider than intervals.
+
+    Where intervals are exact nothing is estimated.
+    """
+    _, enclosure = enclose(
+        graph,
+        projections.region(region),
+        Box(*region.box()),
+        fresh=projections.units,
+        cuts=lambda i: not is_exact(graph, region, i),
+    )
+    return enclosure
 
 
 def _cauchy(shape: list[int], seed: Tensor) -> Tensor:

@@ -93,14 +93,20 @@ def image(
 
 
 def enclose(
-    graph: Graph, start: Zonotope, box: Box, arithmetic: str = "fast", fresh: Fresh = unit_symbols
+    graph: Graph,
+    start: Zonotope,
+    box: Box,
+    arithmetic: str = "fast",
+    fresh: Fresh = unit_symbols,
+    cuts: Callable[[int], bool] | None = None,
 ) -> tuple[Zonotope, Enclosure]:
     """The zonotope of the output, and boxes of all nodes. box: of the input.
 
-    Boxes before activations are cut by zonotopes, all others are intervals.
+    Boxes before activations are cut by zonotopes, where `cuts` says so of the node's number; all
+    others are intervals.
     """
     values = {0: start}
-    wanted = graph.preactivations()
+    wanted = {i for i in graph.preactivations() if cuts is None or cuts(i)}
 
     def tighten(i: int, enclosure: Enclosure) -> Box:
         node = graph.nodes[i - 1]

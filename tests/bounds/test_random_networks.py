@@ -26,6 +26,7 @@ STEPS = {
     "maximum": lambda x, _: L.MaxPooling2D(2, 1)(L.ZeroPadding2D(((1, 0), (0, 1)))(x)),
     "add": lambda x, y: L.Add()([x, y]),
 }
+CORE = ["interval", "crown_ibp", "crown", "zonotope"]
 step = st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 99), st.integers(0, 99))
 
 
@@ -55,7 +56,8 @@ def test_random_networks_stay_within_their_bounds(steps, seed, eps):
     logits = model(flat).numpy().astype(np.float64).reshape(100, 2, 3)
     spec = margin_spec(tf.constant([0, 2]), 3)
     served = np.einsum("bsc,nbc->nbs", spec.numpy(), logits).min(axis=0)
-    for method in catalogue.certificates():
+    others = [method for method in catalogue.certificates() if method not in CORE]
+    for method in [*CORE, others[seed % len(others)]]:
         bound = catalogue.resolve("bound", method)
         assert (served >= bound(graph, region, spec, arithmetic="sound").margins.numpy()).all()
         fast = bound(graph, region, spec).margins.numpy()

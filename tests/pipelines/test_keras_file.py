@@ -135,7 +135,7 @@ def test_margins_do_not_depend_on_the_pixels_unit(
     margins = [
         [found[rung].margin for found in ladder.climb(IMAGES, labels, 0.02)] for ladder in ladders
     ]
-    np.testing.assert_allclose(*margins, atol=1e-4)
+    np.testing.assert_allclose(*margins, atol=5e-4)
     assert np.ptp(margins[0]) > 0.01
 
 
