@@ -31,6 +31,9 @@ from rich.table import Table
 
 from benchmarks import arithmetic
 from benchmarks.step_cost import product_rate, seconds
+from pipelines.questions import load_network
+from pipelines.run_directory import RunDirectory, trained_flags
+from pipelines.system import load_data
 from rt_tf import catalogue, models
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import margin_spec
@@ -111,14 +114,12 @@ def random_subject(network: str) -> Subject:
     return Subject(model, trace(model), images)
 
 
-def run_subject(directory: Path) -> Subject:
+def run_subject(directory: str) -> Subject:
     """A finished run's network and its test images."""
-    from pipelines.run_directory import RunDirectory, load_network
-    from pipelines.system import dataset_of
-
     run = RunDirectory(directory)
     model = load_network(run)
-    return Subject(model, trace(model), dataset_of(run).test.images()[:1000])
+    images = load_data(trained_flags(directory)).test.images()
+    return Subject(model, trace(model), images[:1000])
 
 
 def training_step(subject: Subject, line: Line) -> Callable[[], Any]:
@@ -273,7 +274,7 @@ def show(found: dict[str, Any]) -> None:
 def main() -> None:
     """The entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model_dir", type=Path, help="a finished run to time as well")
+    parser.add_argument("--model_dir", help="a finished run to time as well")
     parser.add_argument("--large", action="store_true", help="the large network too")
     parser.add_argument("--rounds", type=int, default=5, help="repetitions of each line")
     parser.add_argument("--json", help="file to write the figures to")
