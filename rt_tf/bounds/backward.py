@@ -184,20 +184,22 @@ class Walk:
     def run_to_activations(self, start: int, coefficients: Tensor) -> "Walk":
         """Walks back as far as no activation is met."""
         self._add(start, coefficients)
-        for i, node in self.relaxation.nodes:
-            if i in self.coefficients:
-                if isinstance(node.op, Activation):
-                    break
-                self._expand(i, node, self._pop(i))
+        self._walk(past_activations=False)
         return self
 
     def finish(self) -> "Walk":
         """Walks back all the way."""
-        for i, node in self.relaxation.nodes:
-            if i in self.coefficients:
-                self._expand(i, node, self._pop(i))
-        self._finish()
+        self._walk(past_activations=True)
+        self._close()
         return self
+
+    def _walk(self, past_activations: bool) -> None:
+        for i, node in self.relaxation.nodes:
+            if i not in self.coefficients:
+                continue
+            if isinstance(node.op, Activation) and not past_activations:
+                return
+            self._expand(i, node, self._pop(i))
 
     def fork(self) -> tuple["Walk", "Walk"]:
         """Walks on from here, for these rows and for their negatives; both lower bounds alone."""
@@ -280,7 +282,7 @@ class Walk:
         lower += self._dot(below, offset)
         self.constant = Box(lower, upper + self._dot(above, offset) if self.both else upper)
 
-    def _finish(self) -> None:
+    def _close(self) -> None:
         """Replaces nodes that were not walked through by their bounds, the input by its region."""
         for i, coefficients in self.coefficients.items():
             if self.sound:

@@ -8,8 +8,6 @@ and a symbol for its width, and its gradient in e is that pass backward. Source:
 
 import dataclasses
 
-import tensorflow as tf
-
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import Box
 from rt_tf.network.graph import Graph
@@ -60,6 +58,5 @@ class LatentRegion:
 def _banded(op: Activation, z: Tensor, box: Box, symbol: Tensor) -> Tensor:
     """`s z + mu + mu' e` between the parallel lines around the activation."""
     lines = op.relax(*box, "parallel")
-    lower = tf.zeros_like(lines.upper_offset) if lines.lower_offset is None else lines.lower_offset
-    middle, half = 0.5 * (lines.upper_offset + lower), 0.5 * (lines.upper_offset - lower)
+    middle, half = lines.band()
     return lines.upper_slope * z + middle + half * symbol

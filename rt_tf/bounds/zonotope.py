@@ -143,10 +143,9 @@ def _positive(op: Positive, inputs: list[Zonotope]) -> Zonotope:
 def _activation(op: Activation, z: Zonotope, box: Box, fresh: Fresh) -> Zonotope:
     """`s z + mu + mu e` between the two parallel lines."""
     lines = op.relax(*box, "parallel")
-    lower_offset = 0.0 if lines.lower_offset is None else lines.lower_offset
-    middle = 0.5 * (lines.upper_offset + lower_offset)
+    middle, half_gap = lines.band()
     blocks = {s: lines.upper_slope[:, tf.newaxis] * g for s, g in z.blocks.items()}
-    symbols, generators = fresh(0.5 * (lines.upper_offset - lower_offset))
+    symbols, generators = fresh(half_gap)
     blocks[symbols] = generators
     centre = lines.upper_slope * z.centre + middle
     if z.slack is None:

@@ -70,18 +70,15 @@ class Graph:
 
         ValueError where the output depends on what is below by another way too.
         """
-        above = [(k, node) for k, node in self.numbered() if i in self.ancestors(k) and k != i]
-        number = {i: 0} | {k: position for position, (k, _) in enumerate(above, start=1)}
-        needed = self.ancestors(self.output)
-        for k, node in above:
-            if k in needed and not number.keys() >= set(node.inputs):
+        number, nodes, needed = {i: 0}, [], self.ancestors(self.output)
+        for k, node in self.numbered():
+            above = [j in number for j in node.inputs]
+            if all(above):
+                inputs = tuple(number[j] for j in node.inputs)
+                nodes.append(node._replace(inputs=inputs, hull=None))
+                number[k] = len(nodes)
+            elif any(above) and k in needed:
                 raise ValueError(f"node {i} ({self.nodes[i - 1].name}) does not cut the network")
-        kept = [(k, node) for k, node in above if number.keys() >= set(node.inputs)]
-        number = {i: 0} | {k: position for position, (k, _) in enumerate(kept, start=1)}
-        nodes = [
-            node._replace(inputs=tuple(number[k] for k in node.inputs), hull=None)
-            for _, node in kept
-        ]
         return Graph(tuple(nodes), number[self.output])
 
     def tail(self) -> set[int]:

@@ -23,6 +23,11 @@ class Lines(NamedTuple):
     upper_slope: Tensor
     upper_offset: Tensor
 
+    def band(self) -> tuple[Tensor, Tensor]:
+        """Of parallel lines: the offset of the line midway, and half the gap between them."""
+        lower = 0.0 if self.lower_offset is None else self.lower_offset
+        return 0.5 * (self.upper_offset + lower), 0.5 * (self.upper_offset - lower)
+
 
 class Window(NamedTuple):
     """How an operation on images acts on windows of them: an output pixel reads one window.
