@@ -19,6 +19,9 @@ from rt_tf.network.ops import Activation, Affine, Op, Positive, Tensor
 from rt_tf.threats.region import Region
 
 MEMORY = 64  # MiB; more is no faster, since less of it stays in the processor's cache
+ENOUGH = (
+    0.5  # the share of units in need of bounds from which on all are bounded, at less cost each
+)
 TEMPORARIES = 10  # tensors of a row's coefficients that are alive at once
 
 
@@ -93,57 +96,75 @@ def backward_box(
     asked = (
         tf.ones_like(box.lower, tf.bool) if every_unit else (box.lower < 0.0) & (box.upper > 0.0)
     )
-    if isinstance(view, Whole):
-        return _cut_whole(box, asked, i, passes, view, settings)
-    return _cut_windows(box, asked, i, passes, view, settings)
+    bound = _bound_whole if isinstance(view, Whole) else _bound_windows
+    return _cut(box, asked, *bound(asked, i, passes, view, settings))
 
 
-def _cut_windows(
-    box: Box, asked: Tensor, i: int, passes: Relaxation, view: Windows, settings: Settings
-) -> Box:
-    """Rows are the units asked for, of all examples in one list, and an idle one at its end."""
-    height, width, channels = view.shapes[i]
-    units = tf.pad(tf.where(asked), [[0, 1], [0, 0]])  # [rows, 4]: example, row, column, channel
-    example, row, column, channel = tf.unstack(units, axis=1)
-    places = (example * height + row) * width + column
+def _bound_windows(
+    asked: Tensor, i: int, passes: Relaxation, view: Windows, settings: Settings
+) -> tuple[Tensor, Ends]:
+    """Numbers of units, of all examples in one list, and their bounds: [places, units]."""
+    channels = asked.shape[-1]
+    asked = tf.reshape(asked, [-1, channels])
+    busy = tf.reduce_any(asked, axis=1)
 
-    def chunk(rows: Tensor) -> Ends:
-        start = tf.one_hot(tf.gather(channel, rows), channels)  # [rows, channels]
-        return _ends(passes, view.at(tf.gather(places, rows)), i, start[tf.newaxis, :, None, None])
+    def every_channel() -> tuple[Tensor, Tensor]:
+        return tf.where(busy)[:, 0], tf.range(channels, dtype=tf.int64)[tf.newaxis]
+
+    def one_channel() -> tuple[Tensor, Tensor]:
+        """A place for each unit, and an idle one at the end: no batch may be empty."""
+        place, channel = tf.split(tf.pad(tf.where(asked), [[0, 1], [0, 0]]), 2, axis=1)
+        return place[:, 0], channel
+
+    most = _count(asked) > ENOUGH * channels * _count(busy)
+    places, units = tf.cond(most, every_channel, one_channel)  # [places], [places or 1, units]
+
+    def chunk(k: Tensor) -> Ends:
+        own = tf.gather(units, k[: tf.shape(units)[0]] % tf.shape(units)[0])
+        start = tf.one_hot(own, channels)[:, :, tf.newaxis, tf.newaxis]
+        return _ends(passes, view.at(tf.gather(places, k)), i, start)
 
     largest = max(math.prod(extent.size) * view.shapes[k][-1] for k, extent in view.extents.items())
-    rows = tf.shape(units)[0]
-    found = _in_chunks(chunk, rows, 1, largest, settings)
-    lower, upper = _busy(found, tf.range(rows) < rows - 1)
-    return Box(
-        tf.tensor_scatter_nd_max(box.lower, units, lower[0]),
-        tf.tensor_scatter_nd_min(box.upper, units, upper[0]),
+    found = _in_chunks(chunk, tf.shape(places)[0], tf.shape(units)[1], largest, settings)
+    return places[:, tf.newaxis] * channels + units, found
+
+
+def _bound_whole(
+    asked: Tensor, i: int, passes: Relaxation, view: Whole, settings: Settings
+) -> tuple[Tensor, Ends]:
+    """The same, [batch, units]: as many units for each example as the one with most asks for."""
+    batch, shape = tf.shape(asked)[0], asked.shape[1:]
+    count = math.prod(shape)
+    asked = tf.cast(tf.reshape(asked, [-1, count]), tf.int32)
+    most = tf.reduce_max(tf.reduce_sum(asked, axis=1))
+    units = tf.cond(
+        most > int(ENOUGH * count),
+        lambda: tf.range(count)[tf.newaxis],
+        lambda: tf.math.top_k(asked, tf.maximum(most, 1)).indices,
     )
 
-
-def _cut_whole(
-    box: Box, asked: Tensor, i: int, passes: Relaxation, view: Whole, settings: Settings
-) -> Box:
-    """As many rows for each example as the one with most units asks for; the others are idle."""
-    batch, shape = tf.shape(asked)[0], asked.shape[1:]
-    asked = tf.cast(tf.reshape(asked, [-1, math.prod(shape)]), tf.int32)
-    most = tf.maximum(tf.reduce_max(tf.reduce_sum(asked, axis=1)), 1)
-    _, units = tf.math.top_k(asked, most)  # [batch, rows]
-
-    def chunk(rows: Tensor) -> Ends:
-        start = tf.one_hot(tf.gather(units, rows, axis=1), asked.shape[1])
+    def chunk(k: Tensor) -> Ends:
+        start = tf.one_hot(tf.gather(units, k, axis=1), count)
         start = tf.reshape(start, tf.concat([tf.shape(start)[:2], shape], axis=0))
-        return _ends(passes, view, i, tf.ensure_shape(start, [None, None, *shape]))
+        found = _ends(passes, view, i, tf.ensure_shape(start, [None, None, *shape]))
+        return Ends(*(tf.transpose(end) for end in found))
 
     largest = max(math.prod(shape) for shape in view.shapes.values())
-    found = _in_chunks(chunk, most, batch, largest, settings)
-    found = _busy(found, tf.gather(asked, units, batch_dims=1) > 0)
-    examples = tf.broadcast_to(tf.range(batch)[:, tf.newaxis], tf.shape(units))
-    places = tf.stack([examples, units], axis=-1)
-    lower, upper = (tf.reshape(end, [-1, asked.shape[1]]) for end in box)
-    lower = tf.tensor_scatter_nd_max(lower, places, found.lower)
-    upper = tf.tensor_scatter_nd_min(upper, places, found.upper)
-    return Box(tf.reshape(lower, [-1, *shape]), tf.reshape(upper, [-1, *shape]))
+    found = _in_chunks(chunk, tf.shape(units)[1], batch, largest, settings)
+    found = Ends(*(tf.transpose(end) for end in found))
+    return tf.range(batch)[:, tf.newaxis] * count + units, found
+
+
+def _cut(box: Box, asked: Tensor, numbers: Tensor, found: Ends) -> Box:
+    """A box cut by what was found, as numbers, of the units that were asked for."""
+    wanted = tf.gather(tf.reshape(asked, [-1]), numbers)
+    lower = tf.where(wanted & tf.math.is_finite(found.lower), found.lower, -math.inf)
+    upper = tf.where(wanted & tf.math.is_finite(found.upper), found.upper, math.inf)
+    places, shape = numbers[..., tf.newaxis], tf.shape(box.lower)
+    lower = tf.tensor_scatter_nd_max(tf.reshape(box.lower, [-1]), places, lower)
+    upper = tf.tensor_scatter_nd_min(tf.reshape(box.upper, [-1]), places, upper)
+    cut = Box(tf.reshape(lower, shape), tf.reshape(upper, shape))
+    return Box(*(tf.ensure_shape(end, box.lower.shape) for end in cut))
 
 
 def _ends(passes: Relaxation, view: View, i: int, start: Tensor) -> Ends:
@@ -156,23 +177,20 @@ def _ends(passes: Relaxation, view: View, i: int, start: Tensor) -> Ends:
 
 
 def _in_chunks(
-    chunk: Callable[[Tensor], Ends],
-    rows: Tensor,
-    batch: Tensor | int,
-    largest: int,
-    settings: Settings,
+    chunk: Callable[[Tensor], Ends], steps: Tensor, rows: Tensor, largest: int, settings: Settings
 ) -> Ends:
-    """Runs passes over rows in chunks that keep to the memory budget, and joins what they find."""
+    """Runs passes over rows in chunks that keep to the memory budget, and joins what they find.
+
+    chunk: the ends that given steps find, [steps, rows]. largest: the most coefficients of a row.
+    """
     room = int(settings.memory * 2**20) // (4 * TEMPORARIES * largest)
-    size = tf.maximum(room // batch, 1)
+    size = tf.maximum(room // rows, 1)
 
     def body(k: Tensor, lower: tf.TensorArray, upper: tf.TensorArray) -> tuple:
-        ends = chunk(tf.range(k * size, tf.minimum((k + 1) * size, rows)))
-        return k + 1, *(
-            a.write(k, tf.transpose(end)) for a, end in zip((lower, upper), ends, strict=True)
-        )
+        ends = chunk(tf.range(k * size, tf.minimum((k + 1) * size, steps)))
+        return k + 1, lower.write(k, ends.lower), upper.write(k, ends.upper)
 
-    count = tf.maximum(-(-rows // size), 1)
+    count = tf.maximum(-(-steps // size), 1)
     arrays = [
         tf.TensorArray(tf.float32, count, infer_shape=False, element_shape=[None, None])
         for _ in range(2)
@@ -180,15 +198,11 @@ def _in_chunks(
     _, lower, upper = tf.while_loop(
         lambda k, *_: k < count, body, (0, *arrays), parallel_iterations=1
     )
-    return Ends(tf.transpose(lower.concat()), tf.transpose(upper.concat()))
+    return Ends(lower.concat(), upper.concat())
 
 
-def _busy(found: Ends, busy: Tensor) -> Ends:
-    """Ends that say nothing of idle rows (no batch may be empty), and where no number was found."""
-    return Ends(
-        tf.where(busy & tf.math.is_finite(found.lower), found.lower, -math.inf),
-        tf.where(busy & tf.math.is_finite(found.upper), found.upper, math.inf),
-    )
+def _count(asked: Tensor) -> Tensor:
+    return tf.reduce_sum(tf.cast(asked, tf.float32))
 
 
 def is_exact(graph: Graph, region: Region, i: int) -> bool:

@@ -1,9 +1,10 @@
 """How the rows of a backward pass meet the values of nodes.
 
 A row is a linear function of one node's value for one example. With `Whole` rows, `[batch, rows]`,
-coefficients cover whole values; with `Windows` rows are pixels' channels of an image, all examples'
-in one list `[1, rows]`, and coefficients cover receptive fields only. Values are laid out once for
-all rows (`lay`) and picked for some of them (`pick`), which lets a pass run over rows in chunks.
+coefficients cover whole values; with `Windows` rows are channels of pixels, the pixels of all
+examples in one list, `[places, rows]`, and coefficients cover receptive fields only. An axis may be
+1 where nothing differs along it. Values are laid out once for all rows (`lay`) and picked for some
+of them (`pick`), which lets a pass run over rows in chunks.
 """
 
 import dataclasses
@@ -22,7 +23,7 @@ Linear = Callable[..., Tensor]
 
 
 class View(Protocol):
-    """The contract. Coefficients of node i are [batch, rows, ...] or [1, rows, ...]."""
+    """The contract. Coefficients of node i are [batch or places or 1, rows, ...]."""
 
     def lay(self, i: int, values: Tensor) -> Tensor:
         """Values [batch, ...] of node i as `pick` reads them."""
@@ -70,9 +71,9 @@ class Whole:
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
-    """Coefficients of receptive fields: [1, rows, height, width, channels].
+    """Coefficients of receptive fields: [places or 1, rows, height, width, channels].
 
-    start: the node whose pixels the rows are of. places: [rows], example times pixel of each row.
+    start: the node whose pixels the rows are of. places: [places], example times pixel of each.
     """
 
     shapes: Shapes
@@ -81,7 +82,7 @@ class Windows:
     places: Tensor = dataclasses.field(default_factory=lambda: tf.zeros([0], tf.int64))
 
     def at(self, places: Tensor) -> "Windows":
-        """The same windows for given rows."""
+        """The same windows at given places."""
         return dataclasses.replace(self, places=places)
 
     @property
@@ -101,17 +102,17 @@ class Windows:
     def pick(self, i: int, laid: Tensor) -> Tensor:
         channels = laid.shape[-1] // math.prod(self.extents[i].size)
         picked = tf.gather(laid, self.places)
-        return tf.reshape(picked, [1, -1, *self.extents[i].size, channels])
+        return tf.reshape(picked, [-1, 1, *self.extents[i].size, channels])
 
     def by_row(self, values: Tensor) -> Tensor:
-        return tf.gather(values, self.places // self.pixels)[tf.newaxis]
+        return tf.gather(values, self.places // self.pixels)[:, tf.newaxis]
 
     def inside(self, i: int, coefficients: Tensor) -> Tensor:
         if not self.extents[i].sticks_out(self.shapes[self.start], self.shapes[i]):
             return coefficients
         ones = tf.ones([1, *self.shapes[i][:2], 1], coefficients.dtype)
         mask = tf.gather(self.lay(i, ones), self.places % self.pixels)
-        return coefficients * tf.reshape(mask, [1, -1, *self.extents[i].size, 1])
+        return coefficients * tf.reshape(mask, [-1, 1, *self.extents[i].size, 1])
 
     def transposes(self, i: int, node: Node, coefficients: Tensor) -> list[Tensor]:
         read = reads(self.extents[i], node.op)
@@ -123,11 +124,10 @@ class Windows:
 
     def minimum(self, region: Region, x: Tensor, coefficients: Tensor) -> Tensor:
         """A ball of a norm, seen through a window, is the ball of the window's coordinates."""
-        x = tf.squeeze(self.pick(0, x), axis=0)
+        x = tf.squeeze(self.pick(0, x), axis=1)
         eps = tf.cast(region.eps, x.dtype)
         eps = tf.gather(eps, self.places // self.pixels) if eps.shape.rank else eps
-        seen = dataclasses.replace(region, x=x, eps=eps)
-        return tf.transpose(seen.minimum(tf.squeeze(coefficients, axis=0)[:, tf.newaxis]))
+        return dataclasses.replace(region, x=x, eps=eps).minimum(coefficients)
 
 
 def _linear(op: Op) -> Linear:

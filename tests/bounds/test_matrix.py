@@ -323,22 +323,45 @@ def test_xla_computes_the_same(name, method):
         np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-4 * q.scale)
 
 
-@crossed(list(catalogue.BOUNDS), always=["crown_ibp"])
-def test_gradients_are_finite_and_reach_every_weight(name, method):
+def training(name, method):
+    """A network, and the gradients of a random function of its margins in all its weights."""
     model = networks.build(name, seed=4)
     wiring = trace(model)
     x = tf.constant(networks.images(wiring.input_shape, 4))
     spec = margin_spec(tf.constant([0, 1, 2, 0]), networks.CLASSES)
 
-    with tf.GradientTape() as tape:
-        _, statistics = wiring.forward(x, training=True)
-        found = bound_of(method)(wiring.lower(statistics), region_of("linf", x), spec)
-        values = found.margins if found.loss is None else found.loss
-        loss = tf.reduce_sum(values * tf.random.stateless_uniform(values.shape, [1, 1]))
-    gradients = tape.gradient(loss, model.trainable_variables)
-    for weight, gradient in zip(model.trainable_variables, gradients, strict=True):
+    def gradients():
+        with tf.GradientTape() as tape:
+            _, statistics = wiring.forward(x, training=True)
+            found = bound_of(method)(wiring.lower(statistics), region_of("linf", x), spec)
+            values = found.margins if found.loss is None else found.loss
+            loss = tf.reduce_sum(values * tf.random.stateless_uniform(values.shape, [1, 1]))
+        return tape.gradient(loss, model.trainable_variables)
+
+    return model, wiring, gradients
+
+
+@crossed(list(catalogue.BOUNDS), always=["crown_ibp"])
+def test_gradients_are_finite_and_reach_every_weight(name, method):
+    model, wiring, gradients = training(name, method)
+    for weight, gradient in zip(model.trainable_variables, gradients(), strict=True):
         assert gradient is not None, weight.path
         assert np.isfinite(gradient).all(), weight.path
         # A batch's mean takes away every bias before batch normalisation.
         if not (wiring.has_statistics and weight.name == "bias"):
             assert np.abs(gradient).max() > 0.0, weight.path
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [("conv_strided", "crown_ibp"), ("conv_strided", "dual")]
+    + [pytest.param(name, method, marks=pytest.mark.slow) for name in SOME for method in METHODS],
+)
+def test_compiled_gradients_are_those_of_eager_mode(name, method):
+    *_, gradients = training(name, method)
+    compiled = tf.function(gradients, autograph=False)()
+    expected = gradients()
+    largest = max(float(tf.reduce_max(tf.abs(gradient))) for gradient in expected)
+    for found, gradient in zip(compiled, expected, strict=True):
+        tolerance = 1e-3 * float(tf.reduce_max(tf.abs(gradient))) + 1e-5 * largest
+        np.testing.assert_allclose(found, gradient, rtol=0.0, atol=tolerance)
