@@ -15,7 +15,7 @@ from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import Box
 from rt_tf.bounds.views import View, Whole
 from rt_tf.network.graph import Graph, Node
-from rt_tf.network.ops import Activation, Affine, Lines, Slope, Tensor, box_minimum
+from rt_tf.network.ops import Activation, Affine, Lines, Slope, Tensor, box_minimum, inner
 from rt_tf.threats.region import Region
 
 # A rule for all activations, or by number of the activation's node what its slopes are. Tensors
@@ -173,6 +173,7 @@ class Walk:
         self.sound = relaxation.sound
         self.dtype = tf.float64 if self.sound else tf.float32
         self.coefficients: dict[int, Tensor] = {}
+        self.ragged: set[int] = set()
         self.constant = Box(tf.constant(0.0, self.dtype), tf.constant(0.0, self.dtype))
         self.rounded: Tensor = tf.constant(0.0, self.dtype)
 
@@ -207,6 +208,7 @@ class Walk:
         for sign, constant in ((1.0, self.constant.lower), (-1.0, -self.constant.upper)):
             walk = Walk(self.relaxation, self.view)
             walk.coefficients = {i: sign * v for i, v in self.coefficients.items()}
+            walk.ragged = set(self.ragged)
             walk.constant = Box(constant, constant)
             walk.rounded = self.rounded
             walks.append(walk)
@@ -249,7 +251,7 @@ class Walk:
         if isinstance(node.op, Activation):
             self._activation(i, node.inputs[0], coefficients)
             return
-        coefficients = self.view.inside(i, coefficients)
+        coefficients = self._inside(i, coefficients)
         terms, largest = 1, tf.constant(1.0)
         if isinstance(node.op, Affine):
             terms = node.op.transposed_terms
@@ -259,6 +261,11 @@ class Walk:
         parts = self.view.transposes(i, node, coefficients)
         for source, part in zip(node.inputs, parts, strict=True):
             self._add(source, part, terms, largest)
+            self.ragged.add(source)
+
+    def _inside(self, i: int, coefficients: Tensor) -> Tensor:
+        """Without what may have been said of places outside an image; lines say nothing there."""
+        return self.view.inside(i, coefficients) if i in self.ragged else coefficients
 
     def _activation(self, i: int, source: int, coefficients: Tensor) -> None:
         """The lower line where the coefficient is positive, the upper line where it is negative."""
@@ -289,7 +296,7 @@ class Walk:
                 relative = 4.0 * coefficients.shape[2:].num_elements() * rounding.DOUBLE_UNIT
                 sizes = self._picked(i, self.relaxation.sizes)
                 self.rounded += relative * self._dot(tf.abs(coefficients), sizes)
-            v = tf.cast(self.view.inside(i, coefficients), self.dtype)
+            v = tf.cast(self._inside(i, coefficients), self.dtype)
             lower, upper = self.constant
             lower += self._least(i, v)
             self.constant = Box(lower, upper - self._least(i, -v) if self.both else upper)
@@ -312,9 +319,11 @@ class Walk:
 
     def _dot(self, coefficients: Tensor, values: Tensor) -> Tensor:
         """<coefficients, values> of every row. Values broadcast against the coefficients."""
-        products = coefficients * values
         if self.sound:
-            return rounding.sum_by_blocks(products)
+            return rounding.sum_by_blocks(coefficients * values)
+        if values.shape[1] == 1 and values.shape[2:] == coefficients.shape[2:]:
+            return inner(coefficients, values)
+        products = coefficients * values
         return tf.reduce_sum(products, axis=list(range(2, products.shape.rank)))
 
     def _dot_bias(self, coefficients: Tensor, bias: Tensor) -> Tensor:

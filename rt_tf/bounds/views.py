@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
 import tensorflow as tf
 
 from rt_tf.bounds.extents import Extent, Shapes, offsets, reads
@@ -94,10 +95,14 @@ class Windows:
         extent = self.extents[i]
         rows, columns = self.shapes[self.start][:2]
         values = _framed(values, extent, (rows, columns))
-        values = _slide(values, 2, extent.size[1], extent.stride[1], columns)
-        values = _slide(values, 1, extent.size[0], extent.stride[0], rows)
-        # [batch, rows, columns, height, width, channels] -> [batch * rows * columns, window]
-        return tf.reshape(values, [-1, math.prod(extent.size) * values.shape[-1]])
+        down, across = (
+            np.arange(count)[:, np.newaxis] * extent.stride[k] + np.arange(extent.size[k])
+            for k, count in enumerate((rows, columns))
+        )
+        taps = down[:, np.newaxis, :, np.newaxis] * values.shape[2] + across[:, np.newaxis, :]
+        pixels = tf.reshape(values, [-1, math.prod(values.shape[1:3]), values.shape[3]])
+        windows = tf.gather(pixels, taps.ravel(), axis=1)
+        return tf.reshape(windows, [-1, math.prod(extent.size) * values.shape[3]])
 
     def pick(self, i: int, laid: Tensor) -> Tensor:
         channels = laid.shape[-1] // math.prod(self.extents[i].size)
@@ -172,14 +177,6 @@ def _framed(values: Tensor, extent: Extent, start: tuple[int, int]) -> Tensor:
         kept.append(slice(max(first, 0), min(last, length)))
         paddings.append([max(-first, 0), max(last - length, 0)])
     return tf.pad(values[tuple(kept)], [*paddings, [0, 0]])
-
-
-def _slide(values: Tensor, axis: int, size: int, stride: int, count: int) -> Tensor:
-    """The windows along an axis; the places within them become axis 3."""
-    reach = (count - 1) * stride + 1
-    before = [slice(None)] * axis
-    taps = [values[(*before, slice(k, k + reach, stride))] for k in range(size)]
-    return tf.stack(taps, axis=3)
 
 
 def _padded(coefficients: Tensor, inner: Extent, outer: Extent) -> Tensor:

@@ -1,11 +1,12 @@
 """Convolution and its transpose, with the transpose computed the fastest way measured.
 
-The stock transpose of a strided convolution of few channels spends most of its time on zeros: it is
-replaced by a dense convolution that computes the input pixels of each stride phase as channels.
+The stock transpose of a convolution of few channels leaves most of a processor's lanes idle: it is
+replaced by a dense convolution that computes blocks of the input's pixels as channels.
 Both maps are bilinear in (value, kernel), and each is the other's gradient.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,7 @@ import tensorflow as tf
 from rt_tf.network.ops import Tensor, Window
 
 FEW_CHANNELS = 4
+LANES = 16  # channels that a processor computes at once
 MOST_WASTE = 16.0  # multiplications by zero for each that counts, still faster in a matrix product
 
 
@@ -94,32 +96,31 @@ class Convolution:
         return tf.nn.conv2d(x, kernel, self.strides, self.padding, dilations=self.dilations)
 
     def _transpose(self, y: Tensor, kernel: Tensor, height: int, width: int) -> Tensor:
-        stride = self.strides[0]
-        dense = self.strides == (stride, stride) and self.dilations == (1, 1)
-        if dense and stride > 1 and kernel.shape[2] <= FEW_CHANNELS:
-            return self._transpose_by_phase(y, kernel, height, width)
-        shape = tf.stack([tf.shape(y)[0], height, width, kernel.shape[2]])
+        stride, channels = self.strides[0], kernel.shape[2]
+        block = stride * max(1, math.isqrt(LANES // channels) // stride)
+        plain = self.strides == (stride, stride) and self.dilations == (1, 1)
+        if plain and block > 1 and channels <= FEW_CHANNELS:
+            return self._transpose_by_block(y, kernel, (height, width), block)
+        shape = tf.stack([tf.shape(y)[0], height, width, channels])
         return tf.nn.conv2d_transpose(
             y, kernel, shape, self.strides, self.padding, dilations=self.dilations
         )
 
-    def _transpose_by_phase(self, y: Tensor, kernel: Tensor, height: int, width: int) -> Tensor:
-        """Every stride x stride block of input pixels at once, as channels, then put apart."""
-        stride = self.strides[0]
-        rows, columns = (-(-size // stride) for size in kernel.shape[:2])  # in blocks
-        by_phase = tf.nn.conv2d(
-            y,
-            _phase_kernel(kernel, stride, rows, columns),
-            1,
-            [[0, 0], [rows - 1, rows - 1], [columns - 1, columns - 1], [0, 0]],
-        )
-        image = _put_apart(by_phase, stride, kernel.shape[2])
-        top = self._before(height, kernel.shape[0], 1, stride)
-        left = self._before(width, kernel.shape[1], 1, stride)
-        below = max(0, top + height - image.shape[1])
-        right = max(0, left + width - image.shape[2])
-        image = tf.pad(image, [[0, 0], [0, below], [0, right], [0, 0]])
-        return image[:, top : top + height, left : left + width]
+    def _transpose_by_block(
+        self, y: Tensor, kernel: Tensor, image: tuple[int, int], block: int
+    ) -> Tensor:
+        """The pixels of each block at once, as channels of a convolution, then put apart."""
+        step = block // self.strides[0]
+        taps = [_block_taps(kernel.shape[k], self.strides[k], block) for k in range(2)]
+        first = [self._before(image[k], kernel.shape[k], 1, self.strides[k]) for k in range(2)]
+        around = []
+        for k in range(2):
+            after = -(-(first[k] + image[k]) // block) * step - y.shape[k + 1]
+            around.append([len(taps[k]) - step, max(after, 0)])
+        by_block = tf.nn.conv2d(y, _block_kernel(kernel, *taps), step, [[0, 0], *around, [0, 0]])
+        pixels = _put_apart(by_block, block, kernel.shape[2])
+        top, left = first
+        return pixels[:, top : top + image[0], left : left + image[1]]
 
     def _before(self, size: int, taps: int, dilation: int, stride: int) -> int:
         """The zeros put before an axis."""
@@ -140,22 +141,28 @@ class Convolution:
         )
 
 
-def _put_apart(by_phase: Tensor, stride: int, channels: int) -> Tensor:
+def _put_apart(by_block: Tensor, block: int, channels: int) -> Tensor:
     """`tf.nn.depth_to_space`, which is slow for one channel."""
-    height, width = by_phase.shape[1:3]
-    blocks = tf.reshape(by_phase, [-1, height, width, stride, stride, channels])
+    height, width = by_block.shape[1:3]
+    blocks = tf.reshape(by_block, [-1, height, width, block, block, channels])
     rows = tf.transpose(blocks, [0, 1, 3, 2, 4, 5])
-    return tf.reshape(rows, [-1, height * stride, width * stride, channels])
+    return tf.reshape(rows, [-1, height * block, width * block, channels])
 
 
-def _phase_kernel(kernel: Tensor, stride: int, rows: int, columns: int) -> Tensor:
-    """[r, c, channels, filters] -> [rows, columns, filters, stride * stride * channels], flipped.
+def _block_taps(taps: int, stride: int, block: int) -> np.ndarray:
+    """Along an axis, the tap by which an output of a block's window reads a pixel of the block.
 
-    Tap (stride * a + i, stride * b + j) of the kernel takes an output to pixel (i, j) of the block
-    a rows and b columns further on.
+    [outputs, pixels]; `taps` where it does not.
     """
-    height, width, channels, filters = kernel.shape
-    missing = [[0, rows * stride - height], [0, columns * stride - width], [0, 0], [0, 0]]
-    taps = tf.reshape(tf.pad(kernel, missing), [rows, stride, columns, stride, channels, filters])
-    blocks = tf.reverse(tf.transpose(taps, [0, 2, 5, 1, 3, 4]), axis=[0, 1])
-    return tf.reshape(blocks, [rows, columns, filters, stride * stride * channels])
+    past = (taps - 1) // stride
+    outputs = np.arange(past + block // stride)[:, np.newaxis] - past
+    tap = np.arange(block) - stride * outputs
+    return np.where((tap >= 0) & (tap < taps), tap, taps)
+
+
+def _block_kernel(kernel: Tensor, rows: np.ndarray, columns: np.ndarray) -> Tensor:
+    """[.., .., channels, filters] -> [outputs, outputs, filters, block * block * channels]."""
+    padded = tf.pad(kernel, [[0, 1], [0, 1], [0, 0], [0, 0]])
+    picked = tf.gather(tf.gather(padded, rows, axis=0), columns, axis=2)
+    apart = tf.transpose(picked, [0, 2, 5, 1, 3, 4])
+    return tf.reshape(apart, [*apart.shape[:3], math.prod(apart.shape[3:])])
