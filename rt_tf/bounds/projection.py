@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from rt_tf.bounds.full import is_exact
 from rt_tf.bounds.interval import Enclosure
+from rt_tf.bounds.medians import median
 from rt_tf.bounds.result import Box
 from rt_tf.bounds.symbols import Symbols
 from rt_tf.bounds.zonotope import Zonotope, enclose
@@ -42,9 +43,7 @@ class Sketch:
 
 def median_norm(products: Tensor) -> Tensor:
     """Estimates L1 norms from Cauchy products [batch, vectors, ...]: their lower median."""
-    vectors = products.shape[1]
-    last = tf.transpose(tf.abs(products), [0, *range(2, products.shape.rank), 1])
-    return tf.math.top_k(last, vectors // 2 + 1, sorted=True).values[..., -1]
+    return median(tf.abs(products))
 
 
 def root_mean_square(products: Tensor) -> Tensor:
