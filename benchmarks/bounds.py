@@ -5,8 +5,9 @@
 The peers were measured on a machine of the same kind, two threads, float32, with the allocator
 settings that suit them best: auto_LiRPA 0.7.1, convex_adversarial and CTRAIN on PyTorch 2.13. Ours
 are medians of one run. `floor` is the share of our time that the multiply-adds alone would take at
-the rate of a large matrix product here; full passes count unstable units only. With --model_dir the
-methods that skip stable units are timed on that run's network and MNIST test images too, at eps .1.
+the rate of a large matrix product here; full passes count unstable units only. `natural` is the
+time of a training step in natural steps of the same batch. With --model_dir the methods that skip
+stable units are timed on that run's network and MNIST test images too, at eps .1.
 """
 
 import argparse
@@ -51,7 +52,8 @@ MODELS = {"small": "wong_small", "large": "wong_large"}
 class Line(NamedTuple):
     """One thing timed. peer: its milliseconds a step or image, or images a second; None without.
 
-    per: 'step', 'image' (training, milliseconds) or 'second' (certification, images).
+    per: 'step', 'image' (training, milliseconds) or 'second' (certification, images). options: of
+    the bound. samples, attack_steps: of the objective.
     """
 
     network: str
@@ -62,6 +64,8 @@ class Line(NamedTuple):
     peer: float | None
     factor: float
     options: Mapping[str, Any] = MappingProxyType({})
+    samples: int = 0
+    attack_steps: int = 0
 
 
 TRAINING = [
@@ -74,6 +78,9 @@ TRAINING = [
     Line("small", "full CROWN", "crown", "image", 20, 34.0, 3.0),
     Line("small", "interval, CTRAIN", "interval", "step", 256, 33.0, 1.5),
     Line("small", "CROWN-IBP, CTRAIN", "crown_ibp", "step", 256, 366.0, 1.5),
+    Line("small", "MTL-IBP, 8 steps, CTRAIN", "interval", "step", 256, 67.0, 1.5, attack_steps=8),
+    Line("small", "MixTrain 1 of 50, dual", "dual", "step", 50, None, 0.0, samples=1),
+    Line("small", "MixTrain 1 of 50, CROWN", "crown", "step", 50, None, 0.0, samples=1),
     Line("large", "interval", "interval", "step", 100, 145.0, 1.5),
     Line("large", "CROWN-IBP", "crown_ibp", "step", 100, 1018.0, 1.5),
     Line("large", "Cauchy 10", "cauchy", "step", 10, 620.0, 2.0, {"projections": 10}),
@@ -122,16 +129,31 @@ def run_subject(directory: str) -> Subject:
     return Subject(model, trace(model), images[:1000])
 
 
+def natural_step(subject: Subject, batch: int) -> Callable[[], Any]:
+    """A training step without attack or bound."""
+    return _step(subject, Objective(Linf()), batch)
+
+
 def training_step(subject: Subject, line: Line) -> Callable[[], Any]:
-    """A whole training step: clean pass, bound, gradients, Adam."""
+    """A whole training step: point term, bound, gradients, Adam."""
     bound = catalogue.resolve("bound", line.method)
+    objective = Objective(
+        Linf(),
+        attack=catalogue.resolve("attack", "pgd") if line.attack_steps else None,
+        attack_steps=line.attack_steps,
+        bound=functools.partial(bound, **line.options),
+        bound_samples=line.samples,
+    )
+    return _step(subject, objective, line.batch)
+
+
+def _step(subject: Subject, objective: Objective, batch: int) -> Callable[[], Any]:
     model = RobustModel(subject.model)
-    objective = Objective(Linf(), bound=functools.partial(bound, **line.options))
     model.compile(keras.optimizers.Adam(1e-5), objective=objective)
     model.eps.assign(EPS)
     model.kappa.assign(0.5)
     step = tf.function(model.train_step, autograph=False)
-    x = tf.constant(subject.images[: line.batch])
+    x = tf.constant(subject.images[:batch])
     labels = tf.argmax(subject.model(x), axis=-1)
     return lambda: step((x, labels))["loss"].numpy()
 
@@ -182,11 +204,13 @@ def timed(line: Line, subject: Subject, rounds: int, rate: float, mode: str = "f
     """One row of the table."""
     training = line.per in ("step", "image")
     run = training_step(subject, line) if training else certification(subject, line, mode)
-    run()
-    median = statistics.median(seconds(run) for _ in range(rounds))
-    needed = multiply_adds(subject, line) * line.batch
+    median = _median(run, rounds)
+    needed = multiply_adds(subject, line) * (line.samples or line.batch)
+    natural = None
     if training:
-        needed = 3.0 * (needed + arithmetic.forward(subject.wiring.lower(), _shapes(subject)))
+        natural = median / _median(natural_step(subject, line.batch), rounds)
+        clean = arithmetic.forward(subject.wiring.lower(), _shapes(subject)) * line.batch
+        needed = 3.0 * (needed + clean) + 2.0 * line.attack_steps * clean
     value = {
         "step": 1000.0 * median,
         "image": 1000.0 * median / line.batch,
@@ -198,8 +222,13 @@ def timed(line: Line, subject: Subject, rounds: int, rate: float, mode: str = "f
     return {
         **{"network": line.network, "what": line.name, "per": line.per, "batch": line.batch},
         **{"arithmetic": mode, "value": value, "peer": line.peer, "faster": faster},
-        **{"asked": line.factor, "of_floor": needed / rate / median},
+        **{"asked": line.factor, "natural": natural, "of_floor": needed / rate / median},
     }
+
+
+def _median(run: Callable[[], Any], rounds: int) -> float:
+    run()
+    return statistics.median(seconds(run) for _ in range(rounds))
 
 
 def _shapes(subject: Subject) -> dict[int, tuple[int, ...]]:
@@ -249,7 +278,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 def show(found: dict[str, Any]) -> None:
     """Prints the table."""
     table = Table(
-        "network", "what", "batch", "arithmetic", "ours", "peer", "faster", "asked", "floor"
+        *("network", "what", "batch", "arithmetic", "ours", "natural"),
+        *("peer", "faster", "asked", "floor"),
     )
     units = {"step": "ms/step", "image": "ms/image", "second": "/s"}
     for row in found["rows"]:
@@ -258,8 +288,9 @@ def show(found: dict[str, Any]) -> None:
         asked = f"{row['asked']:g}" if row["asked"] else ""
         ours = f"{row['value']:.4g} {units[row['per']]}"
         floor = f"{100 * row['of_floor']:.0f} %"
+        natural = "" if row["natural"] is None else f"{row['natural']:.1f}"
         names = row["network"], row["what"], str(row["batch"]), row["arithmetic"]
-        table.add_row(*names, ours, peer, faster, asked, floor)
+        table.add_row(*names, ours, natural, peer, faster, asked, floor)
     console = Console(highlight=False, width=120)
     console.print(table)
     for network, layers in found["unstable"].items():

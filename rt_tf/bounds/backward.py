@@ -4,62 +4,18 @@ One pass with the intermediate bounds as an argument. Going backward, `coefficie
 the nodes not yet expanded, plus a constant, bounds what is asked from below on the region.
 """
 
-import dataclasses
 from collections.abc import Mapping
-from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
 from rt_tf.bounds import rounding
 from rt_tf.bounds.interval import Enclosure
+from rt_tf.bounds.relaxation import Relaxation, Slopes, Split, relax
 from rt_tf.bounds.result import Box
 from rt_tf.bounds.views import View, Whole
 from rt_tf.network.graph import Graph, Node
-from rt_tf.network.ops import Activation, Affine, Lines, Slope, Tensor, box_minimum, inner
+from rt_tf.network.ops import Activation, Affine, Tensor, box_minimum, inner
 from rt_tf.threats.region import Region
-
-# A rule for all activations, or by number of the activation's node what its slopes are. Tensors
-# have an axis for the rows: [batch, 1, ...] or [batch, rows, ...].
-Slopes: TypeAlias = str | Mapping[int, Slope]
-
-
-class Split(NamedTuple):
-    """Signs that units of a pre-activation node are known to have, and the price of breaking them.
-
-    sign: [batch, ...], 1 (>= 0), -1 (<= 0) or 0 (unknown). multiplier: [batch, 1 or rows, ...],
-    not negative; any is sound, and 0 leaves the sign unused but for the bounds.
-    Source: Wang et al. 2021 (beta-CROWN), eq. 8.
-    """
-
-    sign: Tensor
-    multiplier: Tensor
-
-
-@dataclasses.dataclass(frozen=True)
-class Relaxation:
-    """What a pass reads and no row changes: computed once, then shared by all chunks of rows.
-
-    nodes: those to walk through, from the last. boxes: of those that are met but not walked
-    through. Laid out by the view: x, the region's centre; by node, lines; errors, what a unit of
-    coefficient pays for the rounding of a node's value; sizes, bounds of absolute values. flushed:
-    by node and example, [batch], the price of coefficients that underflow.
-    """
-
-    nodes: list[tuple[int, Node]]
-    region: Region
-    x: Tensor
-    lines: dict[int, Lines]
-    boxes: dict[int, Box]
-    splits: Mapping[int, Split]
-    sound: bool
-    errors: dict[int, Tensor]
-    sizes: dict[int, Tensor]
-    flushed: dict[int, Tensor]
-
-    @property
-    def parallel(self) -> bool:
-        """Whether lower and upper lines have one slope, so that one pass gives both bounds."""
-        return all(lines.lower_slope is lines.upper_slope for lines in self.lines.values())
 
 
 def lower_bound(
@@ -89,73 +45,6 @@ def lower_bound(
     )
     margins = Walk(relaxation, view).run(graph.output, spec).minimum()
     return refuse_undefined(margins, enclosure.boxes) if arithmetic == "sound" else margins
-
-
-def relax(
-    start: int,
-    nodes: list[tuple[int, Node]],
-    region: Region,
-    enclosure: Enclosure,
-    view: View,
-    slope: Slopes,
-    splits: Mapping[int, Split],
-    arithmetic: str,
-) -> Relaxation:
-    """Prepares passes from `start` through the given nodes, which are in reversed order."""
-    sound = arithmetic == "sound"
-    walked = {i for i, _ in nodes}
-    read = {start, *(k for _, node in nodes for k in node.inputs)} - walked - {0}
-    lines = {
-        i: _lines(i, node.op, node.inputs[0], enclosure, view, slope)
-        for i, node in nodes
-        if isinstance(node.op, Activation)
-    }
-    sizes = {i: enclosure.boxes[i].magnitude for i in walked | read | {0}} if sound else {}
-    laid = {i: view.lay(i, size) for i, size in sizes.items()}
-    return Relaxation(
-        nodes,
-        region,
-        view.lay(0, region.x),
-        lines,
-        {i: enclosure.boxes[i] for i in read},
-        splits,
-        sound,
-        errors=_errors(nodes, enclosure, view, lines, laid) if sound else {},
-        sizes=laid,
-        flushed={i: 4.0 * rounding.TINY * rounding.total(size) for i, size in sizes.items()},
-    )
-
-
-def _lines(
-    i: int, op: Activation, source: int, enclosure: Enclosure, view: View, slope: Slopes
-) -> Lines:
-    """Laid-out lines: rules are applied before, given slopes after, as these may differ by row."""
-    rule: Slope = slope if isinstance(slope, str) else slope.get(i, "adaptive")
-    box = enclosure.boxes[source]
-    if not isinstance(rule, str):
-        return op.relax(view.lay(source, box.lower), view.lay(source, box.upper), rule)
-    lines = op.relax(*box, rule)
-    laid: dict[int, Tensor] = {}  # parallel lines share a slope: once is enough
-    return Lines(*(t if t is None else laid.setdefault(id(t), view.lay(i, t)) for t in lines))
-
-
-def _errors(
-    nodes: list[tuple[int, Node]],
-    enclosure: Enclosure,
-    view: View,
-    lines: dict[int, Lines],
-    sizes: dict[int, Tensor],
-) -> dict[int, Tensor]:
-    """What a unit of coefficient at each node pays for rounding, laid out; none where it is 0."""
-    errors = {}
-    for i, node in nodes:
-        op, source = node.op, node.inputs[0]
-        if isinstance(op, Activation):
-            errors[i] = rounding.activation_error(op, lines[i], sizes[source], sizes[i])
-        elif i in enclosure.magnitudes:
-            size = enclosure.boxes[source].magnitude
-            errors[i] = view.lay(i, rounding.backward_error(op, size, enclosure.magnitudes[i]))
-    return errors
 
 
 class Walk:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from rt_tf.bounds.backward import Relaxation, Slopes, Walk, relax
+from rt_tf.bounds.backward import Walk
 from rt_tf.bounds.extents import extents
 from rt_tf.bounds.interval import Enclosure, enclose
+from rt_tf.bounds.relaxation import Relaxation, Slopes, relax
 from rt_tf.bounds.result import Box
 from rt_tf.bounds.views import View, Whole, Windows
 from rt_tf.network.graph import Graph
@@ -87,17 +88,21 @@ def backward_box(
 
     enclosure: bounds of all nodes up to i, whose box is to be cut.
     """
-    found = extents(graph, i, enclosure.shapes)
-    whole = Whole(enclosure.shapes)
-    view: Whole | Windows = whole if found is None else Windows(enclosure.shapes, found, i)
     nodes = [(k, graph.nodes[k - 1]) for k in sorted(graph.ancestors(i), reverse=True)]
-    passes = relax(i, nodes, region, enclosure, view, settings.slope, {}, settings.arithmetic)
     box = enclosure.boxes[i]
     asked = (
         tf.ones_like(box.lower, tf.bool) if every_unit else (box.lower < 0.0) & (box.upper > 0.0)
     )
-    bound = _bound_whole if isinstance(view, Whole) else _bound_windows
-    return _cut(box, asked, *bound(asked, i, passes, view, settings))
+
+    def passes(view: View) -> Relaxation:
+        return relax(i, nodes, region, enclosure, view, settings.slope, {}, settings.arithmetic)
+
+    seen = extents(graph, i, enclosure.shapes)
+    if seen is None:
+        whole = Whole(enclosure.shapes)
+        return _cut(box, asked, *_bound_whole(asked, i, passes(whole), whole, settings))
+    windows = Windows(enclosure.shapes, seen, i)
+    return _cut(box, asked, *_bound_windows(asked, i, passes(windows), windows, settings))
 
 
 def _bound_windows(

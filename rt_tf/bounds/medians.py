@@ -56,7 +56,7 @@ def _comparisons(count: int, rank: int) -> list[tuple[int, int, bool, bool]]:
 
 
 def _merge_exchange(count: int) -> Iterator[tuple[int, int]]:
-    """Batcher's odd-even merge sort (Knuth, The Art of Computer Programming 3, algorithm 5.2.2M)."""
+    """Batcher's odd-even merge sort (Knuth, The Art of Computer Programming, 5.2.2M)."""
     run = 1
     while run < count:
         apart = run

@@ -10,8 +10,9 @@ from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
-from rt_tf.bounds.backward import Split, lower_bound
+from rt_tf.bounds.backward import lower_bound
 from rt_tf.bounds.interval import Enclosure
+from rt_tf.bounds.relaxation import Split
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Shared, Tensor
 from rt_tf.threats.region import Region

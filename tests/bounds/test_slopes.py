@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rt_tf.bounds.backward import Split, lower_bound
+from rt_tf.bounds.backward import lower_bound
 from rt_tf.bounds.full import Settings, full_enclosure
 from rt_tf.bounds.interval import Enclosure
+from rt_tf.bounds.relaxation import Split
 from rt_tf.bounds.result import Box, margin_spec
 from rt_tf.bounds.slopes import optimised_bound
 from rt_tf.threats.linf import Linf
