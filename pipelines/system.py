@@ -158,13 +158,13 @@ def settings(values: flags.FlagValues, phases: list[Phase]) -> Settings:
     )
 
 
-def monitored_bound(phases: list[Phase]) -> Any:
+def monitored_bound(phases: list[Phase], settings: dict[str, Any]) -> Any:
     """The bound that training is watched with: the last phase's, else the cheapest.
 
     Where that one certifies nothing, the one that certifies what it stands for.
     """
     name = "interval" if phases[-1].bound == "none" else phases[-1].bound
-    return catalogue.bound(catalogue.find("bound", name).certificate or name)
+    return catalogue.bound(catalogue.find("bound", name).certificate or name, settings)
 
 
 def selection(values: flags.FlagValues, phases: list[Phase]) -> str:

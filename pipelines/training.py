@@ -127,7 +127,7 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
                 model.wiring,
                 threat,
                 values.epsilon,
-                system.monitored_bound(phases),
+                system.monitored_bound(phases, bound_settings(values)),
                 values.monitor_attack_steps,
                 values.seed,
             ),

@@ -47,6 +47,7 @@ RADII = {  # by network: the radius asked
     "residual": 0.1,
     "branches": 0.1,
     "nested": 0.05,
+    "concatenate": 0.1,
     "max_pool": 0.05,
     "large_images": 0.02,
     "relu_first_and_last": 0.1,
