@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+import pytest
 
 from rt_tf import layers as bounded
 from rt_tf import models
@@ -14,6 +15,11 @@ from rt_tf.network.wiring import Wiring
 L = keras.layers
 SHAPE = (4, 4, 2)
 CLASSES = 3
+
+
+def mostly_slow(values: list, quick: list) -> list:
+    """Parameters of a test, of which only the quick ones are asked for by default."""
+    return [v if v in quick else pytest.param(v, marks=pytest.mark.slow) for v in values]
 
 
 def chain(*layers: keras.layers.Layer, shape: tuple[int, ...] = SHAPE) -> keras.Model:

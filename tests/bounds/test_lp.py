@@ -52,7 +52,8 @@ RADII = {  # by network: the radius asked
     "large_images": 0.02,
     "relu_first_and_last": 0.1,
 }
-cases = pytest.mark.parametrize("name", RADII)
+QUICK = ["dense", "conv_strided", "batch_norm", "residual", "branches", "concatenate", "max_pool"]
+cases = pytest.mark.parametrize("name", networks.mostly_slow(list(RADII), QUICK))
 slopes = pytest.mark.parametrize("slope", SLOPES)
 enclosures = pytest.mark.parametrize("boxes", ["interval", "full"])
 

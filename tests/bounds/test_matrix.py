@@ -55,7 +55,11 @@ def crossed(methods, always=CORE):
 
 cases = pytest.mark.parametrize("name", networks.NETWORKS)
 methods = pytest.mark.parametrize("method", METHODS)
-arithmetics = pytest.mark.parametrize("arithmetic", ARITHMETICS)
+core = pytest.mark.parametrize("method", networks.mostly_slow(METHODS, CORE))
+some = pytest.mark.parametrize("name", networks.mostly_slow(SOME, SOME[1:]))
+arithmetics = pytest.mark.parametrize(
+    "arithmetic", networks.mostly_slow(list(ARITHMETICS), ["sound"])
+)
 threats = pytest.mark.parametrize("threat", catalogue.THREATS)
 others = pytest.mark.parametrize("threat", [name for name in catalogue.THREATS if name != "linf"])
 
@@ -160,7 +164,7 @@ def test_no_point_falls_below_the_bound(name, method, arithmetic):
 
 
 @pytest.mark.parametrize("name", OF_ALL_KINDS)
-@methods
+@core
 @others
 def test_no_point_of_other_regions_falls_below_the_bound(name, method, threat):
     q = question(name, threat)
@@ -264,8 +268,8 @@ def test_the_dual_network_is_the_zonotope(name, threat):
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-5 * max(1, np.abs(found).max()))
 
 
-@pytest.mark.parametrize("name", SOME)
-@methods
+@some
+@core
 @arithmetics
 def test_graph_mode_each_example_by_itself_and_eps_by_example(name, method, arithmetic):
     q = question(name)
@@ -309,8 +313,8 @@ def test_radii_without_a_region_certify_nothing(method, eps):
     assert not (found > 0.0).any()
 
 
-@pytest.mark.parametrize("name", SOME)
-@pytest.mark.parametrize("method", STATIC)
+@some
+@pytest.mark.parametrize("method", networks.mostly_slow(STATIC, ["interval", "crown_ibp"]))
 def test_xla_computes_the_same(name, method):
     q = question(name)
 

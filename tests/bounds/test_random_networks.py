@@ -37,7 +37,7 @@ def wire(steps):
     return keras.Model(values[0], L.Dense(3)(L.Flatten()(L.Add()([values[-1], values[-2]]))))
 
 
-@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     steps=st.lists(step, min_size=2, max_size=7),
     seed=st.integers(0, 1000),

@@ -52,7 +52,7 @@ NETWORKS: dict[str, Callable[[], keras.Model]] = {
 NORMALISATIONS = [rational.by_definition, rational.folded, rational.by_keras]
 SIZES = [1.0, 1e4]  # of the constants that cancel
 cases = pytest.mark.parametrize("name", NETWORKS)
-sizes = pytest.mark.parametrize("size", SIZES)
+sizes = pytest.mark.parametrize("size", networks.mostly_slow(SIZES, SIZES[1:]))
 
 
 class Question(NamedTuple):

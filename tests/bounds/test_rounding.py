@@ -4,6 +4,7 @@ import itertools
 from fractions import Fraction
 
 import keras
+import networks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,7 +18,11 @@ from rt_tf.threats.region import Region
 
 L = keras.layers
 WIDTHS = (5, 7, 6, 3)
-methods = pytest.mark.parametrize("method", catalogue.certificates())
+METHODS = catalogue.certificates()
+methods = pytest.mark.parametrize("method", METHODS)
+core = pytest.mark.parametrize(
+    "method", networks.mostly_slow(METHODS, ["interval", "crown_ibp", "crown", "zonotope"])
+)
 
 
 def dense(weights):
@@ -98,7 +103,7 @@ def points_within(x, eps, rng, count):
 
 
 @methods
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", networks.mostly_slow(list(range(6)), [0, 1]))
 def test_no_evaluation_falls_below_a_sound_margin(method, seed):
     rng = np.random.default_rng(seed)
     weights = random_weights(rng, spread=seed)
@@ -163,7 +168,7 @@ def test_fast_arithmetic_is_no_certificate(case):
     assert (found > 0.5).all()
 
 
-@methods
+@core
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e38])
 @pytest.mark.parametrize("layer", [0, 2])
 @pytest.mark.parametrize("part", ["kernel", "bias"])

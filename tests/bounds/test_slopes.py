@@ -18,7 +18,7 @@ from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 
 NAMES = ["dense", "conv_same", "residual", "max_pool"]
-cases = pytest.mark.parametrize("name", NAMES)
+cases = pytest.mark.parametrize("name", networks.mostly_slow(NAMES, ["conv_same", "residual"]))
 
 
 def asked(name, eps=0.2):
