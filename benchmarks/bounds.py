@@ -46,6 +46,7 @@ from rt_tf.training.objective import Objective
 
 EPS = 0.1
 CLASSES = 10
+TURN = 0.2  # seconds
 MODELS = {"small": "wong_small", "large": "wong_large"}
 
 
@@ -149,7 +150,7 @@ def training_step(subject: Subject, line: Line) -> Callable[[], Any]:
 
 def _step(subject: Subject, objective: Objective, batch: int) -> Callable[[], Any]:
     model = RobustModel(subject.model)
-    model.compile(keras.optimizers.Adam(1e-5), objective=objective)
+    model.compile(keras.optimizers.Adam(0.0), objective=objective)
     model.eps.assign(EPS)
     model.kappa.assign(0.5)
     step = tf.function(model.train_step, autograph=False)
@@ -200,35 +201,66 @@ def multiply_adds(subject: Subject, line: Line) -> float:
     return needs[line.method]
 
 
-def timed(line: Line, subject: Subject, rounds: int, rate: float, mode: str = "fast") -> dict:
+class Job:
+    """Something to time, a turn at a time: a machine whose speed drifts then slows all alike."""
+
+    def __init__(self, run: Callable[[], Any]) -> None:
+        run()
+        self.run = run
+        self.times: list[float] = []
+
+    def turn(self) -> None:
+        """At least one run, and as many as fit into a moment."""
+        begun = len(self.times)
+        while sum(self.times[begun:]) < TURN:
+            self.times.append(seconds(self.run))
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.times)
+
+
+def figures(
+    line: Line, subject: Subject, rate: float, mode: str, job: Job, natural: Job | None
+) -> dict[str, Any]:
     """One row of the table."""
-    training = line.per in ("step", "image")
-    run = training_step(subject, line) if training else certification(subject, line, mode)
-    median = _median(run, rounds)
     needed = multiply_adds(subject, line) * (line.samples or line.batch)
-    natural = None
-    if training:
-        natural = median / _median(natural_step(subject, line.batch), rounds)
+    if natural is not None:
         clean = arithmetic.forward(subject.wiring.lower(), _shapes(subject)) * line.batch
         needed = 3.0 * (needed + clean) + 2.0 * line.attack_steps * clean
     value = {
-        "step": 1000.0 * median,
-        "image": 1000.0 * median / line.batch,
-        "second": line.batch / median,
+        "step": 1000.0 * job.median,
+        "image": 1000.0 * job.median / line.batch,
+        "second": line.batch / job.median,
     }[line.per]
     faster = None
     if line.peer is not None:
-        faster = line.peer / value if training else value / line.peer
+        faster = value / line.peer if natural is None else line.peer / value
     return {
         **{"network": line.network, "what": line.name, "per": line.per, "batch": line.batch},
         **{"arithmetic": mode, "value": value, "peer": line.peer, "faster": faster},
-        **{"asked": line.factor, "natural": natural, "of_floor": needed / rate / median},
+        **{"asked": line.factor, "natural": natural and job.median / natural.median},
+        **{"of_floor": needed / rate / job.median},
     }
 
 
-def _median(run: Callable[[], Any], rounds: int) -> float:
-    run()
-    return statistics.median(seconds(run) for _ in range(rounds))
+def timed(
+    lines: list[Line], subject: Subject, rounds: int, rate: float, modes: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """The rows of some lines of one network, timed in turns."""
+    jobs: list[tuple[Line, str, Job, Job | None]] = []
+    naturals: dict[int, Job] = {}
+    for line in lines:
+        if line.per != "second":
+            natural = naturals.get(line.batch) or Job(natural_step(subject, line.batch))
+            naturals[line.batch] = natural
+            jobs.append((line, "fast", Job(training_step(subject, line)), natural))
+            continue
+        jobs += [(line, mode, Job(certification(subject, line, mode)), None) for mode in modes]
+    for _ in range(rounds):
+        for job in [*naturals.values(), *(job for _, _, job, _ in jobs)]:
+            job.turn()
+    return [figures(line, subject, rate, mode, job, natural) for line, mode, job, natural in jobs]
 
 
 def _shapes(subject: Subject) -> dict[int, tuple[int, ...]]:
@@ -254,17 +286,14 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     rows, unstable = [], {}
     for network in ["small", "large"] if arguments.large else ["small"]:
         subject = random_subject(network)
-        for line in [line for line in TRAINING + CERTIFICATION if line.network == network]:
-            rows.append(timed(line, subject, arguments.rounds, rate))
-            if line.per == "second":
-                rows.append(timed(line, subject, arguments.rounds, rate, "sound"))
+        lines = [line for line in TRAINING + CERTIFICATION if line.network == network]
+        rows += timed(lines, subject, arguments.rounds, rate, ("fast", "sound"))
         if network == "small":
             unstable[network] = shares(subject)
     if arguments.model_dir:
         subject = run_subject(arguments.model_dir)
         unstable["run"] = shares(subject)
-        for mode in ("fast", "sound"):
-            rows += [timed(line, subject, arguments.rounds, rate, mode) for line in ROBUST]
+        rows += timed(ROBUST, subject, arguments.rounds, rate, ("fast", "sound"))
     return {
         "rows": rows,
         "unstable": unstable,
@@ -307,7 +336,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model_dir", help="a finished run to time as well")
     parser.add_argument("--large", action="store_true", help="the large network too")
-    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each line")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each line")
     parser.add_argument("--json", help="file to write the figures to")
     arguments = parser.parse_args()
     found = measure(arguments)

@@ -211,7 +211,7 @@ class Walk:
         if self.sound:
             return rounding.sum_by_blocks(coefficients * values)
         if values.shape[1] == 1 and values.shape[2:] == coefficients.shape[2:]:
-            return inner(coefficients, values)
+            return inner(coefficients, values[:, 0])
         products = coefficients * values
         return tf.reduce_sum(products, axis=list(range(2, products.shape.rank)))
 

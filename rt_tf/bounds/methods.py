@@ -158,13 +158,14 @@ def probable_bounds(
 
 def fused_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast") -> Bounds:
     """CROWN-IBP of the loss itself (Xu et al. 2020); the margins are interval ones."""
-    found = interval_bounds(graph, region, spec, arithmetic)
     if arithmetic == "sound":
-        return found
-    enclosure = Enclosure(found.boxes, found.magnitudes)
-    most = -lower_bound(graph, region, -spec, enclosure, expand=graph.tail())
-    loss = fused_loss(graph, region, spec, enclosure, found.margins, most)
-    return found._replace(loss=loss)
+        return interval_bounds(graph, region, spec, arithmetic)
+    enclosure = head_enclosure(graph, region)
+    both = tf.concat([spec, -spec], axis=1)
+    ends = lower_bound(graph, region, both, enclosure, expand=graph.tail())
+    least, negated = tf.split(ends, 2, axis=1)
+    loss = fused_loss(graph, region, spec, enclosure, least, -negated)
+    return Bounds(least, *enclosure, loss=loss)
 
 
 def _margins(

@@ -127,8 +127,11 @@ Op = Affine | Positive | Activation
 def inner(coefficients: Tensor, values: Tensor) -> Tensor:
     """Inner products per specification: [batch, spec, ...], [batch, ...] -> [batch, spec].
 
-    Either batch may be 1. The layout is that of the fastest products on a CPU.
+    Either batch may be 1. What is fastest on a CPU: a matrix product, but for a single row.
     """
+    if coefficients.shape[1] == 1:
+        axes = list(range(2, coefficients.shape.rank))
+        return tf.reduce_sum(coefficients * values[:, tf.newaxis], axis=axes)
     terms = math.prod(coefficients.shape[2:])
     rows = tf.reshape(coefficients, tf.concat([tf.shape(coefficients)[:2], [terms]], axis=0))
     products = tf.matmul(rows, tf.reshape(values, [-1, 1, terms]), transpose_b=True)
