@@ -45,6 +45,16 @@ def refuse_jit(name: str, jit_compile: bool, devices: list[str]) -> None:
         )
 
 
+def refuse_dynamic(bound: str, threat: Threat) -> None:
+    """UserError for a bound that XLA cannot compile, since it chooses at run time what to bound."""
+    if bound != "none" and threat.name not in catalogue.find("bound", bound).static:
+        fit = [name for name, entry in catalogue.BOUNDS.items() if threat.name in entry.static]
+        raise UserError(
+            f"jit_compile: expected false, or a bound that XLA can compile for {threat.name} "
+            f"({', '.join(fit) or 'there is none'}); received --bound={bound}"
+        )
+
+
 def load_data(values: flags.FlagValues) -> data.DataSet:
     """The run's data set."""
     return data.load(
@@ -100,12 +110,14 @@ def under_policy(policy: str, make: Callable[[], keras.Model]) -> Callable[[], k
 
 
 def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
-    """The phases that the flags describe; UserError for radii outside the threat's range too."""
+    """The phases that the flags describe; UserError for what the threat or XLA does not allow."""
     found = read_phases(values)
     for phase in found:
         check_radius(threat, phase.eps, "train_epsilon")
         if phase.eps_from:
             check_radius(threat, phase.eps_from, "epsilon_from")
+        if values.jit_compile:
+            refuse_dynamic(phase.bound, threat)
     return found
 
 

@@ -19,6 +19,7 @@ class Entry(NamedTuple):
     options: settings of its own that it takes by keyword, besides those of all of its kind.
     probable: a bound that holds with a stated probability over random draws.
     certificate: of a bound for training alone, the one that certifies what it stands for.
+    static: threats for which a bound does not choose at run time what to bound, as XLA needs.
     """
 
     path: str
@@ -26,6 +27,7 @@ class Entry(NamedTuple):
     options: tuple[str, ...] = ()
     probable: bool = False
     certificate: str = ""
+    static: tuple[str, ...] = ()
 
 
 THREATS = {
@@ -47,13 +49,18 @@ ATTACKS = {
 }
 
 BOUNDS = {
-    "interval": Entry("rt_tf.bounds.methods:interval_bounds", "interval arithmetic (IBP)"),
+    "interval": Entry(
+        "rt_tf.bounds.methods:interval_bounds", "interval arithmetic (IBP)", static=("linf",)
+    ),
     "crown_ibp": Entry(
         "rt_tf.bounds.methods:crown_ibp_bounds",
         "backward linear bounds over interval pre-activation bounds",
+        static=("linf",),
     ),
     "fast_lin_ibp": Entry(
-        "rt_tf.bounds.methods:fast_lin_ibp_bounds", "the same with parallel lines"
+        "rt_tf.bounds.methods:fast_lin_ibp_bounds",
+        "the same with parallel lines",
+        static=("linf",),
     ),
     "zonotope": Entry(
         "rt_tf.bounds.methods:zonotope_bounds", "zonotopes forward (DeepZ); equal to dual"
@@ -87,11 +94,13 @@ BOUNDS = {
         "dual estimated from random projections, for training",
         ("projections", "seed"),
         certificate="dual",
+        static=("linf", "l2"),
     ),
     "crown_ibp_fused": Entry(
         "rt_tf.bounds.methods:fused_bounds",
         "CROWN-IBP of the loss as one specification (loss fusion), for training",
         certificate="crown_ibp",
+        static=("linf",),
     ),
 }
 

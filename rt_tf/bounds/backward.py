@@ -51,8 +51,9 @@ class Walk:
     """The state of a backward pass for some rows: coefficients by node and the constants so far.
 
     In sound arithmetic constants are summed in float64, whose own rounding is far below the spare
-    terms of the error model; `rounded` collects the errors of the float32 part. both: also bound
-    from above, which parallel lines allow at once.
+    terms of the error model; `rounded` collects the errors of the float32 part. ragged: nodes whose
+    coefficients may be of places outside an image. both: also bound from above, which parallel
+    lines allow at once.
     """
 
     def __init__(self, relaxation: Relaxation, view: View, both: bool = False) -> None:

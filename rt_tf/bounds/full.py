@@ -20,9 +20,7 @@ from rt_tf.network.ops import Activation, Affine, Op, Positive, Tensor
 from rt_tf.threats.region import Region
 
 MEMORY = 64  # MiB; more is no faster, since less of it stays in the processor's cache
-ENOUGH = (
-    0.5  # the share of units in need of bounds from which on all are bounded, at less cost each
-)
+ENOUGH = 0.5  # share of units asked for, from which on all are bounded, at less cost each
 TEMPORARIES = 10  # tensors of a row's coefficients that are alive at once
 
 

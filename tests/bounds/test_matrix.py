@@ -35,7 +35,7 @@ SENSITIVE = ["alpha_crown", "shared_slope", "probable"]
 UNANSWERED = {("probable", "l1")}  # there is no random projection for the largest coefficient
 SOME = ["batch_norm", "branches"]
 OF_ALL_KINDS = ["dense", "conv_strided", "batch_norm_shared", "branches", "max_pool", "nested"]
-STATIC = ["interval", "crown_ibp", "fast_lin_ibp", "crown_ibp_fused", "cauchy"]
+STATIC = [(name, t) for name, entry in catalogue.BOUNDS.items() for t in entry.static]
 CORE = ["interval", "crown_ibp", "crown"]
 
 
@@ -314,12 +314,15 @@ def test_radii_without_a_region_certify_nothing(method, eps):
 
 
 @some
-@pytest.mark.parametrize("method", networks.mostly_slow(STATIC, ["interval", "crown_ibp"]))
-def test_xla_computes_the_same(name, method):
+@pytest.mark.parametrize(
+    ("method", "threat"),
+    [pytest.param(*case, marks=[] if case[0] in CORE else pytest.mark.slow) for case in STATIC],
+)
+def test_xla_computes_the_same(name, method, threat):
     q = question(name)
 
     def least(x):
-        found = bound_of(method)(q.graph, region_of("linf", x), q.spec)
+        found = bound_of(method)(q.graph, region_of(threat, x), q.spec)
         return found.margins, found.margins if found.loss is None else found.loss
 
     compiled = tf.function(least, jit_compile=True, autograph=False)(q.region.x)

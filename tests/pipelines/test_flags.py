@@ -76,6 +76,11 @@ def test_bad_flags_end_with_one_line(
         (["--bound=interval", "--kappa=1", "--epsilon_ramp_epochs=30"], "ramps: expected"),
         (["--bound=interval", "--kappa=1", "--bound_samples=101"], "bound_samples: expected"),
         (["--jit_compile", "--strategy=mirrored"], "jit_compile"),
+        (["--jit_compile", "--bound=dual", "--kappa=1"], "jit_compile: .* received --bound=dual"),
+        (
+            ["--jit_compile", "--bound=interval", "--kappa=1", "--threat=l2", "--epsilon=0.5"],
+            r"XLA can compile for l2 \(cauchy\)",
+        ),
     ],
 )
 def test_combinations_that_make_no_sense_are_refused(arguments: list[str], words: str) -> None:
