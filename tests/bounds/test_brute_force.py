@@ -167,7 +167,7 @@ def margins(name: str, method: str, arithmetic: str) -> np.ndarray:
     return resolve(method)(q.graph, q.region, q.spec, arithmetic=arithmetic).margins.numpy()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", networks.mostly_slow(NAMES, NAMES[::2]))
 @every
 def test_no_attained_margin_falls_below_a_sound_bound(name, method):
     found, truth = margins(name, method, "sound"), exact_minima(name)[1]
