@@ -18,6 +18,12 @@ LANES = 16  # channels that a processor computes at once
 MOST_WASTE = 16.0  # multiplications by zero for each that counts, still faster in a matrix product
 
 
+def same_padding(size: int, taps: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """What TensorFlow puts before and after an axis so that there is a window for each stride."""
+    missing = max((-(-size // stride) - 1) * stride + (taps - 1) * dilation + 1 - size, 0)
+    return missing // 2, missing - missing // 2
+
+
 @dataclasses.dataclass(frozen=True)
 class Convolution:
     """A 2-D convolution of images [batch, height, width, channels]."""
@@ -126,8 +132,7 @@ class Convolution:
         """The zeros put before an axis."""
         if self.padding == "VALID":
             return 0
-        reach = (taps - 1) * dilation + 1
-        return max((-(-size // stride) - 1) * stride + reach - size, 0) // 2
+        return same_padding(size, taps, stride, dilation)[0]
 
     def _kernel_gradient(self, x: Tensor, kernel: Tensor, upstream: Tensor) -> Tensor:
         """The raw operation: a tape here would see nothing of a kernel from outside of a loop."""

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import keras
 import tensorflow as tf
 
+from rt_tf.network.convolution import same_padding
 from rt_tf.network.ops import Tensor, Window
 
 Bilinear: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -48,7 +49,7 @@ class DepthwiseConvolution:
         if max(self.strides) == 1 or max(self.dilations) == 1:
             return _depthwise(x, kernel, self.strides, self.padding, self.dilations)
         # TensorFlow cannot do both at once; Keras's way around it forgets the shape.
-        padded = tf.pad(x, [[0, 0], *self._around(x.shape[1:], kernel.shape), [0, 0]])
+        padded = tf.pad(x, [(0, 0), *self._around(x.shape[1:], kernel.shape), (0, 0)])
         dense = _depthwise(padded, kernel, (1, 1), "valid", self.dilations)
         return dense[:, :: self.strides[0], :: self.strides[1]]
 
@@ -58,16 +59,12 @@ class DepthwiseConvolution:
         valid = dataclasses.replace(self, padding="valid")
         return Window(valid, (kernel[0], kernel[1]), self.strides, self.dilations, (top, left))
 
-    def _around(self, image: tuple[int, ...], kernel: tuple[int, ...]) -> list[list[int]]:
+    def _around(self, image: tuple[int, ...], kernel: tuple[int, ...]) -> list[Pair]:
         """The zeros before and after each of the two axes."""
         if self.padding == "valid":
-            return [[0, 0], [0, 0]]
+            return [(0, 0), (0, 0)]
         axes = zip(image[:2], kernel[:2], self.strides, self.dilations, strict=True)
-        missing = [
-            max((-(-size // stride) - 1) * stride + (taps - 1) * dilation + 1 - size, 0)
-            for size, taps, stride, dilation in axes
-        ]
-        return [[zeros // 2, zeros - zeros // 2] for zeros in missing]
+        return [same_padding(*axis) for axis in axes]
 
 
 def _depthwise(x: Tensor, kernel: Tensor, strides: Pair, padding: str, dilations: Pair) -> Tensor:

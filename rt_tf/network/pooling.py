@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from rt_tf.network.convolution import same_padding
 from rt_tf.network.ops import Affine, Positive, Tensor, Window
 from rt_tf.network.relaxations import RELU
 from rt_tf.network.steps import Call, Step, refuse_channels_first
@@ -120,12 +121,11 @@ class _Places(NamedTuple):
 
 def _places(size: int, window: int, stride: int, same: bool) -> _Places:
     windows = -(-size // stride) if same else (size - window) // stride + 1
-    missing = max((windows - 1) * stride + window - size, 0)
-    before = missing // 2  # as TensorFlow pads
+    before, after = same_padding(size, window, stride) if same else (0, 0)
     starts = np.arange(windows) * stride - before
     read = np.clip(starts[:, np.newaxis] + np.arange(window), 0, size - 1)
     uses = int(np.bincount(read.ravel()).max())
-    return _Places(before, missing - before, windows, window, stride, uses)
+    return _Places(before, after, windows, window, stride, uses)
 
 
 def _windows(rows: _Places, columns: _Places) -> Callable[[Tensor], Tensor]:

@@ -214,8 +214,7 @@ def test_no_point_undercuts_the_linear_program(name, boxes):
 def test_the_backward_pass_is_the_one_over_matrices(name, boxes, slope):
     q, (enclosure, minima) = question(name), answer(name, boxes)
     found = lower_bound(q.graph, q.region, q.spec, enclosure, slope=slope).numpy()
-    expected = by_slope(q, enclosure.boxes, slope)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    assert_margins(name, found, enclosure.boxes, slope)
     assert (found <= values(minima) + 1e-5 * q.scale).all()
 
 
@@ -239,17 +238,13 @@ def test_methods_lie_below_the_triangles_over_their_boxes(method, name):
 @cases
 @promising(PARALLEL)
 def test_parallel_methods_are_the_dual_over_their_boxes(method, name):
-    margins, boxes = bounds_of(method, name)
-    expected = by_slope(question(name), boxes, "parallel")
-    np.testing.assert_allclose(margins, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    assert_margins(name, *bounds_of(method, name), "parallel")
 
 
 @cases
 @promising(ADAPTIVE)
 def test_adaptive_methods_are_crown_over_their_boxes(method, name):
-    margins, boxes = bounds_of(method, name)
-    expected = by_slope(question(name), boxes, "adaptive")
-    np.testing.assert_allclose(margins, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    assert_margins(name, *bounds_of(method, name), "adaptive")
 
 
 @cases
@@ -262,6 +257,12 @@ def test_full_parallel_boxes_are_the_duals_over_those_before(method, name):
 @promising(ADAPTIVE, FULL)
 def test_full_adaptive_boxes_are_crowns_over_those_before(method, name):
     assert_full(name, *bounds_of(method, name)[1:], "adaptive")
+
+
+def assert_margins(name: str, margins: np.ndarray, boxes: dict[int, Box], slope: str) -> None:
+    """The margins are those of one pass over the boxes."""
+    expected = by_slope(question(name), boxes, slope)
+    np.testing.assert_allclose(margins, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def assert_full(name: str, boxes: dict[int, Box], slope: str) -> None:

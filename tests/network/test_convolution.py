@@ -1,8 +1,8 @@
 """Convolution's fast transpose is the stock one, and gradients pass through it."""
 
-import numpy as np
 import pytest
 import tensorflow as tf
+from bilinear import check, random
 
 from rt_tf.network.convolution import Convolution
 
@@ -28,30 +28,8 @@ SHAPES = [
 
 @pytest.mark.parametrize(("strides", "padding", "dilations", "kernel", "image"), SHAPES)
 def test_convolution_its_transpose_and_their_gradients(strides, padding, dilations, kernel, image):
-    rng = np.random.default_rng(0)
-
-    def random(*shape):
-        return tf.constant(rng.standard_normal(shape), tf.float32)
-
-    x, weights = random(2, *image, kernel[2]), random(*kernel)
-
     def stock(x, weights):
         return tf.nn.conv2d(x, weights, strides, padding, dilations=dilations)
 
     ours = Convolution(strides, padding, dilations)
-    y = random(*stock(x, weights).shape)
-
-    def results(convolve):
-        """The map, its transpose at y, and the gradients of a function of both."""
-        with tf.GradientTape(persistent=True) as outer:
-            outer.watch([x, weights, y])
-            with tf.GradientTape() as inner:
-                inner.watch(x)
-                value = convolve(x, weights)
-            back = inner.gradient(value, x, output_gradients=y)
-            loss = tf.reduce_sum(value**2) + tf.reduce_sum(back**2)
-        return [value, back, *outer.gradient(loss, [x, weights, y])]
-
-    for found, expected in zip(results(ours), results(stock), strict=True):
-        scale = float(tf.reduce_max(tf.abs(expected)))
-        np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-5 * scale)
+    check(ours, stock, random(2, *image, kernel[2]), random(*kernel))
