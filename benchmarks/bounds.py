@@ -1,10 +1,9 @@
-"""What the bound methods cost, against the best PyTorch code for each (figures below).
+"""What the bound methods cost, against the best PyTorch code for each.
 
     python -m benchmarks.bounds [--model_dir=RUN] [--large] [--rounds=5] [--json=FILE]
 
-The peers were measured on a machine of the same kind, two threads, float32, with the allocator
-settings that suit them best: auto_LiRPA 0.7.1, convex_adversarial and CTRAIN on PyTorch 2.13. Ours
-are medians of one run. `floor` is the share of our time that the multiply-adds alone would take at
+The lines, the peers' figures and whose they are stand in `benchmarks/peers.py`. Ours are medians of
+one run, timed in turns. `floor` is the share of our time that the multiply-adds alone would take at
 the rate of a large matrix product here; full passes count unstable units only. `natural` is the
 time of a training step in natural steps of the same batch. With --model_dir the methods that skip
 stable units are timed on that run's network and MNIST test images too, at eps .1.
@@ -14,12 +13,8 @@ import argparse
 import functools
 import json
 import os
-import platform
-import resource
-import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -31,7 +26,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import arithmetic
-from benchmarks.step_cost import product_rate, seconds
+from benchmarks.peers import CERTIFICATION, ROBUST, TRAINING, Line
+from benchmarks.timing import Job, peak_mib, product_rate, surroundings
 from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory, trained_flags
 from pipelines.system import load_data
@@ -48,62 +44,6 @@ EPS = 0.1
 CLASSES = 10
 TURN = 0.2  # seconds
 MODELS = {"small": "wong_small", "large": "wong_large"}
-
-
-class Line(NamedTuple):
-    """One thing timed. peer: its milliseconds a step or image, or images a second; None without.
-
-    per: 'step', 'image' (training, milliseconds) or 'second' (certification, images). options: of
-    the bound. samples, attack_steps: of the objective.
-    """
-
-    network: str
-    name: str
-    method: str
-    per: str
-    batch: int
-    peer: float | None
-    factor: float
-    options: Mapping[str, Any] = MappingProxyType({})
-    samples: int = 0
-    attack_steps: int = 0
-
-
-TRAINING = [
-    Line("small", "interval", "interval", "step", 100, 19.0, 1.5),
-    Line("small", "CROWN-IBP", "crown_ibp", "step", 100, 102.0, 1.5),
-    Line("small", "CROWN-IBP, loss fusion", "crown_ibp_fused", "step", 100, None, 0.0),
-    Line("small", "Cauchy 10", "cauchy", "step", 100, 376.0, 2.0, {"projections": 10}),
-    Line("small", "Cauchy 50", "cauchy", "step", 100, 1511.0, 2.0, {"projections": 50}),
-    Line("small", "dual exact", "dual", "image", 20, 60.0, 3.0),
-    Line("small", "full CROWN", "crown", "image", 20, 34.0, 3.0),
-    Line("small", "interval, CTRAIN", "interval", "step", 256, 33.0, 1.5),
-    Line("small", "CROWN-IBP, CTRAIN", "crown_ibp", "step", 256, 366.0, 1.5),
-    Line("small", "MTL-IBP, 8 steps, CTRAIN", "interval", "step", 256, 67.0, 1.5, attack_steps=8),
-    Line("small", "MixTrain 1 of 50, dual", "dual", "step", 50, None, 0.0, samples=1),
-    Line("small", "MixTrain 1 of 50, CROWN", "crown", "step", 50, None, 0.0, samples=1),
-    Line("large", "interval", "interval", "step", 100, 145.0, 1.5),
-    Line("large", "CROWN-IBP", "crown_ibp", "step", 100, 1018.0, 1.5),
-    Line("large", "Cauchy 10", "cauchy", "step", 10, 620.0, 2.0, {"projections": 10}),
-    Line("large", "dual exact", "dual", "image", 1, 9000.0, 3.0),
-    Line("large", "full CROWN", "crown", "image", 1, 3100.0, 3.0),
-]
-CERTIFICATION = [
-    Line("small", "interval", "interval", "second", 1000, 13_800.0, 1.5),
-    Line("small", "CROWN-IBP", "crown_ibp", "second", 200, 1460.0, 1.5),
-    Line("small", "dual exact", "dual", "second", 50, 54.0, 3.0),
-    Line("small", "full CROWN", "crown", "second", 50, 55.0, 3.0),
-    Line("small", "optimised slopes, 20", "alpha_crown", "second", 50, 1.15, 10.0, {"steps": 20}),
-    Line("large", "interval", "interval", "second", 100, 1150.0, 1.5),
-    Line("large", "CROWN-IBP", "crown_ibp", "second", 50, 154.0, 1.5),
-    Line("large", "dual exact", "dual", "second", 2, 0.23, 3.0),
-    Line("large", "full CROWN", "crown", "second", 2, 0.79, 3.0),
-]
-ROBUST = [
-    Line("run", "dual exact", "dual", "second", 100, 92.0, 5.0),
-    Line("run", "full CROWN", "crown", "second", 100, 55.0, 5.0),
-    Line("run", "optimised slopes, 20", "alpha_crown", "second", 100, 1.15, 10.0, {"steps": 20}),
-]
 
 
 class Subject(NamedTuple):
@@ -174,8 +114,15 @@ def certification(subject: Subject, line: Line, mode: str) -> Callable[[], Any]:
     return lambda: run(x, labels).numpy()
 
 
-def multiply_adds(subject: Subject, line: Line) -> float:
-    """What a method needs for one image, forward."""
+class Needed(NamedTuple):
+    """Multiply-adds for one image, forward: of its logits, and of the bound."""
+
+    clean: float
+    bound: float
+
+
+def multiply_adds(subject: Subject, line: Line) -> Needed:
+    """What the network and a method need."""
     graph = subject.wiring.lower()
     x = tf.constant(subject.images[:2])
     region = Region(Linf(), x, EPS)
@@ -197,36 +144,18 @@ def multiply_adds(subject: Subject, line: Line) -> float:
     }
     if line.method == "cauchy":
         vectors = line.options["projections"]
-        return 3.0 * clean + rows + arithmetic.projections(graph, asked.shapes, vectors)
-    return needs[line.method]
-
-
-class Job:
-    """Something to time, a turn at a time: a machine whose speed drifts then slows all alike."""
-
-    def __init__(self, run: Callable[[], Any]) -> None:
-        run()
-        self.run = run
-        self.times: list[float] = []
-
-    def turn(self) -> None:
-        """At least one run, and as many as fit into a moment."""
-        begun = len(self.times)
-        while sum(self.times[begun:]) < TURN:
-            self.times.append(seconds(self.run))
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.times)
+        projected = arithmetic.projections(graph, asked.shapes, vectors)
+        return Needed(clean, 3.0 * clean + rows + projected)
+    return Needed(clean, needs[line.method])
 
 
 def figures(
     line: Line, subject: Subject, rate: float, mode: str, job: Job, natural: Job | None
 ) -> dict[str, Any]:
     """One row of the table."""
-    needed = multiply_adds(subject, line) * (line.samples or line.batch)
+    clean, bound = multiply_adds(subject, line)
+    clean, needed = clean * line.batch, bound * (line.samples or line.batch)
     if natural is not None:
-        clean = arithmetic.forward(subject.wiring.lower(), _shapes(subject)) * line.batch
         needed = 3.0 * (needed + clean) + 2.0 * line.attack_steps * clean
     value = {
         "step": 1000.0 * job.median,
@@ -261,17 +190,10 @@ def timed(
     for _ in range(rounds):
         rates.append(product_rate())
         for job in [*naturals.values(), *(job for _, _, job, _ in jobs)]:
-            job.turn()
+            job.turn(TURN)
     return [
         figures(line, subject, max(rates), mode, job, natural) for line, mode, job, natural in jobs
     ]
-
-
-def _shapes(subject: Subject) -> dict[int, tuple[int, ...]]:
-    region = Region(Linf(), tf.constant(subject.images[:1]), EPS)
-    spec = margin_spec(tf.constant([0]), CLASSES)
-    found = catalogue.resolve("bound", "interval")(subject.wiring.lower(), region, spec)
-    return Enclosure(found.boxes, {}).shapes
 
 
 def shares(subject: Subject) -> list[float]:
@@ -302,9 +224,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "rows": rows,
         "unstable": unstable,
         "product_rate": max(rates),
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
-        "machine": {"cores": os.cpu_count(), "platform": platform.platform()},
+        "peak_mib": peak_mib(),
+        **surroundings(),
     }
 
 

@@ -12,18 +12,24 @@ import argparse
 import json
 import multiprocessing
 import os
-import resource
-import statistics
-import time
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
 import numpy as np
+import tensorflow as tf
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.timing import Job, peak_mib
+from rt_tf import catalogue
+from rt_tf.bounds.result import margin_spec
+from rt_tf.network.trace import trace
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.region import Region
 
 METHODS: dict[str, dict[str, Any]] = {"cauchy": {"projections": 10}, "dual": {}}
 NAMES = {"cauchy": "10 Cauchy projections", "dual": "exact"}
@@ -36,15 +42,6 @@ ROUNDS = 5
 
 def measure(method: str, filters: int) -> dict[str, Any]:
     """Seconds of one bound, and MiB of memory beyond those before it."""
-    import keras
-    import tensorflow as tf
-
-    from rt_tf import catalogue
-    from rt_tf.bounds.result import margin_spec
-    from rt_tf.network.trace import trace
-    from rt_tf.threats.linf import Linf
-    from rt_tf.threats.region import Region
-
     keras.utils.set_random_seed(0)
     layers = keras.layers
     model = keras.Sequential(
@@ -64,22 +61,14 @@ def measure(method: str, filters: int) -> dict[str, Any]:
     def run(x: tf.Tensor) -> tf.Tensor:
         return bound(wiring.lower(), Region(Linf(), x, EPS), spec, **METHODS[method]).margins
 
-    before = peak()
-    run(x)
-    times = []
+    before = peak_mib()
+    job = Job(lambda: run(x).numpy())
     for _ in range(ROUNDS):
-        begun = time.perf_counter()
-        run(x).numpy()
-        times.append(time.perf_counter() - begun)
+        job.turn()
     return {
         **{"method": method, "units": UNITS * filters},
-        **{"seconds": statistics.median(times), "mib": peak() - before},
+        **{"seconds": job.median, "mib": peak_mib() - before},
     }
-
-
-def peak() -> float:
-    """The largest memory of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def all_points(limit: float) -> list[dict[str, Any]]:

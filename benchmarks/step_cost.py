@@ -12,9 +12,7 @@ times what the system cannot do without; `of floor` is the share of the step's t
 import argparse
 import json
 import os
-import platform
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.timing import Job, product_rate, seconds, surroundings
 from rt_tf import catalogue, data, models
 from rt_tf.data.dataset import Split
 from rt_tf.threats.linf import Linf
@@ -81,20 +80,6 @@ def step(objective: Objective) -> Callable[[Any], Any]:
     return tf.function(model.train_step, autograph=False)
 
 
-def seconds(run: Callable[[], Any]) -> float:
-    """The time of one call."""
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
-
-
-def product_rate(size: int = 1500) -> float:
-    """Multiply-adds a second of a large float32 matrix product."""
-    matrix = tf.random.normal((size, size))
-    times = [seconds(lambda: tf.matmul(matrix, matrix).numpy()) for _ in range(8)]
-    return size**3 / statistics.median(times[2:])
-
-
 def epoch_overhead(natural: Callable[[Any], Any], examples: int = 20_000) -> float:
     """Time of an epoch of batches and steps over that of as many steps on one batch."""
     split = made_up(examples)
@@ -118,13 +103,11 @@ def measure(rounds: int) -> dict[str, Any]:
     split = made_up(BATCH)
     batch = (tf.constant(split.images()), tf.constant(split.labels))
     steps = {name: step(objective) for name, objective in objectives().items()}
-    for run in steps.values():
-        run(batch)
-    times: dict[str, list[float]] = {name: [] for name in steps}
+    jobs = {name: Job(lambda run=run: run(batch)["loss"].numpy()) for name, run in steps.items()}
     for _ in range(rounds):
-        for name, run in steps.items():
-            times[name].append(seconds(lambda run=run: run(batch)["loss"].numpy()))
-    medians = {name: statistics.median(values) for name, values in times.items()}
+        for job in jobs.values():
+            job.turn()
+    medians = {name: job.median for name, job in jobs.items()}
     rate = product_rate()
     floors = {name: PASSES[name] * BATCH * MULTIPLY_ADDS / rate for name in steps}
     return {
@@ -134,8 +117,7 @@ def measure(rounds: int) -> dict[str, Any]:
         "of_floor": {name: floors[name] / value for name, value in medians.items()},
         "product_rate": rate,
         "epoch_over_steps": epoch_overhead(steps["natural"]),
-        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
-        "machine": {"cores": os.cpu_count(), "platform": platform.platform()},
+        **surroundings(),
     }
 
 

@@ -1,0 +1,59 @@
+"""What the benchmarks share: times, the rate of matrix products, memory, and the machine."""
+
+import os
+import platform
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class Job:
+    """Something to time, a turn at a time: a machine whose speed drifts then slows all alike."""
+
+    def __init__(self, run: Callable[[], Any]) -> None:
+        run()
+        self.run = run
+        self.times: list[float] = []
+
+    def turn(self, moment: float = 0.0) -> None:
+        """At least one run, and as many as it takes to fill a moment, in seconds."""
+        begun = len(self.times)
+        self.times.append(seconds(self.run))
+        while sum(self.times[begun:]) < moment:
+            self.times.append(seconds(self.run))
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.times)
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    """The time of one call."""
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def product_rate(size: int = 1500) -> float:
+    """Multiply-adds a second of a large float32 matrix product."""
+    matrix = tf.random.normal((size, size))
+    times = [seconds(lambda: tf.matmul(matrix, matrix).numpy()) for _ in range(8)]
+    return size**3 / statistics.median(times[2:])
+
+
+def peak_mib() -> float:
+    """The largest memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def surroundings() -> dict[str, Any]:
+    """The versions and the machine that figures belong to."""
+    return {
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        "machine": {"cores": os.cpu_count(), "platform": platform.platform()},
+    }
