@@ -34,6 +34,7 @@ from pipelines.system import load_data
 from rt_tf import catalogue, models
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import margin_spec
+from rt_tf.errors import UserError
 from rt_tf.network.trace import Wiring, trace
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
@@ -206,8 +207,8 @@ def shares(subject: Subject) -> list[float]:
     return [arithmetic.unstable_share(asked, i) for i in sorted(graph.preactivations())]
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """All figures, as they are printed and written."""
+def measure(arguments: argparse.Namespace, run: Subject | None) -> dict[str, Any]:
+    """All figures, as they are printed and written. run: a trained network to time as well."""
     rates: list[float] = []
     rows, unstable = [], {}
     for network in ["small", "large"] if arguments.large else ["small"]:
@@ -216,10 +217,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         rows += timed(lines, subject, arguments.rounds, rates)
         if network == "small":
             unstable[network] = shares(subject)
-    if arguments.model_dir:
-        subject = run_subject(arguments.model_dir)
-        unstable["run"] = shares(subject)
-        rows += timed(ROBUST, subject, arguments.rounds, rates)
+    if run is not None:
+        unstable["run"] = shares(run)
+        rows += timed(ROBUST, run, arguments.rounds, rates)
     return {
         "rows": rows,
         "unstable": unstable,
@@ -264,7 +264,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each line")
     parser.add_argument("--json", help="file to write the figures to")
     arguments = parser.parse_args()
-    found = measure(arguments)
+    try:
+        run = run_subject(arguments.model_dir) if arguments.model_dir else None
+    except UserError as error:
+        parser.error(str(error))
+    found = measure(arguments, run)
     show(found)
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(found, indent=1) + "\n")

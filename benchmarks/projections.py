@@ -114,8 +114,9 @@ def show(points: list[dict[str, Any]]) -> None:
     console = Console(highlight=False)
     console.print(table)
     for method, name in NAMES.items():
-        power = growth([point for point in points if point["method"] == method])
-        console.print(f"{name}: time grows with the number of units to the power {power:.2f}")
+        own = [point for point in points if point["method"] == method]
+        if len(own) > 2:  # its larger half makes a line
+            console.print(f"{name}: time grows with the units to the power {growth(own):.2f}")
 
 
 def main() -> None:
