@@ -45,6 +45,15 @@ def refuse_jit(name: str, jit_compile: bool, devices: list[str]) -> None:
         )
 
 
+def refuse_unanswered(bound: str, threat: Threat) -> None:
+    """UserError for a bound that has no answer to the threat."""
+    known = () if bound == "none" else catalogue.find("bound", bound).threats
+    if known and threat.name not in known:
+        raise UserError(
+            f"threat: expected {' or '.join(known)} with --bound={bound}; received {threat.name}"
+        )
+
+
 def refuse_dynamic(bound: str, threat: Threat) -> None:
     """UserError for a bound that XLA cannot compile, since it chooses at run time what to bound."""
     if bound != "none" and threat.name not in catalogue.find("bound", bound).static:
@@ -116,6 +125,7 @@ def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
         check_radius(threat, phase.eps, "train_epsilon")
         if phase.eps_from:
             check_radius(threat, phase.eps_from, "epsilon_from")
+        refuse_unanswered(phase.bound, threat)
         if values.jit_compile:
             refuse_dynamic(phase.bound, threat)
     return found

@@ -19,6 +19,7 @@ class Entry(NamedTuple):
     options: settings of its own that it takes by keyword, besides those of all of its kind.
     probable: a bound that holds with a stated probability over random draws.
     certificate: of a bound for training alone, the one that certifies what it stands for.
+    threats: those that a bound has an answer to; all if there are none here.
     static: threats for which a bound does not choose at run time what to bound, as XLA needs.
     """
 
@@ -27,6 +28,7 @@ class Entry(NamedTuple):
     options: tuple[str, ...] = ()
     probable: bool = False
     certificate: str = ""
+    threats: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
 
 
@@ -88,12 +90,14 @@ BOUNDS = {
         "dual with probability 1 - delta over random projections",
         ("delta", "projections", "seed"),
         probable=True,
+        threats=("linf", "l2"),
     ),
     "cauchy": Entry(
         "rt_tf.bounds.methods:cauchy_bounds",
         "dual estimated from random projections, for training",
         ("projections", "seed"),
         certificate="dual",
+        threats=("linf", "l2"),
         static=("linf", "l2"),
     ),
     "crown_ibp_fused": Entry(

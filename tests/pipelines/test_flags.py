@@ -76,6 +76,10 @@ def test_bad_flags_end_with_one_line(
         (["--bound=interval", "--kappa=1", "--epsilon_ramp_epochs=30"], "ramps: expected"),
         (["--bound=interval", "--kappa=1", "--bound_samples=101"], "bound_samples: expected"),
         (["--jit_compile", "--strategy=mirrored"], "jit_compile"),
+        (
+            ["--bound=cauchy", "--kappa=1", "--threat=l1", "--epsilon=1"],
+            "threat: expected linf or l2 with --bound=cauchy; received l1",
+        ),
         (["--jit_compile", "--bound=dual", "--kappa=1"], "jit_compile: .* received --bound=dual"),
         (
             ["--jit_compile", "--bound=interval", "--kappa=1", "--threat=l2", "--epsilon=0.5"],
