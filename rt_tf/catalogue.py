@@ -6,10 +6,11 @@ once. A new model, data set, threat, attack or bound is one function in one file
 
 import functools
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from rt_tf.attacks.table import ATTACKS, LOSSES, STARTS
 from rt_tf.errors import UserError
 
 
@@ -40,13 +41,16 @@ THREATS = {
     "l1": Entry(
         "rt_tf.threats.l1:L1", "the sizes of all moves add up to at most eps (0 < eps <= 1000000)"
     ),
-}
-
-ATTACKS = {
-    "fgsm": Entry("rt_tf.attacks.pgd:fgsm", "one step, of 1.25 eps by default"),
-    "pgd": Entry(
-        "rt_tf.attacks.pgd:pgd",
-        "projected gradient ascent on the cross-entropy, steps of 2.5 eps / steps by default",
+    "union": Entry(
+        "rt_tf.threats.union:Union",
+        "any one of the three; eps multiplies the radii of --union_radii",
+        ("radii",),
+    ),
+    "wasserstein": Entry(
+        "rt_tf.threats.wasserstein:Wasserstein",
+        "pixel mass moves, at a cost (share of the mass times pixels) of at most eps (0 < eps <= "
+        "100); no bound answers to it",
+        ("size", "p", "weight"),
     ),
 }
 
@@ -129,16 +133,18 @@ DATASETS = {
     "cifar10": Entry("rt_tf.data.sources:CIFAR10", "32x32 colour images"),
 }
 
-TABLES = {
+TABLES: dict[str, Mapping[str, Any]] = {
     "threat": THREATS,
     "attack": ATTACKS,
+    "loss": LOSSES,
+    "start": STARTS,
     "bound": BOUNDS,
     "model": MODELS,
     "dataset": DATASETS,
 }
 
 
-def find(kind: str, name: str) -> Entry:
+def find(kind: str, name: str) -> Any:
     """Returns the entry of a name; UserError lists what exists for an unknown one."""
     table = TABLES[kind]
     if name not in table:
@@ -153,10 +159,29 @@ def certificates() -> list[str]:
 
 def bound(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Callable[..., Any]:
     """Imports a bound method, with those of the settings that it takes."""
-    taken = {
-        option: settings[option] for option in find("bound", name).options if option in settings
-    }
-    return functools.partial(resolve("bound", name), **taken)
+    return _given("bound", name, settings)
+
+
+def attacks_on(threat: str) -> list[str]:
+    """Names of the attacks that there are on a threat."""
+    return [name for name, entry in ATTACKS.items() if threat in (entry.threats or (threat,))]
+
+
+def threat(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """Makes a threat, with those of the settings that it takes."""
+    return _given("threat", name, settings)()
+
+
+def attack(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Callable[..., Any]:
+    """Imports an attack, with those of the settings that it takes: a function of task and start."""
+    return _given("attack", name, settings, ("steps", "step_size"))
+
+
+def _given(
+    kind: str, name: str, settings: Mapping[str, Any], common: Iterable[str] = ()
+) -> Callable[..., Any]:
+    taken = [option for option in (*common, *find(kind, name).options) if option in settings]
+    return functools.partial(resolve(kind, name), **{option: settings[option] for option in taken})
 
 
 def resolve(kind: str, name: str) -> Any:

@@ -18,7 +18,7 @@ BELOW_TRAINING = BELOW_BOUNDS | {"bounds", "layers", "attacks", "data"}
 MAY_USE = {  # besides a room's own files
     "errors": set(),
     "files": set(),
-    "catalogue": {"errors"},
+    "catalogue": {"errors", "attacks"},  # of attacks, the tables
     "data": set(),
     "network": set(),
     "threats": {"network"},

@@ -1,56 +1,66 @@
-"""Projected gradient ascent (Madry et al. 2018) and its one-step form (FGSM; Wong et al. 2020)."""
-
-from collections.abc import Callable
+"""Projected gradient ascent (Madry et al. 2018), its one-step form (FGSM), and with momentum."""
 
 import tensorflow as tf
 
+from rt_tf.attacks.ascent import ascend
+from rt_tf.attacks.task import Look, Task
 from rt_tf.network.ops import Tensor
-from rt_tf.threats.region import Region
-
-Loss = Callable[[Tensor], Tensor]
+from rt_tf.threats.norms import by_example, total
 
 
 def pgd(
-    loss: Loss,
-    region: Region,
-    noise: Tensor | None = None,
-    steps: int = 10,
-    step_size: float = 0.0,
+    task: Task, start: Tensor, steps: int, step_size: float = 0.0, early_stop: bool = False
 ) -> Tensor:
-    """Climbs `loss` (a point -> [batch]) within the region; returns the last point.
+    """Climbs the loss within the region from `start`; returns the last point.
 
-    noise: uniform in [0, 1), shaped as x, for a random start; None starts at x. step_size: in units
-    of eps; 0 for 2.5 / steps. Source: Wong 2020 (thesis), algorithm 5.
+    step_size: in units of eps; 0 for 2.5 / steps. Source: Wong 2020 (thesis), algorithm 5.
     """
-    region = region.inward()
-    size = (step_size or 2.5 / max(steps, 1)) * region.radius()
+    task, size = task.inward(), usual(steps, step_size)
 
-    def climb(i: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        return i + 1, region.project(x + region.step(x, _gradient(loss, x), size))
+    def move(at: Task, i: Tensor, carried: list[Tensor], look: Look) -> list[Tensor]:
+        return [climbed(at, i, carried[0], look.gradient, size)]
 
-    start = region.x if noise is None else region.start(noise)
-    if steps == 1:
-        return tf.stop_gradient(climb(tf.constant(0), start)[1])
-    _, x = tf.while_loop(lambda i, x: i < steps, climb, (tf.constant(0), start))
-    return tf.stop_gradient(x)
+    return ascend(task, [start], steps, move, early_stop)
 
 
-def fgsm(
-    loss: Loss,
-    region: Region,
-    noise: Tensor | None = None,
-    steps: int = 1,
-    step_size: float = 0.0,
-) -> Tensor:
+def fgsm(task: Task, start: Tensor, steps: int = 1, step_size: float = 0.0) -> Tensor:
     """One step of steepest ascent, 1.25 eps long by default, whatever `steps` says.
 
     Source: Wong 2020 (thesis), algorithm 7.
     """
-    return pgd(loss, region, noise, steps=1, step_size=step_size or 1.25)
+    return pgd(task, start, steps=1, step_size=step_size or 1.25)
 
 
-def _gradient(loss: Loss, x: Tensor) -> Tensor:
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        value = tf.reduce_sum(loss(x))
-    return tape.gradient(value, x)
+def mim(
+    task: Task,
+    start: Tensor,
+    steps: int,
+    step_size: float = 0.0,
+    early_stop: bool = False,
+    decay: float = 1.0,
+) -> Tensor:
+    """PGD along a sum of the gradients so far, each of L1 norm one, the older ones decayed.
+
+    Source: Dong et al. 2018, algorithm 1.
+    """
+    task, share = task.inward(), usual(steps, step_size)
+
+    def move(at: Task, i: Tensor, carried: list[Tensor], look: Look) -> list[Tensor]:
+        x, momentum = carried
+        size = by_example(total(look.gradient), x.shape.rank)
+        momentum = decay * momentum + tf.math.divide_no_nan(look.gradient, size)
+        return [climbed(at, i, x, momentum, share), momentum]
+
+    return ascend(task, [start, tf.zeros_like(start)], steps, move, early_stop)
+
+
+def climbed(task: Task, i: Tensor, x: Tensor, gradient: Tensor, size: Tensor | float) -> Tensor:
+    """A step along a gradient, and back into the region: [batch, ...]. size: in units of eps."""
+    region = task.region
+    step = region.step(x, gradient, size * region.radius(), task.chance(i + 1))
+    return region.project(x + step)
+
+
+def usual(steps: int, step_size: float) -> float:
+    """The size of a step in units of eps: as given, or such that the edge is reached with ease."""
+    return step_size or 2.5 / max(steps, 1)

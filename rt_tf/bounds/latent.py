@@ -8,10 +8,13 @@ and a symbol for its width, and its gradient in e is that pass backward. Source:
 
 import dataclasses
 
+from rt_tf.bounds.full import Settings, full_enclosure
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import Box
+from rt_tf.errors import UserError
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Activation, Tensor
+from rt_tf.threats.region import Region
 
 Symbols = dict[int, Tensor]
 
@@ -53,6 +56,22 @@ class LatentRegion:
     def above(self, value: Tensor) -> Tensor:
         """The logits of the network above, which is exact, from a value of the node."""
         return self.graph.split(self.node)(value)
+
+
+def latent_region(graph: Graph, region: Region, node: int) -> LatentRegion:
+    """COLT's region of a node (0: the input's): what is below is bounded by backward passes.
+
+    UserError unless the region is a box.
+    """
+    if not region.threat.is_box:
+        raise UserError(
+            f"latent region: expected a threat that moves pixels one by one (linf); "
+            f"received {region.threat.name}"
+        )
+    below = graph.ancestors(node)
+    read = {graph.nodes[i - 1].inputs[0] for i in graph.activations() if i in below}
+    enclosure = full_enclosure(graph, region, Settings("parallel"), read)
+    return LatentRegion(graph, enclosure, node)
 
 
 def _banded(op: Activation, z: Tensor, box: Box, symbol: Tensor) -> Tensor:

@@ -9,117 +9,170 @@ import pytest
 import tensorflow as tf
 
 from rt_tf import catalogue
-from rt_tf.attacks import noise
-from rt_tf.attacks.evaluation import attack_with_restarts, cross_entropy, predict
-from rt_tf.attacks.pgd import fgsm, pgd
+from rt_tf.attacks import judge, noise, starts
+from rt_tf.attacks.adaptive import adaptive
+from rt_tf.attacks.losses import margin
+from rt_tf.attacks.pgd import fgsm, mim, pgd
+from rt_tf.attacks.task import Task
 from rt_tf.threats.region import Region
 
 SEED = tf.constant([3, 4], tf.int64)
-RADII = {"linf": 0.1, "l2": 0.5, "l1": 2.0}
+RADII = {"linf": 0.1, "l2": 0.5, "l1": 2.0, "union": 0.25}
+ORDERS = {"linf": np.inf, "l2": 2, "l1": 1}
+COMPILED = [name for name, entry in catalogue.ATTACKS.items() if entry.training]
 
 
-def threat(name):
-    return catalogue.resolve("threat", name)()
+PAIRS = [(t, name) for t in RADII for name in catalogue.attacks_on(t) if name in COMPILED]
+QUICK = [("linf", "fgsm"), ("linf", "mim"), ("l2", "pgd"), ("l1", "pgd"), ("union", "msd")]
+QUICK += [("union", "worst"), ("linf", "adaptive")]
 
 
-@pytest.fixture(scope="module", params=catalogue.THREATS)
+def crossed(pairs):
+    """Threats and attacks on them, of which a few are quick."""
+    chosen = [
+        pytest.param(*pair, marks=[] if pair in QUICK else pytest.mark.slow) for pair in pairs
+    ]
+    return pytest.mark.parametrize(("victim", "name"), chosen, indirect=["victim"])
+
+
+pairs = crossed(PAIRS)
+
+
+@pytest.fixture(scope="module", params=networks.mostly_slow(list(RADII), ["linf"]))
 def victim(request):
-    """A network, a region around six examples, and the labels it gives them."""
+    """The task to attack six examples of a network, whose labels are what it answers."""
     model, wiring = networks.known("conv_same")
     x = tf.constant(networks.images(wiring.input_shape, 6))
-    return model, Region(threat(request.param), x, RADII[request.param]), predict(model, x)
+    region = Region(catalogue.threat(request.param), x, RADII[request.param])
+    keys = noise.keys(SEED, tf.range(100, 106))
+    return Task(wiring.lower(), region, tf.argmax(model(x), axis=-1), keys)
 
 
-def draw(region, number=0):
-    return noise.by_example(SEED + number, tf.range(len(region.x)), region.x.shape[1:].as_list())
+def around(task, **changes):
+    """The task in a changed region."""
+    return dataclasses.replace(task, region=dataclasses.replace(task.region, **changes))
 
 
-@pytest.mark.parametrize("attack", catalogue.ATTACKS)
-@pytest.mark.parametrize("eps", [8 / 255, 0.1, 1e-6, 0.0, 1.0])
-@pytest.mark.parametrize("start", ["zero", "uniform"])
-def test_points_lie_strictly_inside(victim, attack, eps, start):
-    model, region, labels = victim
-    region = Region(region.threat, region.x, eps)
-    noise_or_none = draw(region) if start == "uniform" else None
-    x = catalogue.resolve("attack", attack)(
-        cross_entropy(model, labels), region, noise_or_none, steps=3, step_size=0.7
-    )
-    assert x.dtype == region.x.dtype
-    moves = x.numpy().astype(np.float64) - region.x.numpy().astype(np.float64)
-    order = {"linf": np.inf, "l2": 2, "l1": 1}[region.threat.name]
-    assert np.linalg.norm(moves.reshape(len(moves), -1), order, axis=1).max() <= eps
+def run(name, task, start=starts.uniform, **settings):
+    return catalogue.attack(name, settings)(task, start(task))
+
+
+@pairs
+@pytest.mark.parametrize("eps", networks.mostly_slow([8 / 255, 0.1, 1e-6, 0.0, 1.0], [0.1]))
+@pytest.mark.parametrize("start", networks.mostly_slow(["zero", "uniform", "signs"], ["uniform"]))
+def test_points_lie_strictly_inside(victim, name, eps, start):
+    task = around(victim, eps=eps)
+    x = run(name, task, catalogue.resolve("start", start), steps=3, step_size=0.7)
+    assert x.dtype == task.region.x.dtype
+    moves = x.numpy().astype(np.float64) - task.region.x.numpy().astype(np.float64)
+    moves = moves.reshape(len(moves), -1)
+    balls = getattr(task.region.threat, "parts", [(task.region.threat, 1.0)])
+    sizes = [np.linalg.norm(moves, ORDERS[ball.name], axis=1) / r for ball, r in balls]
+    assert np.min(sizes, axis=0).max() <= eps
     assert (x.numpy() >= 0).all()
     assert (x.numpy() <= 1).all()
-    assert region.inside(x).numpy().all()
+    assert task.region.inside(x).numpy().all()
 
 
-@pytest.mark.parametrize("start", ["zero", "uniform"])
-def test_the_loss_increases(victim, start):
-    model, region, labels = victim
-    loss = cross_entropy(model, labels)
-    begin = draw(region) if start == "uniform" else None
-    points = [pgd(loss, region, begin, steps=steps, step_size=0.25) for steps in (1, 12)]
-    losses = np.stack([loss(x).numpy() for x in (region.x, *points)])
+@crossed([pair for pair in PAIRS if pair[1] not in ("fgsm", "adaptive")])
+@pytest.mark.parametrize("start", [starts.zero, starts.uniform])
+def test_the_loss_increases(victim, name, start):
+    few, many = (run(name, victim, start, steps=steps, step_size=0.25) for steps in (1, 12))
+    losses = np.stack([victim.values(x).numpy() for x in (victim.region.x, few, many)])
     assert (losses[2] > losses[0]).all()
     assert losses[2].mean() > losses[1].mean() > losses[0].mean() - 1.0
-    assert (predict(model, points[1]) != labels).numpy().any()
+    assert victim.errs(victim.logits(many)).numpy().any()
 
 
-@pytest.mark.parametrize("attack", [fgsm, pgd])
+@pytest.mark.parametrize("attack", [fgsm, pgd, mim])
 def test_default_steps_can_use_up_the_radius(victim, attack):
     """Without a pixel range to end at: the last point is at the edge of the ball."""
-    model, usual, labels = victim
-    region = dataclasses.replace(usual, lower=-99.0, upper=99.0)
-    x = attack(cross_entropy(model, labels), region)
-    shorter = dataclasses.replace(region, eps=0.99 * usual.eps)
-    assert region.inside(x).numpy().all()
+    task = around(victim, lower=-99.0, upper=99.0)
+    x = attack(task, task.region.x, steps=10)
+    shorter = dataclasses.replace(task.region, eps=0.9 * task.region.eps)
+    assert task.region.inside(x).numpy().all()
     assert not shorter.inside(x).numpy().any()
 
 
 def test_one_step_is_the_same_with_and_without_the_loop(victim):
-    model, region, labels = victim
-    loss = cross_entropy(model, labels)
-    one = fgsm(loss, region, draw(region), steps=40, step_size=1.25)
-    np.testing.assert_array_equal(one, pgd(loss, region, draw(region), steps=1, step_size=1.25))
-    compiled = tf.function(lambda n: pgd(loss, region, n, steps=3))
-    np.testing.assert_allclose(
-        compiled(draw(region)), pgd(loss, region, draw(region), steps=3), atol=1e-6
-    )
+    start = starts.uniform(victim)
+    one = fgsm(victim, start, steps=40, step_size=1.25)
+    np.testing.assert_array_equal(one, pgd(victim, start, steps=1, step_size=1.25))
+    stopping = pgd(victim, start, steps=1, step_size=1.25, early_stop=True)
+    errs = victim.errs(victim.logits(start))[:, None, None, None]
+    np.testing.assert_allclose(stopping, tf.where(errs, start, one), atol=1e-6)
+
+
+@pairs
+@pytest.mark.parametrize("early_stop", networks.mostly_slow([False, True], [True]))
+def test_compiled_attacks_are_the_eager_ones(victim, name, early_stop):
+    settings = {"steps": 3, "early_stop": early_stop}
+    compiled = tf.function(lambda: run(name, victim, **settings), autograph=False)
+    np.testing.assert_allclose(compiled(), run(name, victim, **settings), atol=1e-5)
+
+
+@pytest.mark.parametrize("attack", [pgd, mim])
+def test_early_stop_leaves_points_where_the_network_first_errs(victim, attack):
+    """Those of the plain attack at the first step at which it errs, or its last."""
+    start = starts.uniform(victim)
+    expected, open_ = start, np.ones(6, bool)
+    for steps in range(7):
+        errs = victim.errs(victim.logits(expected)).numpy()
+        open_ &= ~errs
+        x = attack(victim, start, steps=steps, step_size=0.2)
+        expected = tf.where(open_[:, None, None, None], x, expected)
+    assert not open_.all()
+    found = attack(victim, start, steps=6, step_size=0.2, early_stop=True)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_no_steps_return_the_start(victim):
-    model, region, labels = victim
-    x = pgd(cross_entropy(model, labels), region, steps=0)
-    np.testing.assert_array_equal(x, region.x)
+    for attack in (pgd, mim):
+        x = attack(victim, victim.region.x, steps=0)
+        np.testing.assert_array_equal(x, victim.region.x)
 
 
 def test_attacks_carry_no_gradient(victim):
-    model, region, labels = victim
     for steps in (1, 2):
         with tf.GradientTape() as tape:
-            tape.watch(region.x)
-            x = pgd(cross_entropy(model, labels), region, steps=steps)
-        assert tape.gradient(x, region.x) is None
+            tape.watch(victim.region.x)
+            x = pgd(victim, victim.region.x, steps=steps)
+        assert tape.gradient(x, victim.region.x) is None
 
 
-def attacked(victim, attack=pgd, restarts=1, rows=slice(None), labels=None, region=None):
-    model, usual, predicted = victim
-    region = region or dataclasses.replace(usual, x=usual.x[rows])
-    labels = predicted[rows] if labels is None else labels
-    index = tf.range(100, 100 + len(usual.x), dtype=tf.int64)[rows]
-    return attack_with_restarts(
-        model, attack, region, labels, index, seed=SEED, restarts=restarts, steps=4, step_size=0.3
-    )
+def test_targets_are_reached_and_only_they_count(victim):
+    targets = (victim.labels + 1) % networks.CLASSES
+    task = dataclasses.replace(around(victim, eps=2.0 * victim.region.eps), targets=targets)
+    found = judge.attacked(task, lambda t, x: pgd(t, x, steps=20, early_stop=True), starts.zero)
+    answers = tf.argmax(victim.logits(found.x), axis=1).numpy()
+    np.testing.assert_array_equal(found.success, answers == targets.numpy())
+    assert found.success.numpy().any()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1024.0])
+def test_what_an_attack_sees_is_the_loss_and_its_gradient(victim, scale):
+    task = dataclasses.replace(victim, loss=margin, scale=scale)
+    look, step = task.look(task.region.x), 1e-3
+    direction = tf.sign(look.gradient)
+    ends = [task.values(task.region.x + sign * step * direction) for sign in (1.0, -1.0)]
+    slope = (ends[0] - ends[1]) / (2.0 * step)
+    steepest = tf.reduce_sum(tf.abs(look.gradient), axis=[1, 2, 3]) / scale
+    np.testing.assert_allclose(slope, steepest, rtol=0.1, atol=1e-3)
+    np.testing.assert_allclose(look.loss, task.values(task.region.x), rtol=1e-6)
+
+
+def attacked(task, attack=None, restarts=1):
+    attack = attack or (lambda t, start: pgd(t, start, steps=4, step_size=0.3))
+    return judge.attacked(task, attack, starts.uniform, restarts)
 
 
 def test_successes_are_counterexamples_and_are_never_lost(victim):
-    model, region, labels = victim
     successes = []
     for restarts in (1, 2, 4):
         found = attacked(victim, restarts=restarts)
-        wrong = predict(model, found.x) != labels
+        wrong = victim.errs(victim.logits(found.x))
         assert (wrong.numpy() >= found.success.numpy()).all()
-        assert region.inside(found.x).numpy().all()
+        assert victim.region.inside(found.x).numpy().all()
         successes.append(found.success.numpy())
     assert (successes[0] <= successes[1]).all()
     assert (successes[1] <= successes[2]).all()
@@ -133,45 +186,91 @@ def test_the_first_counterexample_is_kept(victim):
 
 
 def test_an_example_is_attacked_alike_in_any_batch(victim):
-    whole, part = attacked(victim), attacked(victim, rows=slice(3, 5))
-    np.testing.assert_allclose(part.x, whole.x[3:5], atol=1e-6)
-    np.testing.assert_array_equal(part.success, whole.success[3:5])
+    rows = tf.range(3, 5)
+    whole, part = attacked(victim, restarts=2), attacked(victim.take(rows), restarts=2)
+    np.testing.assert_allclose(part.x, tf.gather(whole.x, rows), atol=1e-6)
+    np.testing.assert_array_equal(part.success, tf.gather(whole.success, rows))
+
+
+def test_restarts_differ(victim):
+    points = []
+
+    def note(task, start):
+        points.append(start.numpy())
+        return task.region.x
+
+    attacked(victim, note, restarts=3)
+    assert len(points) == 3
+    assert not np.allclose(points[0], points[1])
+    assert not np.allclose(points[1], points[2])
 
 
 def test_points_outside_the_region_are_no_success(victim):
-    labels = victim[2]
+    task = dataclasses.replace(victim, labels=(victim.labels + 1) % networks.CLASSES)
 
-    def cheat(loss, region, noise, steps, step_size):
+    def cheat(task, start):
+        region = task.region
         move = 1.5 * region.eps / region.threat.spread(math.prod(region.x.shape[1:]))
+        move = tf.maximum(move, 1.5 * region.eps) if region.threat.name == "union" else move
         return tf.where(region.x > 0.5, region.x - move, region.x + move)
 
-    wrong = (labels + 1) % networks.CLASSES  # every point is then misclassified
-    assert not attacked(victim, cheat, labels=wrong).success.numpy().any()
-    assert attacked(victim, labels=wrong).success.numpy().any()
+    assert attacked(task).success.numpy().all()  # every point is misclassified
+    outside = judge.judged(task, cheat(task, None))
+    assert not outside.success.numpy().any()
 
 
 def test_radius_zero_leaves_the_clean_verdict(victim):
-    _, usual, labels = victim
-    region = dataclasses.replace(usual, eps=0.0)
-    assert not attacked(victim, region=region).success.numpy().any()
-    assert attacked(victim, region=region, labels=(labels + 1) % 3).success.numpy().all()
+    task = around(victim, eps=0.0)
+    assert not attacked(task).success.numpy().any()
+    wrong = dataclasses.replace(task, labels=(task.labels + 1) % networks.CLASSES)
+    assert attacked(wrong).success.numpy().all()
 
 
-def test_noise_by_example_depends_on_seed_and_index_alone():
+def test_noise_depends_on_the_key_alone():
     index = tf.constant([5, 17, 3, 99], tf.int64)
-    whole = noise.by_example(SEED, index, [2, 3]).numpy()
-    np.testing.assert_array_equal(noise.by_example(SEED, index[2:], [2, 3]), whole[2:])
-    np.testing.assert_array_equal(noise.by_example(SEED, index[::-1], [2, 3]), whole[::-1])
+    whole = noise.uniform(noise.keys(SEED, index), [2, 3]).numpy()
+    np.testing.assert_array_equal(noise.uniform(noise.keys(SEED, index[2:]), [2, 3]), whole[2:])
+    backward = noise.uniform(noise.keys(SEED, index[::-1]), [2, 3])
+    np.testing.assert_array_equal(backward, whole[::-1])
     assert len(np.unique(whole)) == whole.size
-    assert not np.array_equal(noise.by_example(SEED + 1, index, [2, 3]), whole)
-    assert (whole >= 0).all()
-    assert (whole < 1).all()
+    assert not np.array_equal(noise.uniform(noise.keys(SEED + 1, index), [2, 3]), whole)
 
 
-@pytest.mark.parametrize("replicas", [1, 2, 4])
-def test_noise_by_position_does_not_depend_on_replicas(replicas):
-    x = tf.zeros([8, 2, 3])
-    whole = noise.by_position(SEED, x, 0, 1).numpy()
-    rows = 8 // replicas
-    parts = [noise.by_position(SEED, x[:rows], rank, replicas) for rank in range(replicas)]
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
+def test_noise_is_uniform_and_independent():
+    """By moments and correlations of a million numbers, and by their bytes."""
+    keys = noise.fold(noise.keys(SEED, tf.range(1000)), 7)
+    numbers = noise.uniform(keys, [1000]).numpy().astype(np.float64)
+    assert (numbers >= 0).all()
+    assert (numbers < 1).all()
+    counts = np.bincount((256 * numbers.ravel()).astype(int), minlength=256)
+    chi = ((counts - 1e6 / 256) ** 2).sum() / (1e6 / 256)
+    assert 160.0 < chi < 370.0  # 255 degrees of freedom: five standard deviations
+    centred = numbers - 0.5
+    for other in (centred[1:] * centred[:-1], centred[:, 1:] * centred[:, :-1]):
+        assert abs(12.0 * other.mean()) < 5e-3
+    next_draw = noise.uniform(noise.fold(noise.keys(SEED, tf.range(1000)), 8), [1000]).numpy()
+    assert abs(12.0 * (centred * (next_draw - 0.5)).mean()) < 5e-3
+
+
+def test_splitmix_is_the_published_generator():
+    """The first numbers for the seed 1234567, as its authors' reference code prints them."""
+    key = tf.constant([1234567], tf.uint64)
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    found = noise.uniform(key, [3]).numpy()[0]
+    np.testing.assert_array_equal(found, [(n >> 40) / 2**24 for n in published])
+
+
+def test_the_adaptive_radius_is_the_first_at_which_the_network_errs(victim):
+    """By example, the distance found is within the radius of the step at which it was found."""
+    task = around(victim, eps=2.0 * victim.region.eps)
+    x = adaptive(task, task.region.x, steps=20, every=4, growth=1.5)
+    errs = victim.errs(victim.logits(x)).numpy()
+    assert errs.any()
+    distance = task.region.distance(x).numpy()
+    eps = float(task.region.eps)
+    for steps in (4, 8, 12, 16):  # what a shorter ascent, up to a smaller radius, finds
+        radius = eps * 1.5 ** (steps // 4 - 5)
+        size = 2.5 / 20 * eps / radius
+        short = adaptive(around(task, eps=radius), task.region.x, steps, size, 4, 1.5)
+        found = victim.errs(victim.logits(short)).numpy()
+        np.testing.assert_array_equal(found, errs & (distance <= radius))

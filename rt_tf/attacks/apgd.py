@@ -1,0 +1,134 @@
+"""Auto-PGD: projected gradient ascent that finds its step sizes itself.
+
+With the cross-entropy as the task's loss it is APGD-CE, with the DLR loss APGD-DLR.
+Source: Croce & Hein 2020 (Reliable evaluation of adversarial robustness), algorithm 1.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.attacks.apgd_l1 import apgd_l1
+from rt_tf.attacks.ascent import chosen, looking, persist, unless_empty
+from rt_tf.attacks.best import Best, each, noted, returned, unseen
+from rt_tf.attacks.losses import dlr, margin
+from rt_tf.attacks.rivals import RIVALS, aimed, lead, rivals
+from rt_tf.attacks.task import Look, Task
+from rt_tf.network.ops import Tensor
+from rt_tf.threats.norms import by_example
+from rt_tf.threats.region import Region
+
+KEPT = 0.75  # of a step; the rest goes the way of the last one
+RISES = 0.75  # of the steps between checkpoints should raise the loss
+
+
+class Pace(NamedTuple):
+    """By example the step size, in radii, and what it is judged by.
+
+    loss: at the last point. rises: steps that raised it since the last checkpoint. best: the best
+    loss at that checkpoint. halved: whether the step size was halved there.
+    """
+
+    size: Tensor
+    loss: Tensor
+    rises: Tensor
+    best: Tensor
+    halved: Tensor
+
+
+@unless_empty
+def apgd(task: Task, start: Tensor, *, steps: int, step_size: float = 0.0) -> Tensor:
+    """The counterexample found by example, else the point of the highest loss: [batch, ...].
+
+    step_size is ignored: the first is twice the radius. For L1 see `apgd_l1`.
+    """
+    if task.region.threat.name == "l1":
+        return apgd_l1(task, start, steps=steps)
+    task = task.inward()
+    needed = tf.constant(rises_needed(steps), tf.float32)
+
+    def move(at: Task, i: Tensor, carried: list[Tensor], look: Look) -> list[Tensor]:
+        x, previous, *rest = carried
+        best = noted(Best(*rest[:3]), x, look)
+        pace, back = _judged(Pace(*rest[3:]), look.loss, best.loss, needed[i])
+        x, gradient = chosen(back, best.x, x), chosen(back, best.gradient, look.gradient)
+        new = _moved(at.region, x, gradient, pace.size)
+        kept = tf.where(i == 0, 1.0, KEPT)
+        new = at.region.project(x + kept * (new - x) + (1.0 - kept) * (x - previous))
+        return [new, x, *best, *pace]
+
+    carried = [start, start, *unseen(start), *_pace(start)]
+    found = persist(task, carried, steps, looking(move))
+    return returned(task, found[0], Best(*found[2:5]))
+
+
+@unless_empty
+def apgd_t(
+    task: Task, start: Tensor, *, steps: int, step_size: float = 0.0, classes: int = RIVALS
+) -> Tensor:
+    """APGD towards the likeliest wrong classes in turn, each on the examples that are left.
+
+    It raises the targeted DLR loss; the targeted margin where there are fewer classes than that
+    loss reads. steps: towards each class. Source: Croce & Hein 2020.
+    """
+    targets = rivals(task, classes)
+
+    def step(some: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        x, highest, start, targets = carried
+        at = aimed(some.restart(i), targets[:, i], _targeted)
+        found = apgd(at, start, steps=steps)
+        logits = some.logits(found)
+        height = lead(some, logits)
+        better, errs = height > highest, some.errs(logits)
+        x = chosen(better | errs, found, x)
+        return [x, tf.maximum(height, highest), start, targets], errs
+
+    carried = [start, each(start, -math.inf), start, targets]
+    return persist(task, carried, targets.shape[1], step)[0]
+
+
+def rises_needed(steps: int) -> np.ndarray:
+    """[steps]: how many steps should have raised the loss by a checkpoint; 0 between checkpoints.
+
+    The intervals shorten from .22 of all steps, by .03 each, to .06.
+    """
+    needed, last, place, interval = np.zeros(steps), 0, 22, 22  # in hundredths of the steps
+    while (checkpoint := math.ceil(place * steps / 100)) < steps:
+        needed[checkpoint] = RISES * (checkpoint - last)
+        interval = max(interval - 3, 6)
+        last, place = checkpoint, place + interval
+    return needed
+
+
+def _targeted(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    return (dlr if logits.shape[-1] > 3 else margin)(logits, labels, targets)
+
+
+def _pace(start: Tensor) -> Pace:
+    low = each(start, -math.inf)
+    return Pace(each(start, 2.0), -low, each(start, 0.0), low, tf.fill(tf.shape(low), False))
+
+
+def _judged(pace: Pace, loss: Tensor, best: Tensor, needed: Tensor) -> tuple[Pace, Tensor]:
+    """The pace after a look, and for which examples it was halved: they go back to their best.
+
+    It is halved where too few steps raised the loss, or none the best since the last checkpoint
+    though it was not halved then.
+    """
+    rises = pace.rises + tf.cast(loss > pace.loss, loss.dtype)
+    checkpoint = needed > 0.0
+    stuck = ~pace.halved & (best <= pace.best)
+    back = checkpoint & ((rises < needed) | stuck)
+    size = tf.where(back, 0.5 * pace.size, pace.size)
+    loss = tf.where(back, best, loss)
+    fresh = Pace(size, loss, tf.zeros_like(rises), best, back)
+    same = Pace(size, loss, rises, pace.best, pace.halved)
+    return Pace(*(tf.where(checkpoint, a, b) for a, b in zip(fresh, same, strict=True))), back
+
+
+def _moved(region: Region, x: Tensor, gradient: Tensor, size: Tensor) -> Tensor:
+    """A whole step, its size in radii, and back into the region."""
+    length = by_example(size, x.shape.rank) * region.radius()
+    return region.project(x + region.step(x, gradient, length, tf.zeros_like(size)))

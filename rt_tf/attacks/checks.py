@@ -1,0 +1,53 @@
+"""Whether attacks can be asked about: their inputs, and the network's gradient."""
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.attacks.losses import cross_entropy
+from rt_tf.attacks.task import Network
+from rt_tf.errors import UserError
+
+
+def check_inputs(
+    images: np.ndarray, labels: np.ndarray, classes: int, lower: float = 0.0, upper: float = 1.0
+) -> None:
+    """UserError unless images [n, ...] are in the pixel range and labels [n] are classes."""
+    if len(images) != len(labels):
+        raise UserError(
+            f"labels: expected {len(images)}, as many as images; received {len(labels)}"
+        )
+    _check_all(np.isfinite(images), images, "images", "finite pixels")
+    in_range = (images >= lower) & (images <= upper)
+    _check_all(in_range, images, "images", f"pixels in [{lower:g}, {upper:g}]")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise UserError(f"labels: expected integers; received {labels.dtype}")
+    known = (labels >= 0) & (labels < classes)
+    _check_all(known, labels, "labels", f"classes 0 to {classes - 1}")
+
+
+def check_network(network: Network, images: np.ndarray, labels: np.ndarray) -> None:
+    """UserError unless the network's loss has a finite gradient in the pixels of these images."""
+    x = tf.constant(images)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = cross_entropy(tf.cast(network(x), tf.float32), tf.constant(labels))
+    gradient = tape.gradient(loss, x)
+    if gradient is None:
+        raise _no_gradient("none")
+    if not np.isfinite(gradient).all():
+        raise _no_gradient("one that is not finite")
+
+
+def _check_all(good: np.ndarray, values: np.ndarray, name: str, expected: str) -> None:
+    bad = values[~good]
+    if len(bad):
+        raise UserError(
+            f"{name}: expected {expected}; received {len(bad)} others of {good.size}, as {bad[0]:g}"
+        )
+
+
+def _no_gradient(received: str) -> UserError:
+    return UserError(
+        "network: expected one with a gradient in its input; "
+        f"received {received}; an attack without gradients such as square works"
+    )

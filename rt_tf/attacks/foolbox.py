@@ -1,0 +1,127 @@
+"""Attacks of Foolbox 3 (Rauber et al. 2020) as attacks of this library, for evaluation alone.
+
+Foolbox finds points; whether they succeed is for `rt_tf.attacks.judge` to say. Those of a radius
+begin at `start`, the others at the image. Where the network errs already, the image is returned.
+Losses are Foolbox's own, whatever the task's. So are random numbers, which are seeded from the
+first example's key: a chunk of examples is attacked alike every time, but an example is not in
+another chunk.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rt_tf.attacks.foolbox_bridge import asked, attacked, attacks, moved, smallest, within
+from rt_tf.attacks.task import Task
+from rt_tf.errors import UserError
+from rt_tf.network.ops import Tensor
+
+PGD = {"linf": attacks.LinfPGD, "l2": attacks.L2PGD, "l1": attacks.L1PGD}
+MIM = {
+    "linf": attacks.LinfMomentumIterativeFastGradientMethod,
+    "l2": attacks.L2MomentumIterativeFastGradientMethod,
+    "l1": attacks.L1MomentumIterativeFastGradientMethod,
+}
+DEEPFOOL = {"linf": attacks.LinfDeepFoolAttack, "l2": attacks.L2DeepFoolAttack}
+GAUSSIAN_NOISE = {"l2": attacks.L2ClippingAwareRepeatedAdditiveGaussianNoiseAttack}
+
+
+class UniformNoise(attacks.LinfRepeatedAdditiveUniformNoiseAttack):
+    """Foolbox's divides the noise by its largest number, and may leave the ball downwards."""
+
+    def get_epsilons(self, x: Any, p: Any, epsilon: float, min_: float, max_: float) -> Any:
+        """By its largest size: a factor for each example, [batch, 1, ...]."""
+        return epsilon / p.abs().max(axis=tuple(range(1, p.ndim)), keepdims=True)
+
+
+def fgsm(task: Task, start: Tensor, steps: int = 1, step_size: float = 0.0) -> Tensor:
+    """One step of steepest ascent, eps long by default, whatever `steps` says."""
+    return pgd(task, start, steps=1, step_size=step_size or 1.0)
+
+
+def pgd(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
+    """Projected gradient ascent. step_size: in units of eps; 0 for 2.5 / steps."""
+    size = step_size or 2.5 / max(steps, 1)
+    return within(task, start, _kind(task, PGD)(steps=steps, rel_stepsize=size))
+
+
+def mim(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
+    """The same with momentum (Dong et al. 2018)."""
+    size = step_size or 2.5 / max(steps, 1)
+    kind = _kind(task, MIM)
+    return within(task, start, kind(steps=steps, rel_stepsize=size, random_start=True))
+
+
+def gaussian_noise(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
+    """Normally distributed noise of L2 norm eps, `steps` draws of it."""
+    return within(task, start, _kind(task, GAUSSIAN_NOISE, step_size)(repeats=steps))
+
+
+def uniform_noise(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
+    """Uniform noise of Linf norm eps, `steps` draws of it."""
+    return within(task, start, _kind(task, {"linf": UniformNoise}, step_size)(repeats=steps))
+
+
+def deepfool(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
+    """Steps to the nearest class of the linearised network (Moosavi-Dezfooli et al. 2016)."""
+    if task.targets is not None:
+        raise UserError("targets: expected none: deepfool seeks the nearest class; received some")
+    return smallest(task, start, _kind(task, DEEPFOOL, step_size)(steps=steps))
+
+
+def ddn(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
+    """Steps on L2 spheres that shrink wherever the network errs, else grow (Rony et al. 2019)."""
+    return smallest(task, start, _kind(task, {"l2": attacks.DDNAttack}, step_size)(steps=steps))
+
+
+def fmn(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
+    """The same in balls of the L1 norm (Pintor et al. 2021)."""
+    return smallest(task, start, _kind(task, {"l1": attacks.L1FMNAttack}, step_size)(steps=steps))
+
+
+def cw(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
+    """The least L2 norm, the margin as a penalty (Carlini & Wagner 2017).
+
+    `steps` of Adam for each of nine weights of the penalty; the fewer, the longer and coarser.
+    """
+    kind = _kind(task, {"l2": attacks.L2CarliniWagnerAttack}, step_size)
+    return smallest(task, start, kind(steps=steps, stepsize=max(0.01, 10.0 / max(steps, 1))))
+
+
+def ead(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
+    """The same for the L1 norm, by iterative shrinkage and thresholding (Chen et al. 2018)."""
+    kind = _kind(task, {"l1": attacks.EADAttack}, step_size)
+    return smallest(task, start, kind(steps=steps, decision_rule="L1"))
+
+
+def salt_pepper(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
+    """Pixels at the ends of their range: ever more until the network errs, then ever fewer."""
+    kind = _kind(task, {"l1": attacks.SaltAndPepperNoiseAttack}, step_size)
+    return smallest(task, start, kind(steps=steps, channel_axis=-1))
+
+
+def boundary(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
+    """A random walk along the edge of another class, towards the image (Brendel et al. 2018).
+
+    From noise blended with the image; where the network errs on none, the image is returned.
+    """
+    walk = _kind(task, {"l2": attacks.BoundaryAttack}, step_size)(steps=steps)
+    blend = attacks.LinearSearchBlendedUniformNoiseAttack(steps=50, directions=100)
+
+    def walked(some: Task, begin: Tensor) -> Tensor:
+        return asked(some, walk, starting_points=begin)[0]
+
+    def move(some: Task, _: Tensor) -> Tensor:
+        begin, errs = asked(some, blend)
+        return moved(some, errs, begin, walked)
+
+    return attacked(task, start, move)
+
+
+def _kind(task: Task, kinds: Mapping[str, Any], step_size: float = 0.0) -> Any:
+    """Foolbox's attack on the task's threat. step_size: as given to one that has its own."""
+    name = task.region.threat.name
+    if name not in kinds:
+        raise UserError(f"threat: expected one of {', '.join(kinds)}; received '{name}'")
+    if step_size:
+        raise UserError(f"step_size: expected 0: the attack has its own; received {step_size}")
+    return kinds[name]

@@ -1,0 +1,108 @@
+"""How Foolbox is asked: its model and criterion, and the examples that it is given."""
+
+import dataclasses
+import functools
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.attacks.task import Task
+from rt_tf.errors import UserError
+from rt_tf.network.ops import Tensor
+from rt_tf.threats.norms import by_example
+
+# Foolbox imports GitPython, for downloads not made here, which refuses to load where git is not.
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+import eagerpy
+import foolbox
+from foolbox import attacks as attacks  # others take it from here
+
+Move = Callable[[Task, Tensor], Tensor]  # some examples, where they start -> points [batch, ...]
+
+
+def within(task: Task, start: Tensor, attack: Any) -> Tensor:
+    """Points of a Foolbox attack that is told the radius: [batch, ...].
+
+    It is told one for all examples: they are attacked radius by radius.
+    """
+
+    def climbed(eps: float, some: Task, begin: Tensor) -> Tensor:
+        attack.get_random_start = lambda *_: eagerpy.astensor(begin)
+        return some.region.project(asked(some, attack, eps)[0])
+
+    def move(some: Task, begin: Tensor) -> Tensor:
+        x, radii = some.region.x, tf.fill(tf.shape(begin)[:1], 1.0) * some.region.radius(1)
+        for eps in np.unique(radii):
+            rows = radii == eps
+            points = moved(some, rows, begin, functools.partial(climbed, float(eps)))
+            x = tf.where(by_example(rows, x.shape.rank), points, x)
+        return x
+
+    return attacked(task, start, move)
+
+
+def smallest(task: Task, start: Tensor, attack: Any) -> Tensor:
+    """Points of a Foolbox attack that seeks the nearest one, whatever the radius: [batch, ...].
+
+    The image where it found none.
+    """
+
+    def move(some: Task, _: Tensor) -> Tensor:
+        points, found = asked(some, attack)
+        return tf.where(by_example(found, points.shape.rank), points, some.region.x)
+
+    return attacked(task, start, move)
+
+
+def attacked(task: Task, start: Tensor, move: Move) -> Tensor:
+    """What `move` makes of the examples that the network is right on, in any order: [batch, ...].
+
+    UserError: in tf.function, where Foolbox cannot run.
+    """
+    if not tf.executing_eagerly():
+        raise UserError("attack: expected one that runs in tf.function; received one of Foolbox's")
+    task = _compiled(task.inward())
+    right = ~task.errs(task.logits(task.region.x))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="foolbox")  # of missing starts, of empty means
+        return moved(task, right, start, move)
+
+
+def moved(task: Task, chosen: Tensor, start: Tensor, move: Move) -> Tensor:
+    """The images, those chosen moved: [batch, ...]. chosen: [batch] bool."""
+    rows = tf.where(chosen)[:, 0]
+    if not len(rows):
+        return task.region.x
+    points = move(task.take(rows), tf.gather(start, rows))
+    return tf.tensor_scatter_nd_update(task.region.x, rows[:, None], points)
+
+
+def asked(
+    task: Task, attack: Any, eps: float | None = None, **options: Any
+) -> tuple[Tensor, Tensor]:
+    """Foolbox's points, and whether the network errs there: [batch, ...] and [batch] bool.
+
+    Its random numbers come from TensorFlow's global generator, seeded from the first key.
+    """
+    region = task.region
+    ends = (region.lower, region.upper)
+    model = foolbox.models.TensorFlowModel(task.network, ends, device=region.x.device)
+    if task.targets is None:
+        sought = foolbox.criteria.Misclassification(tf.cast(task.labels, tf.int64))
+    else:
+        sought = foolbox.criteria.TargetedMisclassification(tf.cast(task.targets, tf.int64))
+    tf.random.set_seed(int(task.keys[0]) % 2**31)
+    _, points, found = attack(model, region.x, sought, epsilons=eps, **options)
+    points = tf.where(tf.math.is_finite(points), points, region.x)  # noise scaled to a radius of 0
+    return tf.clip_by_value(points, *ends), found
+
+
+def _compiled(task: Task) -> Task:
+    """The same task, a quarter quicker: Foolbox asks little but the network, and often."""
+    signature = tf.TensorSpec([None, *task.region.x.shape[1:]], task.region.x.dtype)
+    network = tf.function(lambda x: task.logits(x), input_signature=[signature], autograph=False)
+    return dataclasses.replace(task, network=network)

@@ -1,0 +1,138 @@
+"""The interval attack: steps along the slope of a symbolic bound around the current point.
+
+The gradient at a point leads to the nearest local maximum of the loss; the slope of a bound that
+holds in a neighbourhood shows where the loss tends to rise beyond it.
+Source: Wang et al. 2018 (MixTrain), algorithm 1.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from rt_tf.attacks.ascent import ascend
+from rt_tf.attacks.pgd import pgd
+from rt_tf.attacks.task import Look, Task
+from rt_tf.bounds.full import head_enclosure
+from rt_tf.bounds.planes import Planes, lower_planes
+from rt_tf.bounds.result import margin_spec
+from rt_tf.errors import UserError
+from rt_tf.network.graph import Graph
+from rt_tf.network.ops import Tensor
+from rt_tf.threats.norms import by_example
+
+GROWTH = 3.0  # from one radius tried to the next
+LARGEST = 0.5
+
+
+class Trend(NamedTuple):
+    """Around a point: the least radius, in units of eps, at which no bound excludes a violation.
+
+    radius: [batch]; 0 where even the largest excludes it. gradient: [batch, ...], of the margin
+    most violated there, which is a linear function's slope; 0 likewise.
+    """
+
+    radius: Tensor
+    gradient: Tensor
+
+
+def interval_attack(
+    task: Task,
+    start: Tensor,
+    steps: int,
+    step_size: float = 0.0,
+    pgd_steps: int = 10,
+    first: float = 0.3,
+) -> Tensor:
+    """PGD, and then `steps` times a step along the trend and PGD from there; the last points.
+
+    An example is left where the network errs. step_size: of PGD, in units of eps; 0 for
+    2.5 / pgd_steps. first: the smallest radius tried, in units of eps (the paper's: .01 of .3;
+    larger ones were better at equal time).
+    UserError unless the task's network is a `Graph`.
+    """
+    _graph(task)  # or none of the work is begun
+    task = task.inward()
+
+    def climb(at: Task, x: Tensor) -> Tensor:
+        return pgd(at, x, pgd_steps, step_size, early_stop=True)
+
+    def move(at: Task, i: Tensor, carried: list[Tensor], look: Look) -> list[Tensor]:
+        at = at.restart(i)
+        return [climb(at, followed(at, carried[0], trend(at, carried[0], first)))]
+
+    return ascend(task, [climb(task, start)], steps, move, early_stop=True)
+
+
+def followed(task: Task, x: Tensor, found: Trend) -> Tensor:
+    """The step along a trend, as long as the radius it was found at, and back into the region."""
+    region = task.region
+    size = by_example(found.radius, x.shape.rank) * region.radius()
+    return region.project(x + region.step(x, found.gradient, size, task.chance(0)))
+
+
+def trend(task: Task, x: Tensor, first: float) -> Trend:
+    """Tries the radii from `first` on, for each example until it is suspicious. x: [batch, ...]."""
+    tried = radii(first)
+
+    def widen(k: Tensor, rows: Tensor, radius: Tensor, gradient: Tensor) -> list[Tensor]:
+        size = tf.gather(tf.constant(tried), k)
+        planes = _planes(task.take(rows), tf.gather(x, rows), size)
+        suspicious = tf.reduce_min(planes.margins, axis=1) <= 0.0
+        worst = tf.argmin(planes.margins, axis=1)
+        slopes = -tf.gather(planes.coefficients, worst, batch_dims=1)
+        found = tf.boolean_mask(rows, suspicious)[:, tf.newaxis]
+        radius = tf.tensor_scatter_nd_update(radius, found, tf.fill(tf.shape(found)[:1], size))
+        slopes = tf.boolean_mask(slopes, suspicious)
+        gradient = tf.tensor_scatter_nd_update(gradient, found, slopes)
+        return [k + 1, tf.boolean_mask(rows, ~suspicious), radius, gradient]
+
+    rows = tf.range(tf.shape(x)[0])
+    found = tf.while_loop(
+        lambda k, rows, *_: (k < len(tried)) & (tf.shape(rows)[0] > 0),
+        widen,
+        [tf.constant(0), rows, tf.zeros_like(rows, x.dtype), tf.zeros_like(x)],
+        shape_invariants=[tf.TensorShape([]), *2 * [tf.TensorShape([None])], x.shape],
+    )
+    return Trend(*found[2:])
+
+
+def radii(first: float) -> list[float]:
+    """The radii tried, in units of eps: growing threefold, up to half of it."""
+    if first <= 0.0:
+        raise UserError(f"first: expected a radius above 0, in units of eps; received {first:g}")
+    tried, radius = [], first
+    while radius < LARGEST:
+        tried.append(radius)
+        radius *= GROWTH
+    return [*tried, LARGEST]
+
+
+def _graph(task: Task) -> Graph:
+    if isinstance(task.network, Graph):
+        return task.network
+    raise UserError(
+        "interval attack: expected a network whose bounds can be read, "
+        f"rt_tf.network.trace.trace(model).lower(); received a {type(task.network).__name__}"
+    )
+
+
+def _planes(task: Task, x: Tensor, size: Tensor) -> Planes:
+    """Below the margins in a ball around x, of a radius in units of eps.
+
+    Hidden layers are bounded by intervals: by backward passes it took 40 times as long and found
+    no more.
+    """
+    graph = _graph(task)
+    region = dataclasses.replace(task.region, x=x, eps=size * task.region.radius(1))
+    enclosure = head_enclosure(graph, region)
+    classes = enclosure.shapes[graph.output][-1]
+    return lower_planes(graph, region, _spec(task, classes), enclosure)
+
+
+def _spec(task: Task, classes: int) -> Tensor:
+    """The margins that an error makes negative: [batch, spec, classes]."""
+    if task.targets is None:
+        return margin_spec(task.labels, classes)
+    rows = tf.one_hot(task.labels, classes) - tf.one_hot(task.targets, classes)
+    return rows[:, tf.newaxis]

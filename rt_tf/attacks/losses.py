@@ -1,0 +1,50 @@
+"""What attacks raise: losses of logits, larger the more wrong. [batch, classes] -> [batch].
+
+With targets, larger the nearer to the answer `targets` instead.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from rt_tf.network.ops import Tensor
+
+Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
+    """Cross-entropy with the label; with targets, minus that with the target."""
+    if targets is None:
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    return -tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+
+
+def margin(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
+    """The best other class's logit, or the target's, less the label's (Carlini & Wagner 2017)."""
+    own = _at(logits, labels)
+    return (_best_other(logits, labels) if targets is None else _at(logits, targets)) - own
+
+
+def dlr(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
+    """The margin over the logits' spread: unchanged when logits are shifted or scaled.
+
+    Of three classes at least (four with targets). Source: Croce & Hein 2020, equations 6 and 7.
+    """
+    count = 3 if targets is None else 4
+    best = tf.math.top_k(logits, count).values
+    low = best[:, 2] if targets is None else 0.5 * (best[:, 2] + best[:, 3])
+    return tf.math.divide_no_nan(margin(logits, labels, targets), best[:, 0] - low)
+
+
+def others(logits: Tensor, labels: Tensor) -> Tensor:
+    """The logits, the label's own out of the running: [batch, classes]."""
+    own = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False)
+    return tf.where(own, logits.dtype.min, logits)
+
+
+def _at(logits: Tensor, classes: Tensor) -> Tensor:
+    return tf.gather(logits, classes, batch_dims=1)
+
+
+def _best_other(logits: Tensor, labels: Tensor) -> Tensor:
+    return tf.reduce_max(others(logits, labels), axis=1)

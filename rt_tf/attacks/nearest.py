@@ -1,0 +1,81 @@
+"""The nearest counterexample that an attack has seen, and a search for a nearer one on the way."""
+
+import math
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from rt_tf.attacks.ascent import chosen, persist
+from rt_tf.attacks.best import each
+from rt_tf.attacks.rivals import lead
+from rt_tf.attacks.task import Task
+from rt_tf.network.ops import Tensor
+from rt_tf.threats import norms
+from rt_tf.threats.norms import by_example
+from rt_tf.threats.region import Region
+
+NORMS = {"linf": norms.largest, "l2": norms.euclidean, "l1": norms.total}
+
+SEARCHES = 4  # forward passes
+SHORT = 0.05  # of the way back to the counterexample known, so as not to end before the boundary
+
+
+class Nearest(NamedTuple):
+    """By example the nearest counterexample so far, and its distance; infinite without one."""
+
+    x: Tensor
+    distance: Tensor
+
+
+def noted(task: Task, nearest: Nearest, x: Tensor, logits: Tensor) -> Nearest:
+    """The nearest counterexample after a look at x."""
+    distance = NORMS[task.region.threat.name](x - task.region.x)
+    nearer = task.errs(logits) & (distance < nearest.distance)
+    distance = tf.where(nearer, distance, nearest.distance)
+    return Nearest(chosen(nearer, x, nearest.x), distance)
+
+
+def reached(region: Region, nearest: Nearest) -> Tensor:
+    """Whether a counterexample of the region is known: [batch]."""
+    return (nearest.distance < math.inf) & region.inside(nearest.x)
+
+
+def shortened(task: Task, nearest: Nearest, early_stop: bool) -> Nearest:
+    """A nearer one on the straight way from the image, where the lead is nearly zero.
+
+    By the secant of the lead, again and again. early_stop: nearer than the region's is not sought.
+    Source: Croce & Hein 2020 (FAB).
+    """
+    far, found = nearest.x, nearest.distance < math.inf
+    before, after = (lead(task, task.logits(x)) for x in (task.region.x, far))
+    ends = [each(far, 0.0), tf.minimum(before, 0.0), each(far, 1.0), after]
+
+    def step(at: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        far, found, *rest = carried
+        ends, nearest = rest[:4], Nearest(*rest[4:])
+        share = _beyond_zero(*ends)
+        x = at.region.x + by_example(share, far.shape.rank) * (far - at.region.x)
+        x = tf.clip_by_value(x, at.region.lower, at.region.upper)
+        logits = at.logits(x)
+        nearest = noted(at, nearest, x, logits)
+        ends = _narrowed(ends, share, lead(at, logits))
+        return [far, found, *ends, *nearest], ~found | (reached(at.region, nearest) & early_stop)
+
+    return Nearest(*persist(task, [far, found, *ends, *nearest], SEARCHES, step)[-2:])
+
+
+def _beyond_zero(low: Tensor, before: Tensor, high: Tensor, after: Tensor) -> Tensor:
+    """A little beyond where the secant through two leads is zero."""
+    zero = low + (high - low) * tf.math.divide_no_nan(before, before - after)
+    return zero + SHORT * (high - zero)
+
+
+def _narrowed(ends: list[Tensor], share: Tensor, value: Tensor) -> list[Tensor]:
+    low, before, high, after = ends
+    errs = value > 0.0
+    return [
+        tf.where(errs, low, share),
+        tf.where(errs, before, value),
+        tf.where(errs, share, high),
+        tf.where(errs, value, after),
+    ]

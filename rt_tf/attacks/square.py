@@ -1,0 +1,82 @@
+"""The Square attack: random search, window by window, without gradients.
+
+Source: Andriushchenko et al. 2020 (Square attack), algorithms 1 to 3. For L1 it goes as for L2, in
+the L1 norm, as Croce & Hein 2021 (Mind the box) do.
+"""
+
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from rt_tf.attacks import hills, noise
+from rt_tf.attacks.ascent import chosen, persist, unless_empty
+from rt_tf.attacks.best import each
+from rt_tf.attacks.rivals import lead
+from rt_tf.attacks.task import Task
+from rt_tf.attacks.windows import covered, offsets, sides
+from rt_tf.errors import UserError
+from rt_tf.network.ops import Tensor
+from rt_tf.threats.region import Region
+
+FIRST = 1  # the draw of random numbers for the first query
+
+Begin = Callable[[Region, Tensor], Tensor]  # region, keys -> points
+Propose = Callable[[Region, Tensor, Tensor, Tensor], Tensor]  # region, x, side, keys -> points
+
+
+@unless_empty
+def square(task: Task, start: Tensor, *, steps: int, step_size: float = 0.0) -> Tensor:
+    """The counterexample found by example, else the point of the highest margin: [batch, ...].
+
+    steps: queries, at one forward pass each. It begins at a random point of its own: start and
+    step_size are ignored. Images are [batch, height, width, channels].
+    """
+    task = task.inward()
+    region = task.region
+    begin, propose, least, odd = _way(region)
+    height, width = region.x.shape[1:3]
+    side = tf.constant(sides(height, width, steps, least, odd), tf.int32)
+
+    def step(at: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        best, highest, x = carried
+        logits = at.logits(x)
+        height, errs = lead(at, logits), at.errs(logits)
+        better = (height > highest) | errs
+        best = chosen(better, x, best)
+        keys = noise.fold(at.keys, FIRST + 1 + i)
+        x = propose(at.region, best, side[tf.minimum(i + 1, steps - 1)], keys)
+        return [best, tf.where(better, height, highest), x], errs
+
+    first = begin(region, noise.fold(task.keys, FIRST))
+    carried = [region.x, each(region.x, -math.inf), first]
+    return region.project(persist(task, carried, steps, step)[0])
+
+
+def _way(region: Region) -> tuple[Begin, Propose, int, bool]:
+    """How to begin, how to go on, the windows' least side, and whether sides are odd."""
+    if region.x.shape.rank != 4:
+        shape = region.x.shape[1:].as_list()
+        raise UserError(f"square: expected images [height, width, channels]; received {shape}")
+    if region.threat.name == "linf":
+        return _stripes, _even_window, 1, False
+    return hills.begin, hills.propose, hills.LEAST[region.threat.name], True
+
+
+def _stripes(region: Region, keys: Tensor) -> Tensor:
+    """Every column, in every channel, at one end of the Linf ball."""
+    lower, upper = region.box()
+    return tf.where(noise.uniform(keys, [1, *region.x.shape[2:]]) < 0.5, lower, upper)
+
+
+def _even_window(region: Region, x: Tensor, side: Tensor, keys: Tensor) -> Tensor:
+    """A window of x, in every channel, at one end of the Linf ball: the other if it is there."""
+    height, width, channels = x.shape[1:]
+    chances = noise.uniform(keys, [2 + channels])
+    window = covered(*offsets(height, width, side, chances[:, :2]), side)
+    up = chances[:, tf.newaxis, tf.newaxis, 2:] < 0.5
+    lower, upper = region.box()
+    new = tf.where(window, tf.where(up, upper, lower), x)
+    other = tf.where(window, tf.where(up, lower, upper), x)
+    same = tf.reduce_all(new == x, axis=[1, 2, 3])
+    return chosen(same, other, new)

@@ -1,0 +1,101 @@
+"""Attacks with their budgets, and suites of them. Importing this module imports no TensorFlow."""
+
+from typing import NamedTuple
+
+from rt_tf.attacks.table import ATTACKS
+
+
+class Budget(NamedTuple):
+    """An attack and what it may spend; step_size in units of eps, 0 for the attack's own.
+
+    threats: those of a suite's questions it is for, beside the attack's own; all if none.
+    """
+
+    attack: str
+    steps: int = 1
+    restarts: int = 1
+    step_size: float = 0.0
+    start: str = "uniform"
+    loss: str = "ce"
+    threats: tuple[str, ...] = ()
+
+    @property
+    def passes(self) -> float:
+        """At most so many forward and backward passes for an example."""
+        return ATTACKS[self.attack].cost * self.steps * self.restarts
+
+    def is_for(self, threat: str) -> bool:
+        """Whether it is asked on a threat."""
+        own = ATTACKS[self.attack].threats
+        return threat in (own or (threat,)) and threat in (self.threats or (threat,))
+
+    def name(self, seed: int = 0) -> str:
+        """Its records' name, which tells all settings but the usual ones: `pgd-40x2`."""
+        unusual = {
+            f"a{self.step_size:g}": self.step_size > 0.0,
+            self.start: self.start != "uniform",
+            self.loss: self.loss != "ce",
+            f"s{seed}": seed != 0,
+        }
+        parts = [f"{self.attack}-{self.steps}x{self.restarts}"]
+        return "-".join(parts + [part for part, told in unusual.items() if told])
+
+
+class Suite(NamedTuple):
+    """Attacks to run together. by_part: on each ball of the union by itself."""
+
+    summary: str
+    budgets: tuple[Budget, ...]
+    by_part: bool = False
+
+
+AUTO_ATTACK = (
+    Budget("apgd", 100),
+    Budget("apgd_t", 100),
+    Budget("fab_t", 100),
+    Budget("square", 5000),
+)
+SINGLE_STEP = Budget("fgsm", start="zero")
+NOISE = (Budget("uniform_noise", 100), Budget("gaussian_noise", 100))
+
+SUITES = {
+    "quick": Suite(
+        "FGSM, PGD of 20 and of 40 steps with 2 restarts, noise: a first look",
+        (SINGLE_STEP, Budget("pgd", 20), Budget("pgd", 40, 2), *NOISE),
+    ),
+    "standard": Suite(
+        "AutoAttack's four (APGD-CE, APGD-T, FAB-T: 100 steps; Square: 5,000 queries), "
+        "PGD of 50 steps with 2 and 10 restarts, FGSM, noise",
+        (SINGLE_STEP, Budget("pgd", 50, 2), Budget("pgd", 50, 10), *AUTO_ATTACK, *NOISE),
+    ),
+    "paper-union": Suite(
+        "the attacks of Wong 2020, table 5.2, on the Linf, L2 and L1 balls of --union_radii",
+        (
+            Budget("pgd", 100, 10, threats=("linf", "l1")),
+            Budget("pgd", 200, 10, threats=("l2",)),
+            Budget("fgsm", start="zero", threats=("linf",)),
+            Budget("foolbox_pgd", 40, 10, threats=("linf", "l2")),
+            Budget("mim", 40, 10, threats=("linf",)),
+            Budget("gaussian_noise", 100, threats=("l2",)),
+            Budget("boundary", 1000, threats=("l2",)),
+            Budget("deepfool", 50, threats=("l2",)),
+            Budget("pointwise", 5, 2, threats=("l2", "l1")),
+            Budget("ddn", 100, threats=("l2",)),
+            Budget("cw", 100, threats=("l2",)),
+            Budget("ead", 100, threats=("l1",)),
+            Budget("salt_pepper", 1000, threats=("l1",)),
+        ),
+        by_part=True,
+    ),
+    "blackbox": Suite(
+        "no gradients of the network: Square (5,000 queries), boundary, pointwise, salt and "
+        "pepper, noise, and PGD on the networks of --transfer_from",
+        (
+            Budget("square", 5000),
+            Budget("boundary", 1000),
+            Budget("pointwise", 5, 2),
+            Budget("salt_pepper", 1000),
+            *NOISE,
+        ),
+    ),
+}

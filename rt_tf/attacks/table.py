@@ -1,0 +1,217 @@
+"""Attacks by name. Importing this module imports no TensorFlow."""
+
+from typing import NamedTuple
+
+
+class Named(NamedTuple):
+    """Where something of an attack is implemented (`module:attribute`) and what it is."""
+
+    path: str
+    summary: str
+
+
+class AttackEntry(NamedTuple):
+    """Where an attack is implemented (`module:attribute`) and what it is, in a line.
+
+    options: settings of its own that it takes by keyword, besides `steps` and `step_size`.
+    threats: those it is for; all if there are none here.
+    cost: forward and backward passes through the network for a step, at most.
+    training: it runs inside a compiled training step; others are for evaluation alone.
+    black_box: it sees no gradients of the network.
+    eager: it runs outside compiled code, and fails within.
+    minimal: it seeks the smallest move, whatever the radius.
+    """
+
+    path: str
+    summary: str
+    options: tuple[str, ...] = ()
+    threats: tuple[str, ...] = ()
+    cost: float = 1.0
+    training: bool = False
+    black_box: bool = False
+    eager: bool = False
+    minimal: bool = False
+
+
+NORMS = ("linf", "l2", "l1")
+FORWARD = 0.35  # of a forward and backward pass: the forward pass alone
+
+ATTACKS = {
+    "fgsm": AttackEntry(
+        "rt_tf.attacks.pgd:fgsm", "one step, of 1.25 eps by default", training=True
+    ),
+    "pgd": AttackEntry(
+        "rt_tf.attacks.pgd:pgd",
+        "projected gradient ascent, steps of 2.5 eps / steps by default",
+        ("early_stop",),
+        training=True,
+    ),
+    "mim": AttackEntry(
+        "rt_tf.attacks.pgd:mim", "the same with momentum", ("early_stop",), training=True
+    ),
+    "worst": AttackEntry(
+        "rt_tf.attacks.union:worst_part",
+        "PGD in each part of a union; the highest loss counts",
+        ("early_stop",),
+        threats=("union",),
+        cost=3.0,
+        training=True,
+    ),
+    "msd": AttackEntry(
+        "rt_tf.attacks.union:msd",
+        "multi steepest descent: each step that of a union's part which raises the loss most",
+        ("early_stop",),
+        threats=("union",),
+        cost=2.1,
+        training=True,
+    ),
+    "adaptive": AttackEntry(
+        "rt_tf.attacks.adaptive:adaptive",
+        "PGD within a radius that grows, up to eps, until the network errs",
+        training=True,
+        minimal=True,
+    ),
+    "interval": AttackEntry(
+        "rt_tf.attacks.interval:interval_attack",
+        "PGD, and then steps along the gradient of a bound with more of it (MixTrain)",
+        ("pgd_steps", "first"),
+        threats=NORMS,
+        cost=20.0,
+    ),
+    "apgd": AttackEntry(
+        "rt_tf.attacks.apgd:apgd",
+        "Auto-PGD, on the loss asked for; finds its step sizes itself",
+        threats=NORMS,
+    ),
+    "apgd_t": AttackEntry(
+        "rt_tf.attacks.apgd:apgd_t",
+        "Auto-PGD on the DLR loss towards the 9 likeliest wrong classes in turn",
+        ("classes",),
+        NORMS,
+        cost=9.0,
+    ),
+    "fab_t": AttackEntry(
+        "rt_tf.attacks.fab:fab_t",
+        "the fast adaptive boundary attack towards the same: nearest counterexamples",
+        ("classes", "early_stop"),
+        NORMS,
+        cost=9 * (1.0 + FORWARD),
+    ),
+    "square": AttackEntry(
+        "rt_tf.attacks.square:square",
+        "random search without gradients; steps are queries",
+        threats=NORMS,
+        cost=FORWARD,
+        black_box=True,
+    ),
+    "pointwise": AttackEntry(
+        "rt_tf.attacks.pointwise:pointwise",
+        "few pixels, noisy ones set back one by one; steps are rounds over them at most",
+        threats=("l1", "l2"),
+        cost=140.0,  # of 28x28 pixels, three rounds of five
+        black_box=True,
+        minimal=True,
+    ),
+    "foolbox_fgsm": AttackEntry(
+        "rt_tf.attacks.foolbox:fgsm",
+        "Foolbox's: one step, of eps by default",
+        threats=NORMS,
+        eager=True,
+    ),
+    "foolbox_pgd": AttackEntry(
+        "rt_tf.attacks.foolbox:pgd",
+        "Foolbox's: steps of 2.5 eps / steps by default",
+        threats=NORMS,
+        eager=True,
+    ),
+    "foolbox_mim": AttackEntry(
+        "rt_tf.attacks.foolbox:mim",
+        "Foolbox's: the same with momentum",
+        threats=NORMS,
+        eager=True,
+    ),
+    "deepfool": AttackEntry(
+        "rt_tf.attacks.foolbox:deepfool",
+        "steps to the nearest class of the linearised network, 50 as a rule",
+        threats=("linf", "l2"),
+        cost=9.0,  # of ten classes
+        eager=True,
+        minimal=True,
+    ),
+    "ddn": AttackEntry(
+        "rt_tf.attacks.foolbox:ddn",
+        "decoupled direction and norm: steps on spheres that shrink and grow, 100 as a rule",
+        threats=("l2",),
+        eager=True,
+        minimal=True,
+    ),
+    "fmn": AttackEntry(
+        "rt_tf.attacks.foolbox:fmn",
+        "fast minimum norm: steps in balls that shrink and grow, 100 as a rule",
+        threats=("l1",),
+        eager=True,
+        minimal=True,
+    ),
+    "cw": AttackEntry(
+        "rt_tf.attacks.foolbox:cw",
+        "Carlini & Wagner; steps for each of nine penalties, 100 to 10,000 as a rule",
+        threats=("l2",),
+        cost=9.0,
+        eager=True,
+        minimal=True,
+    ),
+    "ead": AttackEntry(
+        "rt_tf.attacks.foolbox:ead",
+        "elastic net; steps for each of nine penalties, 100 to 10,000 as a rule",
+        threats=("l1",),
+        cost=13.5,
+        eager=True,
+        minimal=True,
+    ),
+    "boundary": AttackEntry(
+        "rt_tf.attacks.foolbox:boundary",
+        "a random walk along the edge of another class, 25,000 steps as a rule",
+        threats=("l2",),
+        cost=0.55,
+        black_box=True,
+        eager=True,
+        minimal=True,
+    ),
+    "salt_pepper": AttackEntry(
+        "rt_tf.attacks.foolbox:salt_pepper",
+        "pixels at the ends of their range; steps are draws, 1,000 as a rule",
+        threats=("l1",),
+        cost=0.5,
+        black_box=True,
+        eager=True,
+        minimal=True,
+    ),
+    "gaussian_noise": AttackEntry(
+        "rt_tf.attacks.foolbox:gaussian_noise",
+        "normally distributed noise; steps are draws, 100 as a rule",
+        threats=("l2",),
+        cost=0.5,
+        black_box=True,
+        eager=True,
+    ),
+    "uniform_noise": AttackEntry(
+        "rt_tf.attacks.foolbox:uniform_noise",
+        "uniform noise; steps are draws, 100 as a rule",
+        threats=("linf",),
+        cost=0.5,
+        black_box=True,
+        eager=True,
+    ),
+}
+
+LOSSES = {
+    "ce": Named("rt_tf.attacks.losses:cross_entropy", "cross-entropy"),
+    "margin": Named("rt_tf.attacks.losses:margin", "the best other logit less the label's (CW)"),
+    "dlr": Named("rt_tf.attacks.losses:dlr", "the margin over the logits' spread"),
+}
+
+STARTS = {
+    "uniform": Named("rt_tf.attacks.starts:uniform", "a random point of the region"),
+    "zero": Named("rt_tf.attacks.starts:zero", "the image itself"),
+    "signs": Named("rt_tf.attacks.starts:signs", "half of eps in random directions (R+FGSM)"),
+}

@@ -1,0 +1,89 @@
+"""What an attack is asked to do, and what it may look at."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from rt_tf.attacks import noise
+from rt_tf.attacks.losses import Loss, cross_entropy
+from rt_tf.network.ops import Tensor
+from rt_tf.threats.region import Region
+
+Network = Callable[[Tensor], Tensor]
+
+
+class Look(NamedTuple):
+    """The network at a point: logits [batch, classes], loss [batch], the loss's gradient."""
+
+    logits: Tensor
+    loss: Tensor
+    gradient: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """Points of `region` are sought on which `network` errs, by raising `loss`.
+
+    network: [batch, ...] -> logits, an example's from its own pixels alone; a `Graph` where the
+    attack reads more than that. labels: [batch], the right classes. keys: [batch], the examples'
+    own seeds (`noise.keys`). targets: [batch], the classes wanted instead; None for any other.
+    scale: of the loss, against the underflow of gradients in half precision.
+    """
+
+    network: Network
+    region: Region
+    labels: Tensor
+    keys: Tensor
+    loss: Loss = cross_entropy
+    targets: Tensor | None = None
+    scale: float = 1.0
+
+    def logits(self, x: Tensor) -> Tensor:
+        """The network's, in float32: [batch, classes]."""
+        return tf.cast(self.network(x), tf.float32)
+
+    def values(self, x: Tensor) -> Tensor:
+        """The loss at a point: [batch]."""
+        return self.loss(self.logits(x), self.labels, self.targets)
+
+    def look(self, x: Tensor) -> Look:
+        """The network and the loss's gradient at a point."""
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            logits = self.logits(x)
+            loss = self.loss(logits, self.labels, self.targets)
+            total = self.scale * tf.reduce_sum(loss)
+        return Look(logits, loss, tape.gradient(total, x))
+
+    def errs(self, logits: Tensor) -> Tensor:
+        """Whether logits are what the attack seeks: [batch]."""
+        answer = tf.argmax(logits, axis=-1, output_type=self.labels.dtype)
+        return answer != self.labels if self.targets is None else answer == self.targets
+
+    def noise(self, draw: Tensor | int) -> Tensor:
+        """Uniform in [0, 1), shaped as the images; other numbers for every draw."""
+        return noise.uniform(noise.fold(self.keys, draw), self.region.x.shape[1:].as_list())
+
+    def chance(self, draw: Tensor | int) -> Tensor:
+        """Uniform in [0, 1), one number an example; other ones for every draw."""
+        return noise.uniform(noise.fold(self.keys, draw))
+
+    def take(self, rows: Tensor) -> "Task":
+        """The task of some examples."""
+        return dataclasses.replace(
+            self,
+            region=self.region.take(rows),
+            labels=tf.gather(self.labels, rows),
+            keys=tf.gather(self.keys, rows),
+            targets=None if self.targets is None else tf.gather(self.targets, rows),
+        )
+
+    def inward(self) -> "Task":
+        """The task in a region whose points, computed in float32, lie strictly inside."""
+        return dataclasses.replace(self, region=self.region.inward())
+
+    def restart(self, number: Tensor | int) -> "Task":
+        """The same task with other random numbers."""
+        return dataclasses.replace(self, keys=noise.fold(self.keys, number))

@@ -1,0 +1,20 @@
+"""Attacks by transfer: what fools one network is tried on another."""
+
+import dataclasses
+from typing import Any
+
+from rt_tf.attacks.judge import Attack
+from rt_tf.attacks.task import Network, Task
+from rt_tf.network.ops import Tensor
+
+
+def transferred(attack: Attack, source: Network) -> Attack:
+    """The attack, made on `source`: the task's own network is never asked, only judged by.
+
+    An attack that stops early does so where `source` errs, which often transfers less.
+    """
+
+    def moved(task: Task, start: Tensor, **settings: Any) -> Tensor:
+        return attack(dataclasses.replace(task, network=source), start, **settings)
+
+    return moved

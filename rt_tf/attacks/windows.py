@@ -1,0 +1,85 @@
+"""Windows of images and patterns on them, for attacks that try one place after another."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.network.ops import Tensor
+
+# Windows shrink from .8 of the pixels' number, halved at these queries of ten thousand.
+SHARE = 0.8
+HALVED = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+
+
+def sides(height: int, width: int, queries: int, least: int = 1, odd: bool = False) -> np.ndarray:
+    """The windows' sides at every query: [queries], of at least `least` where there is room.
+
+    Source: Andriushchenko et al. 2020; with p = .8 as in Croce & Hein 2020.
+    """
+    room = min(height, width)
+    queried = np.arange(queries) * 10000 // max(queries, 1)
+    share = SHARE / 2.0 ** np.searchsorted(HALVED, queried)
+    side = np.clip(np.rint(np.sqrt(share * height * width)), min(least, room), room).astype(int)
+    return np.where(side % 2 == 0, np.where(side < room, side + 1, side - 1), side) if odd else side
+
+
+def offsets(height: int, width: int, side: Tensor, chances: Tensor) -> tuple[Tensor, Tensor]:
+    """Pixels' row and column in a window put at random: [batch, height, 1], [batch, 1, width].
+
+    chances: [batch, 2], uniform in [0, 1). Outside of the window they are below 0 or from side on.
+    """
+    sizes = tf.constant([height, width])
+    free = tf.cast(sizes - side + 1, chances.dtype)
+    corner = tf.minimum(tf.cast(chances * free, tf.int32), sizes - side)
+    rows = tf.range(height) - corner[:, :1]
+    columns = tf.range(width) - corner[:, 1:]
+    return rows[:, :, None], columns[:, None, :]
+
+
+def covered(rows: Tensor, columns: Tensor, side: Tensor) -> Tensor:
+    """Whether pixels lie in the window: [batch, height, width, 1]."""
+    within = (rows >= 0) & (rows < side) & (columns >= 0) & (columns < side)
+    return within[..., None]
+
+
+def mountains(rows: Tensor, columns: Tensor, side: Tensor | int) -> Tensor:
+    """Two peaks of opposite signs, one beside the other: [batch, height, width, 1].
+
+    Each falls with the distance from its middle. Meaningless outside of the window. Source:
+    Andriushchenko et al. 2020, L2's update: `sum(1 / (n + 1 - k)^2, k = 0..M)`, where `n - M` is
+    the distance; that is the difference of two sums of inverse squares.
+    """
+    half = side // 2
+    first = columns < half
+    middle = tf.where(first, half // 2, half + (side - half) // 2)
+    distance = tf.maximum(tf.abs(rows - half), tf.abs(columns - middle))
+    largest = max(rows.shape[1], columns.shape[2])
+    sums = tf.constant(np.cumsum([0.0, *(1.0 / np.arange(1.0, largest + 2.0) ** 2)]), tf.float32)
+    height = sums[half + 1] - tf.gather(sums, tf.minimum(distance, largest))
+    return tf.where(first, height, -height)[..., None]
+
+
+class Tiles(NamedTuple):
+    """An image's tiles, numbered. tile: a pixel's, [height, width]. side: of the largest.
+
+    rows, columns: a pixel's place in its tile, [1, height, 1] and [1, 1, width].
+    """
+
+    tile: np.ndarray
+    rows: Tensor
+    columns: Tensor
+    side: int
+
+
+def tiles(height: int, width: int, count: int) -> Tiles:
+    """Tiles in `count` rows and columns: fewer where there are fewer pixels."""
+    row, column = (np.arange(size) * count // size for size in (height, width))
+    rows = np.arange(height) - np.searchsorted(row, row)
+    columns = np.arange(width) - np.searchsorted(column, column)
+    return Tiles(
+        count * row[:, None] + column,
+        tf.constant(rows[None, :, None], tf.int32),
+        tf.constant(columns[None, None, :], tf.int32),
+        int(max(rows.max(), columns.max())) + 1,
+    )
