@@ -11,6 +11,7 @@ from rt_tf.bounds.probable import Confidence, probable_enclosure
 from rt_tf.bounds.projection import Projections, projected_enclosure
 from rt_tf.bounds.result import Bounds, Box
 from rt_tf.bounds.slopes import optimised_bound
+from rt_tf.bounds.union import by_part
 from rt_tf.errors import UserError
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
@@ -22,6 +23,7 @@ DELTA = 0.01
 NO_SEED = (0, 0)
 
 
+@by_part
 def interval_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast") -> Bounds:
     """Interval bounds; the affine operations after the last activations are composed with spec.
 
@@ -35,6 +37,7 @@ def interval_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str 
     return Bounds(margins, *enclosure)
 
 
+@by_part
 def crown_ibp_bounds(
     graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast", slope: str = "adaptive"
 ) -> Bounds:
@@ -44,6 +47,7 @@ def crown_ibp_bounds(
     return _margins(graph, region, spec, enclosure, Settings(slope, arithmetic))
 
 
+@by_part
 def fast_lin_ibp_bounds(
     graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast"
 ) -> Bounds:
@@ -51,6 +55,7 @@ def fast_lin_ibp_bounds(
     return crown_ibp_bounds(graph, region, spec, arithmetic, "parallel")
 
 
+@by_part
 def crown_bounds(
     graph: Graph,
     region: Region,
@@ -65,6 +70,7 @@ def crown_bounds(
     return _margins(graph, region, spec, full_enclosure(graph, region, settings), settings)
 
 
+@by_part
 def dual_bounds(
     graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast", memory: float = MEMORY
 ) -> Bounds:
@@ -72,6 +78,7 @@ def dual_bounds(
     return crown_bounds(graph, region, spec, arithmetic, "parallel", memory)
 
 
+@by_part
 def alpha_crown_bounds(
     graph: Graph,
     region: Region,
@@ -95,6 +102,7 @@ def alpha_crown_bounds(
     return ruled._replace(margins=tf.maximum(optimum.margins, ruled.margins))
 
 
+@by_part
 def shared_slope_bounds(
     graph: Graph,
     region: Region,
@@ -107,6 +115,7 @@ def shared_slope_bounds(
     return alpha_crown_bounds(graph, region, spec, arithmetic, steps, memory, shared=True)
 
 
+@by_part
 def zonotope_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast") -> Bounds:
     """Zonotopes pushed forward (DeepZ): the numbers of `dual_bounds` by another way."""
     region = _rounded(region, arithmetic)
@@ -118,6 +127,7 @@ def zonotope_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str 
     return Bounds(margins, *enclosure)
 
 
+@by_part
 def cauchy_bounds(
     graph: Graph,
     region: Region,
@@ -137,6 +147,7 @@ def cauchy_bounds(
     return _margins(graph, region, spec, enclosure, Settings("parallel"))
 
 
+@by_part
 def probable_bounds(
     graph: Graph,
     region: Region,
@@ -156,6 +167,7 @@ def probable_bounds(
     return _margins(graph, region, spec, enclosure, Settings("parallel", arithmetic))
 
 
+@by_part
 def fused_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast") -> Bounds:
     """CROWN-IBP of the loss itself (Xu et al. 2020); the margins are interval ones."""
     if arithmetic == "sound":

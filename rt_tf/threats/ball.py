@@ -30,13 +30,18 @@ def minimum(region: Region, coefficients: Tensor) -> Tensor:
     return tf.maximum(in_ball, box_minimum(coefficients, lower, upper))
 
 
+def distance(region: Region, x: Tensor, norm: Norm) -> Tensor:
+    """The norm of the move from the centre, in float64: [batch]."""
+    return norm(tf.cast(x, tf.float64) - tf.cast(region.x, tf.float64))
+
+
 def inside(region: Region, x: Tensor, norm: Norm) -> Tensor:
     """Whether |x - x0| <= eps, less float64's rounding, and x is in the pixel range: [batch]."""
-    x, centre = tf.cast(x, tf.float64), tf.cast(region.x, tf.float64)
     # A plain number is taken as it is: tf.cast would round it to float32 first.
     tensor = tf.is_tensor(region.eps)
     eps = tf.cast(region.eps, tf.float64) if tensor else tf.constant(region.eps, tf.float64)
     eps *= 1.0 - (math.prod(x.shape[1:]) + 4) * DOUBLE_ROUNDING
+    x = tf.cast(x, tf.float64)
     possible = (x >= region.lower) & (x <= region.upper)
     possible = tf.reduce_all(possible, axis=list(range(1, x.shape.rank)))
-    return possible & (norm(x - centre) <= eps)
+    return possible & (distance(region, x, norm) <= eps)

@@ -1,5 +1,6 @@
 """The L1 threat: the sizes of all pixels' moves add up to at most eps, within the pixel range."""
 
+import functools
 import math
 
 import tensorflow as tf
@@ -8,6 +9,9 @@ from rt_tf.network.ops import Tensor
 from rt_tf.threats import ball, norms, points
 from rt_tf.threats.region import Region
 
+# How many pixels a step moves. Source: Wong 2020 (thesis), 5.4.1, k1 and k2.
+LEAST, MOST = 5, 20
+
 
 class L1:
     """The contract is in `rt_tf.threats.region.Threat`."""
@@ -15,6 +19,7 @@ class L1:
     name = "l1"
     largest = 1e6  # all of a million pixels may move by one
     is_box = False
+    has_support = True
 
     def spread(self, pixels: int) -> float:
         return float(pixels)
@@ -29,26 +34,43 @@ class L1:
         return ball.minimum(region, coefficients)
 
     def project(self, region: Region, x: Tensor) -> Tensor:
-        """x0 + clip(soft threshold of x - x0); the threshold rises from 0 to its largest size."""
-        largest = norms.by_example(norms.largest(x - region.x), x.shape.rank)
-        return points.nearest(
-            region, x, norms.total, lambda size, u: tf.nn.relu(size - u * largest)
-        )
+        """x0 + clip(soft threshold of x - x0): the condition of optimality."""
+        return points.nearest(region, x, norms.total, functools.partial(_thresholded, region))
 
     def start(self, region: Region, noise: Tensor) -> Tensor:
         """By Laplace-distributed numbers, of which `_laplace` is the quantile function."""
         return self.project(region, points.even(region, noise, norms.total, _laplace))
 
-    def step(self, region: Region, x: Tensor, gradient: Tensor, size: Tensor) -> Tensor:
-        """The pixels of the largest |gradient| move to their ends, until the size is used up.
+    def step(
+        self, region: Region, x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor
+    ) -> Tensor:
+        """Evenly on the 5 to 20 pixels of the largest |gradient| that can still move that way.
 
-        Within the pixel range nothing of that size climbs more; one pixel's room is seldom enough.
+        How many is drawn by example. Source: Wong 2020 (thesis), 5.3.4.
         """
-        room = tf.where(gradient > 0.0, region.upper - x, x - region.lower)
-        return tf.sign(gradient) * _fill(tf.nn.relu(room), tf.abs(gradient), tf.reshape(size, [-1]))
+        free = tf.where(gradient > 0.0, x < region.upper, x > region.lower)
+        slope = tf.where(free, tf.abs(gradient), 0.0)
+        return size * tf.sign(gradient) * _steepest(slope, chance)
+
+    def distance(self, region: Region, x: Tensor) -> Tensor:
+        return ball.distance(region, x, norms.total)
 
     def inside(self, region: Region, x: Tensor) -> Tensor:
         return ball.inside(region, x, norms.total)
+
+
+def _thresholded(region: Region, sizes: Tensor, room: Tensor) -> Tensor:
+    """min(relu(sizes - u), room) of sum eps: [batch, ...]."""
+    rank = sizes.shape.rank
+    scale = tf.math.divide_no_nan(tf.ones_like(radius := region.radius(1)), radius)
+
+    def line(u: Tensor) -> tuple[Tensor, Tensor]:
+        left = tf.nn.relu(sizes - norms.by_example(u, rank))
+        moving = tf.cast((left > 0.0) & (left < room), sizes.dtype)
+        return 1.0 - scale * norms.total(tf.minimum(left, room)), scale * norms.total(moving)
+
+    u = points.crossing(line, norms.largest(sizes))
+    return tf.minimum(tf.nn.relu(sizes - norms.by_example(u, rank)), room)
 
 
 def _laplace(uniform: Tensor) -> Tensor:
@@ -56,23 +78,18 @@ def _laplace(uniform: Tensor) -> Tensor:
     return -tf.sign(uniform) * tf.math.log1p(-tf.abs(uniform))
 
 
-def _fill(room: Tensor, slope: Tensor, budget: Tensor) -> Tensor:
-    """Spends a budget ([batch] or [1]) on the room of the steepest pixels: [batch, ...]."""
-    rank = room.shape.rank
-    steepest = norms.by_example(norms.largest(slope), rank)
-
-    def steeper(u: Tensor) -> Tensor:  # one or zero: tf.where takes eight times as long
-        return tf.nn.relu(tf.sign(slope - norms.by_example(u, rank) * steepest))
-
-    zeros = tf.zeros(tf.shape(room)[:1], room.dtype)
-    spent = room * steeper(points.least(lambda u: norms.total(room * steeper(u)) <= budget, zeros))
-    left = norms.by_example(budget - norms.total(spent), rank)
-    last = tf.minimum(room - spent, left)
-    return spent + last * _best(slope * last)
-
-
-def _best(gain: Tensor) -> Tensor:
-    """One at the largest of each example's values, else zero."""
-    pixels = math.prod(gain.shape[1:])
-    flat = tf.reshape(gain, [tf.shape(gain)[0], pixels])
-    return tf.reshape(tf.one_hot(tf.argmax(flat, 1), pixels, dtype=gain.dtype), tf.shape(gain))
+def _steepest(slope: Tensor, chance: Tensor) -> Tensor:
+    """Shares of a step, evenly on each example's steepest pixels: [batch, ...]."""
+    pixels = math.prod(slope.shape[1:])
+    most = min(MOST, pixels)
+    least = min(LEAST, most)
+    values, places = tf.math.top_k(tf.reshape(slope, [-1, pixels]), most)
+    count = least + tf.cast(chance * float(most - least + 1), tf.int32)  # [batch]
+    chosen = (tf.range(most) < count[:, None]) & (values > 0.0)  # [batch, most]
+    chosen = tf.cast(chosen, slope.dtype)
+    shares = tf.math.divide_no_nan(chosen, tf.reduce_sum(chosen, axis=1, keepdims=True))
+    examples = tf.range(tf.shape(shares)[0])[:, None] + tf.zeros_like(places)
+    spread = tf.scatter_nd(
+        tf.stack([examples, places], axis=-1), shares, [tf.shape(shares)[0], pixels]
+    )
+    return tf.reshape(spread, tf.shape(slope))

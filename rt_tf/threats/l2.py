@@ -1,5 +1,6 @@
 """The L2 threat: the Euclidean norm of all pixels' moves is at most eps, within the pixel range."""
 
+import functools
 import math
 
 import tensorflow as tf
@@ -15,6 +16,7 @@ class L2:
     name = "l2"
     largest = 1e3  # all of a million pixels may move by one
     is_box = False
+    has_support = True
 
     def spread(self, pixels: int) -> float:
         return math.sqrt(pixels)
@@ -29,22 +31,41 @@ class L2:
         return ball.minimum(region, coefficients)
 
     def project(self, region: Region, x: Tensor) -> Tensor:
-        """x0 + clip((x - x0) / (1 + lambda)); 1 / (1 + lambda) falls from 1 to eps / |x - x0|."""
-        fits = tf.math.divide_no_nan(region.radius(1), norms.euclidean(x - region.x))
-        share = norms.by_example(tf.minimum(fits, 1.0), x.shape.rank)
-        return points.nearest(region, x, norms.euclidean, lambda size, u: size * share**u)
+        """x0 + clip((x - x0) / (1 + lambda)): the condition of optimality."""
+        return points.nearest(region, x, norms.euclidean, functools.partial(_scaled, region))
 
     def start(self, region: Region, noise: Tensor) -> Tensor:
         """By normally distributed numbers: erfinv gives them, but for their scale."""
         return self.project(region, points.even(region, noise, norms.euclidean, tf.math.erfinv))
 
-    def step(self, region: Region, x: Tensor, gradient: Tensor, size: Tensor) -> Tensor:
+    def step(
+        self, region: Region, x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor
+    ) -> Tensor:
         """size * gradient / |gradient|; squares of small gradients would underflow."""
         gradient = _divided(gradient, norms.largest(gradient))
         return size * _divided(gradient, norms.euclidean(gradient))
 
+    def distance(self, region: Region, x: Tensor) -> Tensor:
+        return ball.distance(region, x, norms.euclidean)
+
     def inside(self, region: Region, x: Tensor) -> Tensor:
         return ball.inside(region, x, norms.euclidean)
+
+
+def _scaled(region: Region, sizes: Tensor, room: Tensor) -> Tensor:
+    """min(t sizes, room) of norm eps: [batch, ...]. Piecewise linear in u = t^2, of unit sizes."""
+    rank, whole = sizes.shape.rank, norms.euclidean(sizes)
+    unit, ends = _divided(sizes, whole) ** 2, _divided(room, whole) ** 2
+    share = tf.math.divide_no_nan(region.radius(1), whole) ** 2
+    scale = tf.math.divide_no_nan(tf.ones_like(share), share)
+
+    def line(u: Tensor) -> tuple[Tensor, Tensor]:
+        grown = unit * norms.by_example(u, rank)
+        moving = tf.where(grown < ends, unit, 0.0)
+        return scale * norms.total(tf.minimum(grown, ends)) - 1.0, scale * norms.total(moving)
+
+    u = points.crossing(line, tf.ones_like(whole))
+    return tf.minimum(sizes * norms.by_example(tf.sqrt(u), rank), room)
 
 
 def _divided(values: Tensor, by: Tensor) -> Tensor:

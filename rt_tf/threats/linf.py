@@ -13,6 +13,7 @@ class Linf:
     name = "linf"
     largest = 1.0
     is_box = True
+    has_support = True
 
     def spread(self, pixels: int) -> float:
         return 1.0
@@ -32,8 +33,13 @@ class Linf:
     def start(self, region: Region, noise: Tensor) -> Tensor:
         return self.project(region, region.x + region.radius() * (2.0 * noise - 1.0))
 
-    def step(self, region: Region, x: Tensor, gradient: Tensor, size: Tensor) -> Tensor:
+    def step(
+        self, region: Region, x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor
+    ) -> Tensor:
         return size * tf.sign(gradient)
+
+    def distance(self, region: Region, x: Tensor) -> Tensor:
+        return ball.distance(region, x, norms.largest)
 
     def inside(self, region: Region, x: Tensor) -> Tensor:
         return ball.inside(region, x, norms.largest)

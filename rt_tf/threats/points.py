@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from rt_tf.network.ops import Tensor
@@ -10,31 +11,25 @@ from rt_tf.threats.ball import Norm
 from rt_tf.threats.norms import by_example
 from rt_tf.threats.region import ROUNDING, Region
 
-HALVINGS = 24  # as many as float32 has digits
+MOST_STEPS = 60  # of Newton, or halvings where those lead astray
 EDGE = 1.0 - 2.0**-24  # the largest float32 number below 1
 
 
 def nearest(
-    region: Region, x: Tensor, norm: Norm, shrink: Callable[[Tensor, Tensor], Tensor]
+    region: Region, x: Tensor, norm: Norm, shrunk: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:
     """The point of the region nearest to x: x within the pixel range, if that is in the ball.
 
-    Else the move `min(shrink(|x - x0|, u), room)` from x0 towards x, with the least u that fits:
-    the form that the conditions of optimality give. shrink(sizes, u), with u [batch, 1, ...], falls
-    from the sizes at u = 0 into the ball at u = 1.
+    Else x0 and a move towards x of sizes `shrunk(sizes, room)`, within the room of each pixel up to
+    the end of its range.
     """
     rank, move = x.shape.rank, x - region.x
     room = tf.where(move > 0.0, region.upper - region.x, region.x - region.lower)
-
-    def size(u: Tensor) -> Tensor:
-        return tf.minimum(shrink(tf.abs(move), by_example(u, rank)), room)
-
-    u = least(lambda u: norm(size(u)) <= region.radius(1), tf.zeros(tf.shape(x)[:1], x.dtype))
     within = tf.clip_by_value(x, region.lower, region.upper)
     fits = _distance(within - region.x, norm) <= tf.cast(region.radius(1), tf.float64)
-    shrunk = region.x + _into_ball(region, tf.sign(move) * size(u), norm)
-    shrunk = tf.clip_by_value(shrunk, region.lower, region.upper)
-    return tf.where(by_example(fits, rank), within, shrunk)
+    move = tf.sign(move) * shrunk(tf.abs(move), room)
+    point = tf.clip_by_value(region.x + _into_ball(region, move, norm), region.lower, region.upper)
+    return tf.where(by_example(fits, rank), within, point)
 
 
 def even(region: Region, noise: Tensor, norm: Norm, quantile: Callable[[Tensor], Tensor]) -> Tensor:
@@ -52,16 +47,32 @@ def even(region: Region, noise: Tensor, norm: Norm, quantile: Callable[[Tensor],
     return region.x + by_example(scale, noise.shape.rank) * direction
 
 
-def least(fits: Callable[[Tensor], Tensor], zero: Tensor) -> Tensor:
-    """The least u in [0, 1] that fits, from above, by example, where all larger ones fit too."""
+def crossing(line: Callable[[Tensor], tuple[Tensor, Tensor]], most: Tensor) -> Tensor:
+    """By example, where a piecewise linear function that rises from 0 to `most` is zero: [batch].
 
-    def halve(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    line: u [batch] -> its value, relative to what rounding is relative to, and its slope. Newton's
+    steps from zero, which are exact on a last piece; halvings of what is left where they lead out.
+    """
+
+    def step(u: Tensor, low: Tensor, high: Tensor, _: Tensor) -> list[Tensor]:
+        value, slope = line(u)
+        low, high = tf.where(value < 0.0, u, low), tf.where(value < 0.0, high, u)
+        done = (tf.abs(value) <= tolerance) | ((low == u) & (high == u)) | (high <= low)
+        newton = u - tf.math.divide_no_nan(value, slope)
         middle = 0.5 * (low + high)
-        fit = fits(middle)
-        return tf.where(fit, low, middle), tf.where(fit, middle, high)
+        done |= (middle <= low) | (middle >= high)
+        inside = (newton > low) & (newton < high)
+        return [tf.where(done, u, tf.where(inside, newton, middle)), low, high, done]
 
-    ends = (zero, zero + 1.0)
-    return tf.while_loop(lambda *_: True, halve, ends, maximum_iterations=HALVINGS)[1]
+    tolerance = 32.0 * float(np.finfo(most.dtype.as_numpy_dtype).eps)  # what a sum may round
+    zero = tf.zeros_like(most)
+    found = tf.while_loop(
+        lambda u, low, high, done: ~tf.reduce_all(done),
+        step,
+        [zero, zero, most, most < 0.0],
+        maximum_iterations=MOST_STEPS,
+    )
+    return found[0]
 
 
 def _into_ball(region: Region, move: Tensor, norm: Norm) -> Tensor:

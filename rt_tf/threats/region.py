@@ -23,6 +23,7 @@ class Threat(Protocol):
     name: str
     largest: float
     is_box: bool  # whether the region is the box of its ends
+    has_support: bool  # whether `minimum` and `dual_norm` answer
 
     def spread(self, pixels: int) -> float:
         """The radius at which each of so many pixels may move by one."""
@@ -49,11 +50,17 @@ class Threat(Protocol):
     def start(self, region: "Region", noise: Tensor) -> Tensor:
         """A random point of the region from noise uniform in [0, 1), shaped as x."""
 
-    def step(self, region: "Region", x: Tensor, gradient: Tensor, size: Tensor) -> Tensor:
+    def step(
+        self, region: "Region", x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor
+    ) -> Tensor:
         """The steepest-ascent step from x of a given size (in radius units) along a gradient.
 
-        Zero where the gradient is. It may lead out of the region.
+        Zero where the gradient is. It may lead out of the region. chance: [batch], uniform in
+        [0, 1), for a step that has a random part.
         """
+
+    def distance(self, region: "Region", x: Tensor) -> Tensor:
+        """The least eps at which the ball around region.x holds x: [batch], float64."""
 
     def inside(self, region: "Region", x: Tensor) -> Tensor:
         """Whether x lies in the region, strictly: [batch] bool, in float64.
@@ -83,7 +90,8 @@ class Region:
         """A region that still contains this one when its ends are computed in float32."""
         return dataclasses.replace(
             self,
-            eps=self._eps() * (1.0 + ROUNDING) + ROUNDING * self._largest_pixel(),
+            eps=self._eps() * (1.0 + ROUNDING)
+            + ROUNDING * self._largest_pixel() * self.threat.spread(1),
             lower=_float32(self.lower, -math.inf),
             upper=_float32(self.upper, math.inf),
         )
@@ -105,6 +113,13 @@ class Region:
     def _largest_pixel(self) -> float:
         return max(abs(self.lower), abs(self.upper))
 
+    def take(self, rows: Tensor) -> "Region":
+        """The region around some of the examples."""
+        eps = self.eps
+        if isinstance(eps, tf.Tensor) and eps.shape.rank:
+            eps = tf.gather(eps, rows)
+        return dataclasses.replace(self, x=tf.gather(self.x, rows), eps=eps)
+
     def box(self) -> tuple[Tensor, Tensor]:
         return self.threat.box(self)
 
@@ -120,8 +135,11 @@ class Region:
     def start(self, noise: Tensor) -> Tensor:
         return self.threat.start(self, noise)
 
-    def step(self, x: Tensor, gradient: Tensor, size: Tensor) -> Tensor:
-        return self.threat.step(self, x, gradient, size)
+    def step(self, x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor) -> Tensor:
+        return self.threat.step(self, x, gradient, size, chance)
+
+    def distance(self, x: Tensor) -> Tensor:
+        return self.threat.distance(self, x)
 
     def inside(self, x: Tensor) -> Tensor:
         return self.threat.inside(self, x)

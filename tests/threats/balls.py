@@ -9,10 +9,10 @@ import tensorflow as tf
 from rt_tf import catalogue
 from rt_tf.threats.region import Region
 
-THREATS = list(catalogue.THREATS)
 RADII = {"linf": 0.25, "l2": 0.5, "l1": 1.25}  # at which eight pixels meet ball and pixel range
 AWKWARD = [0.0, 1e-8, 1e-3, 0.1, 8 / 255, 1 / 3, 0.7, 1.0]
 ORDERS = {"linf": np.inf, "l2": 2, "l1": 1}
+THREATS = list(ORDERS)
 DUALS = {"linf": 1, "l2": 2, "l1": np.inf}
 WIDE = {"lower": -100.0, "upper": 100.0}
 
