@@ -23,7 +23,16 @@ CERTIFICATE_FIELDS = (
     "cause",
     "seconds",
 )
-ATTACK_FIELDS = ("index", *SAME_EXAMPLE, "success", "adversarial_prediction", "file", "seconds")
+ATTACK_FIELDS = (
+    "index",
+    *SAME_EXAMPLE,
+    "success",
+    "adversarial_prediction",
+    "file",
+    "distance",
+    "seconds",
+)
+ATTACK_SETTINGS = ("attack", "steps", "restarts")  # those that a report reads
 VERDICTS = ("certified", "falsified", "unknown")
 
 
@@ -68,8 +77,9 @@ def check_certificate(row: Row, where: str) -> None:
     require(not (correct and cause == "misclassified"), f"{where}: right, cause 'misclassified'")
 
 
-def check_attack(row: Row, where: str) -> None:
+def check_attack(row: Row, eps: float, where: str) -> None:
     """A line of attack-*.jsonl agrees with itself: clean >= attacked, successes have evidence."""
+    check_distance(row, eps, where)
     if row["prediction"] != row["label"]:
         require(row["success"], f"{where}: misclassified, yet counted as withstanding the attack")
     elif row["success"]:
@@ -78,6 +88,16 @@ def check_attack(row: Row, where: str) -> None:
             row["adversarial_prediction"] != row["label"],
             f"{where}: attacked, but the counterexample is classified as its label",
         )
+
+
+def check_distance(row: Row, eps: float, where: str) -> None:
+    """A stored counterexample has a distance, which is within the radius; nothing else has one."""
+    distance = row["distance"]
+    if row["file"] is None:
+        require(distance is None, f"{where}: distance {distance} of no stored counterexample")
+    else:
+        held = distance is not None and 0.0 <= distance <= eps
+        require(held, f"{where}: expected a distance in [0, {eps}]; received {distance}")
 
 
 def check_order(row: Row, where: str) -> None:
@@ -93,21 +113,33 @@ def check_order(row: Row, where: str) -> None:
 def check_across(questions: Iterable[tuple[str, float, list[Row]]]) -> None:
     """Questions (threat, eps, merged rows) of one network agree with one another.
 
-    An example has one image, label and prediction everywhere, and one certified at eps is not
-    falsified at any eps' <= eps of the same threat.
+    An example has one image, label and prediction everywhere, and one certified at eps has no
+    counterexample of the same threat at a distance up to eps, at whatever radius it was found.
     """
     seen: dict[int, tuple[str, Row]] = {}
     certified: dict[tuple[str, int], float] = {}
-    for threat, eps, rows in sorted(questions, key=lambda question: -question[1]):
+    table = sorted(questions, key=lambda question: -question[1])
+    for threat, eps, rows in table:
         name = f"{threat}-{eps:g}"
         for row in rows:
             index = row["index"]
             other, first = seen.setdefault(index, (name, row))
             check_same({other: first, name: row}, SAME_EXAMPLE, f"example {index}")
-            proved = certified.get((threat, index))
-            require(
-                row["verdict"] != "falsified" or proved is None,
-                f"example {index}: certified at {threat} eps {proved}, falsified at {eps}",
-            )
             if row["verdict"] == "certified":
                 certified.setdefault((threat, index), eps)
+    for threat, eps, rows in table:
+        for row in rows:
+            _check_no_counterexample(row, threat, eps, certified.get((threat, row["index"])))
+
+
+def _check_no_counterexample(row: Row, threat: str, eps: float, proved: float | None) -> None:
+    """An example certified at radius `proved` has none there; `eps` is where `row` was found."""
+    if proved is None or row["verdict"] != "falsified":
+        return
+    found = [a["distance"] for a in row["attacks"].values() if a["distance"] is not None]
+    distance = min(found, default=eps)
+    require(
+        distance > proved,
+        f"example {row['index']}: certified at {threat} eps {proved}, falsified at {eps} "
+        f"by a change of {distance:g}",
+    )

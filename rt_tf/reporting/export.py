@@ -45,7 +45,8 @@ def network_checksum(network: keras.Model) -> str:
 def export(network: keras.Model, threat: Threat, images: np.ndarray, path: Path) -> None:
     """Writes the SavedModel, checks it against the Keras model on `images`, then puts it in place.
 
-    Endpoints: serve(image) -> logits, label; certify(image, epsilon) -> label, certified, margin.
+    Endpoints: serve(image) -> logits, label; certify(image, epsilon) -> label, certified, margin,
+    where the threat has a support function.
     Raises ParityError, and leaves what was there before, if the two disagree.
     """
     staged = path.with_name(f"partial-{path.name}")
@@ -56,7 +57,8 @@ def export(network: keras.Model, threat: Threat, images: np.ndarray, path: Path)
     image = tf.TensorSpec([None, *wiring.input_shape], tf.float32, name="image")
     epsilon = tf.TensorSpec([], tf.float32, name="epsilon")
     archive.add_endpoint("serve", _serve(network), input_signature=[image])
-    archive.add_endpoint("certify", _certify(wiring, network, threat), [image, epsilon])
+    if threat.has_support:
+        archive.add_endpoint("certify", _certify(wiring, network, threat), [image, epsilon])
     archive.write_out(str(staged), verbose=False)
     _check_parity(network, threat, staged, images)
     write_text(staged / EXTRA / CHECKSUM, network_checksum(network) + "\n")
@@ -128,6 +130,8 @@ def _check_parity(network: keras.Model, threat: Threat, path: Path, images: np.n
     logits = network(images, training=False).numpy()
     answer = served.serve(images)
     _check_equal("logits", logits, answer["logits"].numpy())
+    if not threat.has_support:
+        return
     certificate = served.certify(images, tf.constant(0.01))
     ours = certified_margin(
         trace(network), threat, tf.constant(images), certificate["label"], tf.constant(0.01)

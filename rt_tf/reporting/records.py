@@ -4,12 +4,14 @@ A question is (threat, eps) and has a directory `<threat>-<eps>` with `certify.j
 `attack-<id>.jsonl` (a header line, then a line an example) and the merged `examples.jsonl`:
 
     {"index", "image", "label", "prediction", "correct",
-     "attacks": {id: {"success", "prediction", "file", "seconds"}},
+     "attacks": {id: {"success", "prediction", "file", "distance", "seconds"}},
      "certificate": {"verdict", "cause"} | null (not asked), "rungs": {...},
      "verdict": "certified" | "falsified" | "unknown", "rung", "margin",
      "cause": null | "misclassified" | "attack" | "loose" | "time" | "memory" | "error" |
                "not_asked",
      "seconds": of the certificate}
+
+`distance` is the size of the stored counterexample's move, in the unit of the threat's radius.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
 from rt_tf.reporting.consistency import (
     ATTACK_FIELDS,
+    ATTACK_SETTINGS,
     CERTIFICATE_FIELDS,
     HEADER_FIELDS,
     SAME_EXAMPLE,
@@ -61,6 +64,15 @@ class Question:
         """Its directory's name."""
         return question_name(self.threat, self.eps)
 
+    @property
+    def attacks(self) -> dict[str, Row]:
+        """The settings of each attack, by its id."""
+        return {
+            name.removeprefix("attack-"): header["settings"]
+            for name, header in self.headers.items()
+            if name != "certify"
+        }
+
 
 def merge(question_dir: str | Path) -> list[Row]:
     """One line per example from all record files of a question; writes examples.jsonl atomically.
@@ -92,12 +104,14 @@ def _load_question(folder: Path) -> Question:
     for name, (header, rows) in files.items():
         _check_whole(name, header, rows, f"{folder.name}/{name}")
     check_same(headers, SAME_IN_QUESTION, folder.name)
+    made = {name: {"threat_settings": h.get("threat_settings", {})} for name, h in headers.items()}
+    check_same(made, ["threat_settings"], folder.name)
     header = next(iter(headers.values()))
     name = question_name(header["threat"], header["eps"])
     require(name == folder.name, f"{folder.name}: its records are of {name}")
     tables = {name: _by_index(rows, f"{folder.name}/{name}") for name, (_, rows) in files.items()}
     indices = sorted(set().union(*tables.values()))
-    merged = [_merge_example(index, tables, folder) for index in indices]
+    merged = [_merge_example(index, tables, folder, header["eps"]) for index in indices]
     write_bytes(folder / "examples.jsonl", b"".join(map(line, merged)))
     return Question(header["threat"], header["eps"], folder, headers, merged)
 
@@ -105,6 +119,8 @@ def _load_question(folder: Path) -> Question:
 def _check_whole(name: str, header: Row, rows: Sequence[Row], where: str) -> None:
     check_fields(header, HEADER_FIELDS, f"{where}, header")
     fields = CERTIFICATE_FIELDS if name == "certify" else ATTACK_FIELDS
+    if name != "certify":
+        check_fields(header["settings"], ATTACK_SETTINGS, f"{where}, settings")
     for number, row in enumerate(rows, start=2):
         check_fields(row, fields, f"{where}, line {number}")
 
@@ -115,7 +131,9 @@ def _by_index(rows: Sequence[Row], where: str) -> dict[int, Row]:
     return table
 
 
-def _merge_example(index: int, tables: Mapping[str, Mapping[int, Row]], folder: Path) -> Row:
+def _merge_example(
+    index: int, tables: Mapping[str, Mapping[int, Row]], folder: Path, eps: float
+) -> Row:
     where = f"{folder.name}, example {index}"
     said = {name: table[index] for name, table in tables.items() if index in table}
     check_same(said, SAME_EXAMPLE, where)
@@ -124,7 +142,7 @@ def _merge_example(index: int, tables: Mapping[str, Mapping[int, Row]], folder: 
     if certificate:
         check_certificate(certificate, where)
     for name, attack in attacks.items():
-        check_attack(attack, f"{where}, {name}")
+        check_attack(attack, eps, f"{where}, {name}")
         file = attack["file"]
         require(file is None or (folder / file).exists(), f"{where}: {file} is missing")
     merged = _merged(next(iter(said.values())), certificate, attacks)
@@ -159,5 +177,6 @@ def _attack(row: Row) -> Row:
         "success": row["success"],
         "prediction": row["adversarial_prediction"],
         "file": row["file"],
+        "distance": row["distance"],
         "seconds": row["seconds"],
     }

@@ -160,6 +160,15 @@ def seconds(values: Iterable[float | None]) -> Row | None:
     return {name: float(function(known)) for name, function in names.items()}
 
 
+def distances(values: Iterable[float | None]) -> Row | None:
+    """How far counterexamples moved: their number, least, median, mean and largest distance."""
+    known = np.array([value for value in values if value is not None], np.float64)
+    if known.size == 0:
+        return None
+    names: dict[str, Any] = {"min": np.min, "median": np.median, "mean": np.mean, "max": np.max}
+    return {"n": int(known.size)} | {k: float(function(known)) for k, function in names.items()}
+
+
 def sample(rows: Sequence[Row]) -> Row:
     """Which examples: their number, indices as ranges, and a checksum of indices and images."""
     lines = "".join(f"{row['index']} {row['image']} {row['label']}\n" for row in rows)

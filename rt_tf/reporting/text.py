@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from itertools import chain
 from typing import Any
 
 from rich import box
 from rich.table import Table
-from rich.text import Text
 
+from rt_tf.reporting.attack_text import has_attacks, sanity_markdown, suite_markdown
+from rt_tf.reporting.formats import TIMES, cell, short
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.summary import by_threat, main_question
 
 ACCURACIES = ("clean", "attacked", "certified")
-DASH = "\N{EN DASH}"
-TIMES = "\N{MULTIPLICATION SIGN}"
-
-
-def percent(rate: Row | None) -> str:
-    """A rate with the digits its sample size supports, never rounded up to 100 %: `91.9 %`."""
-    if rate is None:
-        return DASH
-    return f"{_percent(rate['rate'], rate['n'])} %"
-
-
-def interval(rate: Row | None) -> str:
-    """Its 95 % confidence interval: `88.6-94.5 %`."""
-    if rate is None:
-        return DASH
-    low, high = (_percent(rate[key], rate["n"]) for key in ("low", "high"))
-    return f"{low}{DASH}{high} %"
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds in a unit that suits: `3.2 ms`, `41.0 s`, `12 min`."""
-    if seconds is None:
-        return DASH
-    if seconds < 1:
-        return f"{1000 * seconds:.3g} ms"
-    return f"{seconds:.3g} s" if seconds < 300 else f"{seconds / 60:.3g} min"
 
 
 def terminal_table(report: Row) -> Table:
@@ -59,15 +33,19 @@ def terminal_table(report: Row) -> Table:
     for question, images in zip(questions, samples, strict=True):
         radius = f"{question['threat']} {question['epsilon']:g}"
         style = "bold" if question["name"] == report["main"] else ""
-        cells = [_short(question[a]) for a in ACCURACIES]
+        cells = [short(question[a]) for a in ACCURACIES]
         table.add_row(radius, *cells, *([images] if differ else []), style=style)
     return table
 
 
 def summary_text(report: Row) -> str:
-    """Markdown of the result: the claim and the accuracies by radius."""
+    """Markdown of the result: the claim, the accuracies by radius, the attacks."""
+    return "\n".join([_result(report), *_attacks(report)])
+
+
+def _result(report: Row) -> str:
     rows = [
-        f"| {q['threat']} {q['epsilon']:g} | " + " | ".join(_cell(q[a]) for a in ACCURACIES) + " |"
+        f"| {q['threat']} {q['epsilon']:g} | " + " | ".join(cell(q[a]) for a in ACCURACIES) + " |"
         for q in chain.from_iterable(by_threat(report).values())
     ]
     head = ["| radius | clean | attacked | certified |", "|---|---|---|---|"]
@@ -81,7 +59,7 @@ def model_card(report: Row) -> str:
     versions = ", ".join(f"{name} {v}" for name, v in (provenance["versions"] or {}).items())
     question = main_question(report)
     sections = {
-        f"# {report['system']}": summary_text(report),
+        f"# {report['system']}": _result(report),
         "## Model": _list(
             {
                 "architecture": f"{model['name']}, {model['parameters']:,} parameters",
@@ -99,6 +77,7 @@ def model_card(report: Row) -> str:
         ),
         "## Threat": report["claim"]["threat"] + ".",
         "## Evidence": _evidence(question),
+        **({"## Attacks": "\n".join(_attacks(report))} if has_attacks(report) else {}),
         "## Limits": "\n".join(f"- {limit}" for limit in report["claim"]["limits"]),
         "## Provenance": _list(
             {
@@ -123,37 +102,23 @@ def _origin(given: Row | None) -> dict[str, str]:
 def _evidence(question: Row) -> str:
     certificate = question["certificate"]
     rungs = [f"{r['rung']} {r['credited']:,}" for r in (certificate or {"rungs": []})["rungs"]]
-    attacks = [f"{a['id']}: {_cell(a['attacked'])} withstood" for a in question["attacks"]]
+    attacks = [f"{a['id']}: {cell(a['attacked'])} withstood" for a in question["attacks"]]
     proved = "certified by " + ", ".join(rungs) if rungs else "no certificate was asked for"
     return "\n".join(f"- {fact}" for fact in [proved, *attacks])
 
 
-def _percent(value: float, n: int) -> str:
-    """Enough decimals to tell apart k of n, so that n - 1 of n is not called 100."""
-    decimals = max(1, math.ceil(math.log10(n)) - 2)
-    return f"{100 * value:.{decimals}f}"
-
-
-def _short(rate: Row | None) -> Text:
-    """`91.9 (88.6-94.5)`."""
-    if rate is None:
-        return Text(DASH)
-    value, low, high = (_percent(rate[key], rate["n"]) for key in ("rate", "low", "high"))
-    return Text.assemble(value, (f" ({low}{DASH}{high})", "dim"))
+def _attacks(report: Row) -> list[str]:
+    """Every suite's table, and what the sanity checks say."""
+    if not has_attacks(report):
+        return []
+    tables = [suite_markdown(suite) for suite in report["suites"]]
+    return [*tables, "Sanity of the attacks:", "", sanity_markdown(report), ""]
 
 
 def _samples(question: Row) -> str:
     """How many images each accuracy is of: `360`, or `360/100/360` if the numbers differ."""
     sizes = [str(question[a]["n"] if question[a] else 0) for a in ACCURACIES]
     return sizes[0] if len(set(sizes)) == 1 else "/".join(sizes)
-
-
-def _detail(rate: Row | None) -> str:
-    return "" if rate is None else f"{interval(rate)}, n {rate['n']:,}"
-
-
-def _cell(rate: Row | None) -> str:
-    return DASH if rate is None else f"{percent(rate)} ({_detail(rate)})"
 
 
 def _split(report: Row) -> str:

@@ -31,9 +31,14 @@ def header(kind: str, eps: float, name: str = "", **changes: Any) -> Row:
         "eps": eps,
         "split": "test",
         "network_sha256": NETWORK,
-        "settings": {"steps": 40, "restarts": 2} if name else {"ladder": "interval,crown_ibp"},
+        "settings": settings() if name else {"ladder": "interval,crown_ibp"},
         **changes,
     }
+
+
+def settings(attack: str = "pgd", steps: int | None = 40, restarts: int = 2, **more: Any) -> Row:
+    own = {"step_size": 0.0, "start": "uniform", "loss": "ce", "seed": 0}
+    return {"attack": attack, "steps": steps, "restarts": restarts, **own, **more}
 
 
 def example(index: int) -> Row:
@@ -69,8 +74,33 @@ def certify_row(index: int, verdict: str, **changes: Any) -> Row:
 def attack_row(index: int, success: bool, file: str | None, **changes: Any) -> Row:
     row = example(index)
     other = (row["label"] + 1) % CLASSES if file else None
-    told = {"success": success, "adversarial_prediction": other, "file": file, "seconds": 0.01}
-    return {**row, **told, **changes}
+    told = {"success": success, "adversarial_prediction": other, "file": file}
+    return {**row, **told, "distance": 0.01 if file else None, "seconds": 0.01, **changes}
+
+
+def write_attack(
+    run_dir: Path,
+    name: str,
+    broken,
+    attack: Row | None = None,
+    threat: str = "linf",
+    eps: float = 0.05,
+    asked=range(N),
+    distance: float | None = None,
+) -> Path:
+    """An attack's records alone; the stored counterexamples are empty files."""
+    folder = run_dir / "records" / question_name(threat, eps)
+    (folder / "adversarial").mkdir(parents=True, exist_ok=True)
+    told = header("attack", eps, name, threat=threat, settings=attack or settings())
+    files = {i: f"adversarial/{i:05d}-{name}.npy" for i in broken if i not in MISCLASSIFIED}
+    for file in files.values():
+        (folder / file).write_bytes(b"")
+    sizes = dict.fromkeys(files, eps if distance is None else distance)
+    RecordFile(folder / f"attack-{name}.jsonl", told).append(
+        attack_row(i, i in files or i in MISCLASSIFIED, files.get(i), distance=sizes.get(i))
+        for i in asked
+    )
+    return folder
 
 
 def write_question(
@@ -91,8 +121,10 @@ def write_question(
         image = (originals([i])[0] + sign * 0.9 * eps).astype(np.float32)
         np.save(folder / f"adversarial/{i:05d}-pgd-40x2.npy", image)
     files = {i: f"adversarial/{i:05d}-pgd-40x2.npy" for i in broken}
+    distances = dict.fromkeys(broken, 0.9 * eps)
     attack.append(
-        attack_row(i, i in MISCLASSIFIED or i in broken, files.get(i)) for i in range(attacked)
+        attack_row(i, i in MISCLASSIFIED or i in broken, files.get(i), distance=distances.get(i))
+        for i in range(attacked)
     )
     return folder
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from matplotlib._pylab_helpers import Gcf
 
-from rt_tf.reporting import plots
+from rt_tf.reporting import curves, drawing, pictures, plots
+from rt_tf.reporting.statistics import rate
 from rt_tf.reporting.summary import main_question, summarise
 from tests.reporting.synthetic import originals
 
@@ -19,23 +20,24 @@ def report(run_dir):
 
 def figures(report):
     main = main_question(report)
-    before = originals([e["index"] for e in main["examples"]])
+    examples = report["examples"]["linf"]
+    before = originals([e["index"] for e in examples])
     return {
-        "eps": plots.accuracy_by_eps(report["questions"], main["epsilon"]),
+        "eps": curves.accuracy_by_eps(report["questions"], main["epsilon"]),
         "training": plots.training_curves(report["training"]["history"]),
         "margins": plots.margin_histogram(main["margins"]),
         "classes": plots.class_bars(main["classes"]),
-        "examples": plots.adversarial_examples(before, before + 0.04, main["examples"]),
+        "examples": pictures.adversarial_examples(before, before + 0.04, examples),
     }
 
 
 def test_bytes_are_images_and_repeat(report):
     once, again = figures(report), figures(report)
     for name, figure in once.items():
-        svg = plots.encode(figure)
+        svg = drawing.encode(figure)
         assert svg.lstrip().startswith(b"<?xml")
-        assert svg == plots.encode(again[name])
-        assert plots.encode(figure, "png", dpi=40).startswith(b"\x89PNG")
+        assert svg == drawing.encode(again[name])
+        assert drawing.encode(figure, "png", dpi=40).startswith(b"\x89PNG")
 
 
 def test_no_pyplot_and_no_style_left_behind(report):
@@ -46,19 +48,53 @@ def test_no_pyplot_and_no_style_left_behind(report):
 
 
 def test_accuracy_curves_carry_the_numbers(report):
-    axes = plots.accuracy_by_eps(report["questions"], 0.05).axes[0]
-    curves = {c.get_label(): c.lines[0].get_xydata().tolist() for c in axes.containers}
-    assert curves["certified"] == [[0.025, 32 / 40], [0.05, 45 / 60], [0.1, 20 / 60]]
-    assert curves["attacked"] == [[0.025, 24 / 30], [0.05, 50 / 60], [0.1, 36 / 60]]
+    axes = curves.accuracy_by_eps(report["questions"], 0.05).axes[0]
+    drawn = {c.get_label(): c.lines[0].get_xydata().tolist() for c in axes.containers}
+    assert drawn["certified"] == [[0.025, 32 / 40], [0.05, 45 / 60], [0.1, 20 / 60]]
+    assert drawn["attacked"] == [[0.025, 24 / 30], [0.05, 50 / 60], [0.1, 36 / 60]]
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == ["clean", "attacked", "certified", "not known"]
 
 
 def test_one_radius_and_a_missing_certificate(report):
     question = {**report["questions"][0], "certified": None}
-    axes = plots.accuracy_by_eps([question]).axes[0]
+    axes = curves.accuracy_by_eps([question]).axes[0]
     assert [c.get_label() for c in axes.containers] == ["clean", "attacked"]
-    assert plots.encode(axes.figure)
+    assert drawing.encode(axes.figure)
+
+
+def falling(radii: int, zero_from: int) -> list[dict]:
+    """A curve of attacks alone, at 0 from a radius on."""
+    left = [max(0, 90 - 90 * k // zero_from) for k in range(radii)]
+    rates = {"clean": rate(95, 100), "certified": None}
+    return [
+        {"threat": "union", "epsilon": 0.1 * k, **rates, "attacked": rate(left[k], 100)}
+        for k in range(radii)
+    ]
+
+
+@pytest.mark.parametrize("radii", [8, 20])
+def test_curves_to_zero(radii):
+    questions = falling(radii, zero_from=5)
+    axes = curves.accuracy_by_eps(questions).axes[0]
+    [text] = [text.get_text() for text in axes.texts]
+    assert text == "0 % attacked from 0.5"
+    assert axes.get_xlabel() == "eps (times the stated radii)"
+    bars, bands = (2, 0) if radii == 8 else (0, 2)  # of clean and of attacked
+    assert (len(axes.containers), len(axes.collections) - bars) == (bars, bands)
+    assert drawing.encode(axes.figure) == drawing.encode(curves.accuracy_by_eps(questions))
+
+
+def test_a_long_curve_carries_the_numbers():
+    questions = falling(20, zero_from=5)
+    lines = curves.accuracy_by_eps(questions).axes[0].get_lines()
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in lines}
+    assert drawn["attacked"] == [[q["epsilon"], q["attacked"]["rate"]] for q in questions]
+
+
+def test_a_curve_that_ends_above_zero_claims_nothing():
+    questions = [*falling(6, zero_from=4), {**falling(1, 1)[0], "epsilon": 0.6}]
+    assert not curves.accuracy_by_eps(questions).axes[0].texts
 
 
 def test_histogram_is_coloured_by_verdict(report):
@@ -82,11 +118,11 @@ def test_training_curves_leave_out_what_is_null(report):
 
 
 def test_nothing_to_draw():
-    assert plots.accuracy_by_eps([]) is None
+    assert curves.accuracy_by_eps([]) is None
     assert plots.training_curves([]) is None
     assert plots.margin_histogram(None) is None
     assert plots.class_bars([]) is None
-    assert plots.adversarial_examples(np.zeros((0, 4, 4, 1)), np.zeros((0, 4, 4, 1)), []) is None
+    assert pictures.adversarial_examples(np.zeros((0, 4, 4, 1)), np.zeros((0, 4, 4, 1)), []) is None
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -94,10 +130,13 @@ def test_examples_show_original_adversarial_and_amplified_difference(channels):
     before = np.full((2, 5, 5, channels), 0.5, np.float32)
     after = before.copy()
     after[0, 1, 2], after[1, 3, 3] = 0.6, 0.45
-    examples = [{"label": 3, "prediction": 5}, {"label": 4, "prediction": None}]
-    panels = plots.adversarial_examples(before, after, examples).axes
+    found = {"distance": 0.0625, "name": "pgd 50\N{MULTIPLICATION SIGN}10 from another network"}
+    examples = [{"label": 3, "prediction": 5, **found}, {"label": 4, "prediction": None, **found}]
+    panels = pictures.adversarial_examples(before, after, examples).axes
     difference = np.asarray(panels[4].get_images()[0].get_array()).reshape(5, 5, -1)
     assert difference[1, 2, 0] == pytest.approx(1.0)
     assert difference[0, 0, 0] == 0.5
     assert [a.get_title() for a in panels[:4]] == ["is 3", "is 4", "called 5", "called ?"]
+    told = "at 0.0625\npgd 50\N{MULTIPLICATION SIGN}10 from\nanother network"
+    assert panels[4].get_title() == told
     assert panels[4].get_ylabel() == "difference\n\N{MULTIPLICATION SIGN}5"

@@ -63,8 +63,8 @@ def test_merged_line_keeps_the_evidence(tmp_path):
     [row] = merge(question(tmp_path, certify, attack_row(5, True, ATTACKED)))
     assert row["rungs"] == certify["rungs"]
     assert (row["margin"], row["seconds"], row["rung"]) == (certify["margin"], 0.004, None)
-    evidence = {"success": True, "prediction": 0, "file": ATTACKED, "seconds": 0.01}
-    assert row["attacks"] == {"pgd-40x2": evidence}
+    evidence = {"success": True, "prediction": 0, "file": ATTACKED, "distance": 0.01}
+    assert row["attacks"] == {"pgd-40x2": {**evidence, "seconds": 0.01}}
 
 
 OTHER = {"verdict": "unknown", "margin": 0.1, "seconds": 0.0}
@@ -74,6 +74,15 @@ CONTRADICTIONS = {
     "counted as withstanding the attack": (None, attack_row(0, False, None), None),
     "without a stored counterexample": (None, attack_row(5, True, None), None),
     "missing.npy is missing": (None, attack_row(5, True, "adversarial/missing.npy"), None),
+    "received 0.0500001": (None, attack_row(5, True, ATTACKED, distance=0.0500001), None),
+    "received -0.01": (None, attack_row(5, True, ATTACKED, distance=-0.01), None),
+    "received None": (None, attack_row(5, True, ATTACKED, distance=None), None),
+    "of no stored counterexample": (None, attack_row(5, False, None, distance=0.01), None),
+    "settings: expected attack, restarts": (
+        None,
+        attack_row(5, False, None),
+        {"settings": {"steps": 40}},
+    ),
     "classified as its label": (
         None,
         attack_row(5, True, ATTACKED, adversarial_prediction=2),
@@ -154,8 +163,15 @@ def test_certified_at_a_radius_and_falsified_within_it(tmp_path):
 
 def test_certified_at_a_radius_and_falsified_outside_it(tmp_path):
     question(tmp_path, certify_row(5, C), eps=0.05)
-    question(tmp_path, attack=attack_row(5, True, ATTACKED), eps=0.1)
+    question(tmp_path, attack=attack_row(5, True, ATTACKED, distance=0.050001), eps=0.1)
     assert [q.name for q in load(tmp_path / "records")] == ["linf-0.05", "linf-0.1"]
+
+
+def test_certified_at_a_radius_and_falsified_outside_it_by_a_smaller_change(tmp_path):
+    question(tmp_path, certify_row(5, C), eps=0.05)
+    question(tmp_path, attack=attack_row(5, True, ATTACKED, distance=0.05), eps=0.1)
+    with pytest.raises(Inconsistent, match=r"eps 0\.05, falsified at 0\.1 by a change of 0\.05"):
+        load(tmp_path / "records")
 
 
 @pytest.mark.parametrize("change", [{"image": "f" * 16}, {"label": 1, "prediction": 1}])

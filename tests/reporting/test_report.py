@@ -12,12 +12,22 @@ import pytest
 from rich.console import Console
 
 from rt_tf.files import write_text
+from rt_tf.reporting.counterexamples import measure
+from rt_tf.reporting.formats import DASH, percent
 from rt_tf.reporting.record_file import line
 from rt_tf.reporting.records import Inconsistent
-from rt_tf.reporting.report import model_card, summary_text, terminal_table, write_report
+from rt_tf.reporting.report import write_report
 from rt_tf.reporting.statistics import rate
-from rt_tf.reporting.text import DASH, percent
-from tests.reporting.synthetic import attack_row, originals, write_three_radii
+from rt_tf.reporting.summary import summarise
+from rt_tf.reporting.text import model_card, summary_text, terminal_table
+from tests.reporting.synthetic import (
+    N,
+    attack_row,
+    originals,
+    settings,
+    write_attack,
+    write_three_radii,
+)
 
 VOID = {"meta", "img", "br"}
 
@@ -30,13 +40,15 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.tags: list[str] = []
         self.links: list[str] = []
+        self.places: list[str] = []
         self.words: list[str] = []
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.links += [value for name, value in attrs if name in ("src", "href", "srcset")]
+        self.links += [value for name, value in attrs if name in ("src", "srcset")]
+        self.places += [value for name, value in attrs if name == "href"]
         if tag not in VOID:
             self.open.append(tag)
 
@@ -63,6 +75,7 @@ def test_page_is_whole_and_self_contained(written):
     assert page.open == []
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     assert all(link.startswith("data:image/") for link in page.links)
+    assert page.places == []
     assert "http://" not in html
     assert "https://" not in html
     assert "url(" not in html
@@ -108,12 +121,71 @@ def test_json_round_trip(written):
 
 def test_distances_are_measured(written):
     report, html, _ = written
-    [main] = [q for q in report["questions"] if q["name"] == report["main"]]
-    assert len(main["examples"]) == 6
-    for example in main["examples"]:
-        assert example["distance"]["linf"] == pytest.approx(0.045, abs=1e-6)
-        assert example["distance"]["l2"] == pytest.approx(0.045 * 4, abs=1e-5)
+    examples = report["examples"]["linf"]
+    assert len(examples) == 8
+    for example in examples:
+        assert example["distance"] == 0.9 * example["epsilon"]
+        assert example["norms"]["linf"] == pytest.approx(example["distance"], abs=1e-6)
+        assert example["norms"]["l2"] == pytest.approx(example["distance"] * 4, abs=1e-5)
     assert "0.04500" in html
+
+
+def write_suite(run_dir, warnings=()):
+    """FGSM breaks what PGD does not at 0.05: a sanity check fails."""
+    write_attack(run_dir, "fgsm", range(4, 15), settings("fgsm", steps=1, restarts=1))
+    attacks = {"linf-0.05": ["fgsm", "pgd-40x2"], "linf-0.1": ["pgd-40x2"]}
+    told = {"suite": "quick", "samples": N, "questions": list(attacks), "attacks": attacks}
+    path = run_dir / "records" / "suite-quick.json"
+    path.write_text(json.dumps({**told, "warnings": list(warnings)}))
+
+
+def test_page_shows_suites_and_failed_checks(run_dir):
+    write_suite(run_dir, ["<i>a</i> warning"])
+    report = write_report(run_dir)
+    html = (run_dir / "report" / "report.html").read_text(encoding="utf-8")
+    page = Page(html)
+    text = " ".join(page.words).replace(DASH, "-").replace("\N{MULTIPLICATION SIGN}", "x")
+    for shown in (
+        "Suite quick: attack x threat",
+        "fgsm 75.0 % 62.1-85.3 % 11 0.05 0.05 10 ms",
+        "linf attacks (eps = 0.05) 75.0 %",
+        "all attacks 60.0 %",
+        "<i>a</i> warning",
+        "linf FAIL linf 0.05: pgd-40x2 leaves 83.3 %, fgsm leaves 75.0 % of 60 images",
+        "1 of 1 sanity checks of the attacks failed",
+        "Not checked, because no records tell: more steps",
+    ):
+        assert shown in text
+    assert "<i>" not in html
+    assert page.places == ["#sanity"]
+    assert page.open == []
+    assert all(f'id="{place.removeprefix("#")}"' in html for place in page.places)
+    for told in (summary_text(report), model_card(report)):
+        assert "| **all attacks** | **60.0 %" in told
+        assert "- FAIL: iterative attacks" in told
+
+
+def test_a_report_without_attacks_says_nothing_of_them(run_dir):
+    for path in (run_dir / "records").glob("*/attack-*.jsonl"):
+        path.unlink()
+    report = write_report(run_dir)
+    html = (run_dir / "report" / "report.html").read_text(encoding="utf-8")
+    assert (report["suites"], report["sanity"], report["examples"]) == ([], [], {})
+    assert "Did the attacks work" not in html
+    assert "Sanity" not in summary_text(report) + model_card(report)
+
+
+@pytest.mark.parametrize("threat", ["wasserstein", "union"])
+def test_distances_that_are_no_norm_are_taken_as_recorded(run_dir, threat):
+    folder = write_attack(run_dir, "pgd", [7], threat=threat, eps=1.5, distance=0.75)
+    np.save(folder / "adversarial/00007-pgd.npy", originals([7])[0] * np.float32(0.5))
+    [example] = (examples := {threat: summarise(run_dir)["examples"][threat]})[threat]
+    measure(run_dir, examples, originals)
+    assert example["distance"] == 0.75
+    assert example["norms"]["linf"] == pytest.approx(float(originals([7]).max()) / 2)
+    np.save(folder / "adversarial/00007-pgd.npy", originals([7])[0] + np.float32(0.5))
+    with pytest.raises(Inconsistent, match=r"leaves \[0, 1\]"):
+        measure(run_dir, examples, originals)
 
 
 @pytest.mark.parametrize("shift", [0.02, 2.0])
@@ -128,7 +200,7 @@ def test_a_counterexample_outside_its_region_is_refused(run_dir, shift):
 def test_a_counterexample_of_another_shape_is_refused(run_dir):
     for path in (run_dir / "records/linf-0.05/adversarial").iterdir():
         np.save(path, np.load(path)[:1])
-    with pytest.raises(Inconsistent, match=r"counterexamples \(6, 1, 4, 1\)"):
+    with pytest.raises(Inconsistent, match=r"image \(4, 4, 1\), received \(1, 4, 1\)"):
         write_report(run_dir, originals)
 
 
@@ -144,7 +216,7 @@ def test_a_counterexample_outside_the_pixel_box_is_refused(run_dir):
     def bright(indices):
         return originals(indices) + np.float32(0.5)
 
-    for path in (run_dir / "records/linf-0.05/adversarial").iterdir():
+    for path in (run_dir / "records").glob("*/adversarial/*"):
         np.save(path, np.load(path) + np.float32(0.5))
     with pytest.raises(Inconsistent, match=r"leaves \[0, 1\]"):
         write_report(run_dir, bright)
@@ -173,7 +245,7 @@ def test_without_images_without_history_with_one_question(run_dir):
 @pytest.mark.parametrize("missing", ["certify", "attack-pgd-40x2"])
 def test_half_the_evidence(run_dir, missing):
     (run_dir / "records" / "linf-0.05" / f"{missing}.jsonl").unlink()
-    report = write_report(run_dir, originals)
+    report = write_report(run_dir)
     Page((run_dir / "report" / "report.html").read_text(encoding="utf-8"))
     for text in (model_card(report), summary_text(report), rendered(report)):
         assert DASH in text

@@ -9,9 +9,19 @@ import pytest
 
 from rt_tf.errors import UserError
 from rt_tf.reporting import summary
+from rt_tf.reporting.claim import words
 from rt_tf.reporting.records import Inconsistent, RecordFile
 from rt_tf.reporting.summary import by_threat, main_question, summarise
-from tests.reporting.synthetic import N, attack_row, certify_row, header, write_question, write_run
+from tests.reporting.synthetic import (
+    N,
+    attack_row,
+    certify_row,
+    header,
+    settings,
+    write_attack,
+    write_question,
+    write_run,
+)
 
 
 def counts(question) -> dict:
@@ -27,7 +37,7 @@ def edit_run(run_dir: Path, **changes) -> None:
 def test_main_question(run_dir):
     report = summarise(run_dir)
     main = main_question(report)
-    assert report["schema"] == "rt_tf.report/1"
+    assert report["schema"] == "rt_tf.report/2"
     assert main["name"] == report["main"] == "linf-0.05"
     assert counts(main) == {"clean": (56, N), "attacked": (50, N), "certified": (45, N)}
     assert main["outcomes"] == {
@@ -51,6 +61,9 @@ def test_evidence_of_the_main_question(run_dir):
     assert main["certificate"]["seconds"]["mean"] == pytest.approx(0.004)
     [attack] = main["attacks"]
     assert (attack["id"], attack["attacked"]["count"]) == ("pgd-40x2", 50)
+    assert attack["name"] == "pgd 40\N{MULTIPLICATION SIGN}2"
+    assert attack["distance"]["n"] == 6
+    assert attack["distance"]["median"] == pytest.approx(0.045)
     assert attack["sample"]["indices"] == "0-59"
     assert attack["seconds"]["total"] == pytest.approx(0.6)
     assert sum(row["clean"]["n"] for row in main["classes"]) == N
@@ -77,10 +90,26 @@ def test_attack_alone_and_certificate_alone(run_dir):
 
 
 def test_examples_cover_the_classes_first(run_dir):
-    examples = main_question(summarise(run_dir, examples=4))["examples"]
-    assert [(e["label"], e["index"]) for e in examples] == [(0, 6), (1, 4), (2, 5), (0, 9)]
-    assert examples[0]["file"] == "records/linf-0.05/adversarial/00006-pgd-40x2.npy"
+    examples = summarise(run_dir, examples=5)["examples"]["linf"]
+    assert [(e["label"], e["index"], e["epsilon"]) for e in examples] == [
+        *((1, 4, 0.025), (2, 5, 0.025), (0, 6, 0.05)),  # each class's smallest, the nearest first
+        *((1, 7, 0.05), (2, 8, 0.05)),
+    ]
+    assert examples[2]["file"] == "records/linf-0.05/adversarial/00006-pgd-40x2.npy"
     assert all(e["prediction"] != e["label"] for e in examples)
+
+
+def test_examples_are_the_smallest_over_attacks_and_radii(run_dir):
+    write_attack(run_dir, "mim-40x1", range(4, 8), settings("mim", restarts=1), distance=0.03)
+    write_attack(run_dir, "l2", [4], threat="l2", eps=1.5, distance=1.25)
+    examples = summarise(run_dir)["examples"]
+    assert list(examples) == ["l2", "linf"]
+    assert [e["distance"] for e in examples["l2"]] == [1.25]
+    told = {e["index"]: (e["name"], e["epsilon"], e["distance"]) for e in examples["linf"]}
+    assert len(told) == len(examples["linf"]) == 8
+    assert told[4] == ("pgd 40\N{MULTIPLICATION SIGN}2", 0.025, 0.9 * 0.025)
+    assert told[6] == ("mim 40", 0.05, 0.03)
+    assert told[8] == ("pgd 40\N{MULTIPLICATION SIGN}2", 0.05, 0.9 * 0.05)
 
 
 def test_context(run_dir):
@@ -155,7 +184,8 @@ def test_several_attacks_count_together(run_dir):
     folder = run_dir / "records" / "linf-0.05"
     second = RecordFile(folder / "attack-fgsm.jsonl", header("attack", 0.05, "fgsm"))
     file = "adversarial/00004-pgd-40x2.npy"  # any stored image will do
-    second.append(attack_row(i, i < 4 or i == 12, file if i == 12 else None) for i in range(20))
+    second.append(attack_row(i, i < 4, None) for i in range(20) if i != 12)
+    second.append([attack_row(12, True, file, distance=0.05)])
     main = main_question(summarise(run_dir))
     assert counts(main)["attacked"] == (49, N)  # example 12 falls to the second alone
     assert {a["id"]: a["attacked"]["count"] for a in main["attacks"]} == {
@@ -163,3 +193,13 @@ def test_several_attacks_count_together(run_dir):
         "pgd-40x2": 50,
     }
     assert (main["outcomes"]["attack"], main["outcomes"]["loose"]) == (7, 4)
+
+
+def test_threats_are_told_in_words():
+    assert words("linf", 0.1, 255) == (
+        "every pixel may change by at most 0.1 (25.5 of 255 grey levels), pixels staying in [0, 1]"
+    )
+    assert words("union", 0.5, 255, (0.3, 1.5, 0.0)) == (
+        "the change lies in one of these balls: Linf of radius 0.15, L2 of radius 0.75, pixels "
+        "staying in [0, 1]"
+    )

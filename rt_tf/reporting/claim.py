@@ -1,0 +1,76 @@
+"""What is proved about a run's network, in words, and where that ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rt_tf.reporting import statistics
+from rt_tf.reporting.record_file import Row
+from rt_tf.reporting.records import Question
+
+THREATS = {
+    "linf": "every pixel may change by at most {eps:g}",
+    "l2": "the change of the image has Euclidean norm at most {eps:g}",
+    "l1": "the absolute changes of all pixels add up to at most {eps:g}",
+    "union": "the change lies in one of these balls: {parts}",
+    "wasserstein": "moving pixel mass at a total cost of at most {eps:g} "
+    "(share of the image's mass times pixels moved)",
+}
+
+
+def claim(main: Question, run: Row) -> Row:
+    """What is proved at a run's main question: {"sentence", "threat", "limits"}."""
+    accuracies = statistics.accuracies(main.rows)
+    made = next(iter(main.headers.values())).get("threat_settings", {})
+    threat = words(main.threat, main.eps, run["dataset"].get("pixel_max"), made.get("radii", ()))
+    return {
+        "sentence": _sentence(accuracies["certified"], threat),
+        "threat": threat,
+        "limits": _limits(main, run),
+    }
+
+
+def words(
+    threat: str, eps: float, pixel_max: int | None = None, radii: Sequence[float] = ()
+) -> str:
+    """A threat and its radius in words; of one by pixels also in grey levels.
+
+    radii: of a union's Linf, L2 and L1 balls, which eps multiplies.
+    """
+    text = THREATS.get(threat, "a change within {eps:g} of the threat '" + threat + "'")
+    grey = (
+        f" ({eps * pixel_max:.3g} of {pixel_max} grey levels)"
+        if pixel_max and threat == "linf"
+        else ""
+    )
+    balls = zip(("Linf", "L2", "L1"), radii, strict=False)
+    parts = ", ".join(f"{ball} of radius {eps * radius:g}" for ball, radius in balls if radius)
+    return text.format(eps=eps, parts=parts) + grey + ", pixels staying in [0, 1]"
+
+
+def _sentence(certified: Row | None, threat: str) -> str:
+    if certified is None:
+        return "Nothing is certified: no certificate was asked for."
+    return (
+        f"For {certified['count']:,} of {certified['n']:,} test images it is proved that the "
+        f"network gives the right class to the image and to every image reachable from it when "
+        f"{threat}."
+    )
+
+
+def _limits(main: Question, run: Row) -> list[str]:
+    network = run["network_sha256"][:12]
+    split = next(iter(main.headers.values()))["split"]
+    return [
+        f"A certificate covers the exported float32 network (SHA-256 {network}…) in any order of "
+        "summation, with or without fused multiply-add and denormals: the bounds carry a stated "
+        "model of rounding errors. It does not cover other precisions or changed weights.",
+        "It covers this threat and radius only: not other norms, larger radii, rotations, "
+        "corruptions, or changes made before the image was digitised.",
+        f"It is a statement about the listed images of the {split} split. The intervals say what "
+        "to expect of further images from the same source; nothing is said about other sources.",
+        "Attacked accuracy is an upper limit set by the attacks listed; a stronger attack may "
+        "lower it, never below certified accuracy. Between the two, the answer is not known.",
+        "The proof is computed by rt_tf's bound code, which is tested but not itself verified by "
+        "a proof checker.",
+    ]

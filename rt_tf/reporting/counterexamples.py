@@ -1,0 +1,108 @@
+"""The smallest counterexamples to a threat: which they are, and their images measured again."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rt_tf.reporting import attacks
+from rt_tf.reporting.consistency import Inconsistent, require
+from rt_tf.reporting.record_file import Row
+from rt_tf.reporting.records import Question
+
+Originals = Callable[[Sequence[int]], np.ndarray]
+Images = tuple[np.ndarray, np.ndarray]  # originals and counterexamples, each [k, h, w, c]
+# Of a distance measured again: relatively, for one summed in float32, and of float32 pixels.
+TOLERANCE, PIXEL_TOLERANCE = 1e-5, 1e-7
+
+
+def smallest(questions: Iterable[Question], count: int) -> dict[str, list[Row]]:
+    """By threat, up to `count` counterexamples, over all attacks and radii.
+
+    Each class's smallest by growing distance, then each one's second, ...: one for an image.
+    """
+    found: dict[str, list[Row]] = defaultdict(list)
+    for question in questions:
+        found[question.threat] += _kept(question)
+    return {threat: _turns(rows)[:count] for threat, rows in found.items() if rows}
+
+
+def measure(
+    run_dir: Path, examples: dict[str, list[Row]], originals: Originals
+) -> dict[str, Images]:
+    """The images before and after of `smallest`, by threat; each example gains its `norms`.
+
+    Raises Inconsistent for a stored image that is not what its record says.
+    """
+    return {threat: _images(run_dir, rows, originals) for threat, rows in examples.items()}
+
+
+def _kept(question: Question) -> Iterator[Row]:
+    """All stored counterexamples to what the network gets right."""
+    names = attacks.names(question.attacks)
+    for row in question.rows:
+        for name, attack in row["attacks"].items():
+            if row["correct"] and attack["file"] is not None:
+                yield {
+                    "question": question.name,
+                    "threat": question.threat,
+                    "epsilon": question.eps,
+                    "index": row["index"],
+                    "label": row["label"],
+                    "prediction": attack["prediction"],
+                    "attack": name,
+                    "name": names[name],
+                    "distance": attack["distance"],
+                    "file": f"records/{question.name}/{attack['file']}",
+                }
+
+
+def _turns(rows: list[Row]) -> list[Row]:
+    """An example's smallest each; the first of every class before the second of any."""
+    turns: dict[int, int] = defaultdict(int)
+    seen: set[int] = set()
+    found = []
+    for row in sorted(rows, key=lambda row: (row["distance"], row["index"])):
+        if row["index"] not in seen:
+            seen.add(row["index"])
+            found.append((turns[row["label"]], row))
+            turns[row["label"]] += 1
+    return [row for _, row in sorted(found, key=lambda item: item[0])]
+
+
+def _images(run_dir: Path, examples: list[Row], originals: Originals) -> Images:
+    before = np.asarray(originals([example["index"] for example in examples]))
+    after = np.stack([_stored(run_dir / e["file"], before.shape[1:]) for e in examples])
+    for example, x, y in zip(examples, before, after, strict=True):
+        change = (y.astype(np.float64) - x).ravel()
+        example["norms"] = {
+            "linf": float(np.abs(change).max()),
+            "l2": float(np.linalg.norm(change)),
+            "l1": float(np.abs(change).sum()),
+        }
+        _check_inside(example, y)
+    return before, after
+
+
+def _stored(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        image = np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise Inconsistent(f"{path}: expected a stored image; it cannot be read") from error
+    require(image.shape == shape, f"{path}: expected an image {shape}, received {image.shape}")
+    return np.asarray(image)
+
+
+def _check_inside(example: Row, image: np.ndarray) -> None:
+    """A counterexample lies in [0, 1] and, if its threat is a norm, as far off as recorded."""
+    where = f"{example['question']}, example {example['index']}"
+    recorded = example["distance"]
+    distance = example["norms"].get(example["threat"], recorded)
+    near = math.isclose(distance, recorded, rel_tol=TOLERANCE, abs_tol=PIXEL_TOLERANCE)
+    require(near, f"{where}: counterexample at distance {distance}, recorded as {recorded}")
+    inside = bool(np.all((image >= 0) & (image <= 1)))
+    require(inside, f"{where}: the counterexample leaves [0, 1]")

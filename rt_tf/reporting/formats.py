@@ -1,0 +1,65 @@
+"""Rates and times as words."""
+
+from __future__ import annotations
+
+import math
+
+from rich.text import Text
+
+from rt_tf.reporting.record_file import Row
+
+DASH = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def percent(rate: Row | None) -> str:
+    """A rate with the digits its sample size supports, never rounded up to 100 %: `91.9 %`."""
+    if rate is None:
+        return DASH
+    return f"{_percent(rate['rate'], rate['n'])} %"
+
+
+def interval(rate: Row | None) -> str:
+    """Its 95 % confidence interval: `88.6-94.5 %`."""
+    if rate is None:
+        return DASH
+    low, high = (_percent(rate[key], rate["n"]) for key in ("low", "high"))
+    return f"{low}{DASH}{high} %"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in a unit that suits: `3.2 ms`, `41.0 s`, `12 min`."""
+    if seconds is None:
+        return DASH
+    if seconds < 1:
+        return f"{1000 * seconds:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 300 else f"{seconds / 60:.3g} min"
+
+
+def short(rate: Row | None) -> Text:
+    """`91.9 (88.6-94.5)`."""
+    if rate is None:
+        return Text(DASH)
+    value, low, high = (_percent(rate[key], rate["n"]) for key in ("rate", "low", "high"))
+    return Text.assemble(value, (f" ({low}{DASH}{high})", "dim"))
+
+
+def points(share: float) -> str:
+    """A difference of rates in percentage points: `0.5 points`."""
+    return f"{100 * share:g} points"
+
+
+def detail(rate: Row | None) -> str:
+    """`88.6-94.5 %, n 360`."""
+    return "" if rate is None else f"{interval(rate)}, n {rate['n']:,}"
+
+
+def cell(rate: Row | None) -> str:
+    """`91.9 % (88.6-94.5 %, n 360)`."""
+    return DASH if rate is None else f"{percent(rate)} ({detail(rate)})"
+
+
+def _percent(value: float, n: int) -> str:
+    """Enough decimals to tell apart k of n, so that n - 1 of n is not called 100."""
+    decimals = max(1, math.ceil(math.log10(n)) - 2)
+    return f"{100 * value:.{decimals}f}"

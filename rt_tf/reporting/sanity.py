@@ -1,0 +1,150 @@
+"""Signs that attacks failed for want of a gradient, not because the network is robust.
+
+The list is that of Athalye et al. 2018 (section 3.1) and Carlini et al. 2019 (section 4). A check
+compares attacks on the examples that all of them were asked of, and is left out where the records
+hold nothing to compare.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from rt_tf.reporting import attacks
+from rt_tf.reporting.formats import percent, points
+from rt_tf.reporting.record_file import Row
+from rt_tf.reporting.records import Question
+from rt_tf.reporting.statistics import rate
+from rt_tf.reporting.trials import (
+    Finding,
+    Trial,
+    against_best,
+    are,
+    excess,
+    families,
+    shared,
+    trials_of,
+)
+
+SLACK = 0.005  # by how much an attack that should be stronger may be the weaker one
+BUDGET_CHANGE = 0.005  # how much accuracy may depend on steps and restarts
+NOISE_LOSS = 0.05  # how much clean accuracy random noise may cost
+UNBOUNDED_ACCURACY = 0.0  # what an attack without bounds may leave
+CURVE = 3  # radii of a threat without a known half range that make a curve, to be followed to 0 %
+ROUNDING = 1e-9  # of differences of accuracies
+
+
+class Check(NamedTuple):
+    """A check: what ought to hold, the threshold, and how findings are made of trials."""
+
+    name: str
+    threshold: float
+    find: Callable[[Sequence[Trial], int], Iterable[Finding]]
+
+
+def sanity(questions: Sequence[Question], pixels: int) -> list[Row]:
+    """A row {check, threat, passed, told} for each check of a threat that the records allow.
+
+    pixels: values of an image. Of several comparisons the worst is told; all pass if it does.
+    """
+    all_trials = [trial for question in questions for trial in trials_of(question)]
+    threats = list(dict.fromkeys(trial.question.threat for trial in all_trials))
+    rows = []
+    for check in CHECKS:
+        for threat in threats:
+            some = [trial for trial in all_trials if trial.question.threat == threat]
+            findings = list(check.find(some, pixels))
+            rows += [_row(check, threat, findings)] if findings else []
+    return rows
+
+
+def not_checked(rows: Sequence[Row]) -> list[str]:
+    """The names of the checks that no row is of."""
+    done = {row["check"] for row in rows}
+    return [check.name for check in CHECKS if check.name not in done]
+
+
+def _row(check: Check, threat: str, findings: Sequence[Finding]) -> Row:
+    worst = max(findings, key=lambda finding: finding.value)
+    more = f" (the worst of {len(findings)} comparisons)" if len(findings) > 1 else ""
+    passed = worst.value <= check.threshold + ROUNDING
+    return {"check": check.name, "threat": threat, "passed": passed, "told": worst.told + more}
+
+
+def _single_step(trials: Sequence[Trial], _pixels: int) -> Iterable[Finding]:
+    weak, strong = are(trials, attacks.is_single_step), are(trials, attacks.is_iterative)
+    return against_best(weak, strong)
+
+
+def _black_box(trials: Sequence[Trial], _pixels: int) -> Iterable[Finding]:
+    weak, strong = are(trials, attacks.is_black_box), are(trials, attacks.is_white_box)
+    return against_best(weak, strong)
+
+
+def _budget(trials: Sequence[Trial], _pixels: int) -> Iterable[Finding]:
+    """What the largest budget of an iterative attack changes, compared with the next smaller."""
+    for family in families(are(trials, attacks.is_iterative)):
+        largest = max(family, key=lambda trial: trial.budget)
+        smaller = [trial for trial in family if trial.budget < largest.budget]
+        smaller = [trial for trial in smaller if shared(trial, largest)]
+        if smaller:
+            finding = excess(largest, max(smaller, key=lambda trial: trial.budget))
+            yield Finding(abs(finding.value), finding.told)
+
+
+def _noise(trials: Sequence[Trial], _pixels: int) -> Iterable[Finding]:
+    for trial in trials:
+        if attacks.is_noise(trial.settings):
+            n, clean = len(trial.clean), sum(trial.clean.values())
+            left = sum(trial.withstood.values())
+            told = f"{trial.place}: {trial.id} leaves {percent(rate(left, n))} of a clean "
+            told += f"accuracy of {percent(rate(clean, n))} on {n:,} images"
+            yield Finding((clean - left) / n, told)
+
+
+def _unbounded(trials: Sequence[Trial], pixels: int) -> Iterable[Finding]:
+    """What the best iterative attack leaves at a threat's largest radius, if that is no bound.
+
+    Where it leaves nothing, a larger radius could not leave more.
+    """
+    iterative = are(trials, attacks.is_iterative)
+    radii = {trial.question.eps for trial in iterative}
+    last = [trial for trial in iterative if trial.question.eps == max(radii)]
+    if last:
+        best = min(last, key=lambda trial: (-len(trial.withstood), trial.left))
+        if best.left <= UNBOUNDED_ACCURACY or _reaches_all(best.question, len(radii), pixels):
+            yield Finding(best.left, _told_unbounded(best))
+
+
+def _reaches_all(question: Question, radii: int, pixels: int) -> bool:
+    """Whether a radius is as good as unbounded: from every image it reaches the uniform grey."""
+    half = {"linf": 0.5, "l2": 0.5 * math.sqrt(pixels), "l1": 0.5 * pixels}
+    if question.threat in half:
+        return question.eps >= half[question.threat]
+    return radii >= CURVE
+
+
+def _told_unbounded(trial: Trial) -> str:
+    n, left = len(trial.withstood), sum(trial.withstood.values())
+    share = percent(rate(left, n))
+    return f"{trial.place}, the largest radius: {trial.id} leaves {share} of {n:,} images"
+
+
+CHECKS = (
+    Check(
+        f"iterative attacks are not weaker than single-step ones (by over {points(SLACK)})",
+        SLACK,
+        _single_step,
+    ),
+    Check(
+        f"more steps and restarts change at most {points(BUDGET_CHANGE)}", BUDGET_CHANGE, _budget
+    ),
+    Check(
+        f"white-box attacks are not weaker than black-box ones (by over {points(SLACK)})",
+        SLACK,
+        _black_box,
+    ),
+    Check(f"random noise costs at most {points(NOISE_LOSS)} of clean accuracy", NOISE_LOSS, _noise),
+    Check("an unbounded attack leaves 0 %", UNBOUNDED_ACCURACY, _unbounded),
+)

@@ -1,0 +1,107 @@
+"""Suites of attacks as tables: attack by threat, with the worst case of each threat and of all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from rt_tf.errors import UserError
+from rt_tf.reporting import attacks, statistics
+from rt_tf.reporting.consistency import require
+from rt_tf.reporting.record_file import Row
+from rt_tf.reporting.records import Question
+
+FIELDS = ("suite", "samples", "questions", "attacks", "warnings")
+
+
+def suites(records_dir: str | Path, questions: Sequence[Question]) -> list[Row]:
+    """Each `suite-<name>.json` as a table (`suites` in the report's schema), by name.
+
+    Raises UserError for a file that is not a suite's, Inconsistent for one whose records are gone.
+    """
+    table = {question.name: question for question in questions}
+    return [_suite(path, table) for path in sorted(Path(records_dir).glob("suite-*.json"))]
+
+
+def _suite(path: Path, table: Mapping[str, Question]) -> Row:
+    told = _read(path)
+    asked = [(_find(path, table, name), told["attacks"][name]) for name in told["questions"]]
+    sample = _sample(asked, told["samples"])
+    of = {
+        question.name: [row for row in question.rows if row["index"] in sample]
+        for question, _ in asked
+    }
+    everything = next(iter(of.values()))
+    return {
+        "suite": told["suite"],
+        "samples": told["samples"],
+        "warnings": told["warnings"],
+        "sample": statistics.sample(everything),
+        "clean": statistics.share(everything, statistics.is_clean),
+        "rows": [_row(q, name, of[q.name]) for q, names in asked for name in names],
+        "minima": [_minimum(q, names, of[q.name]) for q, names in asked],
+        "all": _worst([(names, of[q.name]) for q, names in asked]),
+    }
+
+
+def _read(path: Path) -> Row:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: expected JSON, received {error}; delete the file") from error
+    missing = [field for field in FIELDS if field not in told]
+    if missing or not told["questions"] or not all(map(told["attacks"].get, told["questions"])):
+        lacks = ", ".join(missing) or "questions with attacks"
+        raise UserError(f"{path}: expected {lacks}, received none; delete the file")
+    return dict(told)
+
+
+def _find(path: Path, table: Mapping[str, Question], name: str) -> Question:
+    require(name in table, f"{path.name}: of {name} there are no records")
+    return table[name]
+
+
+def _sample(asked: Sequence[tuple[Question, list[str]]], samples: int) -> set[int]:
+    """The first `samples` (0: all) of the examples that all of a suite's attacks were asked of.
+
+    One sample for the whole table: only then no minimum exceeds a row that it is the minimum of.
+    """
+    common = set[int].intersection(*(_asked(q, name) for q, names in asked for name in names))
+    return set(sorted(common)[: samples or None])
+
+
+def _asked(question: Question, name: str) -> set[int]:
+    require(name in question.attacks, f"{question.name}: of attack {name} there are no records")
+    return {row["index"] for row in question.rows if name in row["attacks"]}
+
+
+def _row(question: Question, name: str, rows: Sequence[Row]) -> Row:
+    told = [row["attacks"][name] for row in rows]
+    return {
+        "question": question.name,
+        "id": name,
+        "name": attacks.names(question.attacks)[name],
+        "attacked": statistics.share(rows, _withstands([name])),
+        "distance": statistics.distances(attack["distance"] for attack in told),
+        "seconds": statistics.seconds(attack["seconds"] for attack in told),
+    }
+
+
+def _minimum(question: Question, names: Sequence[str], rows: Sequence[Row]) -> Row:
+    return {
+        "question": question.name,
+        "threat": question.threat,
+        "epsilon": question.eps,
+        "attacked": statistics.share(rows, _withstands(names)),
+    }
+
+
+def _worst(asked: Sequence[tuple[Sequence[str], Sequence[Row]]]) -> Row | None:
+    """How many of the examples withstand every attack of every question."""
+    standing = [{r["index"] for r in rows if _withstands(names)(r)} for names, rows in asked]
+    return statistics.rate(len(set[int].intersection(*standing)), len(asked[0][1]))
+
+
+def _withstands(names: Sequence[str]) -> Callable[[Row], bool]:
+    return lambda row: not any(row["attacks"][name]["success"] for name in names)
