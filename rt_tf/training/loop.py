@@ -275,7 +275,8 @@ class Loop:
         self._saved_at = time.monotonic()
 
     def _trackables(self) -> dict[str, Any]:
-        return {"network": self.model.network, "optimizer": self.model.optimizer}
+        model = self.model
+        return {"network": model.network, "optimizer": model.optimizer, "moves": model.moves}
 
     def _refuse_lost_weights(self) -> None:
         """The last step's gradient may have been infinite though its loss was not."""

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rt_tf.attacks.noise import by_position
+from rt_tf.attacks import noise
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.bounds.result import certified, margin_spec
 from rt_tf.network.ops import Tensor
@@ -31,10 +31,21 @@ class RobustModel(keras.Model):
         self.kappa = self._setting("kappa")
         self.objective: Objective | None = None
         self.clip_norm = 0.0
+        self.moves = self._moves()
         self.built = True
 
     def _setting(self, name: str) -> keras.Variable:
         return keras.Variable(0.0, dtype="float32", trainable=False, name=name)
+
+    def _moves(self) -> tf.Variable:
+        """Where the attack of the last step led, for all its examples on every replica."""
+        shape = self.network.input_shape[1:]
+        return tf.Variable(
+            tf.zeros([0, *shape]),
+            shape=[None, *shape],
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
 
     def compile(
         self, optimizer: Any, objective: Objective, clip_norm: float = 0.0, **options: Any
@@ -94,15 +105,26 @@ class RobustModel(keras.Model):
             labels,
             self._read(self.eps),
             self._read(self.kappa),
-            Draws(lambda: self._noise(x), self._seed),
+            Draws(lambda: self._keys(labels), self._seed, lambda: self._last(x), self._keep),
             tape,
         )
 
-    def _noise(self, x: Tensor) -> Tensor:
-        """Noise for this step's rows of the whole batch, whatever the number of replicas."""
-        context = tf.distribute.get_replica_context()
-        rank, replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
-        return by_position(self._seed(), x, rank, replicas)
+    def _keys(self, labels: Tensor) -> Tensor:
+        """Keyed on the examples' places in the whole batch, whatever the number of replicas."""
+        rows = tf.shape(labels)[0]
+        first = tf.distribute.get_replica_context().replica_id_in_sync_group * rows
+        return noise.keys(self._seed(), first + tf.range(rows))
+
+    def _last(self, x: Tensor) -> Tensor:
+        """This replica's rows of the last step's moves; zeros where there are none."""
+        rows, rank = tf.shape(x)[0], tf.distribute.get_replica_context().replica_id_in_sync_group
+        moves = tf.concat([tf.convert_to_tensor(self.moves), *[tf.zeros_like(x)] * _replicas()], 0)
+        return tf.ensure_shape(moves[rank * rows :][:rows], x.shape)
+
+    def _keep(self, moves: Tensor) -> None:
+        if _replicas() > 1:
+            moves = tf.distribute.get_replica_context().all_gather(moves, axis=0)
+        self.moves.assign(moves)
 
     def _seed(self) -> Tensor:
         """This step's own: [2]."""

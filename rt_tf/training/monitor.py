@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.attacks.evaluation import attack_with_restarts
-from rt_tf.attacks.pgd import pgd
+from rt_tf.attacks import noise
+from rt_tf.attacks.judge import Attack, Attacked, attacked
+from rt_tf.attacks.starts import uniform
+from rt_tf.attacks.task import Task
 from rt_tf.bounds.result import Bounds, Box, certified, margin_spec
 from rt_tf.data import Split
 from rt_tf.network.ops import Tensor
@@ -36,7 +38,7 @@ class Widths(NamedTuple):
 class Monitor:
     """Evaluates a network at the target radius, in float32 and at inference.
 
-    attack_steps: of a PGD attack from a random start; 0 for none. bound: a bound method or None.
+    attack: from a random start; None for none. bound: a bound method or None.
     """
 
     def __init__(
@@ -45,14 +47,14 @@ class Monitor:
         threat: Threat,
         eps: float,
         bound: Callable[..., Bounds] | None,
-        attack_steps: int,
+        attack: Attack | None,
         seed: int = 0,
     ) -> None:
         self.wiring = wiring
         self.threat = threat
         self.eps = eps
         self.bound = bound
-        self.attack_steps = attack_steps
+        self.attack = attack
         self.seed = seed
         self._judge = tf.function(self._judged, autograph=False, reduce_retracing=True)
         self.adversarial = tf.function(self._adversarial, autograph=False, reduce_retracing=True)
@@ -60,10 +62,10 @@ class Monitor:
     def accuracies(self, split: Split) -> Accuracies:
         """The shares of a split's examples that are right, withstand the attack, are verified."""
         verdicts = np.concatenate(list(self._verdicts(split)), axis=1)  # [3, n]
-        clean, attacked, verified = verdicts.mean(axis=1)
+        clean, withstood, verified = verdicts.mean(axis=1)
         return Accuracies(
             float(clean),
-            float(attacked) if self.attack_steps else None,
+            float(withstood) if self.attack else None,
             float(verified) if self.bound else None,
         )
 
@@ -86,30 +88,22 @@ class Monitor:
         graph = self.wiring.lower()
         region = Region(self.threat, x, self.eps)
         right = tf.argmax(graph(x), -1) == labels
-        attacked = verified = right
-        if self.attack_steps:
-            attacked = right & ~self._attack(graph, region, labels, index).success
+        withstood = verified = right
+        if self.attack is not None:
+            withstood = right & ~self._attacked(graph, region, labels, index).success
         if self.bound is not None:
             margins = self.bound(graph, region, margin_spec(labels, self.wiring.classes)).margins
             verified = certified(margins)
-        return [tf.cast(v, tf.float32) for v in (right, attacked, verified)]
+        return [tf.cast(v, tf.float32) for v in (right, withstood, verified)]
 
     def _adversarial(self, x: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         graph = self.wiring.lower()
-        return self._attack(graph, Region(self.threat, x, self.eps), labels, index).x
+        return self._attacked(graph, Region(self.threat, x, self.eps), labels, index).x
 
-    def _attack(self, graph: Any, region: Region, labels: Tensor, index: Tensor) -> Any:
-        return attack_with_restarts(
-            graph,
-            pgd,
-            region,
-            labels,
-            index,
-            seed=tf.constant([self.seed, 1], tf.int64),
-            restarts=1,
-            steps=max(self.attack_steps, 1),
-            step_size=0.0,
-        )
+    def _attacked(self, graph: Any, region: Region, labels: Tensor, index: Tensor) -> Attacked:
+        keys = noise.keys(tf.constant([self.seed, 1], tf.int64), index)
+        assert self.attack is not None
+        return attacked(Task(graph, region, labels, keys), self.attack, uniform)
 
     def _activation_boxes(self, x: Tensor, labels: Tensor) -> tuple[list[str], list[Box]]:
         graph = self.wiring.lower()

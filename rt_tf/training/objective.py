@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from rt_tf.attacks.evaluation import cross_entropy
+from rt_tf.attacks.judge import Attack, Start
+from rt_tf.attacks.losses import Loss, cross_entropy
+from rt_tf.attacks.starts import uniform
+from rt_tf.attacks.task import Task
 from rt_tf.bounds.result import Bounds, certified, margin_spec
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import StatisticsByCall, Wiring
@@ -19,11 +22,14 @@ ATTACK_LOSS_SCALE = 1024.0
 class Draws(NamedTuple):
     """Random numbers of one step, the same however often it is taken.
 
-    noise: uniform in [0, 1), shaped as the images. seed: [2] integers, for a bound that draws.
+    keys: [batch], the examples' own (`noise.keys`). seed: [2] integers, for a bound that draws.
+    last: the moves that `keep` was given for the batch before, shaped as the images.
     """
 
-    noise: Callable[[], Tensor]
+    keys: Callable[[], Tensor]
     seed: Callable[[], Tensor]
+    last: Callable[[], Tensor]
+    keep: Callable[[Tensor], None]
 
 
 class Terms(NamedTuple):
@@ -41,14 +47,14 @@ class Objective:
     """What a phase minimises. `attack` and `bound` are functions or None.
 
     bound_draws: the bound takes a seed. bound_samples: examples of the whole batch in the bound
-    term (MixTrain's k); 0 for all. attack_step_size: in units of eps; 0 for the attack's own.
+    term (MixTrain's k); 0 for all. start: where the attack starts; None for where it ended
+    on the batch before. attack_loss: what it raises.
     """
 
     threat: Threat
-    attack: Callable[..., Tensor] | None = None
-    attack_steps: int = 10
-    attack_step_size: float = 0.0
-    random_start: bool = True
+    attack: Attack | None = None
+    start: Start | None = uniform
+    attack_loss: Loss = cross_entropy
     bound: Callable[..., Bounds] | None = None
     bound_draws: bool = False
     bound_samples: int = 0
@@ -75,7 +81,7 @@ class Objective:
                 point = self._attacked(wiring, statistics, region, labels, draws)
             logits, _ = wiring.forward(point, training=True, statistics=statistics)
         logits = tf.cast(logits, tf.float32)
-        point_loss = tf.reduce_mean(_cross_entropy(labels, logits))
+        point_loss = tf.reduce_mean(cross_entropy(logits, labels))
         bound_loss, verified = self._bound_term(wiring, statistics, region, labels, draws)
         loss = point_loss
         if self.bound is not None:
@@ -93,22 +99,29 @@ class Objective:
         draws: Draws,
     ) -> Tensor:
         """The attacked points. In float32 the lowered graph is attacked: it is faster."""
-        graph = wiring.lower(statistics)
 
         def half_precision(x: Tensor) -> Tensor:
             return wiring.forward(x, training=False, statistics=statistics)[0]
 
-        def scaled(x: Tensor) -> Tensor:
-            return ATTACK_LOSS_SCALE * cross_entropy(half_precision, labels)(x)
-
-        assert self.attack is not None
-        return self.attack(
-            cross_entropy(graph, labels) if wiring.float32 else scaled,
+        task = Task(
+            wiring.lower(statistics) if wiring.float32 else half_precision,
             region,
-            draws.noise() if self.random_start else None,
-            steps=self.attack_steps,
-            step_size=self.attack_step_size,
+            labels,
+            draws.keys(),
+            self.attack_loss,
+            scale=1.0 if wiring.float32 else ATTACK_LOSS_SCALE,
         )
+        assert self.attack is not None
+        point = self.attack(task, self._begin(task, draws))
+        if self.start is None:
+            draws.keep(point - region.x)
+        return point
+
+    def _begin(self, task: Task, draws: Draws) -> Tensor:
+        if self.start is not None:
+            return self.start(task)
+        region = task.inward().region
+        return region.project(region.x + draws.last())
 
     def _bound_term(
         self,
@@ -144,10 +157,6 @@ def worst_case_loss(margins: Tensor) -> Tensor:
     Source: Wong 2020 (thesis), theorem 2.
     """
     return tf.reduce_logsumexp(tf.pad(-margins, [[0, 0], [1, 0]]), axis=1)
-
-
-def _cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
 
 def _accuracy(labels: Tensor, logits: Tensor) -> Tensor:

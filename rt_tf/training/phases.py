@@ -24,8 +24,9 @@ class Phase:
     until: str = "epochs"
     attack: str = "none"
     attack_steps: int = 10
-    attack_step_size: float = 0.25
+    attack_step_size: float = 0.0
     attack_start: str = "uniform"
+    attack_loss: str = "ce"
     bound: str = "none"
     bound_samples: int = 0
     kappa: float = 0.0

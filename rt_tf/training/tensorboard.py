@@ -50,7 +50,7 @@ class TensorBoard:
 
     def _images(self, monitor: Monitor) -> None:
         """Clean, adversarial and (amplified) difference, one example a row."""
-        if not monitor.attack_steps:
+        if monitor.attack is None:
             return
         rows = slice(0, IMAGES)
         x = self.examples.images(rows)

@@ -1,6 +1,7 @@
 """The loop in one process: phases, their ends, selection, resume."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from rt_tf import data, models
-from rt_tf.attacks.pgd import fgsm
+from rt_tf.attacks.pgd import fgsm, pgd
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.errors import UserError
 from rt_tf.threats.linf import Linf
@@ -66,7 +67,9 @@ def make(digits: data.DataSet, folder: Path, *phases: Phase, **settings: Any) ->
         optimizer=lambda: keras.optimizers.Adam(1e-3),
         train=digits.train.take(400),
         validation=digits.validation,
-        monitor=Monitor(model.wiring, Linf(), 0.02, interval_bounds, attack_steps=1),
+        monitor=Monitor(
+            model.wiring, Linf(), 0.02, interval_bounds, functools.partial(pgd, steps=1)
+        ),
         network=network,
         directory=folder,
         settings=Settings(batch_size=100, checkpoint_seconds=0.0, **settings),

@@ -39,6 +39,7 @@ def trained(strategy: str, *arguments: str) -> list[np.ndarray]:
 
 for arguments in (
     ["--attack=pgd", "--attack_steps=2"],
+    ["--attack=fgsm", "--attack_start=previous"],
     ["--bound=crown_ibp", "--kappa=0.5", "--bound_samples=10"],
 ):
     for one, two in zip(trained("default", *arguments), trained("mirrored", *arguments)):

@@ -1,12 +1,16 @@
 """The objective against its formula, and training against plain Keras training."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from rt_tf import layers
+from rt_tf.attacks import noise, starts
 from rt_tf.attacks.pgd import fgsm, pgd
+from rt_tf.attacks.task import Task
 from rt_tf.bounds.methods import crown_ibp_bounds, fused_bounds, interval_bounds
 from rt_tf.bounds.result import margin_spec
 from rt_tf.threats.linf import Linf
@@ -77,7 +81,7 @@ def test_loss_is_the_weighted_sum_of_point_and_bound(method, kappa: float) -> No
 
 def test_point_term_is_the_loss_at_the_attacked_point() -> None:
     net, (x, y) = network(), batch()
-    objective = Objective(Linf(), attack=fgsm, attack_step_size=1.0, random_start=False)
+    objective = Objective(Linf(), attack=functools.partial(fgsm, step_size=1.0), start=starts.zero)
     model = compiled(objective, net, eps=0.05)
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -140,7 +144,9 @@ def test_gradient_of_the_bound_term_reaches_every_weight_and_is_right() -> None:
         assert slope == pytest.approx(float(tf.reduce_sum(tf.abs(gradient))), rel=0.05), weight.path
 
 
-@pytest.mark.parametrize("options", [{"attack": pgd}, {"bound": interval_bounds}])
+@pytest.mark.parametrize(
+    "options", [{"attack": functools.partial(pgd, steps=3)}, {"bound": interval_bounds}]
+)
 def test_batch_statistics_are_updated_once_a_step_by_the_clean_batch(options: dict) -> None:
     net, (x, y) = network(batch_norm=True), batch(8)
     model = compiled(Objective(Linf(), **options), net, eps=0.3, kappa=0.5)
@@ -160,7 +166,10 @@ def test_mixed_precision_keeps_the_bound_in_float32() -> None:
     x, y = batch()
     model = RobustModel(net)
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=8.0)
-    model.compile(optimizer, objective=Objective(Linf(), attack=pgd, bound=interval_bounds))
+    model.compile(
+        optimizer,
+        objective=Objective(Linf(), attack=functools.partial(pgd, steps=3), bound=interval_bounds),
+    )
     model.eps.assign(0.1)
     model.kappa.assign(0.5)
     before = [weight.copy() for weight in net.get_weights()]
@@ -197,3 +206,18 @@ def test_a_bound_that_draws_has_a_seed_of_each_step() -> None:
             model.train_step((x, y))
     assert seeds[:3] == seeds[3:]
     assert len(set(seeds)) == 3
+
+
+def test_a_previous_start_is_where_the_attack_on_the_batch_before_ended() -> None:
+    net, (x, y) = network(), batch()
+    model = compiled(Objective(Linf(), attack=fgsm, start=None), net, eps=0.05)
+    moves = tf.zeros_like(x)
+    for images in (x, x[::-1], x):
+        region = Region(Linf(), images, 0.05)
+        task = Task(model.wiring.lower(), region, y, noise.keys(tf.constant([0]), y))
+        start = region.inward().project(images + moves)
+        moves = fgsm(task, start) - images
+        expected = cross_entropy(net(images + moves), y)
+        assert float(model.train_step((images, y))["point_loss"]) == pytest.approx(expected)
+        np.testing.assert_allclose(model.moves, moves, atol=1e-7)
+    assert float(tf.reduce_max(tf.abs(moves))) > 0.04
