@@ -16,6 +16,7 @@ or for a network of your own, around which it makes a run (docs/certify_your_mod
 GROUPS = (
     run_group,
     ours.given_group,
+    ours.threat_group,
     ours.radii_group,
     ours.certify_group,
     ours.bound_group,
@@ -29,9 +30,10 @@ def main(argv: list[str] | None = None) -> None:
 
 def certify(found: Any, values: Any, screen: Any) -> None:
     """Certifies at the radii asked for, rung by rung."""
-    from pipelines import questions
+    from pipelines import certifying
 
-    questions.certify(found.subject(), found.radii, values, screen)
+    radii = [(eps, values.samples) for eps in found.radii]
+    certifying.certify(found.subject(), radii, values, screen)
 
 
 if __name__ == "__main__":

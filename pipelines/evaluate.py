@@ -9,8 +9,16 @@ from pipelines.flags import run_group
 
 ABOUT = """Attacks the test split for the network of a finished run and refreshes its report.
 
+  python -m pipelines.evaluate --model_dir=runs/digits/ibp --suite=standard
   python -m pipelines.evaluate --model_dir=runs/digits/ibp --eval_restarts=10 --epsilon=8/255"""
-GROUPS = (run_group, ours.radii_group, ours.attack_group, ours.starts_group)
+GROUPS = (
+    run_group,
+    ours.suite_group,
+    ours.radii_group,
+    ours.threat_group,
+    ours.attack_group,
+    ours.starts_group,
+)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -19,10 +27,10 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def attack(found: Any, values: Any, screen: Any) -> None:
-    """Attacks at the radii asked for."""
-    from pipelines import questions
+    """Runs a suite, or a single attack at the radii asked for."""
+    from pipelines.suites import Evaluation
 
-    questions.attack(found.subject(), found.radii, values, screen)
+    Evaluation(found.subject(), found.radii, values, screen).run()
 
 
 if __name__ == "__main__":

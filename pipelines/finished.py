@@ -8,6 +8,7 @@ from absl import flags
 from rich.console import Console
 
 from pipelines import adopt, questions, system
+from pipelines.given import THREAT
 from pipelines.provenance import check_data
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
@@ -16,7 +17,7 @@ from rt_tf.threats.region import Threat
 
 
 class Finished(NamedTuple):
-    """A run with a network, its data and threat, and the radii (eps, examples) asked about.
+    """A run with a network, its data, the threat and the radii asked about.
 
     is_new: whether it was made around a given network just now.
     """
@@ -24,7 +25,7 @@ class Finished(NamedTuple):
     run: RunDirectory
     dataset: data.DataSet
     threat: Threat
-    radii: questions.Radii
+    radii: list[float]
     is_new: bool
 
     def subject(self) -> questions.Subject:
@@ -45,8 +46,10 @@ def opened(
     asked.download = values.download
     system.prepare_tensorflow()
     with run.locked():
+        radii = _radii(values, asked)
         threat = system.threat(asked)
-        radii = _radii(values, asked.epsilon, threat)
+        for eps in radii:
+            system.check_radius(threat, eps, "epsilon")
         dataset = system.load_data(asked)
         check_data(run, dataset)
         is_new = not run.has_network()
@@ -56,14 +59,25 @@ def opened(
         yield Finished(run, dataset, threat, radii, is_new)
 
 
-def _radii(values: flags.FlagValues, own: float, threat: Threat) -> list[tuple[float, int]]:
-    """The radii asked for, with the number of samples; the run's own if none are."""
+def _radii(values: flags.FlagValues, asked: flags.FlagValues) -> list[float]:
+    """The radii asked for; the run's own if none are. Sets the threat that is asked about."""
     if "epsilon" not in values:
         return []
-    radii = [own] if values.epsilon is None else list(values.epsilon)
-    for eps in radii:
-        system.check_radius(threat, eps, "epsilon")
-    return [(eps, values.samples) for eps in radii]
+    own = asked.threat
+    for name in THREAT:
+        if name in values and values[name].present:
+            asked[name].value = values[name].value
+    if values.epsilon is not None:
+        asked.epsilon = values.epsilon[0]
+        return list(values.epsilon)
+    if asked.threat not in ("union", own):
+        raise UserError(
+            f"epsilon: expected --epsilon=<radius> with --threat={asked.threat}, which is not the "
+            "run's own; received none"
+        )
+    if asked.threat == "union" != own:
+        asked.epsilon = 1.0
+    return [asked.epsilon]
 
 
 def _refuse_untrained(run: RunDirectory, values: flags.FlagValues) -> None:

@@ -20,6 +20,7 @@ from pipelines.question_flags import (
     certify_group,
     curve_group,
     file_flags,
+    threat_group,
 )
 from rt_tf import catalogue
 
@@ -34,9 +35,19 @@ OPERATIONAL = {
 }
 # What may change, if accepted, in a run whose training is done; and what may not once it has begun.
 EVALUATION = {"rungs", "eval_attack", "eval_steps", "eval_restarts", "eval_step_size", "samples"}
-EVALUATION |= {"curve", "curve_samples", "system", "bound_steps", "bound_delta", "bound_seed"}
+EVALUATION |= {
+    "eval_start",
+    "eval_loss",
+    "curve",
+    "curve_samples",
+    "system",
+    "bound_steps",
+    "bound_delta",
+    "bound_seed",
+}
 FIXED = {"dataset", "validation", "model", "normalization", "batch_norm", "init", "threat"}
-FIXED |= {"epsilon", "seed", "batch_size"}
+FIXED |= {"epsilon", "union_radii", "seed", "batch_size"}
+FIXED |= {"transport_size", "transport_power", "transport_weight"}
 OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with a run
 PHASE_FLAGS = (
     "epochs",
@@ -45,6 +56,7 @@ PHASE_FLAGS = (
     "attack_steps",
     "attack_step_size",
     "attack_start",
+    "attack_loss",
     "bound",
     "bound_samples",
     "kappa",
@@ -116,12 +128,17 @@ def phase_group(values: flags.FlagValues) -> Group:
     group = Group("Phases (one value, or a comma list with one for every phase)", values)
     group.phases("epochs", whole(1), "20", "Epochs of the phase (at most, with until=stable).")
     group.phases("phase_until", OneOf(["epochs", "stable"]), "epochs", "When a phase ends.")
-    group.phases("attack", OneOf(["none", *catalogue.ATTACKS]), "none", listed(catalogue.ATTACKS))
+    attacks = {name: entry for name, entry in catalogue.ATTACKS.items() if entry.training}
+    group.phases("attack", OneOf(["none", *attacks]), "none", listed(attacks))
     group.phases("attack_steps", whole(1), "10", "Steps of the attack.")
     group.phases(
         "attack_step_size", within(0.0, ANY), "0", "Step size in eps; 0: the attack's own."
     )
-    group.phases("attack_start", OneOf(["zero", "uniform"]), "uniform", "Where attacks start.")
+    starts = [*catalogue.STARTS, "previous"]
+    about = f"Where attacks start. {listed(catalogue.STARTS)}; previous: the last batch's moves"
+    group.phases("attack_start", OneOf(starts), "uniform", about)
+    about = f"What attacks raise. {listed(catalogue.LOSSES)}"
+    group.phases("attack_loss", OneOf(catalogue.LOSSES), "ce", about)
     group.phases("bound", OneOf(["none", *catalogue.BOUNDS]), "none", listed(catalogue.BOUNDS))
     group.phases("bound_samples", whole(0), "0", "Examples of a batch in the bound term; 0: all.")
     group.phases("kappa", within(0.0, 1.0), "0", "Weight of the bound term, in [0, 1].")
@@ -162,7 +179,12 @@ def training_group(values: flags.FlagValues) -> Group:
     group.switch("deterministic", False, "Deterministic operations: bit-exact resume.")
     group.one("monitor_every", whole(1), 1, "Epochs between evaluations.")
     group.one("monitor_samples", whole(1), 1000, "Examples of each split in an evaluation.")
-    group.one("monitor_attack_steps", whole(0), 10, "PGD steps in an evaluation; 0: no attack.")
+    group.one(
+        "monitor_attack_steps",
+        whole(0),
+        10,
+        "Steps of PGD (MSD for a union) in an evaluation; 0: no attack.",
+    )
     group.one(
         "select_by",
         OneOf(["auto", "verified", "attacked", "clean", "last"]),
@@ -192,6 +214,7 @@ def training_groups(values: flags.FlagValues) -> list[Group]:
     makers = (
         run_group,
         system_group,
+        threat_group,
         phase_group,
         training_group,
         bound_group,

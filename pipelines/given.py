@@ -11,7 +11,8 @@ from pipelines.run_directory import RunDirectory, differences, trained_flags
 from rt_tf.errors import UserError
 
 # What binds a run to its network, besides the file; and what else is kept of the command.
-BINDING = ("dataset", "threat", "input_range")
+THREAT = ("threat", "union_radii", "transport_size", "transport_power", "transport_weight")
+BINDING = ("dataset", *THREAT, "input_range")
 KEPT = ("keras_file", *BINDING, "model_dir", "data_dir")
 
 
@@ -20,7 +21,9 @@ def asked_flags(values: flags.FlagValues) -> flags.FlagValues:
 
     UserError where there is no such run, or where it is around another network.
     """
-    if "keras_file" not in values or not values.keras_file:
+    if "keras_file" not in values:
+        return trained_flags(values.model_dir)
+    if not values.keras_file:
         _refuse_stray(values)
         return trained_flags(values.model_dir)
     if not values.model_dir:
@@ -88,7 +91,7 @@ def _refuse_changes(run: RunDirectory, values: flags.FlagValues) -> None:
     now["keras_file"] = before["keras_file"]
     if checksum(path) != given["sha256"]:
         now["keras_file"] = _name(path.name, checksum(path))
-    unsaid = [name for name in ("dataset", "threat") if not values[name].present]
+    unsaid = [name for name in ("dataset", *THREAT) if not values[name].present]
     changed = [
         n for n in ("keras_file", *BINDING) if n not in unsaid and before.get(n) != now.get(n)
     ]

@@ -3,14 +3,13 @@
 import contextlib
 import sys
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from absl import flags
 
-from rt_tf.catalogue import Entry
 from rt_tf.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -108,6 +107,14 @@ def ends(text: str) -> PhaseList:
     return found
 
 
+def radii(text: str) -> PhaseList:
+    """Three radii of at least zero, not all of them zero, such as 0.3,1.5,12."""
+    found = PhaseList(number(part) for part in text.split(","))
+    if len(found) != 3 or min(found) < 0.0 or max(found) == 0.0:
+        raise ValueError(f"expected three radii such as 0.3,1.5,12; received '{text}'")
+    return found
+
+
 def epochs_list(text: str) -> tuple[float, ...]:
     """Epochs joined by colons, such as 50:60; empty for none."""
     return tuple(number(part) for part in text.split(":") if part)
@@ -181,7 +188,14 @@ def systems() -> list[str]:
     return [f"  {name:24s}{header}" for name, header in zip(names, headers, strict=True)]
 
 
-def listed(table: dict[str, Entry]) -> str:
+class Summarised(Protocol):
+    """A row of a table of the library."""
+
+    @property
+    def summary(self) -> str: ...
+
+
+def listed(table: Mapping[str, Summarised]) -> str:
     """The names of a table of the catalogue with what they are."""
     return "; ".join(f"{name}: {entry.summary}" for name, entry in table.items()) + "."
 

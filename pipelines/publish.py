@@ -9,6 +9,7 @@ from pipelines.run_directory import RunDirectory
 from rt_tf import data
 from rt_tf.errors import UserError
 from rt_tf.reporting import export
+from rt_tf.reporting.attack_text import sanity_lines, suite_table
 from rt_tf.reporting.consistency import Inconsistent
 from rt_tf.reporting.report import write_report
 from rt_tf.reporting.text import model_card, summary_text, terminal_table
@@ -48,4 +49,8 @@ def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> None:
         },
     )
     TensorBoard(run.logs, dataset.validation).text("report", summary_text(found))
-    Console(highlight=False).print(terminal_table(found))
+    terminal = Console(highlight=False)
+    terminal.print(terminal_table(found))
+    for suite in found["suites"]:
+        terminal.print(suite_table(suite))
+    terminal.print(*sanity_lines(found), sep="\n")

@@ -7,8 +7,9 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.parsing import Group, OneOf, ends, listed, number, whole, within
+from pipelines.parsing import Group, OneOf, ends, listed, number, radii, whole, within
 from rt_tf import catalogue
+from rt_tf.attacks.suites import SUITES, Budget
 
 ANY = float("inf")
 RUNGS = catalogue.certificates()
@@ -32,6 +33,30 @@ def file_flags(group: Group) -> None:
     )
     about = "What the network takes for black and white, such as 0,255 (--epsilon stays in [0, 1])."
     group.one("input_range", ends, None, f"{about} Not given: 0,1.")
+
+
+def threat_group(values: flags.FlagValues) -> Group:
+    """Settings of threats that have some."""
+    group = Group("Threats' own settings", values)
+    about = "For a union: radii of linf, l2 and l1 in pixel units; 0 leaves one out."
+    group.one("union_radii", radii, "0.3,1.5,12", about)
+    about = "For wasserstein: mass moves within so many pixels squared, an odd number."
+    group.one("transport_size", whole(3), 5, about)
+    about = "For wasserstein: the power of the distance that mass moves which is its cost."
+    group.one("transport_power", within(1.0, 100.0), 1.0, about)
+    about = "For wasserstein: the weight of projections against the entropy of their plan."
+    group.one("transport_weight", within(1.0, 1e6), 1000.0, about)
+    return group
+
+
+def threat_settings(values: flags.FlagValues) -> dict[str, Any]:
+    """What the flags of `threat_group` say, by the names that threats know."""
+    return {
+        "radii": values.union_radii,
+        "size": values.transport_size,
+        "p": values.transport_power,
+        "weight": values.transport_weight,
+    }
 
 
 def certify_group(values: flags.FlagValues) -> Group:
@@ -71,6 +96,34 @@ def attack_group(values: flags.FlagValues) -> Group:
     group.one("eval_steps", whole(1), 40, "Steps of the attack.")
     group.one("eval_restarts", whole(1), 2, "Random starts; the worst counts.")
     group.one("eval_step_size", within(0.0, ANY), 0.0, "Step size in eps; 0: the attack's own.")
+    group.one("eval_start", OneOf(catalogue.STARTS), "uniform", listed(catalogue.STARTS))
+    group.one("eval_loss", OneOf(catalogue.LOSSES), "ce", listed(catalogue.LOSSES))
+    return group
+
+
+def eval_budget(values: flags.FlagValues) -> Budget:
+    """The attack that the flags of `attack_group` describe; FGSM has one step whatever they say."""
+    return Budget(
+        values.eval_attack,
+        1 if values.eval_attack == "fgsm" else values.eval_steps,
+        values.eval_restarts,
+        values.eval_step_size,
+        values.eval_start,
+        values.eval_loss,
+    )
+
+
+def suite_group(values: flags.FlagValues) -> Group:
+    """What an evaluation of a finished run asks."""
+    group = Group("Evaluation", values)
+    group.one("suite", OneOf(SUITES), None, f"Attacks by name. {listed(SUITES)}")
+    group.one("threat", OneOf(catalogue.THREATS), None, "Not given: the run's own threat.")
+    group.phases(
+        "transfer_from", str, None, "Folders of other runs: points made on their networks."
+    )
+    about = "Also attack at growing radii until no image withstands (suites always do)."
+    group.switch("curve_to_zero", False, about)
+    group.one("curve_samples", whole(1), 200, "First examples of the test split used for that.")
     return group
 
 

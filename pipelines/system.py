@@ -9,7 +9,9 @@ import tensorflow as tf
 from absl import flags
 
 from pipelines.phases import read_phases
+from pipelines.question_flags import threat_settings
 from rt_tf import catalogue, data, models
+from rt_tf.attacks.judge import Attack, Start
 from rt_tf.errors import UserError
 from rt_tf.threats.region import Threat
 from rt_tf.training.loop import Settings
@@ -47,10 +49,26 @@ def refuse_jit(name: str, jit_compile: bool, devices: list[str]) -> None:
 
 def refuse_unanswered(bound: str, threat: Threat) -> None:
     """UserError for a bound that has no answer to the threat."""
+    if bound != "none" and not threat.has_support:
+        raise UserError(
+            f"bound: expected none for {threat.name}, which has no support function; "
+            f"received {bound}"
+        )
     known = () if bound == "none" else catalogue.find("bound", bound).threats
     if known and threat.name not in known:
         raise UserError(
             f"threat: expected {' or '.join(known)} with --bound={bound}; received {threat.name}"
+        )
+
+
+def refuse_other_threats(attack: str, threat: Threat) -> None:
+    """UserError for an attack that is for other threats."""
+    known = () if attack == "none" else catalogue.find("attack", attack).threats
+    if known and threat.name not in known:
+        raise UserError(
+            f"attack: expected one for {threat.name} "
+            f"({', '.join(catalogue.attacks_on(threat.name))}); received {attack}, which is for "
+            f"{' and '.join(known)}"
         )
 
 
@@ -73,7 +91,7 @@ def load_data(values: flags.FlagValues) -> data.DataSet:
 
 def threat(values: flags.FlagValues) -> Threat:
     """The run's threat; UserError for a radius outside its range."""
-    found = catalogue.resolve("threat", values.threat)()
+    found = catalogue.threat(values.threat, threat_settings(values))
     check_radius(found, values.epsilon, "epsilon")
     return found
 
@@ -121,7 +139,9 @@ def under_policy(policy: str, make: Callable[[], keras.Model]) -> Callable[[], k
 def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
     """The phases that the flags describe; UserError for what the threat or XLA does not allow."""
     found = read_phases(values)
+    refuse_other_threats(values.eval_attack, threat)
     for phase in found:
+        refuse_other_threats(phase.attack, threat)
         check_radius(threat, phase.eps, "train_epsilon")
         if phase.eps_from:
             check_radius(threat, phase.eps_from, "epsilon_from")
@@ -136,16 +156,28 @@ def objective(phase: Phase, threat: Threat, bounds: Mapping[str, Any]) -> Object
     static = {name: value for name, value in bounds.items() if name != "seed"}
     return Objective(
         threat,
-        attack=None if phase.attack == "none" else catalogue.resolve("attack", phase.attack),
-        attack_steps=phase.attack_steps,
-        attack_step_size=phase.attack_step_size,
-        random_start=phase.attack_start == "uniform",
+        attack=_attack(phase),
+        start=_start(phase),
+        attack_loss=catalogue.resolve("loss", phase.attack_loss),
         bound=None if phase.bound == "none" else catalogue.bound(phase.bound, static),
         bound_draws=phase.bound != "none"
         and "seed" in catalogue.find("bound", phase.bound).options,
         bound_samples=phase.bound_samples,
         l1=phase.l1,
     )
+
+
+def _attack(phase: Phase) -> Attack | None:
+    if phase.attack == "none":
+        return None
+    settings = {"steps": phase.attack_steps, "step_size": phase.attack_step_size}
+    return catalogue.attack(phase.attack, settings)
+
+
+def _start(phase: Phase) -> Start | None:
+    """None for where the attack on the batch before ended."""
+    name = phase.attack_start
+    return None if name == "previous" else catalogue.resolve("start", name)
 
 
 def optimizer_maker(values: flags.FlagValues) -> Callable[[], keras.optimizers.Optimizer]:
@@ -180,13 +212,21 @@ def settings(values: flags.FlagValues, phases: list[Phase]) -> Settings:
     )
 
 
-def monitored_bound(phases: list[Phase], settings: dict[str, Any]) -> Any:
+def monitored_bound(phases: list[Phase], threat: Threat, settings: dict[str, Any]) -> Any:
     """The bound that training is watched with: the last phase's, else the cheapest.
 
     Where that one certifies nothing, the one that certifies what it stands for.
     """
+    if not threat.has_support:
+        return None
     name = "interval" if phases[-1].bound == "none" else phases[-1].bound
     return catalogue.bound(catalogue.find("bound", name).certificate or name, settings)
+
+
+def monitored_attack(threat: Threat, steps: int) -> Attack | None:
+    """The attack that training is watched with; None without steps."""
+    name = "msd" if threat.name == "union" else "pgd"
+    return catalogue.attack(name, {"steps": steps}) if steps else None
 
 
 def selection(values: flags.FlagValues, phases: list[Phase]) -> str:

@@ -11,6 +11,7 @@ from pipelines import flags as ours
 from pipelines.console import console, import_tensorflow, next_commands, one_line_errors
 from pipelines.parsing import fail, parse
 from pipelines.phases import read_phases
+from pipelines.question_flags import eval_budget
 from pipelines.run_directory import RunDirectory
 
 ABOUT = """Trains a certifiably robust image classifier, certifies and attacks it on the test split,
@@ -93,17 +94,20 @@ def _export(work: Work) -> None:
 
 
 def _certify(work: Work) -> None:
-    from pipelines import questions
+    from pipelines.certifying import certify
 
     subject = _subject(work)
-    questions.certify(subject, _radii(work.values, subject.threat), work.values, work.screen)
+    if subject.threat.has_support:
+        certify(subject, _radii(work.values, subject.threat), work.values, work.screen)
 
 
 def _attack(work: Work) -> None:
-    from pipelines import questions
+    from pipelines.attacking import Attacker
 
     subject = _subject(work)
-    questions.attack(subject, _radii(work.values, subject.threat), work.values, work.screen)
+    attacker = Attacker(subject, eval_budget(work.values), work.values.seed)
+    for eps, samples in _radii(work.values, subject.threat):
+        attacker.attack(eps, samples, work.screen)
 
 
 def _report(work: Work) -> None:

@@ -12,7 +12,7 @@ from keras import layers
 
 from pipelines import asking, certify, evaluate, export, publish
 from pipelines.flags import frozen, training_groups
-from pipelines.given import asked_flags, given_texts
+from pipelines.given import KEPT, asked_flags, given_texts
 from pipelines.parsing import parse
 from pipelines.run_directory import RunDirectory
 from rt_tf import catalogue, data
@@ -94,9 +94,7 @@ def test_the_report_says_what_the_network_is(made: Path) -> None:
     assert report["model"]["hidden_units"] == 12
     assert report["training"] == {"history": [], "selected": None, "seconds": None}
     assert report["provenance"]["seed"] is None
-    assert set(report["provenance"]["flags"]) == {
-        *("keras_file", "dataset", "threat", "input_range", "model_dir", "data_dir", "epsilon")
-    }
+    assert set(report["provenance"]["flags"]) == {*KEPT, "epsilon"}
     page = (made / "run" / "report" / "report.html").read_text()
     assert "not trained here, but given as <code>my.keras</code>" in page
     assert "<h2>Training</h2>" not in page

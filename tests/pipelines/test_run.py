@@ -104,8 +104,8 @@ def test_other_radii_methods_and_counts(finished: Path, tmp_path: Path) -> None:
     questions = {q["name"]: q for q in report_of(run)["questions"]}
     assert questions["linf-0.05"]["certificate"]["settings"] == before  # it keeps its rungs
     assert {a["id"] for a in questions["linf-0.05"]["attacks"]} == {
-        "pgd-3x1-a0-s0",
-        "fgsm-1x2-a1-s0",
+        "pgd-3x1",
+        "fgsm-1x2-a1",
     }
     bad = command("certify", f"--model_dir={run}", "--epsilon=7")
     assert "epsilon: expected a radius in (0, 1] for linf; received 7" in bad.stderr

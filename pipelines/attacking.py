@@ -1,0 +1,124 @@
+"""Attacking the test examples of a run; what counts is judged by the served network."""
+
+import functools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+
+from pipelines.questions import Subject, answer, record_file, served_labels
+from pipelines.verdict import Row
+from rt_tf import catalogue
+from rt_tf.attacks import noise
+from rt_tf.attacks.judge import attacked
+from rt_tf.attacks.suites import Budget
+from rt_tf.attacks.task import Network, Task
+from rt_tf.attacks.transfer import transferred
+from rt_tf.network.trace import trace
+from rt_tf.reporting.record_file import RecordFile
+from rt_tf.threats.region import Region
+
+
+class Source(NamedTuple):
+    """Another run's network, on which points are made that are then tried here."""
+
+    name: str
+    network: Network
+
+
+class Attacker:
+    """An attack of a budget on a run's network, traced once for all radii."""
+
+    def __init__(
+        self, subject: Subject, budget: Budget, seed: int, source: Source | None = None
+    ) -> None:
+        self.subject = subject
+        self.name = (f"transfer-{source.name}-" if source else "") + budget.name(seed)
+        self.settings = {**_settings(budget), "seed": seed}
+        self.settings |= {"source": source.name} if source else {}
+        self._points = _points(subject, budget, seed, source)
+
+    def attack(self, eps: float, samples: int, screen: Console) -> RecordFile:
+        """Attacks the first test examples at a radius, and keeps the counterexamples."""
+        records = record_file(self.subject, eps, "attack", self.name, self.settings)
+        outcomes = functools.partial(self._outcomes, eps, records.path.parent)
+        title = f"{self.name} {records.path.parent.name}"
+        answer(self.subject, records, samples, outcomes, title, _withstands, screen)
+        return records
+
+    def _outcomes(
+        self, eps: float, folder: Path, rows: np.ndarray, examples: list[Row]
+    ) -> list[Row]:
+        test, began = self.subject.test, time.perf_counter()
+        images, labels = tf.constant(test.images(rows)), tf.constant(test.labels[rows])
+        index, radius = tf.constant(test.index[rows]), tf.constant(eps, tf.float64)
+        x, inside, distance = (t.numpy() for t in self._points(images, labels, index, radius))
+        predictions = served_labels(self.subject, x)
+        seconds = (time.perf_counter() - began) / len(rows)
+        outcomes = zip(examples, x, predictions, inside, distance, strict=True)
+        return [self._outcome(folder, *outcome, seconds) for outcome in outcomes]
+
+    def _outcome(
+        self,
+        folder: Path,
+        example: Row,
+        x: np.ndarray,
+        prediction: int,
+        inside: bool,
+        distance: float,
+        seconds: float,
+    ) -> Row:
+        """The attack's outcome on one example, judged by the served network."""
+        misclassified = example["prediction"] != example["label"]
+        found = not misclassified and bool(inside) and prediction != example["label"]
+        return {
+            **example,
+            "success": misclassified or found,
+            "adversarial_prediction": int(prediction) if found else None,
+            "file": self._keep(folder, example["index"], x) if found else None,
+            "distance": float(distance) if found else None,
+            "seconds": seconds,
+        }
+
+    def _keep(self, folder: Path, index: int, x: np.ndarray) -> str:
+        file = f"adversarial/{index:05d}-{self.name}.npy"
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        np.save(folder / file, x)
+        return file
+
+
+def _settings(budget: Budget) -> Row:
+    told = budget._asdict()
+    del told["threats"]
+    return told
+
+
+def _points(
+    subject: Subject, budget: Budget, seed: int, source: Source | None
+) -> Callable[..., Any]:
+    """images, labels, index, eps -> points, whether inside, and how far from the images."""
+    wiring, entry = trace(subject.network), catalogue.find("attack", budget.attack)
+    method = catalogue.attack(budget.attack, {**_settings(budget), "early_stop": True})
+    method = transferred(method, source.network) if source else method
+    start = catalogue.resolve("start", budget.start)
+
+    def points(
+        images: tf.Tensor, labels: tf.Tensor, index: tf.Tensor, eps: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        region = Region(subject.threat, images, eps)
+        keys = noise.keys(tf.constant([seed, 2], tf.int64), index)
+        loss = catalogue.resolve("loss", budget.loss)
+        task = Task(wiring.lower(), region, labels, keys, loss)
+        x = attacked(task, method, start, budget.restarts).x
+        return x, region.inside(x), region.distance(x)
+
+    compiled = tf.function(points, autograph=False, reduce_retracing=True)
+    return points if entry.eager else compiled
+
+
+def _withstands(row: Row) -> bool:
+    return not row["success"]

@@ -1,0 +1,188 @@
+"""An evaluation: which attacks are run on which questions, and what is left of the images."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from absl import flags
+from rich.console import Console
+
+from pipelines.attacking import Attacker, Source
+from pipelines.estimate import announce, warned
+from pipelines.question_flags import eval_budget
+from pipelines.questions import Subject, load_network
+from pipelines.run_directory import RunDirectory
+from pipelines.system import refuse_other_threats
+from rt_tf.attacks.suites import SUITES, Budget
+from rt_tf.attacks.table import ATTACKS
+from rt_tf.attacks.warnings import black_box_ahead
+from rt_tf.errors import UserError
+from rt_tf.files import write_text
+from rt_tf.network.trace import trace
+from rt_tf.reporting.record_file import RecordFile
+from rt_tf.threats.union import Union
+
+# The attack of a suite's accuracy-eps curves, and of its transfers.
+PLAIN = Budget("pgd", 40)
+# A curve's radii in units of eps: some below, and from there on growing until nothing is left.
+BELOW = (0.25, 0.5, 0.75)
+GROWTH = 1.4
+ATTACK_FLAGS = [
+    f"eval_{name}" for name in ("attack", "steps", "restarts", "step_size", "start", "loss")
+]
+
+
+class Question(NamedTuple):
+    """A network and a threat, at a radius, and the attacks that are tried."""
+
+    subject: Subject
+    eps: float
+    budgets: list[Budget]
+
+
+class Evaluation:
+    """Attacks a run's network by a suite, or by the one attack that the flags describe."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        radii: Sequence[float],
+        values: flags.FlagValues,
+        screen: Console,
+    ) -> None:
+        self.subject = subject
+        self.values = values
+        self.screen = screen
+        self.samples = min(values.samples or len(subject.test), len(subject.test))
+        self.sources = [_source(path, subject) for path in values.transfer_from or ()]
+        self.questions = self._questions(radii)
+        self.attackers: dict[tuple[str, Budget, str | None], Attacker] = {}
+
+    def run(self) -> None:
+        """Tries every attack on every question, as far as that was not done before."""
+        warnings = warned(self.subject)
+        for line in warnings:
+            self.screen.print(f"warning: {line}", markup=False)
+        announce(self.questions, self.samples, len(self.sources), self.screen)
+        told = {}
+        for question in self.questions:
+            records = self._attack(question)
+            told[records[0].path.parent.name] = [file.header["id"] for file in records]
+            warnings += masked(records)
+            if self.values.suite or self.values.curve_to_zero:
+                self._curve(question)
+        if self.values.suite:
+            self._note(told, warnings)
+
+    def _questions(self, radii: Sequence[float]) -> list[Question]:
+        if not self.values.suite:
+            budget = eval_budget(self.values)
+            refuse_other_threats(budget.attack, self.subject.threat)
+            return [Question(self.subject, eps, [budget]) for eps in radii]
+        for name in ATTACK_FLAGS:
+            if self.values[name].present:
+                raise UserError(
+                    f"{name}: expected none with --suite, which has attacks of its own; received "
+                    f"--{name}={self.values[name].value}"
+                )
+        suite = SUITES[self.values.suite]
+        asked = _parts(self.subject) if suite.by_part else [(self.subject, eps) for eps in radii]
+        return [
+            Question(subject, eps, [b for b in suite.budgets if b.is_for(subject.threat.name)])
+            for subject, eps in asked
+        ]
+
+    def _attack(self, question: Question) -> list[RecordFile]:
+        tries: list[tuple[Budget, Source | None]] = [(b, None) for b in question.budgets]
+        tries += [(self._plain(question), source) for source in self.sources]
+        return [
+            self._ask(question, budget, question.eps, self.samples, source)
+            for budget, source in tries
+        ]
+
+    def _plain(self, question: Question) -> Budget:
+        return PLAIN if self.values.suite else question.budgets[0]
+
+    def _curve(self, question: Question) -> None:
+        """A few examples at smaller radii, and at growing ones until none of them withstands."""
+        budget = self._plain(question)
+        samples = min(self.values.curve_samples, self.samples)
+        for share in BELOW:
+            self._ask(question, budget, share * question.eps, samples)
+        eps, largest = question.eps, _unbounded(question.subject)
+        while True:
+            records = self._ask(question, budget, min(eps, largest), samples)
+            if eps >= largest or all(row["success"] for row in records.rows):
+                return
+            eps *= GROWTH
+
+    def _ask(
+        self,
+        question: Question,
+        budget: Budget,
+        eps: float,
+        samples: int,
+        source: Source | None = None,
+    ) -> RecordFile:
+        key = (question.subject.threat.name, budget, source and source.name)
+        if key not in self.attackers:
+            self.attackers[key] = Attacker(question.subject, budget, self.values.seed, source)
+        return self.attackers[key].attack(float(f"{eps:.6g}"), samples, self.screen)
+
+    def _note(self, told: dict[str, list[str]], warnings: list[str]) -> None:
+        """What belongs to the suite, beside the records."""
+        note = {
+            "suite": self.values.suite,
+            "samples": self.samples,
+            "questions": list(told),
+            "attacks": told,
+            "warnings": warnings,
+        }
+        path = self.subject.run.records / f"suite-{self.values.suite}.json"
+        write_text(path, json.dumps(note, indent=1) + "\n")
+
+
+def _unbounded(subject: Subject) -> float:
+    """A radius at which there is no bound left, or the largest there is."""
+    threat, pixels = subject.threat, math.prod(subject.test.images([0]).shape)
+    return min(threat.largest, threat.spread(pixels) or threat.largest)
+
+
+def _parts(subject: Subject) -> list[tuple[Subject, float]]:
+    """The balls of the union, each as a question of its own."""
+    if not isinstance(subject.threat, Union):
+        raise UserError(
+            f"threat: expected --threat=union for this suite; received {subject.threat.name}"
+        )
+    return [(subject._replace(threat=ball), radius) for ball, radius in subject.threat.parts]
+
+
+def _source(path: str, subject: Subject) -> Source:
+    """Another run's network; UserError where it is not there or takes other images."""
+    run = RunDirectory(path)
+    if not run.has_network():
+        raise UserError(f"transfer_from: expected folders of finished runs; received {path}")
+    wiring, own = trace(load_network(run)), trace(subject.network)
+    if wiring.input_shape != own.input_shape or wiring.classes != own.classes:
+        raise UserError(
+            f"transfer_from: expected networks of {own.input_shape} images and {own.classes} "
+            f"classes; {path} has {wiring.input_shape} and {wiring.classes}"
+        )
+    return Source(run.path.name, wiring.lower())
+
+
+def masked(records: Sequence[RecordFile]) -> list[str]:
+    """Whether attacks without gradients found examples that those with gradients had left."""
+    white: list[set[int]] = []
+    black: list[set[int]] = []
+    for file in records:
+        settings = file.header["settings"]
+        blind = ATTACKS[settings["attack"]].black_box or "source" in settings
+        (black if blind else white).append(_found(file))
+    left = {row["index"] for row in records[0].rows} - set[int]().union(*white)
+    return black_box_ahead(len(set[int]().union(*black) & left), len(left)) if white else []
+
+
+def _found(file: RecordFile) -> set[int]:
+    return {row["index"] for row in file.rows if row["success"]}

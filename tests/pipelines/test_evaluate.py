@@ -1,0 +1,137 @@
+"""Suites and single attacks on a finished run, as `python -m pipelines.evaluate` does them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+from pipelines import asking, evaluate
+from pipelines.parsing import parse
+from rt_tf.attacks.suites import SUITES, Budget, Suite
+from rt_tf.attacks.table import ATTACKS
+from rt_tf.errors import UserError
+from rt_tf.reporting import records
+
+BRIEF = Suite("for tests", (Budget("fgsm", start="zero"), Budget("pgd", 4, 2), Budget("mim", 4)))
+PARTS = Suite("for tests", (Budget("pgd", 4), Budget("fgsm", threats=("linf",))), by_part=True)
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SUITES, "quick", BRIEF)
+    monkeypatch.setitem(SUITES, "paper-union", PARTS)
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished, tmp_path / "copy")
+
+
+def ask(run: Path, *arguments: str) -> None:
+    values = flags.FlagValues()
+    groups = [make(values) for make in evaluate.GROUPS]
+    usual = ["evaluate", f"--model_dir={run}", "--samples=30", "--curve_samples=10", "--quiet"]
+    asking.answer(parse([*usual, *arguments], groups, ""), evaluate.attack)
+
+
+def report_of(run: Path) -> dict:
+    return json.loads((run / "report" / "report.json").read_text())
+
+
+def attack_files(run: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(run)): p.read_bytes() for p in run.glob("records/*/attack-*.jsonl")}
+
+
+def test_a_suite_is_asked_whole_and_goes_on_after_a_kill(run: Path) -> None:
+    ask(run, "--suite=quick")
+    (suite,) = report_of(run)["suites"]
+    assert [row["id"] for row in suite["rows"]] == ["fgsm-1x1-zero", "pgd-4x2", "mim-4x1"]
+    assert suite["samples"] == 30
+    assert suite["all"]["count"] <= min(row["attacked"]["count"] for row in suite["rows"])
+    whole, page = attack_files(run), (run / "report" / "report.html").read_bytes()
+    file = run / "records/linf-0.05/attack-pgd-4x2.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:11]) + lines[11][:20])  # killed in the middle of a line
+    (run / "records/linf-0.05/attack-mim-4x1.jsonl").unlink()
+    ask(run, "--suite=quick")
+    again = attack_files(run)
+    told = {name: _told(content) for name, content in again.items()}
+    assert told == {name: _told(content) for name, content in whole.items()}
+    assert (
+        again["records/linf-0.05/attack-fgsm-1x1-zero.jsonl"]
+        == whole["records/linf-0.05/attack-fgsm-1x1-zero.jsonl"]
+    )
+    assert (run / "report" / "report.html").read_bytes() != page  # times differ
+
+
+def _told(content: bytes) -> list[dict]:
+    """The lines but for how long they took."""
+    rows = [json.loads(line) for line in content.splitlines()]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def test_curves_go_on_until_no_image_withstands(run: Path) -> None:
+    ask(run, "--suite=quick")
+    questions = [q for q in report_of(run)["questions"] if q["attacks"]]
+    asked = sorted((q["epsilon"], q["attacked"]["count"]) for q in questions)
+    assert [count for _, count in asked[:-1]].count(0) == 0
+    assert asked[-1][1] == 0 or asked[-1][0] == 1.0
+    assert {0.0125, 0.025, 0.0375, 0.05, 0.07} <= {eps for eps, _ in asked}
+    checks = {row["check"]: row for row in report_of(run)["sanity"]}
+    assert all(row["passed"] for row in checks.values()), checks
+
+
+def test_the_parts_of_a_union_are_questions_of_their_own(run: Path) -> None:
+    ask(run, "--suite=paper-union", "--threat=union", "--union_radii=0.05,0.3,0")
+    (suite,) = report_of(run)["suites"]
+    asked = [(row["question"], row["id"]) for row in suite["rows"]]
+    assert asked == [("linf-0.05", "pgd-4x1"), ("linf-0.05", "fgsm-1x1"), ("l2-0.3", "pgd-4x1")]
+    fewest = min(minimum["attacked"]["count"] for minimum in suite["minima"])
+    assert suite["all"]["count"] <= fewest
+    clean = {q["name"]: q["clean"]["count"] for q in report_of(run)["questions"]}
+    assert clean["l2-0.3"] >= fewest
+
+
+def test_points_of_the_networks_own_copy_are_as_good_as_its_own(run: Path, finished: Path) -> None:
+    single = ("--epsilon=0.1", "--eval_steps=5", "--eval_restarts=1")
+    ask(run, *single, f"--transfer_from={finished}")
+    attacks = {a["id"]: a for q in report_of(run)["questions"] for a in q["attacks"]}
+    assert attacks["transfer-two_phases-pgd-5x1"]["attacked"] == attacks["pgd-5x1"]["attacked"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--epsilon=0",), r"epsilon: expected a radius in \(0, 1\] for linf; received 0"),
+        (("--threat=l2",), r"epsilon: expected --epsilon=<radius> with --threat=l2"),
+        (("--suite=paper-union",), r"threat: expected --threat=union for this suite"),
+        (("--eval_attack=msd",), r"attack: expected one for linf .*; received msd"),
+        (("--suite=quick", "--eval_steps=3"), r"eval_steps: expected none with --suite"),
+        (("--transfer_from=nowhere",), r"transfer_from: expected folders of finished runs"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_anything_is_written(
+    run: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    before = attack_files(run)
+    with pytest.raises(UserError, match=words):
+        ask(run, *arguments)
+    assert attack_files(run) == before
+    assert not Path("nowhere").exists()
+
+
+def test_every_attack_of_a_suite_exists_and_suites_name_their_budgets_apart() -> None:
+    for suite in SUITES.values():
+        assert {budget.attack for budget in suite.budgets} <= set(ATTACKS)
+        names = [(budget.name(), budget.threats) for budget in suite.budgets]
+        assert len(set(names)) == len(names)
+
+
+def test_adversarial_images_are_kept_and_their_records_agree(run: Path) -> None:
+    ask(run, "--epsilon=0.2", "--eval_steps=10")
+    (question,) = [q for q in records.load(run / "records") if q.eps == 0.2]
+    found = [row for row in question.rows if row["attacks"]["pgd-10x2"]["file"]]
+    assert found
+    assert all(0.0 < row["attacks"]["pgd-10x2"]["distance"] <= 0.2 for row in found)
