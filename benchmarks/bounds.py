@@ -81,8 +81,7 @@ def training_step(subject: Subject, line: Line) -> Callable[[], Any]:
     bound = catalogue.resolve("bound", line.method)
     objective = Objective(
         Linf(),
-        attack=catalogue.resolve("attack", "pgd") if line.attack_steps else None,
-        attack_steps=line.attack_steps,
+        attack=catalogue.attack("pgd", {"steps": line.attack_steps}) if line.attack_steps else None,
         bound=functools.partial(bound, **line.options),
         bound_samples=line.samples,
     )

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rt_tf.reporting.formats import percent
 from rt_tf.reporting.summary import main_question
-from rt_tf.reporting.text import percent
 
 HEADER = """| system | eps | clean | attacked | certified | test images | training |
 |---|---|---|---|---|---|---|"""

@@ -51,12 +51,12 @@ PASSES = {
 def objectives() -> dict[str, Objective]:
     """The systems compared."""
     threat = Linf()
-    fgsm, pgd = (catalogue.resolve("attack", name) for name in ("fgsm", "pgd"))
+    fgsm, pgd = catalogue.attack("fgsm"), catalogue.attack("pgd", {"steps": 10})
     interval, crown_ibp = (catalogue.resolve("bound", n) for n in ("interval", "crown_ibp"))
     return {
         "natural": Objective(threat),
         "fgsm": Objective(threat, attack=fgsm),
-        "pgd-10": Objective(threat, attack=pgd, attack_steps=10),
+        "pgd-10": Objective(threat, attack=pgd),
         "ibp": Objective(threat, bound=interval),
         "crown-ibp": Objective(threat, bound=crown_ibp),
         "mixtrain k = 1 of 50": Objective(threat, bound=crown_ibp, bound_samples=2),

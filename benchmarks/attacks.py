@@ -1,0 +1,189 @@
+"""What attacks cost, as ratios within one run.
+
+    python -m benchmarks.attacks --model_dir=<a run on MNIST> [--rounds=15] [--json=FILE]
+
+MNIST small, float32. Training attacks are compared with as many forward and backward passes to
+the input, or with PGD at equal steps; an evaluation by PGD-40 of the first 1,000 test images of the
+run, at its radius, with Foolbox's on the same network, and with a time of CleverHans' on a machine
+of the same kind. Jobs take turns, a run each a round; medians are compared.
+"""
+
+import argparse
+import functools
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import tensorflow as tf
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.step_cost import step
+from benchmarks.timing import Job, surroundings
+from pipelines.console import one_line_errors
+from pipelines.questions import load_network
+from pipelines.run_directory import RunDirectory, trained_flags
+from pipelines.system import load_data, prepare_tensorflow
+from rt_tf import catalogue
+from rt_tf.attacks import judge, noise, starts
+from rt_tf.attacks.task import Task
+from rt_tf.network.graph import Graph
+from rt_tf.network.trace import trace
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.region import Region
+from rt_tf.training.objective import Objective
+
+BATCH = 100
+EVALUATED = 1000
+CLEVERHANS = 1.8  # seconds for PGD-40 on 1,000 images
+SINKHORN = 0.5  # seconds for a projection of 100 images
+
+
+class Line(NamedTuple):
+    """A job's time over that of what it is compared with, and the most that is asked."""
+
+    job: str
+    of: str
+    ratio: float
+    most: float
+
+
+class Subject(NamedTuple):
+    """A run's network and its first test images."""
+
+    graph: Graph
+    images: tf.Tensor
+    labels: tf.Tensor
+    eps: float
+
+
+def subject(directory: str) -> Subject:
+    """UserError where there is no finished run."""
+    flags = trained_flags(directory)
+    test = load_data(flags).test
+    images = tf.constant(test.images(slice(0, EVALUATED)))
+    graph = trace(load_network(RunDirectory(directory))).lower()
+    return Subject(graph, images, tf.constant(test.labels[:EVALUATED]), flags.epsilon)
+
+
+def task(found: Subject, threat: str, eps: float, count: int) -> Task:
+    """The task to attack the first few images."""
+    region = Region(catalogue.threat(threat), found.images[:count], eps)
+    labels = found.labels[:count]
+    return Task(found.graph, region, labels, noise.keys(tf.constant([0, 2]), tf.range(count)))
+
+
+def compiled(run: Callable[..., Any], *arguments: Any) -> Job:
+    """Timed once it is traced."""
+    graph = tf.function(lambda: run(*arguments), autograph=False)
+    return Job(lambda: numbers(graph()))
+
+
+def numbers(tensors: Any) -> Any:
+    """As NumPy's, so that they are computed."""
+    return tf.nest.map_structure(lambda tensor: tensor.numpy(), tensors)
+
+
+def passes(asked: Task, count: int) -> tf.Tensor:
+    """So many forward and backward passes to the input, one after another."""
+
+    def again(i: tf.Tensor, x: tf.Tensor) -> list[tf.Tensor]:
+        return [i + 1, x + 0.0 * asked.look(x).gradient]
+
+    return tf.while_loop(lambda i, x: i < count, again, [tf.constant(0), asked.region.x])[1]
+
+
+def attacked(name: str, asked: Task, **settings: Any) -> tf.Tensor:
+    """A training attack from a random start."""
+    return catalogue.attack(name, settings)(asked, starts.uniform(asked))
+
+
+def evaluated(asked: Task, name: str, **settings: Any) -> judge.Attacked:
+    """An evaluation: the attack, judged."""
+    return judge.attacked(asked, catalogue.attack(name, settings), starts.uniform)
+
+
+def jobs(found: Subject) -> dict[str, Job]:
+    """All that is timed."""
+    ball, union = task(found, "linf", 0.3, BATCH), task(found, "union", 1.0, BATCH)
+    whole = task(found, "linf", found.eps, EVALUATED)
+    earth = task(found, "wasserstein", 0.5, BATCH)
+    moved = earth.region.x + 0.1 * tf.sign(earth.look(earth.region.x).gradient)
+    forty = {"steps": 40, "step_size": 1.0 / 30.0}
+    train = step(Objective(Linf(), catalogue.attack("pgd", {"steps": 10})))
+    batch = ball.region.x, ball.labels
+    return {
+        "11 passes": compiled(passes, ball, 11),
+        "PGD-10 training step": Job(lambda: train(batch)["loss"].numpy()),
+        "PGD-20": compiled(functools.partial(attacked, "pgd", ball, steps=20)),
+        "MSD-20": compiled(functools.partial(attacked, "msd", union, steps=20)),
+        "PGD-40 evaluation": compiled(
+            functools.partial(evaluated, whole, "pgd", early_stop=True, **forty)
+        ),
+        "Foolbox": Job(lambda: numbers(evaluated(whole, "foolbox_pgd", **forty))),
+        "Sinkhorn": compiled(earth.region.inward().project, moved),
+    }
+
+
+def measure(found: Subject, rounds: int) -> dict[str, Any]:
+    """All figures, as they are printed and written."""
+    timed = jobs(found)
+    for _ in range(rounds):
+        for job in timed.values():
+            job.turn()
+    seconds = {name: job.median for name, job in timed.items()}
+    success = {name: success_of(timed[name]) for name in ("PGD-40 evaluation", "Foolbox")}
+    return {"seconds": seconds, "lines": lines(seconds), "success": success, **surroundings()}
+
+
+def success_of(job: Job) -> float:
+    """The share of images on which an evaluation finds the network to err."""
+    return float(job.run().success.mean())
+
+
+def lines(seconds: dict[str, float]) -> list[Line]:
+    """Each job against what it is compared with."""
+    compared = [
+        ("PGD-10 training step", "11 passes to the input", seconds["11 passes"], 1.15),
+        ("MSD-20", "PGD-20", seconds["PGD-20"], 3.2),
+        ("PGD-40 evaluation", "Foolbox's", seconds["Foolbox"], 1.0 / 3.0),
+        ("PGD-40 evaluation", f"CleverHans' {CLEVERHANS} s", CLEVERHANS, 0.5),
+        ("Sinkhorn", f"{SINKHORN} s for 100 images, 5x5 plans", SINKHORN, 1.0),
+    ]
+    return [Line(job, of, seconds[job] / peer, most) for job, of, peer, most in compared]
+
+
+def show(found: dict[str, Any]) -> None:
+    """Prints the table."""
+    table = Table("job", "seconds", "compared with", "ratio", "asked: at most")
+    for line in found["lines"]:
+        took = f"{found['seconds'][line.job]:.4f}"
+        table.add_row(line.job, took, line.of, f"{line.ratio:.2f}", f"{line.most:.2f}")
+    console = Console(highlight=False)
+    console.print(table)
+    for name, share in found["success"].items():
+        console.print(f"{name}: the network errs on {100 * share:.1f} % of {EVALUATED:,} images")
+
+
+def main() -> None:
+    """The entry point."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model_dir", required=True, help="a finished run on MNIST, wong_small")
+    parser.add_argument("--rounds", type=int, default=15, help="runs of each job")
+    parser.add_argument("--json", help="file to write the figures to")
+    arguments = parser.parse_args()
+    prepare_tensorflow()
+    with one_line_errors():
+        found = measure(subject(arguments.model_dir), arguments.rounds)
+    show(found)
+    if arguments.json:
+        told = {**found, "lines": [line._asdict() for line in found["lines"]]}
+        Path(arguments.json).write_text(json.dumps(told, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
