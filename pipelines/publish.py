@@ -53,4 +53,5 @@ def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> None:
     terminal.print(terminal_table(found))
     for suite in found["suites"]:
         terminal.print(suite_table(suite))
-    terminal.print(*sanity_lines(found), sep="\n")
+    if found["suites"]:
+        terminal.print(*sanity_lines(found), sep="\n")
