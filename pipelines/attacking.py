@@ -18,9 +18,16 @@ from rt_tf.attacks.judge import attacked
 from rt_tf.attacks.suites import Budget
 from rt_tf.attacks.task import Network, Task
 from rt_tf.attacks.transfer import transferred
-from rt_tf.network.trace import trace
 from rt_tf.reporting.record_file import RecordFile
 from rt_tf.threats.region import Region
+
+
+class Question(NamedTuple):
+    """A network and a threat, at a radius, and the attacks that are tried."""
+
+    subject: Subject
+    eps: float
+    budgets: list[Budget]
 
 
 class Source(NamedTuple):
@@ -101,18 +108,18 @@ def _points(
     subject: Subject, budget: Budget, seed: int, source: Source | None
 ) -> Callable[..., Any]:
     """images, labels, index, eps -> points, whether inside, and how far from the images."""
-    wiring, entry = trace(subject.network), catalogue.find("attack", budget.attack)
+    entry = catalogue.find("attack", budget.attack)
     method = catalogue.attack(budget.attack, {**_settings(budget), "early_stop": True})
     method = transferred(method, source.network) if source else method
     start = catalogue.resolve("start", budget.start)
+    loss = catalogue.resolve("loss", budget.loss)
 
     def points(
         images: tf.Tensor, labels: tf.Tensor, index: tf.Tensor, eps: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
         region = Region(subject.threat, images, eps)
         keys = noise.keys(tf.constant([seed, 2], tf.int64), index)
-        loss = catalogue.resolve("loss", budget.loss)
-        task = Task(wiring.lower(), region, labels, keys, loss)
+        task = Task(subject.wiring.lower(), region, labels, keys, loss)
         x = attacked(task, method, start, budget.restarts).x
         return x, region.inside(x), region.distance(x)
 

@@ -13,7 +13,6 @@ from pipelines.system import refuse_unanswered
 from pipelines.verdict import Row, certificate
 from rt_tf import catalogue
 from rt_tf.certify.ladder import Ladder
-from rt_tf.network.trace import trace
 from rt_tf.reporting.records import question_name, read
 
 
@@ -22,7 +21,7 @@ def certify(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Co
 
     A radius that was certified before with further rungs keeps them: certificates do not get worse.
     """
-    wiring, rungs, bounds = trace(subject.network), list(values.rungs), bound_settings(values)
+    wiring, rungs, bounds = subject.wiring, list(values.rungs), bound_settings(values)
     for rung in rungs:
         refuse_unanswered(rung, subject.threat)
     compiled = Ladder(wiring, subject.threat, rungs, bounds)

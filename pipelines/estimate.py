@@ -1,30 +1,26 @@
 """What is told before an evaluation begins: how long it takes at most, and what may mislead."""
 
 import time
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.attacking import Question
 from pipelines.questions import CHUNK, Subject
 from rt_tf.attacks import noise
 from rt_tf.attacks.checks import check_inputs, check_network
 from rt_tf.attacks.task import Task
 from rt_tf.attacks.warnings import inner_work, probabilities, randomised, vanishing_gradients
-from rt_tf.network.trace import trace
 from rt_tf.reporting.formats import duration
 from rt_tf.threats.region import Region
-
-if TYPE_CHECKING:
-    from pipelines.suites import Question
 
 MEASURED = 3
 TRACING = 3.0  # seconds, once for an attack
 
 
-def announce(questions: "list[Question]", samples: int, sources: int, screen: Console) -> None:
+def announce(questions: list[Question], samples: int, sources: int, screen: Console) -> None:
     """Prints the attacks with their budgets, and the time they take if no image falls early."""
     if not questions:
         return
@@ -48,38 +44,39 @@ def warned(subject: Subject) -> list[str]:
 
     UserError where the test split or the network cannot be attacked at all.
     """
-    rows = np.arange(min(CHUNK, len(subject.test)))
-    images, labels = subject.test.images(rows), subject.test.labels[rows]
-    wiring = trace(subject.network)
-    graph, x = wiring.lower(), tf.constant(images)
-    check_inputs(images, labels, wiring.classes)
-    check_network(graph, images, labels)
-    keys = noise.keys(tf.constant([0]), tf.constant(labels))
-    task = Task(graph, Region(subject.threat, x, 0.1), tf.constant(labels), keys)
+    asked = _sample(subject)
+    x = asked.region.x
+    check_inputs(x.numpy(), asked.labels.numpy(), subject.wiring.classes)
+    check_network(asked.network, x.numpy(), asked.labels.numpy())
     serve = subject.served.serve
     return [
         *randomised(lambda images: serve(images)["logits"], x),
         *probabilities(serve(x)["logits"]),
-        *vanishing_gradients(task, x),
+        *vanishing_gradients(asked, x),
         *inner_work(serve.get_concrete_function(tf.TensorSpec([None, *x.shape[1:]], x.dtype))),
     ]
 
 
 def seconds_of_a_pass(subject: Subject) -> float:
     """A forward and backward pass to the input, by example: the median of a few chunks."""
-    rows = np.arange(min(CHUNK, len(subject.test)))
-    images, labels = tf.constant(subject.test.images(rows)), tf.constant(subject.test.labels[rows])
-    graph = trace(subject.network).lower()
+    asked = _sample(subject)
 
     @tf.function(autograph=False)
     def look(x: tf.Tensor) -> tf.Tensor:
-        keys = noise.keys(tf.constant([0]), labels)
-        return Task(graph, Region(subject.threat, x, 0.1), labels, keys).look(x).gradient
+        return asked.look(x).gradient
 
-    look(images)
+    look(asked.region.x)
     seconds = []
     for _ in range(MEASURED):
         began = time.perf_counter()
-        look(images).numpy()
+        look(asked.region.x).numpy()
         seconds.append(time.perf_counter() - began)
-    return sorted(seconds)[MEASURED // 2] / len(rows)
+    return sorted(seconds)[MEASURED // 2] / len(asked.labels)
+
+
+def _sample(subject: Subject) -> Task:
+    """The first examples, to be looked at."""
+    rows = np.arange(min(CHUNK, len(subject.test)))
+    images, labels = tf.constant(subject.test.images(rows)), tf.constant(subject.test.labels[rows])
+    region = Region(subject.threat, images, 0.1)
+    return Task(subject.wiring.lower(), region, labels, noise.keys(tf.constant([0]), labels))

@@ -46,8 +46,10 @@ def opened(
     asked.download = values.download
     system.prepare_tensorflow()
     with run.locked():
-        radii = _radii(values, asked)
+        if "epsilon" in values:
+            _set_threat(values, asked)
         threat = system.threat(asked)
+        radii = list(values.epsilon or [asked.epsilon]) if "epsilon" in values else []
         for eps in radii:
             system.check_radius(threat, eps, "epsilon")
         dataset = system.load_data(asked)
@@ -59,25 +61,21 @@ def opened(
         yield Finished(run, dataset, threat, radii, is_new)
 
 
-def _radii(values: flags.FlagValues, asked: flags.FlagValues) -> list[float]:
-    """The radii asked for; the run's own if none are. Sets the threat that is asked about."""
-    if "epsilon" not in values:
-        return []
+def _set_threat(values: flags.FlagValues, asked: flags.FlagValues) -> None:
+    """The threat and the radius that are asked about, where the command names others."""
     own = asked.threat
     for name in THREAT:
         if name in values and values[name].present:
             asked[name].value = values[name].value
     if values.epsilon is not None:
         asked.epsilon = values.epsilon[0]
-        return list(values.epsilon)
-    if asked.threat not in ("union", own):
+    elif asked.threat == "union" != own:
+        asked.epsilon = 1.0
+    elif asked.threat != own:
         raise UserError(
             f"epsilon: expected --epsilon=<radius> with --threat={asked.threat}, which is not the "
             "run's own; received none"
         )
-    if asked.threat == "union" != own:
-        asked.epsilon = 1.0
-    return [asked.epsilon]
 
 
 def _refuse_untrained(run: RunDirectory, values: flags.FlagValues) -> None:

@@ -16,6 +16,8 @@ from pipelines.run_directory import RunDirectory
 from pipelines.verdict import Row
 from rt_tf import data
 from rt_tf.errors import UserError
+from rt_tf.network.trace import trace
+from rt_tf.network.wiring import Wiring
 from rt_tf.reporting import export
 from rt_tf.reporting.records import RecordFile, question_name
 from rt_tf.threats.region import Threat
@@ -25,10 +27,10 @@ Radii = Sequence[tuple[float, int]]  # (eps, first examples of the test split; 0
 
 
 class Subject(NamedTuple):
-    """What is asked about: a run's network, as Keras model and as served, and its test split."""
+    """What is asked about: a run's network, traced and as served, and its test split."""
 
     run: RunDirectory
-    network: keras.Model
+    wiring: Wiring
     served: Any
     test: data.Split
     threat: Threat
@@ -45,7 +47,7 @@ def subject(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> Subject
             f"python -m pipelines.export --model_dir={run.path} writes it"
         )
     served = export.load(run.export)
-    return Subject(run, network, served, dataset.test, threat, checksum)
+    return Subject(run, trace(network), served, dataset.test, threat, checksum)
 
 
 def load_network(run: RunDirectory) -> keras.Model:
@@ -88,6 +90,7 @@ def _open(total: int, done: set[int]) -> Iterator[np.ndarray]:
 
 
 def record_file(subject: Subject, eps: float, kind: str, name: str, settings: Row) -> RecordFile:
+    """Where the answers of a method to a question are kept; those there are, are taken up."""
     folder = subject.run.records / question_name(subject.threat.name, eps)
     header = {
         "kind": kind,
@@ -126,4 +129,5 @@ def examples(subject: Subject, rows: np.ndarray) -> list[Row]:
 
 
 def served_labels(subject: Subject, images: Any) -> np.ndarray:
+    """The exported network's classes: [batch]."""
     return subject.served.serve(images)["label"].numpy()

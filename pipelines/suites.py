@@ -3,14 +3,13 @@
 import json
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from absl import flags
 from rich.console import Console
 
-from pipelines.attacking import Attacker, Source
+from pipelines.attacking import Attacker, Question, Source
 from pipelines.estimate import announce, warned
-from pipelines.question_flags import eval_budget
+from pipelines.question_flags import attack_group, eval_budget
 from pipelines.questions import Subject, load_network
 from pipelines.run_directory import RunDirectory
 from pipelines.system import refuse_other_threats
@@ -28,17 +27,6 @@ PLAIN = Budget("pgd", 40)
 # A curve's radii in units of eps: some below, and from there on growing until nothing is left.
 BELOW = (0.25, 0.5, 0.75)
 GROWTH = 1.4
-ATTACK_FLAGS = [
-    f"eval_{name}" for name in ("attack", "steps", "restarts", "step_size", "start", "loss")
-]
-
-
-class Question(NamedTuple):
-    """A network and a threat, at a radius, and the attacks that are tried."""
-
-    subject: Subject
-    eps: float
-    budgets: list[Budget]
 
 
 class Evaluation:
@@ -80,7 +68,7 @@ class Evaluation:
             budget = eval_budget(self.values)
             refuse_other_threats(budget.attack, self.subject.threat)
             return [Question(self.subject, eps, [budget]) for eps in radii]
-        for name in ATTACK_FLAGS:
+        for name in attack_group(flags.FlagValues()).names:
             if self.values[name].present:
                 raise UserError(
                     f"{name}: expected none with --suite, which has attacks of its own; received "
@@ -145,7 +133,7 @@ class Evaluation:
 
 def _unbounded(subject: Subject) -> float:
     """A radius at which there is no bound left, or the largest there is."""
-    threat, pixels = subject.threat, math.prod(subject.test.images([0]).shape)
+    threat, pixels = subject.threat, math.prod(subject.wiring.input_shape)
     return min(threat.largest, threat.spread(pixels) or threat.largest)
 
 
@@ -163,7 +151,7 @@ def _source(path: str, subject: Subject) -> Source:
     run = RunDirectory(path)
     if not run.has_network():
         raise UserError(f"transfer_from: expected folders of finished runs; received {path}")
-    wiring, own = trace(load_network(run)), trace(subject.network)
+    wiring, own = trace(load_network(run)), subject.wiring
     if wiring.input_shape != own.input_shape or wiring.classes != own.classes:
         raise UserError(
             f"transfer_from: expected networks of {own.input_shape} images and {own.classes} "

@@ -13,12 +13,12 @@ import tensorflow as tf
 from rt_tf.attacks.apgd_l1 import apgd_l1
 from rt_tf.attacks.ascent import chosen, looking, persist, unless_empty
 from rt_tf.attacks.best import Best, each, noted, returned, unseen
-from rt_tf.attacks.losses import dlr, margin
+from rt_tf.attacks.losses import dlr_or_margin
+from rt_tf.attacks.pgd import climbed
 from rt_tf.attacks.rivals import RIVALS, aimed, lead, rivals
 from rt_tf.attacks.task import Look, Task
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
-from rt_tf.threats.region import Region
 
 KEPT = 0.75  # of a step; the rest goes the way of the last one
 RISES = 0.75  # of the steps between checkpoints should raise the loss
@@ -54,7 +54,7 @@ def apgd(task: Task, start: Tensor, *, steps: int, step_size: float = 0.0) -> Te
         best = noted(Best(*rest[:3]), x, look)
         pace, back = _judged(Pace(*rest[3:]), look.loss, best.loss, needed[i])
         x, gradient = chosen(back, best.x, x), chosen(back, best.gradient, look.gradient)
-        new = _moved(at.region, x, gradient, pace.size)
+        new = climbed(at, i, x, gradient, by_example(pace.size, x.shape.rank))
         kept = tf.where(i == 0, 1.0, KEPT)
         new = at.region.project(x + kept * (new - x) + (1.0 - kept) * (x - previous))
         return [new, x, *best, *pace]
@@ -77,7 +77,7 @@ def apgd_t(
 
     def step(some: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         x, highest, start, targets = carried
-        at = aimed(some.restart(i), targets[:, i], _targeted)
+        at = aimed(some.restart(i), targets[:, i], dlr_or_margin)
         found = apgd(at, start, steps=steps)
         logits = some.logits(found)
         height = lead(some, logits)
@@ -102,10 +102,6 @@ def rises_needed(steps: int) -> np.ndarray:
     return needed
 
 
-def _targeted(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-    return (dlr if logits.shape[-1] > 3 else margin)(logits, labels, targets)
-
-
 def _pace(start: Tensor) -> Pace:
     low = each(start, -math.inf)
     return Pace(each(start, 2.0), -low, each(start, 0.0), low, tf.fill(tf.shape(low), False))
@@ -126,9 +122,3 @@ def _judged(pace: Pace, loss: Tensor, best: Tensor, needed: Tensor) -> tuple[Pac
     fresh = Pace(size, loss, tf.zeros_like(rises), best, back)
     same = Pace(size, loss, rises, pace.best, pace.halved)
     return Pace(*(tf.where(checkpoint, a, b) for a, b in zip(fresh, same, strict=True))), back
-
-
-def _moved(region: Region, x: Tensor, gradient: Tensor, size: Tensor) -> Tensor:
-    """A whole step, its size in radii, and back into the region."""
-    length = by_example(size, x.shape.rank) * region.radius()
-    return region.project(x + region.step(x, gradient, length, tf.zeros_like(size)))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rt_tf.attacks.foolbox_bridge import asked, attacked, attacks, moved, smallest, within
+from rt_tf.attacks.pgd import usual
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
@@ -40,13 +41,13 @@ def fgsm(task: Task, start: Tensor, steps: int = 1, step_size: float = 0.0) -> T
 
 def pgd(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
     """Projected gradient ascent. step_size: in units of eps; 0 for 2.5 / steps."""
-    size = step_size or 2.5 / max(steps, 1)
+    size = usual(steps, step_size)
     return within(task, start, _kind(task, PGD)(steps=steps, rel_stepsize=size))
 
 
 def mim(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
     """The same with momentum (Dong et al. 2018)."""
-    size = step_size or 2.5 / max(steps, 1)
+    size = usual(steps, step_size)
     kind = _kind(task, MIM)
     return within(task, start, kind(steps=steps, rel_stepsize=size, random_start=True))
 

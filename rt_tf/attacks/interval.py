@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from rt_tf.attacks.ascent import ascend
+from rt_tf.attacks.ascent import ascend, chosen, persist
+from rt_tf.attacks.best import each
 from rt_tf.attacks.pgd import pgd
 from rt_tf.attacks.task import Look, Task
 from rt_tf.bounds.full import head_enclosure
@@ -73,28 +74,19 @@ def followed(task: Task, x: Tensor, found: Trend) -> Tensor:
 
 def trend(task: Task, x: Tensor, first: float) -> Trend:
     """Tries the radii from `first` on, for each example until it is suspicious. x: [batch, ...]."""
-    tried = radii(first)
+    tried = tf.constant(radii(first))
 
-    def widen(k: Tensor, rows: Tensor, radius: Tensor, gradient: Tensor) -> list[Tensor]:
-        size = tf.gather(tf.constant(tried), k)
-        planes = _planes(task.take(rows), tf.gather(x, rows), size)
+    def widen(at: Task, k: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        x, radius, gradient = carried
+        planes = _planes(at, x, tried[k])
         suspicious = tf.reduce_min(planes.margins, axis=1) <= 0.0
         worst = tf.argmin(planes.margins, axis=1)
         slopes = -tf.gather(planes.coefficients, worst, batch_dims=1)
-        found = tf.boolean_mask(rows, suspicious)[:, tf.newaxis]
-        radius = tf.tensor_scatter_nd_update(radius, found, tf.fill(tf.shape(found)[:1], size))
-        slopes = tf.boolean_mask(slopes, suspicious)
-        gradient = tf.tensor_scatter_nd_update(gradient, found, slopes)
-        return [k + 1, tf.boolean_mask(rows, ~suspicious), radius, gradient]
+        radius = tf.where(suspicious, tried[k], radius)
+        return [x, radius, chosen(suspicious, slopes, gradient)], suspicious
 
-    rows = tf.range(tf.shape(x)[0])
-    found = tf.while_loop(
-        lambda k, rows, *_: (k < len(tried)) & (tf.shape(rows)[0] > 0),
-        widen,
-        [tf.constant(0), rows, tf.zeros_like(rows, x.dtype), tf.zeros_like(x)],
-        shape_invariants=[tf.TensorShape([]), *2 * [tf.TensorShape([None])], x.shape],
-    )
-    return Trend(*found[2:])
+    carried = [x, each(x, 0.0), tf.zeros_like(x)]
+    return Trend(*persist(task, carried, tried.shape[0], widen)[1:])
 
 
 def radii(first: float) -> list[float]:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from rt_tf.attacks.ascent import chosen
 from rt_tf.attacks.task import Task
 from rt_tf.network.ops import Tensor
-from rt_tf.threats.norms import by_example
 
 Attack = Callable[[Task, Tensor], Tensor]  # a task and where to start -> points [batch, ...]
 Start = Callable[[Task], Tensor]
@@ -49,5 +49,4 @@ def attacked(task: Task, attack: Attack, start: Start, restarts: int = 1) -> Att
 
 def worse(task: Task, first: Tensor, second: Tensor) -> Tensor:
     """By example, the point of higher loss: [batch, ...]."""
-    higher = task.values(second) > task.values(first)
-    return tf.where(by_example(higher, first.shape.rank), second, first)
+    return chosen(task.values(second) > task.values(first), second, first)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from rt_tf.attacks import noise
+from rt_tf.attacks.pgd import usual
 from rt_tf.attacks.starts import START
 from rt_tf.attacks.task import Task
 from rt_tf.bounds.latent import LatentRegion, Symbols
@@ -40,7 +41,7 @@ def latent_attack(
     start: symbols by node; random ones by default. signs: move all alike, a pixel by step_size eps
     as PGD does.
     """
-    size, start = step_size or 2.5 / max(steps, 1), start or random_symbols(task, latent)
+    size, start = usual(steps, step_size), start or random_symbols(task, latent)
     found = tf.while_loop(
         lambda i, _: i < steps,
         lambda i, symbols: (i + 1, _moved(task, latent, symbols, size, signs)),

@@ -36,6 +36,12 @@ def dlr(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor
     return tf.math.divide_no_nan(margin(logits, labels, targets), best[:, 0] - low)
 
 
+def dlr_or_margin(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
+    """The DLR loss, or the margin it is scaled from where there are too few classes."""
+    least = 3 if targets is None else 4
+    return (dlr if logits.shape[-1] >= least else margin)(logits, labels, targets)
+
+
 def others(logits: Tensor, labels: Tensor) -> Tensor:
     """The logits, the label's own out of the running: [batch, classes]."""
     own = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False)

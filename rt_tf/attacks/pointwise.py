@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from rt_tf.attacks.ascent import chosen, persist
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
-from rt_tf.threats.norms import by_example
 
 AMOUNTS = 64  # of salt-and-pepper noise, tried from none to every pixel
 HALVINGS = 10
@@ -36,46 +36,30 @@ def pointwise(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> 
 
 def _noisy(task: Task) -> Tensor:
     """The least noise on which the network errs, else the image: [batch, ...]."""
-    region = task.region
 
-    def more(number: Tensor, found: Tensor, z: Tensor) -> list[Tensor]:
-        amount, noise = tf.cast(number, z.dtype) / AMOUNTS, task.noise(number)
+    def more(at: Task, number: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        (z,), region = carried, at.region
+        amount, noise = tf.cast(number, z.dtype) / AMOUNTS, at.noise(number)
         noisy = tf.where(noise < 0.5 * amount, tf.cast(region.lower, z.dtype), region.x)
         noisy = tf.where(noise >= 1.0 - 0.5 * amount, tf.cast(region.upper, z.dtype), noisy)
-        errs = task.errs(task.logits(noisy))
-        return [
-            number + 1,
-            found | errs,
-            tf.where(by_example(errs & ~found, z.shape.rank), noisy, z),
-        ]
+        errs = at.errs(at.logits(noisy))
+        return [chosen(errs, noisy, z)], errs
 
-    nothing = tf.zeros_like(task.labels, tf.bool)
-    return tf.while_loop(
-        lambda number, found, z: (number <= AMOUNTS) & ~tf.reduce_all(found),
-        more,
-        [tf.constant(0), nothing, region.x],
-    )[2]
+    return persist(task, [task.region.x], AMOUNTS + 1, more)[0]
 
 
 def _settle(task: Task, z: Tensor, steps: int, halvings: int) -> Tensor:
     """Rounds over all moved pixels of the examples that the last one changed: [batch, ...]."""
     tolerance = SETTLED * (task.region.upper - task.region.lower)
 
-    def again(number: Tensor, rows: Tensor, z: Tensor) -> list[Tensor]:
-        before = tf.gather(z, rows)
-        order = task.take(rows).noise(AMOUNTS + 1 + 2 * number + (halvings > 0))
-        after = _round(task.take(rows), before, order, halvings)
+    def again(at: Task, number: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        (before,) = carried
+        order = at.noise(AMOUNTS + 1 + 2 * number + (halvings > 0))
+        after = _round(at, before, order, halvings)
         moved = tf.reduce_any(_flat(tf.abs(after - before)) > tolerance, axis=1)
-        z = tf.tensor_scatter_nd_update(z, rows[:, None], after)
-        return [number + 1, tf.boolean_mask(rows, moved), z]
+        return [after], ~moved
 
-    rows = tf.range(tf.shape(z)[0])
-    return tf.while_loop(
-        lambda number, rows, z: (number < steps) & (tf.shape(rows)[0] > 0),
-        again,
-        [tf.constant(0), rows, z],
-        shape_invariants=[tf.TensorShape([]), tf.TensorShape([None]), z.shape],
-    )[2]
+    return persist(task, [z], steps, again)[0]
 
 
 def _round(task: Task, z: Tensor, order: Tensor, halvings: int) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from rt_tf.attacks.losses import cross_entropy, dlr, margin
+from rt_tf.attacks.losses import cross_entropy, dlr_or_margin
 from rt_tf.attacks.task import Network, Task
 from rt_tf.network.ops import Tensor
 
@@ -50,7 +50,7 @@ def vanishing_gradients(task: Task, x: Tensor) -> list[str]:
     """Of losses without any gradient at some of the points x, though the network is right there."""
     right = ~task.errs(task.logits(x))
     found = []
-    for name, loss in (("cross-entropy", cross_entropy), ("DLR", _dlr)):
+    for name, loss in (("cross-entropy", cross_entropy), ("DLR", dlr_or_margin)):
         gradient = dataclasses.replace(task, loss=loss).look(x).gradient
         zero = tf.reduce_all(gradient == 0.0, axis=list(range(1, x.shape.rank)))
         count = int(tf.reduce_sum(tf.cast(zero & right, tf.int32)))
@@ -89,12 +89,6 @@ def black_box_ahead(found: int, left: int) -> list[str]:
         f"an attack without gradients found {found} of the {left} examples that attacks by "
         "gradients had left: the gradients may be masked"
     ]
-
-
-def _dlr(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
-    """The DLR loss, or the margin it is scaled from where there are too few classes."""
-    least = 3 if targets is None else 4
-    return (dlr if logits.shape[-1] >= least else margin)(logits, labels, targets)
 
 
 def _operations(graph: tf.compat.v1.GraphDef) -> Iterator[str]:

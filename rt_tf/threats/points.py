@@ -57,10 +57,9 @@ def crossing(line: Callable[[Tensor], tuple[Tensor, Tensor]], most: Tensor) -> T
     def step(u: Tensor, low: Tensor, high: Tensor, _: Tensor) -> list[Tensor]:
         value, slope = line(u)
         low, high = tf.where(value < 0.0, u, low), tf.where(value < 0.0, high, u)
-        done = (tf.abs(value) <= tolerance) | ((low == u) & (high == u)) | (high <= low)
-        newton = u - tf.math.divide_no_nan(value, slope)
         middle = 0.5 * (low + high)
-        done |= (middle <= low) | (middle >= high)
+        done = (tf.abs(value) <= tolerance) | (middle <= low) | (middle >= high)
+        newton = u - tf.math.divide_no_nan(value, slope)
         inside = (newton > low) & (newton < high)
         return [tf.where(done, u, tf.where(inside, newton, middle)), low, high, done]
 

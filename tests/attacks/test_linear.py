@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy.optimize import linprog, minimize
+from linear_tasks import greatest
 
 from rt_tf import catalogue
 from rt_tf.attacks import noise, starts
@@ -81,16 +81,3 @@ def test_linear_losses_are_maximised_at_the_ends_of_the_pixel_range(name):
     best = greatest(name, w, x, eps)
     short = 0.05 if name == "l1" else 1e-3
     assert best - short * (best - w @ x) <= w @ point <= best + 1e-6
-
-
-def greatest(name, w, x, eps):
-    """max <w, z> over the region around one example; for L1 with z = x + up - down."""
-    if name == "linf":
-        return w @ np.where(w > 0, np.minimum(x + eps, 1), np.maximum(x - eps, 0))
-    if name == "l1":
-        ends = [(0, end) for end in (*(1 - x), *x)]
-        return w @ x - linprog([*-w, *w], np.ones((1, 18)), [eps], bounds=ends).fun
-    ball = {"type": "ineq", "fun": lambda m: eps**2 - m @ m, "jac": lambda m: -2.0 * m}
-    ends = list(zip(-x, 1 - x, strict=True))
-    found = minimize(lambda m: -w @ m, 0 * x, jac=lambda m: -w, bounds=ends, constraints=ball)
-    return w @ x - found.fun
