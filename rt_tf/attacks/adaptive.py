@@ -21,16 +21,17 @@ def adaptive(
     """Points of the smallest radius at which PGD makes the network err, as far as it got.
 
     The radius grows by `growth` after `every` steps, and is eps at the last ones. step_size: in
-    units of eps. By default, and with eps 2.1 and 50 steps, from .1 on: Wong 2020 (thesis), 5.2.1.
+    units of the radius at the time; 0 for 2.5 / every. With eps 2.1 and 50 steps the radii are
+    .1, .14, ...: Wong 2020 (thesis), 5.2.1.
     """
-    size = usual(steps, step_size)
+    size = usual(every, step_size)
     region, rises = task.inward().region, (max(steps, 1) - 1) // every
 
     def move(at: Task, i: Tensor, carried: list[Tensor], look: Look) -> list[Tensor]:
         share = growth ** tf.cast(i // every - rises, tf.float32)
         within = dataclasses.replace(at.region, eps=share * tf.cast(at.region.eps, tf.float32))
         at = dataclasses.replace(at, region=within)
-        return [climbed(at, i, carried[0], look.gradient, size / share)]
+        return [climbed(at, i, carried[0], look.gradient, size)]
 
     first = dataclasses.replace(region, eps=region.eps * growth**-rises)
     return ascend(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -28,9 +29,14 @@ def margin(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Ten
 def dlr(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
     """The margin over the logits' spread: unchanged when logits are shifted or scaled.
 
-    Of three classes at least (four with targets). Source: Croce & Hein 2020, equations 6 and 7.
+    UserError for less than three classes (four with targets). Source: Croce & Hein 2020, equations
+    6 and 7.
     """
     count = 3 if targets is None else 4
+    if logits.shape[-1] < count:
+        raise UserError(
+            f"loss: expected at least {count} classes for dlr; received {logits.shape[-1]}"
+        )
     best = tf.math.top_k(logits, count).values
     low = best[:, 2] if targets is None else 0.5 * (best[:, 2] + best[:, 3])
     return tf.math.divide_no_nan(margin(logits, labels, targets), best[:, 0] - low)

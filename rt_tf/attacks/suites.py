@@ -69,9 +69,12 @@ SUITES = {
         (SINGLE_STEP, Budget("pgd", 50, 2), Budget("pgd", 50, 10), *AUTO_ATTACK, *NOISE),
     ),
     "paper-union": Suite(
-        "the attacks of Wong 2020, table 5.2, on the Linf, L2 and L1 balls of --union_radii",
+        "the attacks of Wong 2020, table 5.2, on the Linf, L2 and L1 balls of --union_radii; "
+        "PGD with 2 restarts too, to see what more of them change",
         (
+            Budget("pgd", 100, 2, threats=("linf", "l1")),
             Budget("pgd", 100, 10, threats=("linf", "l1")),
+            Budget("pgd", 200, 2, threats=("l2",)),
             Budget("pgd", 200, 10, threats=("l2",)),
             Budget("fgsm", start="zero", threats=("linf",)),
             Budget("foolbox_pgd", 40, 10, threats=("linf", "l2")),

@@ -270,7 +270,6 @@ def test_the_adaptive_radius_is_the_first_at_which_the_network_errs(victim):
     eps = float(task.region.eps)
     for steps in (4, 8, 12, 16):  # what a shorter ascent, up to a smaller radius, finds
         radius = eps * 1.5 ** (steps // 4 - 5)
-        size = 2.5 / 20 * eps / radius
-        short = adaptive(around(task, eps=radius), task.region.x, steps, size, 4, 1.5)
+        short = adaptive(around(task, eps=radius), task.region.x, steps, every=4, growth=1.5)
         found = victim.errs(victim.logits(short)).numpy()
         np.testing.assert_array_equal(found, errs & (distance <= radius))
