@@ -32,4 +32,4 @@ def answer(values: flags.FlagValues, action: Action) -> None:
         action(found, values, screen)
         publish.report(found.run, found.dataset, screen)
         if found.is_new:
-            print(next_commands(found.run.path))
+            print(next_commands(found.run.path, found.threat.has_support))

@@ -63,10 +63,10 @@ class Attacker:
         test, began = self.subject.test, time.perf_counter()
         images, labels = tf.constant(test.images(rows)), tf.constant(test.labels[rows])
         index, radius = tf.constant(test.index[rows]), tf.constant(eps, tf.float64)
-        x, inside, distance = (t.numpy() for t in self._points(images, labels, index, radius))
+        x, success, distance = (t.numpy() for t in self._points(images, labels, index, radius))
         predictions = served_labels(self.subject, x)
         seconds = (time.perf_counter() - began) / len(rows)
-        outcomes = zip(examples, x, predictions, inside, distance, strict=True)
+        outcomes = zip(examples, x, predictions, success, distance, strict=True)
         return [self._outcome(folder, *outcome, seconds) for outcome in outcomes]
 
     def _outcome(
@@ -75,13 +75,13 @@ class Attacker:
         example: Row,
         x: np.ndarray,
         prediction: int,
-        inside: bool,
+        success: bool,
         distance: float,
         seconds: float,
     ) -> Row:
-        """The attack's outcome on one example, judged by the served network."""
+        """The attack's outcome on one example, judged by the served network too."""
         misclassified = example["prediction"] != example["label"]
-        found = not misclassified and bool(inside) and prediction != example["label"]
+        found = not misclassified and bool(success) and prediction != example["label"]
         return {
             **example,
             "success": misclassified or found,
@@ -107,7 +107,7 @@ def _settings(budget: Budget) -> Row:
 def _points(
     subject: Subject, budget: Budget, seed: int, source: Source | None
 ) -> Callable[..., Any]:
-    """images, labels, index, eps -> points, whether inside, and how far from the images."""
+    """images, labels, index, eps -> points, whether they count, and how far from the images."""
     entry = catalogue.find("attack", budget.attack)
     method = catalogue.attack(budget.attack, {**_settings(budget), "early_stop": True})
     method = transferred(method, source.network) if source else method
@@ -120,8 +120,8 @@ def _points(
         region = Region(subject.threat, images, eps)
         keys = noise.keys(tf.constant([seed, 2], tf.int64), index)
         task = Task(subject.wiring.lower(), region, labels, keys, loss)
-        x = attacked(task, method, start, budget.restarts).x
-        return x, region.inside(x), region.distance(x)
+        found = attacked(task, method, start, budget.restarts)
+        return found.x, found.success, region.distance(found.x)
 
     compiled = tf.function(points, autograph=False, reduce_retracing=True)
     return points if entry.eager else compiled

@@ -84,14 +84,15 @@ def _disk(error: BaseException | None) -> str:
     return ""
 
 
-def next_commands(model_dir: Any) -> str:
-    """What to type after a finished run."""
+def next_commands(model_dir: Any, certifiable: bool) -> str:
+    """What to type after a finished run. certifiable: whether there are bounds for its threat."""
+    certify = f"  python -m pipelines.certify --model_dir={model_dir} --epsilon=<radius>"
     return "\n".join(
         [
             "next:",
             f"  open {model_dir}/report/report.html",
             f"  tensorboard --logdir={model_dir}/logs",
-            f"  python -m pipelines.certify --model_dir={model_dir} --epsilon=<radius>",
+            *([certify] if certifiable else []),
             f"  python -m pipelines.evaluate --model_dir={model_dir} --eval_restarts=10",
         ]
     )

@@ -1,6 +1,9 @@
 """What is told before an evaluation begins: how long it takes at most, and what may mislead."""
 
+import statistics
 import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -11,27 +14,43 @@ from pipelines.attacking import Question
 from pipelines.questions import CHUNK, Subject
 from rt_tf.attacks import noise
 from rt_tf.attacks.checks import check_inputs, check_network
+from rt_tf.attacks.suites import Budget
 from rt_tf.attacks.task import Task
 from rt_tf.attacks.warnings import inner_work, probabilities, randomised, vanishing_gradients
 from rt_tf.reporting.formats import duration
 from rt_tf.threats.region import Region
 
-MEASURED = 3
+MEASURED = 3  # calls
+LONG = 0.5  # seconds after which no further call is measured
 TRACING = 3.0  # seconds, once for an attack
+
+
+class Cost(NamedTuple):
+    """Seconds that an example takes: a step of an attack, and judging a point."""
+
+    step: float
+    judging: float
+
+    def of(self, budget: Budget, samples: int) -> float:
+        """Seconds for so many examples, if none falls early."""
+        each = budget.passes * self.step + budget.restarts * self.judging
+        return TRACING + samples * each
 
 
 def announce(questions: list[Question], samples: int, sources: int, screen: Console) -> None:
     """Prints the attacks with their budgets, and the time they take if no image falls early."""
     if not questions:
         return
-    each = seconds_of_a_pass(questions[0].subject)
     table = Table("attack", "threat", "eps", "steps", "restarts", "at most")
+    costs: dict[str, Cost] = {}
     total = 0.0
     for question in questions:
+        threat, eps = question.subject.threat.name, f"{question.eps:.4g}"
+        if threat not in costs:
+            costs[threat] = cost(question)
         for budget in question.budgets:
-            took = TRACING + budget.passes * samples * each
+            took = costs[threat].of(budget, samples)
             total += took
-            threat, eps = question.subject.threat.name, f"{question.eps:.4g}"
             steps, restarts = f"{budget.steps:,}", str(budget.restarts)
             table.add_row(budget.attack, threat, eps, steps, restarts, duration(took))
     transfers = f", and PGD on {sources} other networks" if sources else ""
@@ -57,26 +76,37 @@ def warned(subject: Subject) -> list[str]:
     ]
 
 
-def seconds_of_a_pass(subject: Subject) -> float:
-    """A forward and backward pass to the input, by example: the median of a few chunks."""
-    asked = _sample(subject)
+def cost(question: Question) -> Cost:
+    """As measured on the first examples."""
+    asked = _sample(question.subject, question.eps)
+    region, x = asked.region, tf.Variable(asked.region.x)
 
     @tf.function(autograph=False)
-    def look(x: tf.Tensor) -> tf.Tensor:
-        return asked.look(x).gradient
+    def step() -> None:
+        moved = region.step(x, asked.look(x).gradient, region.radius(), asked.chance(0))
+        x.assign(region.project(x + moved))
 
-    look(asked.region.x)
-    seconds = []
-    for _ in range(MEASURED):
+    @tf.function(autograph=False)
+    def judging() -> tuple[tf.Tensor, ...]:
+        return asked.errs(asked.logits(x)), region.inside(x), region.distance(x)
+
+    return Cost(*(_seconds(run) / len(asked.labels) for run in (step, judging)))
+
+
+def _seconds(run: Callable[[], Any]) -> float:
+    """The median of a few calls; of fewer where they take long. The first one traces."""
+    run()
+    seconds: list[float] = []
+    while len(seconds) < MEASURED and sum(seconds) < LONG:
         began = time.perf_counter()
-        look(asked.region.x).numpy()
+        run()
         seconds.append(time.perf_counter() - began)
-    return sorted(seconds)[MEASURED // 2] / len(asked.labels)
+    return statistics.median(seconds)
 
 
-def _sample(subject: Subject) -> Task:
+def _sample(subject: Subject, eps: float = 0.1) -> Task:
     """The first examples, to be looked at."""
     rows = np.arange(min(CHUNK, len(subject.test)))
     images, labels = tf.constant(subject.test.images(rows)), tf.constant(subject.test.labels[rows])
-    region = Region(subject.threat, images, 0.1)
+    region = Region(subject.threat, images, eps)
     return Task(subject.wiring.lower(), region, labels, noise.keys(tf.constant([0]), labels))

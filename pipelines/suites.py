@@ -56,8 +56,9 @@ class Evaluation:
         told = {}
         for question in self.questions:
             records = self._attack(question)
-            told[records[0].path.parent.name] = [file.header["id"] for file in records]
-            warnings += masked(records)
+            name = records[0].path.parent.name
+            told[name] = [file.header["id"] for file in records]
+            warnings += [f"{name}: {line}" for line in masked(records)]
             if self.values.suite or self.values.curve_to_zero:
                 self._curve(question)
         if self.values.suite:

@@ -55,7 +55,8 @@ def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> 
     from pipelines.provenance import check_data, note_facts, provenance
 
     system.prepare_tensorflow(values.seed, values.deterministic)
-    system.phases(values, system.threat(values))
+    threat = system.threat(values)
+    system.phases(values, threat)
     dataset = system.load_data(values)
     check_data(run, dataset)
     loop = None if "train" in run.done() else training.checked_loop(values, dataset, run.path)
@@ -68,7 +69,7 @@ def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> 
             began = time.perf_counter()
             perform(work)
             run.finish(stage, seconds=time.perf_counter() - began)
-    print(next_commands(run.path))
+    print(next_commands(run.path, threat.has_support))
 
 
 class Work(NamedTuple):

@@ -1,5 +1,6 @@
 """A small finished run, and a way to run the entry points as a user does."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from absl import flags
+
+from pipelines import asking, certify, evaluate, export
+from pipelines.parsing import parse
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 SMALL = (
@@ -25,6 +30,8 @@ SMALL = (
     "--eval_steps=3",
     "--eval_restarts=1",
 )
+MODULES = {"certify": certify.certify, "evaluate": evaluate.attack, "export": export.export}
+GROUPS = {"certify": certify.GROUPS, "evaluate": evaluate.GROUPS, "export": export.GROUPS}
 
 
 def start(module: str, *arguments: str) -> subprocess.Popen[str]:
@@ -48,6 +55,22 @@ def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
 def command(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs `python -m pipelines.<module>` to its end."""
     return finish(start(module, *arguments))
+
+
+def parsed(module: str, *arguments: str) -> flags.FlagValues:
+    """The flags of a command on a run."""
+    values = flags.FlagValues()
+    return parse([module, *arguments], [make(values) for make in GROUPS[module]], "")
+
+
+def run(module: str, *arguments: str) -> None:
+    """What `python -m pipelines.<module>` does, in this process; errors are raised."""
+    asking.answer(parsed(module, *arguments), MODULES[module])
+
+
+def report_of(folder: Path) -> dict:
+    """The report of a run."""
+    return json.loads((folder / "report" / "report.json").read_text())
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from absl import flags
 
-from pipelines import asking, evaluate
-from pipelines.parsing import parse
+from pipelines.estimate import TRACING, Cost
 from rt_tf.attacks.suites import SUITES, Budget, Suite
 from rt_tf.attacks.table import ATTACKS
 from rt_tf.errors import UserError
 from rt_tf.reporting import records
+from tests.pipelines.conftest import report_of, run
 
 BRIEF = Suite("for tests", (Budget("fgsm", start="zero"), Budget("pgd", 4, 2), Budget("mim", 4)))
 PARTS = Suite("for tests", (Budget("pgd", 4), Budget("fgsm", threats=("linf",))), by_part=True)
@@ -25,45 +24,39 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(finished: Path, tmp_path: Path) -> Path:
+def copy(finished: Path, tmp_path: Path) -> Path:
     return shutil.copytree(finished, tmp_path / "copy")
 
 
-def ask(run: Path, *arguments: str) -> None:
-    values = flags.FlagValues()
-    groups = [make(values) for make in evaluate.GROUPS]
-    usual = ["evaluate", f"--model_dir={run}", "--samples=30", "--curve_samples=10", "--quiet"]
-    asking.answer(parse([*usual, *arguments], groups, ""), evaluate.attack)
+def ask(folder: Path, *arguments: str) -> None:
+    usual = [f"--model_dir={folder}", "--samples=30", "--curve_samples=10", "--quiet"]
+    run("evaluate", *usual, *arguments)
 
 
-def report_of(run: Path) -> dict:
-    return json.loads((run / "report" / "report.json").read_text())
+def attack_files(copy: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(copy)): p.read_bytes() for p in copy.glob("records/*/attack-*.jsonl")}
 
 
-def attack_files(run: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(run)): p.read_bytes() for p in run.glob("records/*/attack-*.jsonl")}
-
-
-def test_a_suite_is_asked_whole_and_goes_on_after_a_kill(run: Path) -> None:
-    ask(run, "--suite=quick")
-    (suite,) = report_of(run)["suites"]
+def test_a_suite_is_asked_whole_and_goes_on_after_a_kill(copy: Path) -> None:
+    ask(copy, "--suite=quick")
+    (suite,) = report_of(copy)["suites"]
     assert [row["id"] for row in suite["rows"]] == ["fgsm-1x1-zero", "pgd-4x2", "mim-4x1"]
     assert suite["samples"] == 30
     assert suite["all"]["count"] <= min(row["attacked"]["count"] for row in suite["rows"])
-    whole, page = attack_files(run), (run / "report" / "report.html").read_bytes()
-    file = run / "records/linf-0.05/attack-pgd-4x2.jsonl"
+    whole, page = attack_files(copy), (copy / "report" / "report.html").read_bytes()
+    file = copy / "records/linf-0.05/attack-pgd-4x2.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(lines[:11]) + lines[11][:20])  # killed in the middle of a line
-    (run / "records/linf-0.05/attack-mim-4x1.jsonl").unlink()
-    ask(run, "--suite=quick")
-    again = attack_files(run)
+    (copy / "records/linf-0.05/attack-mim-4x1.jsonl").unlink()
+    ask(copy, "--suite=quick")
+    again = attack_files(copy)
     told = {name: _told(content) for name, content in again.items()}
     assert told == {name: _told(content) for name, content in whole.items()}
     assert (
         again["records/linf-0.05/attack-fgsm-1x1-zero.jsonl"]
         == whole["records/linf-0.05/attack-fgsm-1x1-zero.jsonl"]
     )
-    assert (run / "report" / "report.html").read_bytes() != page  # times differ
+    assert (copy / "report" / "report.html").read_bytes() != page  # times differ
 
 
 def _told(content: bytes) -> list[dict]:
@@ -72,32 +65,32 @@ def _told(content: bytes) -> list[dict]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
 
-def test_curves_go_on_until_no_image_withstands(run: Path) -> None:
-    ask(run, "--suite=quick")
-    questions = [q for q in report_of(run)["questions"] if q["attacks"]]
+def test_curves_go_on_until_no_image_withstands(copy: Path) -> None:
+    ask(copy, "--suite=quick")
+    questions = [q for q in report_of(copy)["questions"] if q["attacks"]]
     asked = sorted((q["epsilon"], q["attacked"]["count"]) for q in questions)
     assert [count for _, count in asked[:-1]].count(0) == 0
     assert asked[-1][1] == 0 or asked[-1][0] == 1.0
     assert {0.0125, 0.025, 0.0375, 0.05, 0.07} <= {eps for eps, _ in asked}
-    checks = {row["check"]: row for row in report_of(run)["sanity"]}
+    checks = {row["check"]: row for row in report_of(copy)["sanity"]}
     assert all(row["passed"] for row in checks.values()), checks
 
 
-def test_the_parts_of_a_union_are_questions_of_their_own(run: Path) -> None:
-    ask(run, "--suite=paper-union", "--threat=union", "--union_radii=0.05,0.3,0")
-    (suite,) = report_of(run)["suites"]
+def test_the_parts_of_a_union_are_questions_of_their_own(copy: Path) -> None:
+    ask(copy, "--suite=paper-union", "--threat=union", "--union_radii=0.05,0.3,0")
+    (suite,) = report_of(copy)["suites"]
     asked = [(row["question"], row["id"]) for row in suite["rows"]]
     assert asked == [("linf-0.05", "pgd-4x1"), ("linf-0.05", "fgsm-1x1"), ("l2-0.3", "pgd-4x1")]
     fewest = min(minimum["attacked"]["count"] for minimum in suite["minima"])
     assert suite["all"]["count"] <= fewest
-    clean = {q["name"]: q["clean"]["count"] for q in report_of(run)["questions"]}
+    clean = {q["name"]: q["clean"]["count"] for q in report_of(copy)["questions"]}
     assert clean["l2-0.3"] >= fewest
 
 
-def test_points_of_the_networks_own_copy_are_as_good_as_its_own(run: Path, finished: Path) -> None:
+def test_points_of_the_networks_own_copy_are_as_good_as_its_own(copy: Path, finished: Path) -> None:
     single = ("--epsilon=0.1", "--eval_steps=5", "--eval_restarts=1")
-    ask(run, *single, f"--transfer_from={finished}")
-    attacks = {a["id"]: a for q in report_of(run)["questions"] for a in q["attacks"]}
+    ask(copy, *single, f"--transfer_from={finished}")
+    attacks = {a["id"]: a for q in report_of(copy)["questions"] for a in q["attacks"]}
     assert attacks["transfer-two_phases-pgd-5x1"]["attacked"] == attacks["pgd-5x1"]["attacked"]
 
 
@@ -113,12 +106,12 @@ def test_points_of_the_networks_own_copy_are_as_good_as_its_own(run: Path, finis
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_anything_is_written(
-    run: Path, arguments: tuple[str, ...], words: str
+    copy: Path, arguments: tuple[str, ...], words: str
 ) -> None:
-    before = attack_files(run)
+    before = attack_files(copy)
     with pytest.raises(UserError, match=words):
-        ask(run, *arguments)
-    assert attack_files(run) == before
+        ask(copy, *arguments)
+    assert attack_files(copy) == before
     assert not Path("nowhere").exists()
 
 
@@ -129,9 +122,14 @@ def test_every_attack_of_a_suite_exists_and_suites_name_their_budgets_apart() ->
         assert len(set(names)) == len(names)
 
 
-def test_adversarial_images_are_kept_and_their_records_agree(run: Path) -> None:
-    ask(run, "--epsilon=0.2", "--eval_steps=10")
-    (question,) = [q for q in records.load(run / "records") if q.eps == 0.2]
+def test_adversarial_images_are_kept_and_their_records_agree(copy: Path) -> None:
+    ask(copy, "--epsilon=0.2", "--eval_steps=10")
+    (question,) = [q for q in records.load(copy / "records") if q.eps == 0.2]
     found = [row for row in question.rows if row["attacks"]["pgd-10x2"]["file"]]
     assert found
     assert all(0.0 < row["attacks"]["pgd-10x2"]["distance"] <= 0.2 for row in found)
+
+
+def test_estimates_count_steps_restarts_and_judging() -> None:
+    expected = TRACING + 100 * (10 * 2 * 0.01 + 2 * 0.5)
+    assert Cost(step=0.01, judging=0.5).of(Budget("pgd", 10, 2), 100) == pytest.approx(expected)

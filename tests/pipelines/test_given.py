@@ -1,16 +1,15 @@
 """Runs around a network that was trained elsewhere: made, gone on with, refused."""
 
-import json
 import shutil
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from absl import flags as absl_flags
+from absl import flags
 from keras import layers
 
-from pipelines import asking, certify, evaluate, export, publish
+from pipelines import publish
 from pipelines.flags import frozen, training_groups
 from pipelines.given import KEPT, asked_flags, given_texts
 from pipelines.parsing import parse
@@ -18,20 +17,7 @@ from pipelines.run_directory import RunDirectory
 from rt_tf import catalogue, data
 from rt_tf.errors import UserError
 from rt_tf.reporting import records
-from tests.pipelines.conftest import command
-
-MODULES = {"certify": certify.certify, "evaluate": evaluate.attack, "export": export.export}
-GROUPS = {"certify": certify.GROUPS, "evaluate": evaluate.GROUPS, "export": export.GROUPS}
-
-
-def parsed(module: str, *arguments: str) -> absl_flags.FlagValues:
-    values = absl_flags.FlagValues()
-    return parse([module, *arguments], [make(values) for make in GROUPS[module]], "")
-
-
-def run(module: str, *arguments: str) -> None:
-    """What `python -m pipelines.<module>` does, in this process; errors are raised."""
-    asking.answer(parsed(module, *arguments), MODULES[module])
+from tests.pipelines.conftest import command, parsed, report_of, run
 
 
 def network(*head: layers.Layer, seed: int = 0, classes: int = 10, shape=(8, 8, 1)) -> keras.Model:
@@ -69,10 +55,6 @@ def asked(file: Path, folder: Path, data_dir: Path, epsilon: str = "0.01") -> li
     question = ["--dataset=digits", f"--epsilon={epsilon}", "--samples=20"]
     places = [f"--keras_file={file}", f"--model_dir={folder}", f"--data_dir={data_dir}"]
     return [*places, *question]
-
-
-def report_of(folder: Path) -> dict:
-    return json.loads((folder / "report" / "report.json").read_text())
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -259,7 +241,7 @@ def test_other_directories_are_left_alone(file: Path, tmp_path: Path) -> None:
 
 
 def test_a_given_network_is_not_trained(made: Path) -> None:
-    values = absl_flags.FlagValues()
+    values = flags.FlagValues()
     groups = training_groups(values)
     parse(["train", f"--model_dir={made / 'run'}"], groups, "")
     with pytest.raises(UserError, match=r"is around the network of .*my\.keras"):

@@ -13,7 +13,7 @@ import pytest
 
 from tests.pipelines.conftest import command, finish, start
 
-KILLS = 5
+KILLS = 3
 
 
 def weights(run: Path) -> list[np.ndarray]:

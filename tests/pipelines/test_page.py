@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rt_tf.errors import UserError
-from tests.pipelines.test_given import report_of, run
+from tests.pipelines.conftest import report_of, run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "certify_your_model.md").read_text()
 COMMANDS = re.findall(r"^python -m pipelines\.(\w+) (--.*)$", PAGE, re.MULTILINE)

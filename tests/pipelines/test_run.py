@@ -10,11 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rt_tf.reporting import records
-from tests.pipelines.conftest import command
-
-
-def report_of(run: Path) -> dict:
-    return json.loads((run / "report" / "report.json").read_text())
+from tests.pipelines.conftest import command, report_of, run
 
 
 def test_a_finished_run_is_whole(finished: Path) -> None:
@@ -85,29 +81,26 @@ def test_changed_flags_are_refused_with_the_difference(finished: Path) -> None:
 
 
 def test_other_radii_methods_and_counts(finished: Path, tmp_path: Path) -> None:
-    run = tmp_path / "copy"
-    shutil.copytree(finished, run)
-    asked = command(
-        "certify", f"--model_dir={run}", "--epsilon=0.01,8/255", "--rungs=crown_ibp", "--samples=50"
-    )
-    assert asked.returncode == 0, asked.stderr
-    asked = command(
-        "evaluate", f"--model_dir={run}", "--eval_attack=fgsm", "--eval_step_size=1", "--samples=30"
-    )
-    assert asked.returncode == 0, asked.stderr
-    questions = {q["name"]: q for q in report_of(run)["questions"]}
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    more = ("--epsilon=0.01,8/255", "--rungs=crown_ibp", "--samples=50")
+    run("certify", f"--model_dir={copy}", *more)
+    weak = ("--eval_attack=fgsm", "--eval_step_size=1", "--samples=30")
+    run("evaluate", f"--model_dir={copy}", *weak)
+    questions = {q["name"]: q for q in report_of(copy)["questions"]}
     assert questions["linf-0.01"]["certified"]["n"] == 50
     assert questions["linf-0.03137254901960784"]["certified"]["n"] == 50
-    weaker = command("certify", f"--model_dir={run}", "--rungs=interval", "--samples=50")
-    assert weaker.returncode == 0, weaker.stderr
     before = questions["linf-0.05"]["certificate"]["settings"]
-    questions = {q["name"]: q for q in report_of(run)["questions"]}
+    run("certify", f"--model_dir={copy}", "--rungs=interval", "--samples=50")
+    questions = {q["name"]: q for q in report_of(copy)["questions"]}
     assert questions["linf-0.05"]["certificate"]["settings"] == before  # it keeps its rungs
-    assert {a["id"] for a in questions["linf-0.05"]["attacks"]} == {
-        "pgd-3x1",
-        "fgsm-1x2-a1",
-    }
-    bad = command("certify", f"--model_dir={run}", "--epsilon=7")
+    attacks = {attack["id"] for attack in questions["linf-0.05"]["attacks"]}
+    assert attacks == {"pgd-3x1", "fgsm-1x2-a1"}
+
+
+def test_a_radius_out_of_range_is_one_line(finished: Path) -> None:
+    bad = command("certify", f"--model_dir={finished}", "--epsilon=7")
+    assert bad.returncode == 2
+    assert bad.stderr.count("\n") == 1
     assert "epsilon: expected a radius in (0, 1] for linf; received 7" in bad.stderr
 
 
