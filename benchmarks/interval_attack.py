@@ -28,11 +28,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.timing import surroundings
-from rt_tf import data, models
+from rt_tf import catalogue, data, models
 from rt_tf.attacks import noise
 from rt_tf.attacks.interval import interval_attack
 from rt_tf.attacks.judge import Attack, attacked
-from rt_tf.attacks.losses import LOSSES
 from rt_tf.attacks.pgd import pgd
 from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.task import Task
@@ -151,7 +150,7 @@ class Contender:
 def compiled(task: Task, setting: Setting) -> Callable[..., tf.Tensor]:
     """Whether an attack, judged, succeeds on some of the images in a given restart."""
 
-    task = dataclasses.replace(task, loss=LOSSES[setting.loss])
+    task = dataclasses.replace(task, loss=catalogue.resolve("loss", setting.loss))
 
     def once(rows: tf.Tensor, restart: tf.Tensor) -> tf.Tensor:
         return attacked(task.take(rows).restart(restart), setting.attack, uniform).success

@@ -86,8 +86,8 @@ def all_points(limit: float) -> list[dict[str, Any]]:
 def growth(points: list[dict[str, Any]]) -> float:
     """The power of the number of units that the time grows with, over the larger half."""
     half = points[len(points) // 2 :]
-    logarithms = np.log([[point["units"], point["seconds"]] for point in half])
-    return float(np.polyfit(*logarithms.T, deg=1)[0])
+    units, seconds = (np.log([point[key] for point in half]) for key in ("units", "seconds"))
+    return float(np.polyfit(units, seconds, deg=1)[0])
 
 
 def draw(points: list[dict[str, Any]]) -> Figure:

@@ -103,10 +103,14 @@ def measure(rounds: int) -> dict[str, Any]:
     split = made_up(BATCH)
     batch = (tf.constant(split.images()), tf.constant(split.labels))
     steps = {name: step(objective) for name, objective in objectives().items()}
-    jobs = {name: Job(lambda run=run: run(batch)["loss"].numpy()) for name, run in steps.items()}
+
+    def job(run: Callable[[Any], Any]) -> Job:
+        return Job(lambda: run(batch)["loss"].numpy())
+
+    jobs = {name: job(run) for name, run in steps.items()}
     for _ in range(rounds):
-        for job in jobs.values():
-            job.turn()
+        for timed in jobs.values():
+            timed.turn()
     medians = {name: job.median for name, job in jobs.items()}
     rate = product_rate()
     floors = {name: PASSES[name] * BATCH * MULTIPLY_ADDS / rate for name in steps}
