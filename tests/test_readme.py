@@ -1,4 +1,6 @@
-"""The README's promises: its Python runs, its flags exist, its tables name what there is."""
+"""What the README promises: its Python runs, its flags and those of docs/attacks.md exist, its
+tables name what there is.
+"""
 
 import re
 import shlex
@@ -14,9 +16,11 @@ from rt_tf import catalogue
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [README, (ROOT / "docs" / "attacks.md").read_text()]
 COMMANDS = [
     command
-    for command in re.findall(r"python -m pipelines\.(\w+) +(--[^\n`]*)", README)
+    for page in PAGES
+    for command in re.findall(r"python -m pipelines\.(\w+) +(--[^\n`#]*)", page)
     if "<radius>" not in command[1]
 ]
 GROUPS = {
