@@ -146,10 +146,12 @@ def evaluations(found: Subject) -> dict[str, Job]:
 def measure(directory: str, rounds: int) -> dict[str, Any]:
     """All figures, as they are printed and written: each group in a process of its own."""
     seconds: dict[str, float] = {}
+    success: dict[str, float] = {}
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         for group in (on_a_batch, evaluations):
-            medians, success = pool.apply(timed, (group, directory, rounds))
+            medians, shares = pool.apply(timed, (group, directory, rounds))
             seconds |= medians
+            success |= shares
     return {"seconds": seconds, "lines": lines(seconds), "success": success, **surroundings()}
 
 
@@ -209,7 +211,6 @@ def main() -> None:
     parser.add_argument("--json", help="file to write the figures to")
     arguments = parser.parse_args()
     with one_line_errors():
-        subject(arguments.model_dir)
         found = measure(arguments.model_dir, arguments.rounds)
     show(found)
     if arguments.json:
