@@ -13,7 +13,7 @@ import pytest
 
 from tests.pipelines.conftest import command, finish, start
 
-KILLS = 3
+KILLS = 5
 
 
 def weights(run: Path) -> list[np.ndarray]:
