@@ -40,6 +40,7 @@ from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 from rt_tf.training.objective import Objective
+from rt_tf.training.point import Attacked
 
 BATCH = 100
 EVALUATED = 1000
@@ -119,7 +120,7 @@ def on_a_batch(found: Subject) -> dict[str, Job]:
     ball, union = task(found, "linf", 0.3, BATCH), task(found, "union", 1.0, BATCH)
     earth = task(found, "wasserstein", 0.5, BATCH)
     moved = earth.region.x + 0.1 * tf.sign(earth.look(earth.region.x).gradient)
-    train = step(Objective(Linf(), catalogue.attack("pgd", {"steps": 10})))
+    train = step(Objective(Linf(), Attacked(catalogue.attack("pgd", {"steps": 10}))))
     batch = ball.region.x, ball.labels
     return {
         "11 passes": compiled(passes, ball, 11),

@@ -40,6 +40,8 @@ from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 from rt_tf.training.model import RobustModel
 from rt_tf.training.objective import Objective
+from rt_tf.training.point import Attacked, Clean
+from rt_tf.training.worst_case import WorstCase
 
 EPS = 0.1
 CLASSES = 10
@@ -79,11 +81,11 @@ def natural_step(subject: Subject, batch: int) -> Callable[[], Any]:
 def training_step(subject: Subject, line: Line) -> Callable[[], Any]:
     """A whole training step: point term, bound, gradients, Adam."""
     bound = catalogue.resolve("bound", line.method)
+    pgd = functools.partial(catalogue.resolve("attack", "pgd"), steps=line.attack_steps)
     objective = Objective(
         Linf(),
-        attack=catalogue.attack("pgd", {"steps": line.attack_steps}) if line.attack_steps else None,
-        bound=functools.partial(bound, **line.options),
-        bound_samples=line.samples,
+        point=Attacked(pgd) if line.attack_steps else Clean(),
+        bound=WorstCase(functools.partial(bound, **line.options), samples=line.samples),
     )
     return _step(subject, objective, line.batch)
 

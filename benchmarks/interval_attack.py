@@ -41,6 +41,7 @@ from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 from rt_tf.training.model import RobustModel
 from rt_tf.training.objective import Objective
+from rt_tf.training.point import Attacked
 
 EPS = 0.3
 RESULT = Path(__file__).parent / "results" / "interval_attack.json"
@@ -97,7 +98,7 @@ def train(network: keras.Model, split: data.Split, schedule: Schedule) -> None:
     robust = RobustModel(network)
     attack = functools.partial(pgd, steps=schedule.attack_steps)
     adam = keras.optimizers.Adam(schedule.rate)
-    robust.compile(adam, objective=Objective(Linf(), attack=attack), jit_compile=False)
+    robust.compile(adam, objective=Objective(Linf(), Attacked(attack)), jit_compile=False)
     steps = len(split) // schedule.batch * schedule.growing
 
     def grow(batch: int, logs: Any) -> None:

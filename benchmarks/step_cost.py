@@ -31,6 +31,8 @@ from rt_tf.data.dataset import Split
 from rt_tf.threats.linf import Linf
 from rt_tf.training.model import RobustModel
 from rt_tf.training.objective import Objective
+from rt_tf.training.point import Attacked
+from rt_tf.training.worst_case import WorstCase
 
 BATCH = 100
 CLASSES = 10
@@ -55,11 +57,11 @@ def objectives() -> dict[str, Objective]:
     interval, crown_ibp = (catalogue.resolve("bound", n) for n in ("interval", "crown_ibp"))
     return {
         "natural": Objective(threat),
-        "fgsm": Objective(threat, attack=fgsm),
-        "pgd-10": Objective(threat, attack=pgd),
-        "ibp": Objective(threat, bound=interval),
-        "crown-ibp": Objective(threat, bound=crown_ibp),
-        "mixtrain k = 1 of 50": Objective(threat, bound=crown_ibp, bound_samples=2),
+        "fgsm": Objective(threat, Attacked(fgsm)),
+        "pgd-10": Objective(threat, Attacked(pgd)),
+        "ibp": Objective(threat, bound=WorstCase(interval)),
+        "crown-ibp": Objective(threat, bound=WorstCase(crown_ibp)),
+        "mixtrain k = 1 of 50": Objective(threat, bound=WorstCase(crown_ibp, samples=2)),
     }
 
 

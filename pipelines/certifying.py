@@ -9,7 +9,7 @@ from rich.console import Console
 
 from pipelines.question_flags import bound_settings
 from pipelines.questions import Radii, Subject, answer, record_file
-from pipelines.system import refuse_unanswered
+from pipelines.refusals import refuse_unanswered
 from pipelines.verdict import Row, certificate
 from rt_tf import catalogue
 from rt_tf.certify.ladder import Ladder

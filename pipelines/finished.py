@@ -7,7 +7,7 @@ from typing import NamedTuple
 from absl import flags
 from rich.console import Console
 
-from pipelines import adopt, questions, system
+from pipelines import adopt, questions, refusals, system
 from pipelines.given import THREAT
 from pipelines.provenance import check_data
 from pipelines.run_directory import RunDirectory
@@ -51,7 +51,7 @@ def opened(
         threat = system.threat(asked)
         radii = list(values.epsilon or [asked.epsilon]) if "epsilon" in values else []
         for eps in radii:
-            system.check_radius(threat, eps, "epsilon")
+            refusals.check_radius(threat, eps, "epsilon")
         dataset = system.load_data(asked)
         check_data(run, dataset)
         is_new = not run.has_network()

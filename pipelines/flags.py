@@ -7,6 +7,7 @@ from pipelines.parsing import (
     Group,
     OneOf,
     PhaseList,
+    Summarised,
     epochs_list,
     listed,
     number,
@@ -23,6 +24,7 @@ from pipelines.question_flags import (
     threat_group,
 )
 from rt_tf import catalogue
+from rt_tf.training.tables import DECAYS, ENDS, POINT_TERMS
 
 OPERATIONAL = {
     "model_dir",
@@ -46,31 +48,46 @@ EVALUATION |= {
     "bound_seed",
 }
 FIXED = {"dataset", "validation", "model", "normalization", "batch_norm", "init", "threat"}
-FIXED |= {"epsilon", "union_radii", "seed", "batch_size"}
+FIXED |= {"epsilon", "union_radii", "seed", "batch_size", "model_scale"}
+FIXED |= {"extra_data", "extra_share", "extra_labels_from"}
 FIXED |= {"transport_size", "transport_power", "transport_weight"}
 OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with a run
 PHASE_FLAGS = (
     "epochs",
     "phase_until",
+    "phase_clock",
+    "new_member",
+    "replays",
     "attack",
     "attack_steps",
     "attack_step_size",
     "attack_start",
     "attack_loss",
+    "trades_beta",
+    "latent_layer",
     "bound",
     "bound_samples",
+    "bound_ratio",
     "kappa",
     "kappa_from",
     "kappa_ramp_epochs",
+    "kappa_step",
+    "kappa_every",
+    "kappa_target",
     "train_epsilon",
     "epsilon_from",
     "epsilon_ramp_epochs",
     "warmup_epochs",
     "ramp",
     "learning_rate",
+    "decay",
     "decay_epochs",
     "decay_factor",
     "l1",
+    "l2",
+    "relu_stability",
+    "warmup_regularizer",
+    "mixup",
     "reset_optimizer",
 )
 ANY = float("inf")
@@ -99,6 +116,8 @@ def system_group(values: flags.FlagValues) -> Group:
         "Held out of the training split: a share below 1, or a number of examples.",
     )
     group.one("model", OneOf(catalogue.MODELS), "digits_cnn", listed(catalogue.MODELS))
+    about = "For wong_wide and wong_deep: the k of Wide(k) and Deep(k)."
+    group.one("model_scale", whole(1), 1, about)
     group.one(
         "normalization",
         OneOf(["none", "dataset"]),
@@ -126,9 +145,14 @@ def system_group(values: flags.FlagValues) -> Group:
 def phase_group(values: flags.FlagValues) -> Group:
     """What each phase of training does."""
     group = Group("Phases (one value, or a comma list with one for every phase)", values)
-    group.phases("epochs", whole(1), "20", "Epochs of the phase (at most, with until=stable).")
-    group.phases("phase_until", OneOf(["epochs", "stable"]), "epochs", "When a phase ends.")
-    attacks = {name: entry for name, entry in catalogue.ATTACKS.items() if entry.training}
+    group.phases("epochs", whole(1), "20", "Epochs of the phase, at most.")
+    group.phases("phase_until", OneOf(ENDS), "epochs", listed(ENDS))
+    about = "Whose epochs --epochs and schedules count: the phase's, or the whole run's."
+    group.phases("phase_clock", OneOf(["phase", "run"]), "phase", about)
+    about = "Begin another network of a cascade, trained on what those before do not certify."
+    group.phases("new_member", switch, "false", about)
+    attacks: dict[str, Summarised] = {n: e for n, e in catalogue.ATTACKS.items() if e.training}
+    attacks |= POINT_TERMS
     group.phases("attack", OneOf(["none", *attacks]), "none", listed(attacks))
     group.phases("attack_steps", whole(1), "10", "Steps of the attack.")
     group.phases(
@@ -139,11 +163,26 @@ def phase_group(values: flags.FlagValues) -> Group:
     group.phases("attack_start", OneOf(starts), "uniform", about)
     about = f"What attacks raise. {listed(catalogue.LOSSES)}"
     group.phases("attack_loss", OneOf(catalogue.LOSSES), "ce", about)
+    about = "TRADES: weight of the divergence between image and attacked point; 0: not TRADES."
+    group.phases("trades_beta", within(0.0, ANY), "0", about)
+    about = "For attack=free: steps on every batch, with what the attack found before."
+    group.phases("replays", whole(1), "1", about)
+    about = "For attack=latent: activation layers below the region, frozen; 0: the image itself."
+    group.phases("latent_layer", whole(0), "0", about)
     group.phases("bound", OneOf(["none", *catalogue.BOUNDS]), "none", listed(catalogue.BOUNDS))
     group.phases("bound_samples", whole(0), "0", "Examples of a batch in the bound term; 0: all.")
+    about = (
+        "Radius of the bounded region in train_epsilon; below 1 around the attack's point (SABR)."
+    )
+    group.phases("bound_ratio", within(0.0, 1.0), "1", about)
     group.phases("kappa", within(0.0, 1.0), "0", "Weight of the bound term, in [0, 1].")
     group.phases("kappa_from", within(0.0, 1.0), "0", "kappa before its ramp.")
     group.phases("kappa_ramp_epochs", within(0.0, ANY), "0", "Epochs over which kappa ramps.")
+    about = "Adaptive kappa (MixTrain): its moves, from kappa_from up to kappa; 0: as ramped."
+    group.phases("kappa_step", within(0.0, 1.0), "0", about)
+    group.phases("kappa_every", whole(1), "5", "Epochs between its moves.")
+    about = "Validation accuracy below which a loss of accuracy lowers it."
+    group.phases("kappa_target", within(0.0, 1.0), "0.7", about)
     group.phases(
         "train_epsilon", within(0.0, ANY), "0", "Training radius (pixel units); 0: --epsilon."
     )
@@ -152,9 +191,18 @@ def phase_group(values: flags.FlagValues) -> Group:
     group.phases("warmup_epochs", within(0.0, ANY), "0", "Epochs before the ramps begin.")
     group.phases("ramp", OneOf(["linear", "smooth"]), "linear", "Shape of the ramps.")
     group.phases("learning_rate", within(0.0, ANY), "0.001", "Learning rate.")
+    group.phases("decay", OneOf(DECAYS), "piecewise", listed(DECAYS))
     group.phases("decay_epochs", epochs_list, "", "Epochs of decay, joined by colons: 50:60.")
-    group.phases("decay_factor", within(0.0, 1.0), "0.2", "Factor of the learning rate there.")
+    about = "Factor of the learning rate there (piecewise), or at the end of it (multiple, linear)."
+    group.phases("decay_factor", within(0.0, 1.0), "0.2", about)
     group.phases("l1", within(0.0, ANY), "0", "Weight of the kernels' L1 norm.")
+    group.phases("l2", within(0.0, ANY), "0", "Weight of half their squared L2 norm.")
+    about = "Weight of -sum tanh(1 + l u) over units (Xiao et al. 2019)."
+    group.phases("relu_stability", within(0.0, ANY), "0", about)
+    about = "Weight of Shi et al. 2021's regularisers, which fades as epsilon ramps; 0.5 there."
+    group.phases("warmup_regularizer", within(0.0, ANY), "0", about)
+    about = "Mixes pairs of examples, in a proportion from Beta(mixup, mixup); 0: does not."
+    group.phases("mixup", within(0.0, ANY), "0", about)
     group.phases("reset_optimizer", switch, "true", "Start the phase with a new optimizer.")
     return group
 
@@ -163,11 +211,22 @@ def training_group(values: flags.FlagValues) -> Group:
     """How training runs."""
     group = Group("Training", values)
     group.switch("augment", False, "Random flips and crops after padding by 4 pixels.")
+    group.one(
+        "cutout", whole(0), 0, "Side of a square to blacken in each image, in pixels; 0: none."
+    )
+    about = "An .npz file with more training examples: images (uint8) and labels."
+    group.text("extra_data", None, about)
+    group.one("extra_share", within(0.0, 1.0), 0.5, "Their share of every batch.")
+    about = "A finished run whose network labels them (pseudo-labels)."
+    group.text("extra_labels_from", None, about)
     group.one("batch_size", whole(1), 100, "Examples of a step, over all replicas.")
     group.one("optimizer", OneOf(["adam", "sgd"]), "adam", "adam, or sgd with momentum 0.9.")
-    group.one("weight_decay", within(0.0, ANY), 0.0, "Decoupled weight decay; 0: none.")
+    about = "Decoupled weight decay; 0: none. (--l2 decays by the gradient, kernels alone.)"
+    group.one("weight_decay", within(0.0, ANY), 0.0, about)
     group.one("clip_norm", within(0.0, ANY), 0.0, "Global gradient norm to clip at; 0: none.")
     group.one("stable_tolerance", within(0.0, ANY), 0.01, "For until=stable: relative change.")
+    about = "For until=overfit: share of the best attacked accuracy whose sudden loss is an alarm."
+    group.one("overfit_drop", within(0.0, 1.0), 0.5, about)
     group.one(
         "precision",
         OneOf(["float32", "mixed_float16", "mixed_bfloat16"]),

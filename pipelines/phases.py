@@ -25,7 +25,7 @@ def read_phases(values: flags.FlagValues) -> list[Phase]:
 
 
 def _phase(row: dict[str, Any], epsilon: float) -> Phase:
-    renamed = {"phase_until": "until", "epsilon_from": "eps_from"}
+    renamed = {"phase_until": "until", "phase_clock": "clock", "epsilon_from": "eps_from"}
     renamed |= {"epsilon_ramp_epochs": "eps_ramp_epochs", "train_epsilon": "eps"}
     options = {renamed.get(name, name): value for name, value in row.items()}
     return dataclasses.replace(Phase(**options), eps=row["train_epsilon"] or epsilon)

@@ -11,8 +11,8 @@ from pipelines.attacking import Attacker, Question, Source
 from pipelines.estimate import announce, warned
 from pipelines.question_flags import attack_group, eval_budget
 from pipelines.questions import Subject, load_network
+from pipelines.refusals import refuse_other_threats
 from pipelines.run_directory import RunDirectory
-from pipelines.system import refuse_other_threats
 from rt_tf.attacks.suites import SUITES, Budget
 from rt_tf.attacks.table import ATTACKS
 from rt_tf.attacks.warnings import black_box_ahead

@@ -1,6 +1,6 @@
 """From flags to the library's objects: data, network, phases, objectives, loop settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -8,15 +8,15 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
+from pipelines import refusals
 from pipelines.phases import read_phases
 from pipelines.question_flags import threat_settings
 from rt_tf import catalogue, data, models
-from rt_tf.attacks.judge import Attack, Start
+from rt_tf.attacks.judge import Attack
 from rt_tf.errors import UserError
 from rt_tf.threats.region import Threat
-from rt_tf.training.loop import Settings
-from rt_tf.training.objective import Objective
 from rt_tf.training.phases import Phase
+from rt_tf.training.position import Settings
 
 
 def prepare_tensorflow(seed: int = 0, deterministic: bool = False) -> None:
@@ -34,52 +34,8 @@ def strategy(name: str, jit_compile: bool) -> tf.distribute.Strategy:
     devices = tf.config.list_logical_devices("GPU")
     reduction = None if devices else tf.distribute.ReductionToOneDevice()
     names = [device.name for device in devices or tf.config.list_logical_devices("CPU")]
-    refuse_jit(name, jit_compile, names)
+    refusals.refuse_jit(name, jit_compile, names)
     return tf.distribute.MirroredStrategy(names, cross_device_ops=reduction)
-
-
-def refuse_jit(name: str, jit_compile: bool, devices: list[str]) -> None:
-    """UserError for XLA over several devices, which this TensorFlow cannot compile."""
-    if jit_compile and len(devices) > 1:
-        raise UserError(
-            f"jit_compile: expected false with --strategy={name} on {len(devices)} devices; "
-            "received true"
-        )
-
-
-def refuse_unanswered(bound: str, threat: Threat) -> None:
-    """UserError for a bound that has no answer to the threat."""
-    if bound != "none" and not threat.has_support:
-        raise UserError(
-            f"bound: expected none for {threat.name}, which has no support function; "
-            f"received {bound}"
-        )
-    known = () if bound == "none" else catalogue.find("bound", bound).threats
-    if known and threat.name not in known:
-        raise UserError(
-            f"threat: expected {' or '.join(known)} with --bound={bound}; received {threat.name}"
-        )
-
-
-def refuse_other_threats(attack: str, threat: Threat) -> None:
-    """UserError for an attack that is for other threats."""
-    known = () if attack == "none" else catalogue.find("attack", attack).threats
-    if known and threat.name not in known:
-        raise UserError(
-            f"attack: expected one for {threat.name} "
-            f"({', '.join(catalogue.attacks_on(threat.name))}); received {attack}, which is for "
-            f"{' and '.join(known)}"
-        )
-
-
-def refuse_dynamic(bound: str, threat: Threat) -> None:
-    """UserError for a bound that XLA cannot compile, since it chooses at run time what to bound."""
-    if bound != "none" and threat.name not in catalogue.find("bound", bound).static:
-        fit = [name for name, entry in catalogue.BOUNDS.items() if threat.name in entry.static]
-        raise UserError(
-            f"jit_compile: expected false, or a bound that XLA can compile for {threat.name} "
-            f"({', '.join(fit) or 'there is none'}); received --bound={bound}"
-        )
 
 
 def load_data(values: flags.FlagValues) -> data.DataSet:
@@ -92,17 +48,8 @@ def load_data(values: flags.FlagValues) -> data.DataSet:
 def threat(values: flags.FlagValues) -> Threat:
     """The run's threat; UserError for a radius outside its range."""
     found = catalogue.threat(values.threat, threat_settings(values))
-    check_radius(found, values.epsilon, "epsilon")
+    refusals.check_radius(found, values.epsilon, "epsilon")
     return found
-
-
-def check_radius(threat: Threat, eps: float, name: str) -> None:
-    """UserError unless 0 < eps <= the threat's largest radius."""
-    if not 0.0 < eps <= threat.largest:
-        raise UserError(
-            f"{name}: expected a radius in (0, {threat.largest:g}] for {threat.name}; "
-            f"received {eps:g}"
-        )
 
 
 def network_maker(values: flags.FlagValues, dataset: data.DataSet) -> Callable[[], keras.Model]:
@@ -117,6 +64,7 @@ def network_maker(values: flags.FlagValues, dataset: data.DataSet) -> Callable[[
             normalization=normalization,
             batch_norm=values.batch_norm,
             init=values.init,
+            scale=values.model_scale,
         )
 
     return make
@@ -139,45 +87,17 @@ def under_policy(policy: str, make: Callable[[], keras.Model]) -> Callable[[], k
 def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
     """The phases that the flags describe; UserError for what the threat or XLA does not allow."""
     found = read_phases(values)
-    refuse_other_threats(values.eval_attack, threat)
+    refusals.refuse_other_threats(values.eval_attack, threat)
     for phase in found:
-        refuse_other_threats(phase.attack, threat)
-        check_radius(threat, phase.eps, "train_epsilon")
+        refusals.refuse_other_threats(phase.attack, threat)
+        refusals.check_radius(threat, phase.eps, "train_epsilon")
         if phase.eps_from:
-            check_radius(threat, phase.eps_from, "epsilon_from")
-        refuse_unanswered(phase.bound, threat)
+            refusals.check_radius(threat, phase.eps_from, "epsilon_from")
+        refusals.refuse_unanswered(phase.bound, threat)
+        refusals.refuse_regions(phase, threat)
         if values.jit_compile:
-            refuse_dynamic(phase.bound, threat)
+            refusals.refuse_dynamic(phase, threat)
     return found
-
-
-def objective(phase: Phase, threat: Threat, bounds: Mapping[str, Any]) -> Objective:
-    """What a phase minimises. bounds: settings of bound methods."""
-    static = {name: value for name, value in bounds.items() if name != "seed"}
-    return Objective(
-        threat,
-        attack=_attack(phase),
-        start=_start(phase),
-        attack_loss=catalogue.resolve("loss", phase.attack_loss),
-        bound=None if phase.bound == "none" else catalogue.bound(phase.bound, static),
-        bound_draws=phase.bound != "none"
-        and "seed" in catalogue.find("bound", phase.bound).options,
-        bound_samples=phase.bound_samples,
-        l1=phase.l1,
-    )
-
-
-def _attack(phase: Phase) -> Attack | None:
-    if phase.attack == "none":
-        return None
-    settings = {"steps": phase.attack_steps, "step_size": phase.attack_step_size}
-    return catalogue.attack(phase.attack, settings)
-
-
-def _start(phase: Phase) -> Start | None:
-    """None for where the attack on the batch before ended."""
-    name = phase.attack_start
-    return None if name == "previous" else catalogue.resolve("start", name)
 
 
 def optimizer_maker(values: flags.FlagValues) -> Callable[[], keras.optimizers.Optimizer]:
@@ -208,7 +128,7 @@ def settings(values: flags.FlagValues, phases: list[Phase]) -> Settings:
         jit_compile=values.jit_compile,
         clip_norm=values.clip_norm,
         stable_tolerance=values.stable_tolerance,
-        augment=values.augment,
+        changes=data.Changes(values.augment, values.cutout),
     )
 
 
@@ -245,5 +165,7 @@ def selection(values: flags.FlagValues, phases: list[Phase]) -> str:
 
 def _statistics(train: data.Split) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel."""
-    images = train.images()
-    return images.mean((0, 1, 2), np.float64).tolist(), images.std((0, 1, 2), np.float64).tolist()
+    pixels = len(train) * train.pixels.shape[1] * train.pixels.shape[2]
+    mean = sum(x.sum((0, 1, 2), np.float64) for x in train.portions()) / pixels
+    squares = sum(np.square(x - mean).sum((0, 1, 2), np.float64) for x in train.portions())
+    return mean.tolist(), np.sqrt(squares / pixels).tolist()

@@ -1,15 +1,16 @@
 """The training stage: builds the loop from flags, shows its progress, keeps its history."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from absl import flags
 from rich.console import Console
 from rich.progress import Progress
 
-from pipelines import system
+from pipelines import objectives, system
 from pipelines.console import progress
 from pipelines.question_flags import bound_settings
 from pipelines.questions import load_network
@@ -17,12 +18,19 @@ from pipelines.run_directory import RunDirectory
 from rt_tf import data, models
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
+from rt_tf.reporting import export
 from rt_tf.reporting.export import network_checksum
-from rt_tf.training.loop import Loop, Position
+from rt_tf.threats.region import Threat
+from rt_tf.training.guard import Guard
+from rt_tf.training.loop import Loop
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Monitor
-from rt_tf.training.phases import Values
+from rt_tf.training.objective import Objective
+from rt_tf.training.phases import Phase, Values
+from rt_tf.training.position import Position
 from rt_tf.training.tensorboard import TensorBoard
+
+GUARD_STEPS = 5  # of PGD on a minibatch after every epoch: Wong 2020 (thesis), section 4.1.2
 
 
 class Watcher:
@@ -70,7 +78,7 @@ def train(
     board = TensorBoard(run.logs, dataset.validation)
     board.text("flags", "\n".join(f"    --{k}={v}" for k, v in run.frozen().items()))
     with progress(screen) as bar:
-        steps = sum(phase.epochs for phase in loop.phases) * loop.steps_per_epoch
+        steps = loop.most_steps()
         loop.watcher = Watcher(run, steps, board, screen, bar)
         position = loop.run()
     network = load_network(run)
@@ -103,6 +111,11 @@ def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Pat
     """The loop of a run; UserError, and nothing is written, if it could not be trained."""
     if values.augment and dataset.train.augmentation is None:
         raise UserError(f"augment: expected false: {dataset.name} has none; received true")
+    if values.cutout > min(dataset.shape[:2]):
+        raise UserError(
+            f"cutout: expected at most {min(dataset.shape[:2])}, the images' side; received "
+            f"{values.cutout}"
+        )
     return make_loop(values, dataset, directory)
 
 
@@ -114,28 +127,75 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
     with system.strategy(values.strategy, values.jit_compile).scope():
         network = system.under_policy(values.precision, make)()
         model = RobustModel(network, seed=values.seed)
+        monitor = Monitor(
+            model.wiring,
+            threat,
+            values.epsilon,
+            system.monitored_bound(phases, threat, bound_settings(values)),
+            system.monitored_attack(threat, values.monitor_attack_steps),
+            values.seed,
+        )
         return Loop(
             model=model,
             phases=phases,
-            objectives=[
-                system.objective(phase, threat, bound_settings(values)) for phase in phases
-            ],
+            objectives=_objectives(phases, threat, values, model),
             optimizer=system.optimizer_maker(values),
             train=dataset.train,
             validation=dataset.validation,
-            monitor=Monitor(
-                model.wiring,
-                threat,
-                values.epsilon,
-                system.monitored_bound(phases, threat, bound_settings(values)),
-                system.monitored_attack(threat, values.monitor_attack_steps),
-                values.seed,
-            ),
+            monitor=monitor,
             network=system.under_policy("float32", make),
             directory=directory,
             settings=system.settings(values, phases),
             watcher=Silent(),
+            guard=_guard(values, model, threat, directory),
+            extra=extra_examples(values, dataset),
         )
+
+
+def _objectives(
+    phases: Sequence[Phase], threat: Threat, values: flags.FlagValues, model: RobustModel
+) -> list[Objective]:
+    made = [objectives.objective(phase, threat, bound_settings(values)) for phase in phases]
+    for phase, objective in zip(phases, made, strict=True):
+        objective.trained(model.wiring)  # refuses a latent layer that there is not
+        if phase.attack == "latent" and model.wiring.has_statistics:
+            raise UserError(
+                "attack: expected an attack on images for a network with batch normalisation; "
+                "received latent"
+            )
+    return made
+
+
+def _guard(values: flags.FlagValues, model: RobustModel, threat: Threat, directory: Path) -> Guard:
+    attack = system.monitored_attack(threat, GUARD_STEPS)
+    monitor = Monitor(model.wiring, threat, values.epsilon, None, attack, values.seed)
+    return Guard(monitor, values.overfit_drop, directory)
+
+
+def extra_examples(values: flags.FlagValues, dataset: data.DataSet) -> data.Extra | None:
+    """The further training examples that the flags name; UserError if they cannot be had."""
+    if values.extra_data is None:
+        if values.extra_labels_from is not None:
+            raise UserError(
+                "extra_labels_from: expected --extra_data=<images to label>; received none"
+            )
+        return None
+    if not 0.0 < values.extra_share < 1.0:
+        raise UserError(
+            f"extra_share: expected a share above 0 and below 1; received {values.extra_share:g}"
+        )
+    label = _labeller(values.extra_labels_from) if values.extra_labels_from else None
+    split = data.read_extra(Path(values.extra_data), dataset, label)
+    return data.Extra(split, values.extra_share)
+
+
+def _labeller(folder: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Labels images by a finished run's network."""
+    path = RunDirectory(folder).export
+    if export.exported_checksum(path) is None:
+        raise UserError(f"extra_labels_from: expected a finished run; {folder} is none")
+    served = export.load(path)
+    return lambda images: served.serve(images)["label"].numpy()
 
 
 def _epoch_line(row: dict[str, Any]) -> str:

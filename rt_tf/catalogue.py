@@ -113,24 +113,60 @@ BOUNDS = {
 }
 
 MODELS = {
-    "digits_cnn": Entry("rt_tf.models:digits_cnn", "for 8x8: conv 16 3x3, conv 32 4x4 s2, fc 100"),
-    "digits_fc": Entry("rt_tf.models:digits_fc", "fc 100, fc 100"),
-    "wong_small": Entry("rt_tf.models:wong_small", "conv 16 4x4 s2, conv 32 4x4 s2, fc 100"),
+    "digits_cnn": Entry(
+        "rt_tf.models.chains:digits_cnn", "for 8x8: conv 16 3x3, conv 32 4x4 s2, fc 100"
+    ),
+    "digits_fc": Entry("rt_tf.models.chains:digits_fc", "fc 100, fc 100"),
+    "points_fc": Entry("rt_tf.models.chains:points_fc", "for points: four times fc 100"),
+    "wong_small": Entry("rt_tf.models.chains:wong_small", "conv 16 4x4 s2, conv 32 4x4 s2, fc 100"),
     "wong_large": Entry(
-        "rt_tf.models:wong_large", "conv 32 3x3, 32 4x4 s2, 64 3x3, 64 4x4 s2, fc 512, fc 512"
+        "rt_tf.models.chains:wong_large",
+        "conv 32 3x3, 32 4x4 s2, 64 3x3, 64 4x4 s2, fc 512, fc 512",
     ),
-    "mixtrain_fc1": Entry("rt_tf.models:mixtrain_fc1", "fc 512, fc 512"),
-    "mixtrain_fc2": Entry("rt_tf.models:mixtrain_fc2", "five times fc 2048"),
+    "wong_resnet": Entry(
+        "rt_tf.models.residual:wong_resnet", "conv 16 3x3, four residual blocks, fc 1000"
+    ),
+    "wong_wide": Entry(
+        "rt_tf.models.chains:wong_wide",
+        "Wide(k), k by --model_scale: conv 4k 4x4 s2, conv 8k 4x4 s2, fc 128k",
+        ("scale",),
+    ),
+    "wong_deep": Entry(
+        "rt_tf.models.chains:wong_deep",
+        "Deep(k), k by --model_scale: k conv 8, k conv 16 (first of each 4x4 s2), fc 100",
+        ("scale",),
+    ),
+    "mixtrain_fc1": Entry("rt_tf.models.chains:mixtrain_fc1", "fc 512, fc 512"),
+    "mixtrain_fc2": Entry("rt_tf.models.chains:mixtrain_fc2", "five times fc 2048"),
+    "colt": Entry("rt_tf.models.chains:colt", "conv 32 4x4 s2, conv 128 4x4 s2, fc 150"),
+    "cnn7": Entry(
+        "rt_tf.models.chains:cnn7", "conv 64, 64, 128 s2, 128, 128 (3x3), fc 512; for --batch_norm"
+    ),
     "madry_cnn": Entry(
-        "rt_tf.models:madry_cnn", "conv 32 5x5, max pool, conv 64 5x5, max pool, fc 1024"
+        "rt_tf.models.chains:madry_cnn", "conv 32 5x5, max pool, conv 64 5x5, max pool, fc 1024"
     ),
+    "preact_resnet18": Entry(
+        "rt_tf.models.residual:preact_resnet18", "PreActResNet18 for 32x32, batch-normalised"
+    ),
+    "wrn_28_10": Entry(
+        "rt_tf.models.residual:wrn_28_10", "WideResNet-28-10 for 32x32, batch-normalised"
+    ),
+    "resnet50": Entry("rt_tf.models.residual:resnet50", "ResNet-50, batch-normalised"),
 }
 
 DATASETS = {
     "digits": Entry("rt_tf.data.sources:DIGITS", "8x8 digits of scikit-learn, embedded"),
+    "points": Entry(
+        "rt_tf.data.sources:POINTS", "points in the plane, two classes, made here (1x1 images)"
+    ),
     "mnist": Entry("rt_tf.data.sources:MNIST", "28x28 handwritten digits"),
     "fashion_mnist": Entry("rt_tf.data.sources:FASHION_MNIST", "28x28 articles of clothing"),
     "cifar10": Entry("rt_tf.data.sources:CIFAR10", "32x32 colour images"),
+    "cifar100": Entry("rt_tf.data.sources:CIFAR100", "the same of a hundred classes"),
+    "svhn_cropped": Entry("rt_tf.data.sources:SVHN", "32x32 digits of house numbers"),
+    "imagenet": Entry(
+        "rt_tf.data.sources:IMAGENET", "colour images of a thousand classes, at 224x224"
+    ),
 }
 
 TABLES: dict[str, Mapping[str, Any]] = {

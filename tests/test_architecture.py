@@ -26,7 +26,7 @@ MAY_USE = {  # besides a room's own files
     "layers": {"bounds", "network"},
     "models": {"layers"},
     "attacks": {"bounds"} | BELOW_BOUNDS,
-    "training": BELOW_TRAINING,
+    "training": {"models"} | BELOW_TRAINING,
     "certify": BELOW_TRAINING,
     "reporting": {"training", "certify"} | BELOW_TRAINING,
 }

@@ -269,27 +269,35 @@ def test_flip_and_crop_moves_and_mirrors():
 
 def test_augmented_batches_resume_and_differ_by_epoch():
     split = synthetic(augmentation=flip_and_crop)
-    whole = columns(data.batches(split, 50, 0, 1, augment=True))
-    rest = columns(data.batches(split, 50, 0, 1, skip=4, augment=True))
+    whole = columns(data.batches(split, 50, 0, 1, changes=data.Changes(augment=True)))
+    rest = columns(data.batches(split, 50, 0, 1, skip=4, changes=data.Changes(augment=True)))
     np.testing.assert_array_equal(whole[0][200:], rest[0])
     plain = columns(data.batches(split, 50, 0, 1))
     assert not np.array_equal(whole[0], plain[0])
-    other = columns(data.batches(split, 50, 0, 2, augment=True))
+    other = columns(data.batches(split, 50, 0, 2, changes=data.Changes(augment=True)))
     assert not np.array_equal(whole[0][np.argsort(whole[1])], other[0][np.argsort(other[1])])
 
 
 def test_augmentation_does_not_depend_on_the_place_in_the_batch():
     split = synthetic(augmentation=flip_and_crop)
-    by_size = [columns(data.batches(split, size, 0, 0, augment=True)) for size in (50, 60)]
+    by_size = [
+        columns(data.batches(split, size, 0, 0, changes=data.Changes(augment=True)))
+        for size in (50, 60)
+    ]
     np.testing.assert_array_equal(by_size[0][0], by_size[1][0])
-    half = columns(data.batches(split.select(slice(0, 300)), 300, 0, 0, augment=True))
+    half = columns(
+        data.batches(split.select(slice(0, 300)), 300, 0, 0, changes=data.Changes(augment=True))
+    )
     of_label = dict(zip(by_size[0][1], by_size[0][0], strict=True))
     for image, label in zip(half[0], half[1], strict=True):
         np.testing.assert_array_equal(image, of_label[label])
 
 
 def test_without_an_augmentation_nothing_changes(digits):
-    plain, asked = (columns(data.batches(digits.train, 100, 0, 0, augment=a)) for a in (0, 1))
+    plain, asked = (
+        columns(data.batches(digits.train, 100, 0, 0, changes=data.Changes(augment=a)))
+        for a in (0, 1)
+    )
     np.testing.assert_array_equal(plain[0], asked[0])
 
 
@@ -302,8 +310,8 @@ def test_every_catalogued_set_has_a_source():
 
 
 def test_an_unknown_set_is_refused_with_what_exists():
-    with pytest.raises(UserError, match="expected one of .*digits.*received 'imagenet'"):
-        data.load("imagenet")
+    with pytest.raises(UserError, match="expected one of .*digits.*received 'imagenet2'"):
+        data.load("imagenet2")
 
 
 def test_a_missing_folder_is_named(tmp_path):

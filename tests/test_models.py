@@ -11,6 +11,7 @@ from rt_tf.errors import UserError
 
 MNIST = (28, 28, 1)
 CIFAR = (32, 32, 3)
+LARGE = {"resnet50": 32, "preact_resnet18": 8, "wrn_28_10": 8}  # sides they need at least
 
 
 def kinds(model):
@@ -25,6 +26,11 @@ def kinds(model):
         ("wong_small", CIFAR, 214_918, 6_244),
         ("wong_large", MNIST, 1_974_762, 48_064),
         ("wong_large", CIFAR, 2_466_858, 62_464),
+        ("wong_resnet", MNIST, 3_254_562, 82_536),
+        ("wong_resnet", CIFAR, 4_214_850, 107_496),
+        ("wong_wide", MNIST, 4 * 17 + 8 * 65 + 392 * 128 + 128 + 1290, 784 + 392 + 128),
+        ("wong_deep", MNIST, 8 * 17 + 16 * 129 + 784 * 100 + 100 + 1010, 1568 + 784 + 100),
+        ("colt", CIFAR, 32 * 49 + 128 * 513 + 8192 * 150 + 150 + 1510, 8192 + 8192 + 150),
         ("mixtrain_fc1", MNIST, 784 * 512 + 512 * 512 + 512 * 10 + 1034, 1_024),
         ("mixtrain_fc2", MNIST, 784 * 2048 + 4 * 2048**2 + 2048 * 10 + 5 * 2048 + 10, 10_240),
         ("madry_cnn", MNIST, 3_274_634, 28 * 28 * 32 + 14 * 14 * 64 + 1024),
@@ -40,12 +46,13 @@ def test_counts(name, shape, parameters, units):
 
 @pytest.mark.parametrize("name", catalogue.MODELS)
 def test_logits_of_every_catalogued_model(name):
-    model = models.build(name, (8, 8, 1), 7)
+    side = LARGE.get(name, 8)
+    model = models.build(name, (side, side, 1), 7)
     assert model.name == name
     assert model.output_shape == (None, 7)
     assert model.layers[-1].name == "logits"
     assert keras.activations.serialize(model.layers[-1].activation) == "linear"
-    assert model(np.zeros((2, 8, 8, 1), np.float32)).shape == (2, 7)
+    assert model(np.zeros((2, side, side, 1), np.float32)).shape == (2, 7)
 
 
 @pytest.mark.parametrize("size", [4, 8, 14, 28, 32])
@@ -122,12 +129,13 @@ def test_layers_draw_different_weights_and_the_seed_decides():
 
 @pytest.mark.parametrize("name", catalogue.MODELS)
 def test_saved_models_come_back(tmp_path, name):
+    side = LARGE.get(name, 4)
     model = models.build(
-        name, (4, 4, 1), 10, normalization=([0.3], [0.2]), batch_norm=True, init="shi"
+        name, (side, side, 1), 10, normalization=([0.3], [0.2]), batch_norm=True, init="shi"
     )
     model.save(tmp_path / "network.keras")
     loaded = keras.models.load_model(tmp_path / "network.keras")
-    x = np.random.default_rng(0).random((5, 4, 4, 1), dtype=np.float32)
+    x = np.random.default_rng(0).random((5, side, side, 1), dtype=np.float32)
     np.testing.assert_array_equal(loaded(x), model(x))
     assert [type(layer) for layer in loaded.layers] == [type(layer) for layer in model.layers]
     assert isinstance(loaded.get_layer("logits").kernel_initializer, models.ShiNormal)

@@ -60,6 +60,16 @@ def random_symbols(task: Task, latent: LatentRegion) -> Symbols:
     }
 
 
+def image_symbols(latent: LatentRegion, x: Tensor) -> Symbols:
+    """Those of the images themselves, every activation in the middle of its band."""
+    box = latent.enclosure.boxes[0]
+    own = tf.math.divide_no_nan(x - box.centre, box.radius)
+    batch = tf.shape(x)[0]
+    shapes = latent.shapes()
+    middles = {i: tf.zeros([batch, *shape]) for i, shape in shapes.items() if i}
+    return {0: tf.clip_by_value(own, -1.0, 1.0), **middles}
+
+
 def _moved(task: Task, latent: LatentRegion, symbols: Symbols, size: float, signs: bool) -> Symbols:
     gradients = _gradients(task, latent, symbols)
     moves = _even(task, latent, gradients) if signs else _steepest(gradients)

@@ -9,9 +9,13 @@ Augmentation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 DRAWS = 3  # random numbers for each example and epoch
 
 
-def draws(seed: int, epoch: int, n: int) -> np.ndarray:
-    """Uniform numbers in [0, 1), [n, DRAWS]; row i depends on (seed, epoch, i) alone, not on n."""
-    return np.random.default_rng([seed, epoch, 1]).random((n, DRAWS))
+def draws(seed: int, epoch: int, n: int, kind: int = 0) -> np.ndarray:
+    """Uniform numbers in [0, 1), [n, DRAWS]; row i depends on (seed, epoch, i) alone, not on n.
+
+    kind: others for each one.
+    """
+    key = [seed, epoch, 1, kind] if kind else [seed, epoch, 1]
+    return np.random.default_rng(key).random((n, DRAWS))
 
 
 def flip_and_crop(images: tf.Tensor, draws: tf.Tensor, padding: int = 4) -> tf.Tensor:
@@ -19,11 +23,42 @@ def flip_and_crop(images: tf.Tensor, draws: tf.Tensor, padding: int = 4) -> tf.T
 
     images: [batch, h, w, c]. draws: [batch, 3], for the mirroring, the row and the column.
     """
+    return _moved(images, draws[:, 1:], padding, mirrored=draws[:, :1] < 0.5)
+
+
+def crop(images: tf.Tensor, draws: tf.Tensor, padding: int = 4) -> tf.Tensor:
+    """Moves each image by up to `padding` pixels, with zeros outside: for digits in street views.
+
+    images: [batch, h, w, c]. draws: [batch, 3], of which the last two say where to.
+    """
+    return _moved(images, draws[:, 1:], padding, mirrored=tf.zeros_like(draws[:, :1], tf.bool))
+
+
+def cut_out(images: tf.Tensor, draws: tf.Tensor, side: int) -> tf.Tensor:
+    """Blackens a square of each image, cut at the edges (DeVries & Taylor 2017).
+
+    images: [batch, h, w, c]. draws: [batch, 3], of which the first two place its centre.
+    """
+    rows, columns = (
+        _outside(draws[:, k], images.shape[k + 1], side) for k in range(2)
+    )  # [batch, h], [batch, w]
+    kept = rows[:, :, tf.newaxis] | columns[:, tf.newaxis, :]
+    return images * tf.cast(kept, images.dtype)[..., tf.newaxis]
+
+
+def _outside(draw: tf.Tensor, length: int, side: int) -> tf.Tensor:
+    """Which places along an axis lie outside of `side` places around a random one."""
+    first = tf.cast(draw * length, tf.int32)[:, tf.newaxis] - side // 2
+    places = tf.range(length)[tf.newaxis, :]
+    return (places < first) | (places >= first + side)
+
+
+def _moved(images: tf.Tensor, draws: tf.Tensor, padding: int, mirrored: tf.Tensor) -> tf.Tensor:
     height, width = images.shape[1:3]
-    offsets = tf.cast(draws[:, 1:] * (2 * padding + 1), tf.int32)  # [batch, 2]
+    offsets = tf.cast(draws * (2 * padding + 1), tf.int32)  # [batch, 2]
     rows = offsets[:, :1] + tf.range(height)  # [batch, h]
     columns = offsets[:, 1:] + tf.range(width)
-    columns = tf.where(draws[:, :1] < 0.5, columns[:, ::-1], columns)
+    columns = tf.where(mirrored, columns[:, ::-1], columns)
     margin = [padding, padding]
     padded = tf.pad(images, [[0, 0], margin, margin, [0, 0]])
     return tf.gather(tf.gather(padded, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)

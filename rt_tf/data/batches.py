@@ -1,18 +1,40 @@
 """Batches of a split: a pure function of (seed, epoch), so that training can resume anywhere."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.data.augment import draws
+from rt_tf.data.augment import cut_out, draws
 from rt_tf.data.dataset import Split
+from rt_tf.data.extra import Extra
 from rt_tf.errors import UserError
 
 CONVERTED_AT_ONCE = 2**22  # values: an epoch below this size needs no function traced for it
 PREFETCH = 4
 
 Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+Change = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class Changes(NamedTuple):
+    """What is done to training images. augment: the data set's own way, if it has one.
+
+    cutout: the side of a square that is blackened, in pixels; 0 for none.
+    """
+
+    augment: bool = False
+    cutout: int = 0
+
+    def of(self, split: Split) -> list[Change]:
+        """As functions of images and of each example's own random numbers."""
+        found: list[Change] = []
+        if self.augment and split.augmentation is not None:
+            found.append(split.augmentation)
+        if self.cutout:
+            found.append(lambda images, numbers: cut_out(images, numbers, self.cutout))
+        return found
 
 
 def order(seed: int, epoch: int, n: int) -> np.ndarray:
@@ -20,48 +42,104 @@ def order(seed: int, epoch: int, n: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(n)
 
 
+def steps(split: Split, batch_size: int, extra: Extra | None = None) -> int:
+    """How many batches an epoch has: a pass over the split, further examples joining it."""
+    return len(split) // (batch_size - (extra.count(batch_size) if extra else 0))
+
+
 def batches(
-    split: Split, batch_size: int, seed: int, epoch: int, skip: int = 0, augment: bool = False
+    split: Split,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    skip: int = 0,
+    changes: Changes = Changes(),  # noqa: B008 - immutable
+    extra: Extra | None = None,
 ) -> tf.data.Dataset:
     """One epoch: (images float32 [b, h, w, c], labels int64 [b], index int64 [b]).
 
     The last examples that fill no batch are left out, and so are the first `skip` batches.
-    augment: apply the data set's augmentation, if it has one.
     """
-    steps = len(split) // batch_size
-    if steps == 0:
+    count = steps(split, batch_size, extra)
+    if count == 0:
         raise UserError(
             f"batch_size: expected at most {len(split)}, the examples of the {split.name} split; "
             f"received {batch_size}"
         )
-    ids = order(seed, epoch, len(split))[: steps * batch_size].reshape(steps, batch_size)[skip:]
-    augmented = augment and split.augmentation is not None
-    if augmented or split.pixels.size > CONVERTED_AT_ONCE:
-        gather = _gather(split, draws(seed, epoch, split.index.max() + 1) if augmented else None)
-        dataset = tf.data.Dataset.from_tensor_slices(ids).map(gather)
-    else:
-        epoch_arrays = (split.images(ids), split.labels[ids], split.index[ids])
-        dataset = tf.data.Dataset.from_tensor_slices(epoch_arrays)
+    added = extra.count(batch_size) if extra else 0
+    ids = order(seed, epoch, len(split))[: count * (batch_size - added)].reshape(count, -1)[skip:]
+    dataset = _gathered(split, ids, seed, epoch, changes)
+    if extra and added:
+        others = _passes(seed, epoch, len(extra.split), count * added).reshape(count, -1)[skip:]
+        further = _gathered(extra.split, others, seed, epoch, changes)
+        dataset = tf.data.Dataset.zip(dataset, further).map(_joined(batch_size))
     return dataset.with_options(_options()).prefetch(PREFETCH)
 
 
-def _gather(split: Split, numbers: np.ndarray | None) -> Callable[[tf.Tensor], Batch]:
-    """A function from positions in the split to a batch; `numbers`: for the augmentation."""
-    pixels, labels, index = split.tensors
+def _gathered(
+    split: Split, ids: np.ndarray, seed: int, epoch: int, changes: Changes
+) -> tf.data.Dataset:
+    """The examples of given positions, [steps, b], a batch for each row."""
+    made = changes.of(split)
+    if made or split.pixels.size > CONVERTED_AT_ONCE:
+        rows = split.index.max() + 1
+        tables = [draws(seed, epoch, rows, kind) for kind in range(len(made))]
+        gather = _gather(split, list(zip(made, tables, strict=True)))
+        return tf.data.Dataset.from_tensor_slices(ids).map(gather)
+    epoch_arrays = (split.images(ids), split.labels[ids], split.index[ids])
+    return tf.data.Dataset.from_tensor_slices(epoch_arrays)
+
+
+def _gather(split: Split, changes: list[tuple[Change, np.ndarray]]) -> Callable[[tf.Tensor], Batch]:
+    """A function from positions in the split to a batch. changes: with their random numbers."""
+    labels, index, *_ = split.tensors
+    read = _reader(split)
     with tf.device("/cpu:0"):
         # A tensor from outside the traced function: division by a constant inside it may be
         # rewritten as multiplication, which rounds otherwise than Split.images.
         pixel_max = tf.constant(split.pixel_max, tf.float32)
-        table = None if numbers is None else tf.constant(numbers)
+        tables = [tf.constant(numbers) for _, numbers in changes]
 
     def gather(ids: tf.Tensor) -> Batch:
-        images = tf.cast(tf.gather(pixels, ids), tf.float32) / pixel_max
+        images = tf.cast(read(ids), tf.float32) / pixel_max
         positions = tf.gather(index, ids)
-        if table is not None and split.augmentation is not None:
-            images = split.augmentation(images, tf.gather(table, positions))
+        for (change, _), table in zip(changes, tables, strict=True):
+            images = change(images, tf.gather(table, positions))
         return images, tf.gather(labels, ids), positions
 
     return gather
+
+
+def _reader(split: Split) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function from positions in the split to its pixels, in memory or not."""
+    if isinstance(split.pixels, np.ndarray):
+        pixels = split.tensors[-1]
+        return lambda ids: tf.gather(pixels, ids)
+
+    def read(ids: tf.Tensor) -> tf.Tensor:
+        images = tf.numpy_function(lambda rows: split.pixels[rows], [ids], split.pixels.dtype)
+        return tf.ensure_shape(images, [*ids.shape, *split.pixels.shape[1:]])
+
+    return read
+
+
+def _passes(seed: int, epoch: int, n: int, count: int) -> np.ndarray:
+    """`count` positions out of n, by as many random passes over them as that takes."""
+    generator = np.random.default_rng([seed, epoch, 2])
+    return np.concatenate([generator.permutation(n) for _ in range(-(-count // n))])[:count]
+
+
+def _joined(batch_size: int) -> Callable[[Batch, Batch], Batch]:
+    """Joins two batches, shuffled, so that each part of the whole has some of both."""
+    places = tf.constant(np.random.default_rng(0).permutation(batch_size))
+
+    def join(own: Batch, further: Batch) -> Batch:
+        images, labels, index = (
+            tf.gather(tf.concat(pair, axis=0), places) for pair in zip(own, further, strict=True)
+        )
+        return images, labels, index
+
+    return join
 
 
 def _options() -> tf.data.Options:

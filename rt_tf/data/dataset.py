@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -15,23 +15,25 @@ from sklearn.model_selection import train_test_split
 
 from rt_tf import catalogue
 from rt_tf.data.augment import Augmentation
+from rt_tf.data.rows import Ids, Rows
+from rt_tf.data.sized import sized
 from rt_tf.data.sources import Source, prepared
 from rt_tf.errors import UserError
 
-Ids = slice | Sequence[int] | np.ndarray
 ALL = slice(None)
+AT_ONCE = 1000  # images read to be looked at one after another
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """Examples in a canonical order.
 
-    pixels: uint8 [n, h, w, c], 0..pixel_max. labels: int64 [n]. index: int64 [n], each example's
-    position in the TFDS split it comes from.
+    pixels: uint8 [n, h, w, c], 0..pixel_max; in memory, or rows that are read when used. labels:
+    int64 [n]. index: int64 [n], each example's position in the TFDS split it comes from.
     """
 
     name: str
-    pixels: np.ndarray
+    pixels: np.ndarray | Rows
     labels: np.ndarray
     index: np.ndarray
     pixel_max: int
@@ -39,7 +41,8 @@ class Split:
 
     def __post_init__(self) -> None:
         for array in (self.pixels, self.labels, self.index):
-            array.setflags(write=False)
+            if isinstance(array, np.ndarray):
+                array.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -48,27 +51,38 @@ class Split:
         """Images as the networks read them: float32 in [0, 1], [ids, h, w, c]."""
         return self.pixels[ids].astype(np.float32) / np.float32(self.pixel_max)
 
+    def portions(self) -> Iterator[np.ndarray]:
+        """All images, as `images` gives them, some at a time."""
+        for begin in range(0, len(self), AT_ONCE):
+            yield self.images(slice(begin, begin + AT_ONCE))
+
     def hashes(self, ids: Ids = ALL) -> list[str]:
         """The first 16 hexadecimal digits of the SHA-256 of each image's bytes."""
         return [hashlib.sha256(image.tobytes()).hexdigest()[:16] for image in self.pixels[ids]]
 
     @functools.cached_property
     def tensors(self) -> tuple[tf.Tensor, ...]:
-        """pixels, labels and index in the host's memory, copied once for all epochs."""
+        """labels, index and, where they are in memory, pixels: copied once for all epochs."""
+        arrays = [self.labels, self.index]
+        if isinstance(self.pixels, np.ndarray):
+            arrays.append(self.pixels)
         with tf.device("/cpu:0"):
-            return tuple(map(tf.constant, (self.pixels, self.labels, self.index)))
+            return tuple(map(tf.constant, arrays))
 
     @property
     def checksum(self) -> str:
         """SHA-256 of all images, then all labels (little-endian int64), in order."""
-        digest = hashlib.sha256(self.pixels.tobytes())
+        digest = hashlib.sha256()
+        for begin in range(0, len(self), AT_ONCE):
+            digest.update(self.pixels[begin : begin + AT_ONCE].tobytes())
         digest.update(self.labels.astype("<i8").tobytes())
         return digest.hexdigest()
 
     def select(self, ids: Ids, name: str | None = None) -> "Split":
         """The split of some of the examples."""
-        arrays = {field: getattr(self, field)[ids] for field in ("pixels", "labels", "index")}
-        return replace(self, name=name or self.name, **arrays)
+        some = self.pixels.select(ids) if isinstance(self.pixels, Rows) else self.pixels[ids]
+        labels, index = self.labels[ids], self.index[ids]
+        return replace(self, name=name or self.name, pixels=some, labels=labels, index=index)
 
     def take(self, n: int) -> "Split":
         """The first n examples, or all if there are fewer."""
@@ -104,16 +118,39 @@ def load(
     source = cast(Source, catalogue.resolve("dataset", name))
     folder = str(Path(data_dir).expanduser()) if data_dir else None
     builder = prepared(source, folder, download)
-    whole = _read(source, builder, "train")
+    whole, test = (_read(source, builder, split) for split in ("train", source.test))
+    return _parted(name, str(builder.version), whole, test, source, validation, seed)
+
+
+def made_up(name: str, validation: float = 0.1, seed: int = 0) -> DataSet:
+    """Random images of a data set's shape and number: to measure with, where it is not at hand."""
+    source = cast(Source, catalogue.resolve("dataset", name))
+    draw = np.random.default_rng(seed)
+    few = draw.integers(0, source.pixel_max + 1, (64, *source.shape), np.uint8)
+
+    def split(part: str, count: int) -> Split:
+        index = np.arange(count)
+        rows = Rows(few, index % len(few))
+        return Split(
+            part, rows, index % source.classes, index, source.pixel_max, source.augmentation
+        )
+
+    whole, test = split("train", source.examples), split(source.test, source.examples // 10)
+    return _parted(name, "made up", whole, test, source, validation, seed)
+
+
+def _parted(
+    name: str, version: str, whole: Split, test: Split, source: Source, validation: float, seed: int
+) -> DataSet:
     train, held_out = hold_out(whole.labels, validation, seed)
     return DataSet(
         name=name,
-        version=str(builder.version),
+        version=version,
         train=whole.select(train),
         validation=whole.select(held_out, "validation"),
-        test=_read(source, builder, "test"),
-        classes=builder.info.features["label"].num_classes,
-        shape=whole.pixels.shape[1:],
+        test=test,
+        classes=source.classes,
+        shape=source.shape,
     )
 
 
@@ -134,12 +171,15 @@ def hold_out(labels: np.ndarray, validation: float, seed: int) -> tuple[np.ndarr
 
 def _read(source: Source, builder: tfds.core.DatasetBuilder, split: str) -> Split:
     try:
-        columns = builder.as_dataset(split=split, batch_size=-1, shuffle_files=False)
+        if source.resized:
+            pixels, labels = sized(builder, split, source.shape)
+        else:
+            columns = builder.as_dataset(split=split, batch_size=-1, shuffle_files=False)
+            pixels, labels = columns["image"].numpy(), columns["label"].numpy()
     except (tf.errors.OpError, ValueError) as error:
         raise UserError(
             f"data set '{source.name}': split '{split}' in '{builder.data_dir}' cannot be read; "
             f"expected whole files, received: {' '.join(str(error).split())[:200]}"
         ) from error
-    pixels, labels = columns["image"].numpy(), columns["label"].numpy()
     index = np.arange(len(labels))
     return Split(split, pixels, labels, index, source.pixel_max, source.augmentation)

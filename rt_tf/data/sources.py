@@ -13,8 +13,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from rt_tf.data import digits
-from rt_tf.data.augment import Augmentation, flip_and_crop
+from rt_tf.data import digits, points
+from rt_tf.data.augment import Augmentation, crop, flip_and_crop
 from rt_tf.errors import UserError
 
 NETWORK_TIMEOUT = 4.0  # seconds
@@ -24,36 +24,85 @@ NETWORK_TIMEOUT = 4.0  # seconds
 class Source:
     """What is particular to a data set.
 
-    probe: an address of the download, to see at once whether it can be reached; None: needs none.
+    shape: of an image. examples: for training. probe: an address of the download, to see at once
+    whether it can be reached; None: needs none. by_hand: it cannot be downloaded; a page that says
+    how it is prepared. test: the split that stands for the test split. resized: its images have
+    sizes of their own.
     """
 
     name: str
     builder: Callable[..., tfds.core.DatasetBuilder]
     probe: str | None
+    shape: tuple[int, int, int]
+    classes: int
+    examples: int
     pixel_max: int = 255
     augmentation: Augmentation | None = None
+    by_hand: str | None = None
+    test: str = "test"
+    resized: bool = False
 
 
 def _stock(name: str) -> Callable[..., tfds.core.DatasetBuilder]:
     return lambda data_dir: tfds.builder(name, data_dir=data_dir)
 
 
-DIGITS = Source("digits", digits.Digits, probe=None, pixel_max=digits.PIXEL_MAX)
+DIGITS = Source("digits", digits.Digits, None, (8, 8, 1), 10, 1437, pixel_max=digits.PIXEL_MAX)
+POINTS = Source("points", points.Points, None, (1, 2, 1), 2, points.POINTS * points.COPIES)
 MNIST = Source(
     "mnist",
     _stock("mnist"),
     "https://storage.googleapis.com/cvdf-datasets/mnist/t10k-labels-idx1-ubyte.gz",
+    (28, 28, 1),
+    10,
+    60_000,
 )
 FASHION_MNIST = Source(
     "fashion_mnist",
     _stock("fashion_mnist"),
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/t10k-labels-idx1-ubyte.gz",
+    (28, 28, 1),
+    10,
+    60_000,
 )
 CIFAR10 = Source(
     "cifar10",
     _stock("cifar10"),
     "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    (32, 32, 3),
+    10,
+    50_000,
     augmentation=flip_and_crop,
+)
+CIFAR100 = Source(
+    "cifar100",
+    _stock("cifar100"),
+    "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+    (32, 32, 3),
+    100,
+    50_000,
+    augmentation=flip_and_crop,
+)
+SVHN = Source(
+    "svhn_cropped",
+    _stock("svhn_cropped"),
+    "http://ufldl.stanford.edu/housenumbers/test_32x32.mat",
+    (32, 32, 3),
+    10,
+    73_257,
+    augmentation=crop,
+)
+IMAGENET = Source(
+    "imagenet",
+    _stock("imagenet2012"),
+    None,
+    (224, 224, 3),
+    1000,
+    1_281_167,
+    augmentation=flip_and_crop,
+    by_hand="https://www.tensorflow.org/datasets/catalog/imagenet2012",
+    test="validation",
+    resized=True,
 )
 
 
@@ -64,6 +113,11 @@ def prepared(source: Source, data_dir: str | None, download: bool) -> tfds.core.
         if builder.is_prepared():
             return builder
         folder = Path(data_dir or _default_folder(builder))
+        if source.by_hand is not None:
+            raise UserError(
+                f"data set '{source.name}': expected it prepared by hand, as {source.by_hand} "
+                f"says; {_contents(folder)}"
+            )
         if source.probe is not None:
             _check_download(source, folder, download)
         try:

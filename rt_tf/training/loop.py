@@ -10,18 +10,22 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from rt_tf import data
 from rt_tf.errors import UserError
+from rt_tf.training.cascade import Members
 from rt_tf.training.checkpoints import Checkpoints, save_network
+from rt_tf.training.clock import Clock
+from rt_tf.training.guard import Guard, overfits
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Accuracies, Monitor
 from rt_tf.training.objective import Objective
-from rt_tf.training.phases import Phase, Values, stable
+from rt_tf.training.phases import Phase, Values, relative_change
+from rt_tf.training.position import Position, Settings, Watcher
 
 StepFunction = Callable[[Any], dict[str, tf.Tensor]]
 
@@ -30,53 +34,13 @@ class NotFiniteError(UserError):
     """The loss stopped being a number."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How to train, apart from what the phases say."""
-
-    batch_size: int
-    seed: int = 0
-    select_by: str = "last"
-    monitor_every: int = 1
-    monitor_samples: int = 1000
-    checkpoint_seconds: float = 30.0
-    jit_compile: bool = False
-    clip_norm: float = 0.0
-    stable_tolerance: float = 0.01
-    augment: bool = False
-
-
-@dataclasses.dataclass
-class Position:
-    """Where training stands; saved with every checkpoint."""
-
-    phase: int = 0
-    step: int = 0
-    total_steps: int = 0
-    seconds: float = 0.0
-    epoch_losses: list[float] = dataclasses.field(default_factory=list)
-    epoch_sums: dict[str, float] = dataclasses.field(default_factory=dict)
-    best: list[float] = dataclasses.field(default_factory=list)
-    selected: dict[str, Any] = dataclasses.field(default_factory=dict)
-    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-
-
-class Watcher(Protocol):
-    """What a run tells its surroundings."""
-
-    def on_resume(self, position: Position, notices: Sequence[str]) -> None: ...
-
-    def on_step(self, position: Position, values: Values, terms: dict[str, float]) -> None: ...
-
-    def on_epoch(self, position: Position, row: dict[str, Any], monitor: Monitor) -> None: ...
-
-
 @dataclasses.dataclass
 class Loop:
     """Trains a `RobustModel` through phases.
 
     objectives: one for each phase. optimizer: makes a new one. network: builds the float32 network
-    that is kept. Everything is written below `directory`: checkpoints/ and best/network.keras.
+    that is kept. guard: judges phases until overfit. Everything is written below `directory`:
+    checkpoints/ and best/network.keras, and what a phase or a cascade needs besides.
     """
 
     model: RobustModel
@@ -90,14 +54,22 @@ class Loop:
     directory: Path
     settings: Settings
     watcher: Watcher
+    guard: Guard | None = None
+    extra: data.Extra | None = None
     position: Position = dataclasses.field(default_factory=Position)
 
     def __post_init__(self) -> None:
         self.strategy = tf.distribute.get_strategy()
         self.checkpoints = Checkpoints(self.directory / "checkpoints")
-        self.steps_per_epoch = len(self.train) // self.settings.batch_size
+        self.members = Members(self.directory, self.phases, self.monitor)
+        self.open = {"train": self.train, "validation": self.validation}
         self._saved_at = time.monotonic()
         self._check()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of the present training split."""
+        return data.steps(self.open["train"], self.settings.batch_size, self.extra)
 
     def run(self) -> Position:
         """Trains to the end, from the last whole checkpoint if there is one."""
@@ -107,17 +79,24 @@ class Loop:
             self._checkpoint(force=True)
         started = time.monotonic() - self.position.seconds
         while self.position.phase < len(self.phases):
-            phase = self.phases[self.position.phase]
-            step = self._step_function()
-            for batch in () if self._phase_ends(phase) else self.batches(phase):
-                self._one_step(step, batch, phase)
+            for _ in self._steps():
                 self.position.seconds = time.monotonic() - started
-                if self._phase_ends(phase):
+                if self._phase_ends():
                     break
                 self._checkpoint()
             self._next_phase()
             self._checkpoint(force=True)
         return self.position
+
+    def most_steps(self) -> int:
+        """How many steps the run has, if no phase ends early and no example is filtered out."""
+        epochs, begun = 0, 0
+        for phase in self.phases:
+            begun = 0 if phase.new_member else begun
+            own = phase.epochs - begun if phase.clock == "run" else phase.epochs
+            epochs += own * phase.replays
+            begun += own
+        return epochs * self.steps_per_epoch
 
     def begin_phase(self) -> StepFunction:
         """Compiles the model for the present phase; returns its step."""
@@ -132,20 +111,27 @@ class Loop:
         return {name: float(value) for name, value in step(batch).items()}
 
     def batches(self, phase: Phase) -> Iterator[Any]:
-        """The batches of the rest of a phase, epoch by epoch."""
-        settings = self.settings
-        for epoch in range(self.position.step // self.steps_per_epoch, phase.epochs):
+        """The batches of the rest of a phase, epoch by epoch, each as often as it is replayed."""
+        done, replayed = divmod(self.position.step, phase.replays)
+        first = done // self.steps_per_epoch
+        for epoch in range(first, self._clock(phase).epochs):
             dataset = data.batches(
-                self.train,
-                settings.batch_size,
-                settings.seed,
+                self.open["train"],
+                self.settings.batch_size,
+                self.settings.seed,
                 1000 * self.position.phase + epoch,
-                skip=self.position.step - epoch * self.steps_per_epoch,
-                augment=settings.augment,
+                skip=done - first * self.steps_per_epoch if epoch == first else 0,
+                changes=self.settings.changes,
+                extra=self.extra,
             )
             if self.strategy.num_replicas_in_sync > 1:
                 dataset = self.strategy.experimental_distribute_dataset(dataset)
-            yield from dataset
+            for batch in dataset:
+                yield from [batch] * (phase.replays - replayed)
+                replayed = 0
+
+    def _clock(self, phase: Phase) -> Clock:
+        return Clock(phase, self.position, self.steps_per_epoch)
 
     def _check(self) -> None:
         for phase in self.phases:
@@ -156,7 +142,8 @@ class Loop:
                 f"received {self.settings.batch_size}"
             )
         replicas = self.strategy.num_replicas_in_sync
-        if any(objective.bound_samples % replicas for objective in self.objectives):
+        terms = [objective.bound for objective in self.objectives if objective.bound]
+        if any(term.samples % replicas for term in terms):
             raise UserError(f"bound_samples: expected a multiple of the {replicas} replicas")
         if self.settings.batch_size % replicas:
             raise UserError(
@@ -180,6 +167,13 @@ class Loop:
             number = min(self.position.phase, len(self.phases) - 1)
             self.model.objective, self.model.phase = self.objectives[number], number
         self.watcher.on_resume(self.position, self.checkpoints.notices)
+        self._open_examples()
+
+    def _open_examples(self) -> None:
+        """The examples of a phase are those that no finished member of a cascade certifies."""
+        if self.position.phase < len(self.phases):
+            splits = {"train": self.train, "validation": self.validation}
+            self.open = self.members.left_open(splits, self.position.phase)
 
     def _step_function(self) -> StepFunction:
         model, strategy = self.model, self.strategy
@@ -190,9 +184,19 @@ class Loop:
 
         return tf.function(step, autograph=False, jit_compile=self.settings.jit_compile or None)
 
+    def _steps(self) -> Iterator[None]:
+        """Takes the steps of the rest of the present phase, if its examples fill a batch."""
+        phase = self.phases[self.position.phase]
+        if not self.steps_per_epoch or not len(self.open["validation"]) or self._phase_ends():
+            return
+        step = self._step_function()
+        for batch in self.batches(phase):
+            self._one_step(step, batch, phase)
+            yield
+
     def _one_step(self, step: StepFunction, batch: Any, phase: Phase) -> None:
-        position = self.position
-        values = phase.values(position.step / self.steps_per_epoch)
+        position, clock = self.position, self._clock(phase)
+        values = clock.values()
         terms = self.take_step(step, batch, values)
         if not math.isfinite(terms["loss"]):
             raise self._not_finite("loss", terms["loss"], position.total_steps + 1)
@@ -201,33 +205,64 @@ class Loop:
         for name, value in terms.items():
             position.epoch_sums[name] = position.epoch_sums.get(name, 0.0) + value
         self.watcher.on_step(position, values, terms)
-        if position.step % self.steps_per_epoch == 0:
-            self._end_epoch(phase, values)
+        if clock.at_epochs_end():
+            self._end_epoch(clock, values)
 
-    def _end_epoch(self, phase: Phase, values: Values) -> None:
+    def _end_epoch(self, clock: Clock, values: Values) -> None:
         position = self.position
-        means = {k: v / self.steps_per_epoch for k, v in position.epoch_sums.items()}
+        means = {k: v / clock.steps for k, v in position.epoch_sums.items()}
         position.epoch_losses.append(means["loss"])
         position.epoch_sums = {}
-        epoch = position.step // self.steps_per_epoch
-        last = position.phase == len(self.phases) - 1 and self._phase_ends(phase)
-        if epoch % self.settings.monitor_every and not last:
+        if clock.phase.until == "overfit":
+            self._judge()
+        last = self._phase_ends() and self.members.ends(position.phase)
+        if clock.epoch % self.settings.monitor_every and not last:
             return
         samples = self.settings.monitor_samples
-        on_train = self.monitor.accuracies(self.train.take(samples))
-        on_validation = self.monitor.accuracies(self.validation.take(samples))
-        row: dict[str, Any] = {"phase": position.phase, "epoch": epoch}
+        on_train = self.monitor.accuracies(self.open["train"].take(samples))
+        on_validation = self.monitor.accuracies(self.open["validation"].take(samples))
+        row: dict[str, Any] = {"phase": position.phase, "epoch": clock.epoch}
         row |= {"step": position.total_steps}
         row |= {"seconds": position.seconds, **means, **values._asdict()}
         row |= {"train": on_train._asdict(), "validation": on_validation._asdict()}
+        row |= {"steering": self._steering(clock)}
         position.history.append(row)
-        self._select(on_validation, epoch, phase)
+        self._select(on_validation, clock)
         self.watcher.on_epoch(position, row, self.monitor)
 
-    def _select(self, accuracies: Accuracies, epoch: int, phase: Phase) -> None:
+    def _judge(self) -> None:
+        """Looks for catastrophic overfitting; where there is, the last good weights come back."""
+        if self.guard is None:
+            raise ValueError("expected a guard for a phase until overfit")
+        minibatch, guarded = (
+            self.open["train"].take(self.settings.batch_size),
+            self.position.guarded,
+        )
+        guarded.append(self.guard.judge(self.model, minibatch, guarded))
+
+    @property
+    def _alarm(self) -> bool:
+        return self.guard is not None and overfits(self.position.guarded, self.guard.drop)
+
+    def _steering(self, clock: Clock) -> dict[str, float]:
+        """What decides how training goes on, besides schedules."""
+        position, phase = self.position, clock.phase
+        found: dict[str, float] = {"phase": position.phase + 1}
+        if phase.until == "stable" and (change := relative_change(clock.settled)) is not None:
+            found["loss_change"] = change
+        if phase.attack == "latent":
+            found["latent_layer"] = phase.latent_layer
+        if position.guarded:
+            found |= {"guard_accuracy": position.guarded[-1], "alarm": float(self._alarm)}
+        if self.members.several:
+            found["member"] = self.members.number(position.phase)
+            found["open_examples"] = len(self.open["train"])
+        return found
+
+    def _select(self, accuracies: Accuracies, clock: Clock) -> None:
         """Keeps the network if it is the best so far; only once the last phase has ramped up."""
         position, by = self.position, self.settings.select_by
-        if position.phase < len(self.phases) - 1 or epoch < phase.ramped:
+        if not (self.members.ends(position.phase) and clock.ramped):
             return
         value = float(position.total_steps) if by == "last" else getattr(accuracies, by)
         if value is None:
@@ -240,27 +275,37 @@ class Loop:
         if position.best and rank < position.best:
             return
         position.best = rank
-        position.selected = {"phase": position.phase, "epoch": epoch, "by": by, "value": value}
-        network = self.network()
-        network.set_weights(self.model.network.get_weights())
-        save_network(network, self.directory / "best" / "network.keras")
+        position.selected = {"phase": position.phase, "epoch": clock.epoch, "by": by}
+        position.selected |= {"value": value}
+        self._keep(self.members.path(position.phase))
         self._checkpoint(force=True)  # what is selected and what is kept stay one
 
-    def _phase_ends(self, phase: Phase) -> bool:
-        position = self.position
-        if position.step % self.steps_per_epoch:
-            return False
-        if position.step >= phase.epochs * self.steps_per_epoch:
-            return True
-        settled = position.epoch_losses[math.ceil(phase.ramped) :]  # ramps move the loss themselves
-        return phase.until == "stable" and stable(settled, self.settings.stable_tolerance)
+    def _keep(self, path: Path) -> None:
+        network = self.network()
+        network.set_weights(self.model.network.get_weights())
+        save_network(network, path)
+
+    def _phase_ends(self) -> bool:
+        clock = self._clock(self.phases[self.position.phase])
+        return clock.over(self.settings.stable_tolerance, self._alarm)
 
     def _next_phase(self) -> None:
-        self.position.phase += 1
-        self.position.step = 0
-        self.position.epoch_losses = []
-        if self.position.phase < len(self.phases):
-            self._compile(self.position.phase)
+        position = self.position
+        phase = self.phases[position.phase]
+        position.next_phase(self._clock(phase).epoch if self.steps_per_epoch else 0)
+        if position.phase == len(self.phases):
+            self.members.unite()
+            return
+        if self.phases[position.phase].new_member:
+            self._new_member()
+        self._open_examples()
+        self._compile(position.phase)
+
+    def _new_member(self) -> None:
+        """Draws new initial weights, as a function of (seed, phase) alone."""
+        self.position.best, self.position.begun = [], 0
+        keras.utils.set_random_seed(self.settings.seed + self.position.phase)
+        self.model.network.set_weights(self.network().get_weights())
 
     def _checkpoint(self, force: bool = False) -> None:
         due = time.monotonic() - self._saved_at >= self.settings.checkpoint_seconds

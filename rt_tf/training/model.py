@@ -11,7 +11,8 @@ from rt_tf.bounds.result import certified, margin_spec
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.threats.region import Region
-from rt_tf.training.objective import Draws, Objective, Terms
+from rt_tf.training.batch import Draws
+from rt_tf.training.objective import Objective, Outcome
 
 
 class RobustModel(keras.Model):
@@ -67,12 +68,14 @@ class RobustModel(keras.Model):
     def train_step(self, data: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """One step on `(images, labels, ...)`; returns the objective's terms."""
         x, labels = data[:2]
-        variables = self.network.trainable_variables
+        variables = self._trained_variables()
         with tf.GradientTape() as tape:
-            terms = self._terms(x, labels, tape)
+            terms, point, learn = self._outcome(x, labels, tape)
             loss = self.optimizer.scale_loss(terms.loss / _replicas())
-        gradients = self._whole_gradients(tape.gradient(loss, variables))
-        self.optimizer.apply(gradients, variables)
+        gradients, at_point = tape.gradient(loss, [variables, point if learn else []])
+        if learn is not None:
+            learn(at_point)
+        self.optimizer.apply(self._whole_gradients(gradients), variables)
         return terms._asdict()
 
     def test_step(self, data: tuple[Tensor, ...]) -> dict[str, Tensor]:
@@ -98,7 +101,12 @@ class RobustModel(keras.Model):
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm * scale)
         return [gradient / _replicas() for gradient in gradients] if _replicas() > 1 else gradients
 
-    def _terms(self, x: Tensor, labels: Tensor, tape: tf.GradientTape) -> Terms:
+    def _trained_variables(self) -> list[keras.Variable]:
+        layers = self._objective().trained(self.wiring)
+        trained = {id(weight) for layer in layers for weight in layer.trainable_variables}
+        return [weight for weight in self.network.trainable_variables if id(weight) in trained]
+
+    def _outcome(self, x: Tensor, labels: Tensor, tape: tf.GradientTape) -> Outcome:
         return self._objective()(
             self.wiring,
             x,

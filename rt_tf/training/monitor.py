@@ -69,6 +69,15 @@ class Monitor:
             float(verified) if self.bound else None,
         )
 
+    def verified(self, split: Split) -> np.ndarray:
+        """Whether the bound certifies each example: [n] bool; no attack is made for it."""
+        alone = self.of(self.wiring)
+        return np.concatenate([verdict[2] for verdict in alone._verdicts(split)]) > 0.0
+
+    def of(self, wiring: Wiring) -> "Monitor":
+        """The same bound on another network, without an attack."""
+        return Monitor(wiring, self.threat, self.eps, self.bound, None, self.seed)
+
     def widths(self, split: Split) -> Widths:
         """Bound widths and stable shares of the activations, on the split's first examples."""
         if self.bound is None:

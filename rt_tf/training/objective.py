@@ -1,35 +1,21 @@
 """The objective: `(1 - kappa) point + kappa bound + regularisers` (METHODS: one form for all)."""
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import keras
 import tensorflow as tf
 
-from rt_tf.attacks.judge import Attack, Start
-from rt_tf.attacks.losses import Loss, cross_entropy
-from rt_tf.attacks.starts import uniform
-from rt_tf.attacks.task import Task
-from rt_tf.bounds.result import Bounds, certified, margin_spec
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import StatisticsByCall, Wiring
 from rt_tf.threats.region import Region, Threat
-
-# Keeps small input gradients above float16's underflow; attacks use their direction alone.
-ATTACK_LOSS_SCALE = 1024.0
-
-
-class Draws(NamedTuple):
-    """Random numbers of one step, the same however often it is taken.
-
-    keys: [batch], the examples' own (`noise.keys`). seed: [2] integers, for a bound that draws.
-    last: the moves that `keep` was given for the batch before, shaped as the images.
-    """
-
-    keys: Callable[[], Tensor]
-    seed: Callable[[], Tensor]
-    last: Callable[[], Tensor]
-    keep: Callable[[Tensor], None]
+from rt_tf.training.batch import Batch, Draws
+from rt_tf.training.mixing import mixed
+from rt_tf.training.point import Clean, Point, PointTerm
+from rt_tf.training.regularisers import Regulariser, interval_boxes
+from rt_tf.training.worst_case import Worst, WorstCase
 
 
 class Terms(NamedTuple):
@@ -38,27 +24,31 @@ class Terms(NamedTuple):
     loss: Tensor
     point_loss: Tensor
     bound_loss: Tensor
+    penalty: Tensor
     point_accuracy: Tensor
     verified: Tensor
 
 
-@dataclasses.dataclass(frozen=True)
-class Objective:
-    """What a phase minimises. `attack` and `bound` are functions or None.
+class Outcome(NamedTuple):
+    """The terms on a batch. point: where the point term was taken.
 
-    bound_draws: the bound takes a seed. bound_samples: examples of the whole batch in the bound
-    term (MixTrain's k); 0 for all. start: where the attack starts; None for where it ended
-    on the batch before. attack_loss: what it raises.
+    learn: takes the loss's gradient at that point, where the point term asks for it.
     """
 
+    terms: Terms
+    point: Tensor
+    learn: Callable[[Tensor], None] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """What a phase minimises. bound: None for none. mixup: the Beta distribution's; 0 for none."""
+
     threat: Threat
-    attack: Attack | None = None
-    start: Start | None = uniform
-    attack_loss: Loss = cross_entropy
-    bound: Callable[..., Bounds] | None = None
-    bound_draws: bool = False
-    bound_samples: int = 0
-    l1: float = 0.0
+    point: PointTerm = dataclasses.field(default_factory=Clean)
+    bound: WorstCase | None = None
+    regularisers: Sequence[Regulariser] = ()
+    mixup: float = 0.0
 
     def __call__(
         self,
@@ -69,103 +59,50 @@ class Objective:
         kappa: Tensor,
         draws: Draws,
         tape: tf.GradientTape,
-    ) -> Terms:
+    ) -> Outcome:
         """The terms on a batch. The one clean pass updates and provides batch statistics."""
-        region = Region(self.threat, x, eps)
-        logits: Tensor | None = None
-        statistics: StatisticsByCall = {}
-        if self.attack is None or wiring.has_statistics:
-            logits, statistics = wiring.forward(x, training=True)
-        if self.attack is not None:
-            with tape.stop_recording():
-                point = self._attacked(wiring, statistics, region, labels, draws)
-            logits, _ = wiring.forward(point, training=True, statistics=statistics)
-        logits = tf.cast(logits, tf.float32)
-        point_loss = tf.reduce_mean(cross_entropy(logits, labels))
-        bound_loss, verified = self._bound_term(wiring, statistics, region, labels, draws)
-        loss = point_loss
+        batch = self._batch(wiring, x, labels, eps, draws)
+        point, worst = self.point(batch, tape), None
+        loss = point.loss
         if self.bound is not None:
-            loss = (1.0 - kappa) * point_loss + kappa * bound_loss
-        if self.l1:
-            loss += self.l1 * _kernel_norm(wiring)
-        return Terms(loss, point_loss, bound_loss, _accuracy(labels, logits), verified)
+            worst = self.bound(batch, point.x)
+            loss = (1.0 - kappa) * point.loss + kappa * worst.loss
+        penalty = self._penalty(batch, worst)
+        terms = _terms(loss + penalty, point, worst, penalty, labels)
+        return Outcome(terms, point.x, point.learn)
 
-    def _attacked(
-        self,
-        wiring: Wiring,
-        statistics: StatisticsByCall,
-        region: Region,
-        labels: Tensor,
-        draws: Draws,
-    ) -> Tensor:
-        """The attacked points. In float32 the lowered graph is attacked: it is faster."""
+    def trained(self, wiring: Wiring) -> list[keras.layers.Layer]:
+        """The layers that are trained, each once."""
+        frozen = self.point.frozen(wiring)
+        layers = {id(call.layer): call.layer for call in wiring.calls}
+        return [layer for layer in layers.values() if layer.name not in frozen]
 
-        def half_precision(x: Tensor) -> Tensor:
-            return wiring.forward(x, training=False, statistics=statistics)[0]
+    def _batch(self, wiring: Wiring, x: Tensor, labels: Tensor, eps: Tensor, draws: Draws) -> Batch:
+        batch = Batch(wiring, Region(self.threat, x, eps), labels, draws)
+        if self.mixup:
+            batch = mixed(batch, self.mixup)
+        if not (self.point.needs_clean or wiring.has_statistics):
+            return batch
+        statistics: StatisticsByCall
+        logits, statistics = wiring.forward(batch.region.x, training=True)
+        clean = tf.cast(logits, tf.float32)
+        return dataclasses.replace(batch, statistics=statistics, clean=clean)
 
-        task = Task(
-            wiring.lower(statistics) if wiring.float32 else half_precision,
-            region,
-            labels,
-            draws.keys(),
-            self.attack_loss,
-            scale=1.0 if wiring.float32 else ATTACK_LOSS_SCALE,
-        )
-        assert self.attack is not None
-        point = self.attack(task, self._begin(task, draws))
-        if self.start is None:
-            draws.keep(point - region.x)
-        return point
-
-    def _begin(self, task: Task, draws: Draws) -> Tensor:
-        if self.start is not None:
-            return self.start(task)
-        region = task.inward().region
-        return region.project(region.x + draws.last())
-
-    def _bound_term(
-        self,
-        wiring: Wiring,
-        statistics: StatisticsByCall,
-        region: Region,
-        labels: Tensor,
-        draws: Draws,
-    ) -> tuple[Tensor, Tensor]:
-        """The worst-case loss and the certified share, on `bound_samples` of the examples.
-
-        A batch is a random sample already, so evenly spaced ones of its examples are one too.
-        """
-        if self.bound is None:
-            return tf.constant(0.0), tf.constant(0.0)
-        if self.bound_samples:
-            count = self.bound_samples // tf.distribute.get_strategy().num_replicas_in_sync
-            rows = tf.range(count) * tf.shape(labels)[0] // count
-            labels = tf.gather(labels, rows)
-            region = dataclasses.replace(region, x=tf.gather(region.x, rows))
-        graph = wiring.lower(statistics)
-        spec = margin_spec(labels, wiring.classes)
-        seed = {"seed": draws.seed()} if self.bound_draws else {}
-        found = self.bound(graph, region, spec, **seed)
-        share = tf.reduce_mean(tf.cast(certified(found.margins), tf.float32))
-        loss = worst_case_loss(found.margins) if found.loss is None else found.loss
-        return tf.reduce_mean(loss), share
+    def _penalty(self, batch: Batch, worst: Worst | None) -> Tensor:
+        """The regularisers' sum. Bounds they read are the bound term's, else intervals."""
+        if not self.regularisers:
+            return tf.constant(0.0)
+        boxes = functools.cache(lambda: interval_boxes(batch) if worst is None else worst.boxes)
+        layers = self.trained(batch.wiring)
+        return tf.add_n([regulariser(batch, layers, boxes) for regulariser in self.regularisers])
 
 
-def worst_case_loss(margins: Tensor) -> Tensor:
-    """Cross-entropy of the worst-case logits: class j gets -margin_j, the label 0. [batch].
-
-    Source: Wong 2020 (thesis), theorem 2.
-    """
-    return tf.reduce_logsumexp(tf.pad(-margins, [[0, 0], [1, 0]]), axis=1)
-
-
-def _accuracy(labels: Tensor, logits: Tensor) -> Tensor:
-    right = tf.argmax(logits, -1) == tf.cast(labels, tf.int64)
-    return tf.reduce_mean(tf.cast(right, tf.float32))
-
-
-def _kernel_norm(wiring: Wiring) -> Tensor:
-    """The L1 norm of all kernels, each once."""
-    layers = {id(call.layer): call.layer for call in wiring.calls}
-    kernels = [layer.kernel for layer in layers.values() if hasattr(layer, "kernel")]
-    return tf.add_n([tf.reduce_sum(tf.abs(tf.convert_to_tensor(k))) for k in kernels])
+def _terms(
+    loss: Tensor, point: Point, worst: Worst | None, penalty: Tensor, labels: Tensor
+) -> Terms:
+    right = tf.argmax(point.logits, -1) == tf.cast(labels, tf.int64)
+    accuracy = tf.reduce_mean(tf.cast(right, tf.float32))
+    bound_loss, verified = (
+        (tf.constant(0.0), tf.constant(0.0)) if worst is None else (worst.loss, worst.verified)
+    )
+    return Terms(loss, point.loss, bound_loss, penalty, accuracy, verified)

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rt_tf.errors import UserError
-from rt_tf.training.schedules import RAMPS, step_decay
+from rt_tf.training.schedules import RAMPS, RATES, fits, staircase
+from rt_tf.training.tables import DECAYS
+
+NO_POINTS = ("none", "latent")  # attacks that lead to no point of the input region
 
 
 class Values(NamedTuple):
@@ -18,38 +21,63 @@ class Values(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """The settings of one phase. Lengths are in epochs, radii in pixel units of [0, 1]."""
+    """The settings of one phase. Lengths are in epochs, radii in pixel units of [0, 1].
+
+    clock: 'run' counts epochs from the beginning of the run, so that a phase which ends early
+    leaves the next one more of them. replays: steps on every batch. new_member: it begins another
+    network of a cascade, trained on what the networks before do not certify.
+    """
 
     epochs: int
     until: str = "epochs"
+    clock: str = "phase"
+    replays: int = 1
     attack: str = "none"
     attack_steps: int = 10
     attack_step_size: float = 0.0
     attack_start: str = "uniform"
     attack_loss: str = "ce"
+    trades_beta: float = 0.0
+    latent_layer: int = 0
     bound: str = "none"
     bound_samples: int = 0
+    bound_ratio: float = 1.0
     kappa: float = 0.0
     kappa_from: float = 0.0
     kappa_ramp_epochs: float = 0.0
+    kappa_step: float = 0.0
+    kappa_every: int = 5
+    kappa_target: float = 0.0
     eps: float = 0.0
     eps_from: float = 0.0
     eps_ramp_epochs: float = 0.0
     warmup_epochs: float = 0.0
     ramp: str = "linear"
     learning_rate: float = 1e-3
+    decay: str = "piecewise"
     decay_epochs: tuple[float, ...] = ()
     decay_factor: float = 0.2
     l1: float = 0.0
+    l2: float = 0.0
+    relu_stability: float = 0.0
+    warmup_regularizer: float = 0.0
+    mixup: float = 0.0
     reset_optimizer: bool = True
+    new_member: bool = False
 
-    def values(self, epoch: float) -> Values:
-        """The scheduled values at an epoch of this phase, fractions included."""
+    def values(self, epoch: float, accuracies: Sequence[float] = ()) -> Values:
+        """The scheduled values at an epoch by this phase's clock, fractions included.
+
+        accuracies: on the validation split, at the end of every `kappa_every` epochs so far.
+        """
         ramp, begin = RAMPS[self.ramp], self.warmup_epochs
+        rate = RATES[self.decay]
         return Values(
             ramp(epoch, self.eps_from, self.eps, begin, self.eps_ramp_epochs),
-            ramp(epoch, self.kappa_from, self.kappa, begin, self.kappa_ramp_epochs),
-            step_decay(epoch, self.learning_rate, self.decay_epochs, self.decay_factor),
+            staircase(accuracies, self.kappa_from, self.kappa, self.kappa_step, self.kappa_target)
+            if self.kappa_step
+            else ramp(epoch, self.kappa_from, self.kappa, begin, self.kappa_ramp_epochs),
+            rate(epoch, self.epochs, self.learning_rate, self.decay_epochs, self.decay_factor),
         )
 
     @property
@@ -59,6 +87,11 @@ class Phase:
 
     def check(self) -> None:
         """UserError for a combination that cannot do what it says."""
+        self._check_weights()
+        self._check_attack()
+        self._check_schedules()
+
+    def _check_weights(self) -> None:
         if self.bound == "none" and max(self.kappa, self.kappa_from) > 0.0:
             raise UserError(
                 f"kappa: expected 0 in a phase without a bound (--bound=none); "
@@ -69,22 +102,76 @@ class Phase:
                 f"kappa: expected > 0 in a phase with --bound={self.bound}; received 0, "
                 "which would compute the bound and ignore it"
             )
+        if self.kappa_step and (self.kappa_ramp_epochs or not self.kappa_from < self.kappa):
+            raise UserError(
+                "kappa_step: expected --kappa_from below --kappa, its greatest value, and no "
+                f"--kappa_ramp_epochs; received {self.kappa_from:g}, {self.kappa:g} and "
+                f"{self.kappa_ramp_epochs:g}"
+            )
+        if self.bound_ratio < 1.0 and (self.bound == "none" or self.attack in NO_POINTS):
+            raise UserError(
+                "bound_ratio: expected 1, or an attack that places the smaller region and a bound "
+                f"on it; received {self.bound_ratio:g} with --attack={self.attack} and "
+                f"--bound={self.bound}"
+            )
+
+    def _check_attack(self) -> None:
+        if self.latent_layer and self.attack != "latent":
+            raise UserError(
+                f"latent_layer: expected 0, or --attack=latent; received {self.latent_layer} with "
+                f"--attack={self.attack}"
+            )
+        if self.attack == "latent" and self.bound != "none":
+            raise UserError(
+                "attack: expected an attack on images in a phase with a bound; received latent "
+                f"with --bound={self.bound}"
+            )
+        if self.replays > 1 and self.attack != "free":
+            raise UserError(
+                f"replays: expected 1, or --attack=free; received {self.replays} with "
+                f"--attack={self.attack}"
+            )
+        if self.trades_beta and (self.attack in (*NO_POINTS, "free") or self.attack_loss != "ce"):
+            raise UserError(
+                "trades_beta: expected 0, or an attack on images without an --attack_loss of its "
+                f"own; received {self.trades_beta:g} with --attack={self.attack} and "
+                f"--attack_loss={self.attack_loss}"
+            )
+        if self.mixup and (self.attack == "adaptive" or self.bound != "none"):
+            raise UserError(
+                "mixup: expected 0, or a phase without a bound and without --attack=adaptive; "
+                f"received {self.mixup:g} with --attack={self.attack} and --bound={self.bound}"
+            )
+
+    def _check_schedules(self) -> None:
         if self.ramped > self.epochs:
             raise UserError(
                 f"ramps: expected warm-up and ramps to end within the phase's {self.epochs} "
                 f"epochs; received {self.ramped:g} epochs"
             )
+        if not fits(self.decay, self.decay_epochs, self.epochs):
+            raise UserError(
+                f"decay_epochs: expected {DECAYS[self.decay].driven_by}, growing, within the "
+                f"phase's {self.epochs}, with --decay={self.decay}; received "
+                f"{':'.join(f'{epoch:g}' for epoch in self.decay_epochs) or 'none'}"
+            )
 
 
-def stable(losses: Sequence[float], tolerance: float, smoothing: float = 0.7) -> bool:
+def stable(losses: Sequence[float], tolerance: float) -> bool:
     """Whether a smoothed loss has stopped changing: |m_t - m_(t-1)| < tolerance * m_(t-1).
 
     losses: one per epoch. Our rule for "the loss stabilises" (Gupta et al., DAT).
     """
+    change = relative_change(losses)
+    return change is not None and change < tolerance
+
+
+def relative_change(losses: Sequence[float], smoothing: float = 0.7) -> float | None:
+    """|m_t - m_(t-1)| / m_(t-1) of the smoothed loss; None with less than three epochs."""
     if len(losses) < 3:
-        return False
+        return None
     smoothed = [losses[0]]
     for loss in losses[1:]:
         smoothed.append(smoothing * smoothed[-1] + (1.0 - smoothing) * loss)
     before, now = smoothed[-2:]
-    return abs(now - before) < tolerance * abs(before)
+    return abs(now - before) / abs(before) if before else 0.0

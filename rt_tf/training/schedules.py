@@ -1,5 +1,11 @@
 """Schedules: functions of a position (a step, an epoch) that return a value."""
 
+import itertools
+import math
+from collections.abc import Callable, Sequence
+
+from rt_tf.training.tables import DECAYS
+
 
 def linear_ramp(position: float, start: float, end: float, begin: float, length: float) -> float:
     """start before `begin`, end after `begin + length`, linear between."""
@@ -21,12 +27,76 @@ def smooth_ramp(position: float, start: float, end: float, begin: float, length:
 
 RAMPS = {"linear": linear_ramp, "smooth": smooth_ramp}
 
+Epochs = tuple[float, ...]
+# (epoch, the last one, the rate, epochs that drive its decay, a factor) -> the rate at the epoch
+Rate = Callable[[float, float, float, Epochs, float], float]
 
-def step_decay(
-    position: float, value: float, boundaries: tuple[float, ...], factor: float
+
+def piecewise(position: float, end: float, value: float, at: Epochs, factor: float) -> float:
+    """value, multiplied by `factor` at every epoch of `at`."""
+    return value * factor ** _reached(position, at)
+
+
+def multiple(position: float, end: float, value: float, at: Epochs, factor: float) -> float:
+    """value, lowered by as much at every epoch of `at`, to factor * value at the last one."""
+    return value * (1.0 - (1.0 - factor) * _reached(position, at) / len(at))
+
+
+def linear(position: float, end: float, value: float, at: Epochs, factor: float) -> float:
+    """value up to the first epoch of `at`, factor * value from the second on, a line between."""
+    return linear_ramp(position, value, factor * value, at[0], at[1] - at[0])
+
+
+def cyclic(position: float, end: float, value: float, at: Epochs, factor: float) -> float:
+    """From 0 up to value at the epoch of `at`, and down to 0 at the end (Smith 2017)."""
+    rising = _progress(position, 0.0, at[0])
+    return value * (rising if rising < 1.0 else 1.0 - _progress(position, at[0], end - at[0]))
+
+
+def cosine(position: float, end: float, value: float, at: Epochs, factor: float) -> float:
+    """Half a wave of the cosine, from value down to 0 at the end."""
+    return value * 0.5 * (1.0 + math.cos(math.pi * _progress(position, 0.0, end)))
+
+
+RATES: dict[str, Rate] = {
+    "piecewise": piecewise,
+    "multiple": multiple,
+    "linear": linear,
+    "cyclic": cyclic,
+    "cosine": cosine,
+}
+
+
+def fits(decay: str, at: Epochs, end: float) -> bool:
+    """Whether these epochs drive a decay: as many as it takes, growing, up to the end.
+
+    A piecewise one may be cut short: what is after the end is never reached.
+    """
+    inside = decay == "piecewise" or all(0.0 < epoch < end for epoch in at)
+    growing = all(a < b for a, b in itertools.pairwise(at))
+    return inside and growing and len(at) in DECAYS[decay].counts
+
+
+def staircase(
+    values: Sequence[float], start: float, end: float, step: float, target: float
 ) -> float:
-    """value, multiplied by `factor` at every boundary reached."""
-    return value * factor ** sum(position >= boundary for boundary in boundaries)
+    """A weight that follows an accuracy: MixTrain's adaptive kappa (Wang et al., section IV-C).
+
+    values: the accuracy each time the weight may change. It rises by `step`, up to `end`, where the
+    accuracy has not fallen since the time before; it falls where that has, to below the target.
+    """
+    weight, before = start, -math.inf
+    for now in values:
+        if now >= before:
+            weight = min(weight + step, end)
+        elif now < target:
+            weight = max(weight - step, 0.0)
+        before = now
+    return weight
+
+
+def _reached(position: float, at: Epochs) -> int:
+    return sum(position >= epoch for epoch in at)
 
 
 def _progress(position: float, begin: float, length: float) -> float:

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf.data import Split
-from rt_tf.training.loop import Position
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.phases import Values
+from rt_tf.training.position import Position
 
 SCALARS_EVERY = 20
 IMAGES = 8
@@ -44,6 +44,8 @@ class TensorBoard:
                 for name, value in row[part].items():
                     if value is not None:
                         tf.summary.scalar(f"{name}/{part}", value)
+            for name, value in row["steering"].items():
+                tf.summary.scalar(f"steering/{name}", value)
             self._images(monitor)
             self._histograms(monitor)
         self.writer.flush()

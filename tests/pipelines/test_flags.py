@@ -44,7 +44,7 @@ def parsed(*arguments: str) -> absl_flags.FlagValues:
         ("--kappa=0.5,1.5", r"expected a number in \[0, 1\]; received '1.5'"),
         ("--epochs=ten", "expected a whole number >= 1; received 'ten'"),
         ("--batch_size=0", "expected a whole number >= 1; received '0'"),
-        ("--phase_until=tired", "expected one of epochs, stable; received 'tired'"),
+        ("--phase_until=tired", "expected one of epochs, stable, overfit; received 'tired'"),
         ("--epsilom=0.1", "(?i)unknown command line flag 'epsilom'"),
         ("--flagfile=missing.cfg", "missing.cfg"),
         ("stray", "expected --name=value; received 'stray'"),
@@ -91,13 +91,13 @@ def test_bad_flags_end_with_one_line(
     ],
 )
 def test_combinations_that_make_no_sense_are_refused(arguments: list[str], words: str) -> None:
-    from pipelines import system
+    from pipelines import refusals, system
 
     values = parsed(*arguments)
 
     def check() -> None:
         system.phases(values, system.threat(values))
-        system.refuse_jit(values.strategy, values.jit_compile, ["/cpu:0", "/cpu:1"])
+        refusals.refuse_jit(values.strategy, values.jit_compile, ["/cpu:0", "/cpu:1"])
 
     with pytest.raises(UserError, match=words):
         check()
@@ -106,12 +106,12 @@ def test_combinations_that_make_no_sense_are_refused(arguments: list[str], words
 @pytest.mark.parametrize("name", catalogue.THREATS)
 @pytest.mark.parametrize("eps", [0.0, -0.1, 2e6, float("inf"), -float("inf"), float("nan")])
 def test_radii_that_make_no_sense_are_refused(name: str, eps: float) -> None:
-    from pipelines import system
+    from pipelines import refusals
 
     threat = catalogue.threat(name)
     with pytest.raises(UserError, match=rf"^epsilon: .* \(0, .*\] for {name}; received \S+$"):
-        system.check_radius(threat, eps, "epsilon")
-    system.check_radius(threat, threat.largest, "epsilon")
+        refusals.check_radius(threat, eps, "epsilon")
+    refusals.check_radius(threat, threat.largest, "epsilon")
 
 
 def test_phases_are_comma_lists_and_single_values_broadcast() -> None:

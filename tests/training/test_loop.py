@@ -15,11 +15,14 @@ from rt_tf.attacks.pgd import fgsm, pgd
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.errors import UserError
 from rt_tf.threats.linf import Linf
-from rt_tf.training.loop import Loop, Position, Settings
+from rt_tf.training.loop import Loop
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.objective import Objective
 from rt_tf.training.phases import Phase, Values
+from rt_tf.training.point import Attacked, Clean
+from rt_tf.training.position import Position, Settings
+from rt_tf.training.worst_case import WorstCase
 
 NATURAL = Phase(epochs=2, learning_rate=0.01)
 ROBUST = Phase(epochs=2, bound="interval", kappa=0.5, eps=0.02, attack="fgsm")
@@ -52,8 +55,8 @@ def digits(digits_dir: Path) -> data.DataSet:
 
 
 def objective(phase: Phase) -> Objective:
-    bound = interval_bounds if phase.bound == "interval" else None
-    return Objective(Linf(), attack=fgsm if phase.attack == "fgsm" else None, bound=bound)
+    bound = WorstCase(interval_bounds) if phase.bound == "interval" else None
+    return Objective(Linf(), Attacked(fgsm) if phase.attack == "fgsm" else Clean(), bound)
 
 
 def make(digits: data.DataSet, folder: Path, *phases: Phase, **settings: Any) -> Loop:

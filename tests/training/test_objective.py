@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rt_tf import layers
 from rt_tf.attacks import noise, starts
 from rt_tf.attacks.pgd import fgsm, pgd
 from rt_tf.attacks.task import Task
@@ -16,40 +15,11 @@ from rt_tf.bounds.result import margin_spec
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 from rt_tf.training.model import RobustModel
-from rt_tf.training.objective import Objective, worst_case_loss
-
-CLASSES = 3
-
-
-def network(batch_norm: bool = False, seed: int = 0) -> keras.Model:
-    keras.utils.set_random_seed(seed)
-    pixels = keras.Input((4, 4, 1))
-    x = layers.Conv2D(3, 3, padding="same")(pixels)
-    x = layers.BatchNormalization()(x) if batch_norm else x
-    x = layers.Flatten()(layers.ReLU()(x))
-    return keras.Model(pixels, layers.Dense(CLASSES)(layers.Dense(8, activation="relu")(x)))
-
-
-def batch(size: int = 6) -> tuple[tf.Tensor, tf.Tensor]:
-    draw = np.random.default_rng(0)
-    return (
-        tf.constant(draw.random((size, 4, 4, 1)), tf.float32),
-        tf.constant(draw.integers(0, CLASSES, size)),
-    )
-
-
-def compiled(objective: Objective, net: keras.Model, **settings: float) -> RobustModel:
-    model = RobustModel(net)
-    model.compile(keras.optimizers.SGD(0.1), objective=objective)
-    for name, value in settings.items():
-        getattr(model, name).assign(value)
-    return model
-
-
-def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> float:
-    rows = np.asarray(logits, np.float64)
-    losses = np.log(np.exp(rows).sum(1)) - rows[np.arange(len(rows)), np.asarray(labels)]
-    return float(losses.mean())
+from rt_tf.training.objective import Objective
+from rt_tf.training.point import Attacked
+from rt_tf.training.regularisers import L1
+from rt_tf.training.worst_case import WorstCase, worst_case_loss
+from tests.training.small import CLASSES, batch, compiled, cross_entropy, network
 
 
 def test_worst_case_loss_is_the_cross_entropy_of_the_worst_case_logits() -> None:
@@ -62,7 +32,12 @@ def test_worst_case_loss_is_the_cross_entropy_of_the_worst_case_logits() -> None
 @pytest.mark.parametrize("kappa", [0.0, 0.3, 1.0])
 def test_loss_is_the_weighted_sum_of_point_and_bound(method, kappa: float) -> None:  # type: ignore[no-untyped-def]
     net, (x, y) = network(), batch()
-    model = compiled(Objective(Linf(), bound=method, l1=0.01), net, eps=0.1, kappa=kappa)
+    model = compiled(
+        Objective(Linf(), bound=WorstCase(method), regularisers=[L1(0.01)]),
+        net,
+        eps=0.1,
+        kappa=kappa,
+    )
     point = cross_entropy(net(x), y)
     margins = method(
         model.wiring.lower(), Region(Linf(), x, 0.1), margin_spec(y, CLASSES)
@@ -81,7 +56,7 @@ def test_loss_is_the_weighted_sum_of_point_and_bound(method, kappa: float) -> No
 
 def test_point_term_is_the_loss_at_the_attacked_point() -> None:
     net, (x, y) = network(), batch()
-    objective = Objective(Linf(), attack=functools.partial(fgsm, step_size=1.0), start=starts.zero)
+    objective = Objective(Linf(), Attacked(functools.partial(fgsm, step_size=1.0), starts.zero))
     model = compiled(objective, net, eps=0.05)
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -106,7 +81,9 @@ def test_without_attack_and_bound_training_is_plain_keras_training() -> None:
 
 def test_bound_samples_are_evenly_spaced_in_the_batch() -> None:
     net, (x, y) = network(), batch()
-    few = compiled(Objective(Linf(), bound=interval_bounds, bound_samples=2), net, eps=0.1, kappa=1)
+    few = compiled(
+        Objective(Linf(), bound=WorstCase(interval_bounds, samples=2)), net, eps=0.1, kappa=1
+    )
     expected = worst_case_loss(
         interval_bounds(
             few.wiring.lower(), Region(Linf(), x[::3], 0.1), margin_spec(y[::3], CLASSES)
@@ -118,12 +95,12 @@ def test_bound_samples_are_evenly_spaced_in_the_batch() -> None:
 
 def test_gradient_of_the_bound_term_reaches_every_weight_and_is_right() -> None:
     net, (x, y) = network(batch_norm=True), batch()
-    model = compiled(Objective(Linf(), bound=interval_bounds), net, eps=0.05, kappa=1.0)
+    model = compiled(Objective(Linf(), bound=WorstCase(interval_bounds)), net, eps=0.05, kappa=1.0)
 
     def loss() -> tuple[tf.Tensor, tf.GradientTape]:
         tape = tf.GradientTape()
         with tape:
-            value = model._terms(x, y, tape).loss
+            value = model._outcome(x, y, tape).terms.loss
         return value, tape
 
     value, tape = loss()
@@ -145,7 +122,8 @@ def test_gradient_of_the_bound_term_reaches_every_weight_and_is_right() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"attack": functools.partial(pgd, steps=3)}, {"bound": interval_bounds}]
+    "options",
+    [{"point": Attacked(functools.partial(pgd, steps=3))}, {"bound": WorstCase(interval_bounds)}],
 )
 def test_batch_statistics_are_updated_once_a_step_by_the_clean_batch(options: dict) -> None:
     net, (x, y) = network(batch_norm=True), batch(8)
@@ -168,7 +146,9 @@ def test_mixed_precision_keeps_the_bound_in_float32() -> None:
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=8.0)
     model.compile(
         optimizer,
-        objective=Objective(Linf(), attack=functools.partial(pgd, steps=3), bound=interval_bounds),
+        objective=Objective(
+            Linf(), Attacked(functools.partial(pgd, steps=3)), WorstCase(interval_bounds)
+        ),
     )
     model.eps.assign(0.1)
     model.kappa.assign(0.5)
@@ -186,7 +166,7 @@ def test_mixed_precision_keeps_the_bound_in_float32() -> None:
 
 def test_a_bounds_own_loss_is_what_is_minimised() -> None:
     net, (x, y) = network(), batch()
-    model = compiled(Objective(Linf(), bound=fused_bounds), net, eps=0.1, kappa=1.0)
+    model = compiled(Objective(Linf(), bound=WorstCase(fused_bounds)), net, eps=0.1, kappa=1.0)
     region = Region(Linf(), x, 0.1)
     expected = fused_bounds(model.wiring.lower(), region, margin_spec(y, CLASSES)).loss
     assert float(model.train_step((x, y))["loss"]) == pytest.approx(float(tf.reduce_mean(expected)))
@@ -201,7 +181,7 @@ def test_a_bound_that_draws_has_a_seed_of_each_step() -> None:
         return interval_bounds(graph, region, spec)
 
     for _ in range(2):
-        model = compiled(Objective(Linf(), bound=bound, bound_draws=True), net, eps=0.1)
+        model = compiled(Objective(Linf(), bound=WorstCase(bound, draws=True)), net, eps=0.1)
         for _ in range(3):
             model.train_step((x, y))
     assert seeds[:3] == seeds[3:]
@@ -210,7 +190,7 @@ def test_a_bound_that_draws_has_a_seed_of_each_step() -> None:
 
 def test_a_previous_start_is_where_the_attack_on_the_batch_before_ended() -> None:
     net, (x, y) = network(), batch()
-    model = compiled(Objective(Linf(), attack=fgsm, start=None), net, eps=0.05)
+    model = compiled(Objective(Linf(), Attacked(fgsm, start=None)), net, eps=0.05)
     moves = tf.zeros_like(x)
     for images in (x, x[::-1], x):
         region = Region(Linf(), images, 0.05)

@@ -6,7 +6,7 @@ import pytest
 
 from rt_tf.errors import UserError
 from rt_tf.training.phases import Phase, stable
-from rt_tf.training.schedules import linear_ramp, smooth_ramp, step_decay
+from rt_tf.training.schedules import linear_ramp, piecewise, smooth_ramp
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,8 @@ def test_smooth_ramp_is_continuous_and_quartic_at_first() -> None:
     assert steps[251] == pytest.approx(steps[999])  # a line from there on
 
 
-def test_step_decay() -> None:
-    values = [step_decay(epoch, 1.0, (5, 8), 0.1) for epoch in (0, 4.9, 5, 8)]
+def test_piecewise() -> None:
+    values = [piecewise(epoch, 10, 1.0, (5, 8), 0.1) for epoch in (0, 4.9, 5, 8)]
     assert values == pytest.approx([1.0, 1.0, 0.1, 0.01])
 
 

@@ -1,0 +1,66 @@
+"""From a phase's settings to what it minimises."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rt_tf import catalogue
+from rt_tf.attacks.judge import Start
+from rt_tf.threats.region import Threat
+from rt_tf.training.objective import Objective
+from rt_tf.training.phases import Phase
+from rt_tf.training.point import Attacked, Clean, Free, Latent, PointTerm, Trades
+from rt_tf.training.regularisers import L1, L2, Regulariser, ReluStability, WarmUp
+from rt_tf.training.worst_case import WorstCase
+
+
+def objective(phase: Phase, threat: Threat, bounds: Mapping[str, Any]) -> Objective:
+    """What a phase minimises. bounds: settings of bound methods."""
+    return Objective(
+        threat, _point(phase), _worst_case(phase, bounds), _regularisers(phase), phase.mixup
+    )
+
+
+def _point(phase: Phase) -> PointTerm:
+    if phase.attack == "none":
+        return Clean()
+    if phase.attack == "free":
+        return Free()
+    if phase.attack == "latent":
+        return Latent(phase.latent_layer, phase.attack_steps, phase.attack_step_size)
+    settings = {"steps": phase.attack_steps, "step_size": phase.attack_step_size}
+    attack, start = catalogue.attack(phase.attack, settings), _start(phase)
+    if phase.trades_beta:
+        return Trades(attack, phase.trades_beta, start)
+    own = phase.attack_loss != "ce"
+    return Attacked(attack, start, catalogue.resolve("loss", phase.attack_loss) if own else None)
+
+
+def _start(phase: Phase) -> Start | None:
+    """None for where the attack on the batch before ended."""
+    name = phase.attack_start
+    return None if name == "previous" else catalogue.resolve("start", name)
+
+
+def _worst_case(phase: Phase, bounds: Mapping[str, Any]) -> WorstCase | None:
+    if phase.bound == "none":
+        return None
+    settings = {name: value for name, value in bounds.items() if name != "seed"}
+    return WorstCase(
+        catalogue.bound(phase.bound, settings),
+        draws="seed" in catalogue.find("bound", phase.bound).options,
+        samples=phase.bound_samples,
+        ratio=phase.bound_ratio,
+    )
+
+
+def _regularisers(phase: Phase) -> list[Regulariser]:
+    made: list[Regulariser] = []
+    if phase.l1:
+        made.append(L1(phase.l1))
+    if phase.l2:
+        made.append(L2(phase.l2))
+    if phase.relu_stability:
+        made.append(ReluStability(phase.relu_stability))
+    if phase.warmup_regularizer:
+        made.append(WarmUp(phase.warmup_regularizer, phase.eps))
+    return made

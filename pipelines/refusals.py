@@ -1,0 +1,87 @@
+"""What does not go together: a line each, before anything is computed."""
+
+from rt_tf import catalogue
+from rt_tf.errors import UserError
+from rt_tf.threats.region import Threat
+from rt_tf.training.phases import Phase
+from rt_tf.training.tables import POINT_TERMS
+
+NORMS = ("linf", "l2", "l1")
+LATENT_THREATS = ("linf",)  # whose region is a box: see rt_tf.bounds.latent
+
+
+def check_radius(threat: Threat, eps: float, name: str) -> None:
+    """UserError unless 0 < eps <= the threat's largest radius."""
+    if not 0.0 < eps <= threat.largest:
+        raise UserError(
+            f"{name}: expected a radius in (0, {threat.largest:g}] for {threat.name}; "
+            f"received {eps:g}"
+        )
+
+
+def refuse_jit(name: str, jit_compile: bool, devices: list[str]) -> None:
+    """UserError for XLA over several devices, which this TensorFlow cannot compile."""
+    if jit_compile and len(devices) > 1:
+        raise UserError(
+            f"jit_compile: expected false with --strategy={name} on {len(devices)} devices; "
+            "received true"
+        )
+
+
+def refuse_unanswered(bound: str, threat: Threat) -> None:
+    """UserError for a bound that has no answer to the threat."""
+    if bound != "none" and not threat.has_support:
+        raise UserError(
+            f"bound: expected none for {threat.name}, which has no support function; "
+            f"received {bound}"
+        )
+    known = () if bound == "none" else catalogue.find("bound", bound).threats
+    if known and threat.name not in known:
+        raise UserError(
+            f"threat: expected {' or '.join(known)} with --bound={bound}; received {threat.name}"
+        )
+
+
+def refuse_other_threats(attack: str, threat: Threat) -> None:
+    """UserError for an attack that is for other threats."""
+    if attack == "none" or attack in POINT_TERMS:
+        known = LATENT_THREATS if attack == "latent" else ()
+    else:
+        known = catalogue.find("attack", attack).threats
+    if known and threat.name not in known:
+        raise UserError(
+            f"attack: expected one for {threat.name} "
+            f"({', '.join(catalogue.attacks_on(threat.name))}); received {attack}, which is for "
+            f"{' and '.join(known)}"
+        )
+
+
+def refuse_dynamic(phase: Phase, threat: Threat) -> None:
+    """UserError for what XLA cannot compile, since it chooses at run time what to bound."""
+    fit = [name for name, entry in catalogue.BOUNDS.items() if threat.name in entry.static]
+    if phase.bound not in ("none", *fit):
+        raise UserError(
+            f"jit_compile: expected false, or a bound that XLA can compile for {threat.name} "
+            f"({', '.join(fit) or 'there is none'}); received --bound={phase.bound}"
+        )
+    if phase.attack == "latent":
+        raise UserError(
+            "jit_compile: expected false, or an attack that XLA can compile; received "
+            "--attack=latent"
+        )
+
+
+def refuse_regions(phase: Phase, threat: Threat) -> None:
+    """UserError for settings that need the region of a threat to be of another form."""
+    norms = ("linf", "l2", "l1")
+    if phase.bound_ratio < 1.0 and threat.name not in norms:
+        raise UserError(
+            f"bound_ratio: expected 1 for {threat.name}, whose regions hold no smaller one around "
+            f"other points; received {phase.bound_ratio:g}; below 1 it is for {', '.join(norms)}"
+        )
+    wide = phase.relu_stability or phase.warmup_regularizer
+    if wide and not threat.has_support:
+        raise UserError(
+            f"relu_stability and warmup_regularizer: expected 0 for {threat.name}, to which no "
+            f"bound answers; received {phase.relu_stability:g} and {phase.warmup_regularizer:g}"
+        )

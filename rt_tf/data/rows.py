@@ -1,0 +1,40 @@
+"""Images that stay where they are, on disk or repeated, until they are asked for."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+Ids = slice | Sequence[int] | np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows `ids` of an array of images [n, h, w, c], which may be memory-mapped."""
+
+    array: np.ndarray
+    ids: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.ids), *self.array.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, ids: Ids) -> np.ndarray:
+        """The images themselves, read now."""
+        return self.array[self.ids[ids]]
+
+    def select(self, ids: Ids) -> "Rows":
+        """Some of the rows, still unread."""
+        return Rows(self.array, self.ids[ids])

@@ -1,0 +1,58 @@
+"""Images of many sizes, brought to one: kept beside the data set, and read from there."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from rt_tf.data.rows import Rows
+
+MARGIN = 8 / 7  # of the shorter side to what is kept of it: 256 pixels to 224
+
+
+def sized(
+    builder: tfds.core.DatasetBuilder, split: str, shape: tuple[int, int, int]
+) -> tuple[Rows, np.ndarray]:
+    """The split's images at `shape`, memory-mapped, and its labels.
+
+    The first call resizes all images and writes them; a killed one leaves nothing that counts.
+    """
+    name = f"rt_tf-{split}-{shape[0]}x{shape[1]}"
+    pixels, labels = (Path(builder.data_dir) / f"{name}{end}.npy" for end in ("", "-labels"))
+    if not labels.exists():
+        _write(builder, split, shape, pixels, labels)
+    stored = np.load(pixels, mmap_mode="r")
+    return Rows(stored, np.arange(len(stored))), np.load(labels)
+
+
+def fitted(image: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
+    """The middle of an image, the shorter side brought to 8/7 of the shape: uint8 `shape`."""
+    size = tf.cast(tf.shape(image)[:2], tf.float32)
+    scale = tf.reduce_max(MARGIN * tf.constant(shape[:2], tf.float32) / size)
+    whole = tf.image.resize(image, tf.cast(tf.math.ceil(scale * size), tf.int32), antialias=True)
+    middle = tf.image.resize_with_crop_or_pad(whole, *shape[:2])
+    return tf.cast(tf.clip_by_value(tf.round(middle), 0, 255), tf.uint8)
+
+
+def _write(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    shape: tuple[int, int, int],
+    pixels: Path,
+    labels: Path,
+) -> None:
+    """Writes both, the labels last: they are there if all is."""
+    count = builder.info.splits[split].num_examples
+    partial = [path.with_name(f".{path.name}.tmp") for path in (pixels, labels)]
+    stored = np.lib.format.open_memmap(partial[0], "w+", np.uint8, (count, *shape))
+    found = np.empty(count, np.int64)
+    examples = builder.as_dataset(split=split, shuffle_files=False)
+    fit = examples.map(lambda e: (fitted(e["image"], shape), e["label"]), tf.data.AUTOTUNE)
+    for i, (image, label) in enumerate(fit.prefetch(64).as_numpy_iterator()):
+        stored[i], found[i] = image, label
+    stored.flush()
+    with partial[1].open("wb") as file:
+        np.save(file, found)
+    for path, target in zip(partial, (pixels, labels), strict=True):
+        path.replace(target)

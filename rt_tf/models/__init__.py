@@ -1,0 +1,11 @@
+"""Architectures by name: functional Keras models from pixels in [0, 1] to logits.
+
+A new architecture is a function `(input_shape, classes, **options) -> keras.Model` in one of these
+files and a row in the catalogue.
+"""
+
+from rt_tf.models.build import build, hidden_units
+from rt_tf.models.cascade import Cascade, cascade
+from rt_tf.models.initializers import ShiNormal
+
+__all__ = ["Cascade", "ShiNormal", "build", "cascade", "hidden_units"]

@@ -1,0 +1,57 @@
+"""Building an architecture of the catalogue."""
+
+import functools
+import math
+
+import keras
+
+from rt_tf import catalogue
+from rt_tf.errors import UserError
+from rt_tf.models.initializers import INITIALIZERS
+from rt_tf.models.parts import Normalization, Shape
+
+ACTIVATIONS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
+
+
+def build(
+    name: str,
+    input_shape: Shape,
+    classes: int,
+    normalization: Normalization | None = None,
+    batch_norm: bool = False,
+    init: str = "keras",
+    scale: int = 1,
+) -> keras.Model:
+    """Builds an architecture of the catalogue; its output are logits, [batch, classes].
+
+    input_shape: (h, w, c). normalization: mean and standard deviation of each channel, applied by
+    the network's first layer. batch_norm: after each layer with weights but the last.
+    init: 'keras' (each layer's default) or 'shi' (ShiNormal). scale: the k of Wide(k) and Deep(k).
+    UserError: unknown name, or an architecture that does not fit the image shape or the options.
+    """
+    constructor = catalogue.resolve("model", name)
+    if init not in INITIALIZERS:
+        raise UserError(f"init: expected one of {', '.join(INITIALIZERS)}; received '{init}'")
+    scaled = [n for n, entry in catalogue.MODELS.items() if "scale" in entry.options]
+    if scale != 1 and name not in scaled:
+        raise UserError(
+            f"model_scale: expected 1, or one of {', '.join(scaled)}; received {scale} for '{name}'"
+        )
+    made = functools.partial(constructor, scale=scale) if name in scaled else constructor
+    return made(
+        tuple(input_shape), classes, normalization=normalization, batch_norm=batch_norm, init=init
+    )
+
+
+def hidden_units(model: keras.Model) -> int:
+    """How many activations a model, with the models inside it, computes for one input."""
+    inner = sum(hidden_units(layer) for layer in model.layers if isinstance(layer, keras.Model))
+    own = [layer.output.shape[1:] for layer in model.layers if _activates(layer)]
+    return inner + sum(map(math.prod, own))
+
+
+def _activates(layer: keras.layers.Layer) -> bool:
+    if isinstance(layer, ACTIVATIONS):
+        return True
+    activation = getattr(layer, "activation", None)
+    return activation is not None and keras.activations.serialize(activation) != "linear"

@@ -1,0 +1,31 @@
+"""Initial kernels."""
+
+import math
+from typing import Any
+
+import keras
+
+INITIALIZERS = ("keras", "shi")
+
+
+@keras.saving.register_keras_serializable("rt_tf")
+class ShiNormal(keras.initializers.RandomNormal):
+    """Kernels under which interval width neither grows nor dies (Shi et al. 2021, section 3).
+
+    Normal, with standard deviation sqrt(2 pi) / fan_in.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(seed=seed)
+
+    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> Any:
+        deviation = math.sqrt(2 * math.pi) / math.prod(shape[:-1])
+        return keras.random.normal(shape, stddev=deviation, dtype=dtype, seed=self.seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": super().get_config()["seed"]}
+
+
+def initializer(name: str) -> keras.initializers.Initializer:
+    """A new one for every layer: an initializer of one seed draws the same values each time."""
+    return ShiNormal() if name == "shi" else keras.initializers.GlorotUniform()

@@ -1,0 +1,31 @@
+"""Mixup: images and losses of two examples at a time, mixed."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from rt_tf.network.ops import Tensor
+from rt_tf.training.batch import Batch
+
+
+def mixed(batch: Batch, alpha: float) -> Batch:
+    """Each image with that half a batch further on, in a proportion from Beta(alpha, alpha).
+
+    A batch is in random order, so the partner is a random one. The loss mixes those with the two
+    labels; attacks that raise it must move all examples together. Source: Zhang et al. 2018.
+    """
+    share, partners = _share(batch.draws.seed(), alpha), tf.shape(batch.labels)[0] // 2
+    x, labels = batch.region.x, tf.roll(batch.labels, partners, axis=0)
+    images = share * x + (1.0 - share) * tf.roll(x, partners, axis=0)
+    own = batch.loss
+
+    def loss(logits: Tensor, first: Tensor, targets: Tensor | None = None) -> Tensor:
+        return share * own(logits, first, targets) + (1.0 - share) * own(logits, labels, targets)
+
+    return dataclasses.replace(batch, region=dataclasses.replace(batch.region, x=images), loss=loss)
+
+
+def _share(seed: Tensor, alpha: float) -> Tensor:
+    """From Beta(alpha, alpha): a scalar."""
+    first, second = tf.unstack(tf.random.stateless_gamma([2], seed, alpha))
+    return first / (first + second)

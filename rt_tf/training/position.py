@@ -1,0 +1,63 @@
+"""Where a run stands, how it is trained apart from its phases, and who watches."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from rt_tf.data import Changes
+from rt_tf.training.monitor import Monitor
+from rt_tf.training.phases import Values
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How to train, apart from what the phases say."""
+
+    batch_size: int
+    seed: int = 0
+    select_by: str = "last"
+    monitor_every: int = 1
+    monitor_samples: int = 1000
+    checkpoint_seconds: float = 30.0
+    jit_compile: bool = False
+    clip_norm: float = 0.0
+    stable_tolerance: float = 0.01
+    changes: Changes = dataclasses.field(default_factory=Changes)
+
+
+@dataclasses.dataclass
+class Position:
+    """Where training stands; saved with every checkpoint.
+
+    step: within the phase. begun: epochs of the run before the phase. epoch_losses: of the phase's
+    epochs. guarded: attacked accuracies at their ends, where the phase ends by them. best,
+    selected: of the present member of a cascade. history: a row for every evaluation.
+    """
+
+    phase: int = 0
+    step: int = 0
+    begun: int = 0
+    total_steps: int = 0
+    seconds: float = 0.0
+    epoch_losses: list[float] = dataclasses.field(default_factory=list)
+    epoch_sums: dict[str, float] = dataclasses.field(default_factory=dict)
+    guarded: list[float] = dataclasses.field(default_factory=list)
+    best: list[float] = dataclasses.field(default_factory=list)
+    selected: dict[str, Any] = dataclasses.field(default_factory=dict)
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+    def next_phase(self, epochs: int) -> None:
+        """Moves to the next phase, so many epochs after the beginning of this one."""
+        self.phase += 1
+        self.begun += epochs
+        self.step, self.epoch_losses, self.guarded = 0, [], []
+
+
+class Watcher(Protocol):
+    """What a run tells its surroundings."""
+
+    def on_resume(self, position: Position, notices: Sequence[str]) -> None: ...
+
+    def on_step(self, position: Position, values: Values, terms: dict[str, float]) -> None: ...
+
+    def on_epoch(self, position: Position, row: dict[str, Any], monitor: Monitor) -> None: ...

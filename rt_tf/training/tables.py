@@ -1,0 +1,52 @@
+"""Names that training's settings take. Importing this module imports no TensorFlow."""
+
+from typing import NamedTuple
+
+
+class Named(NamedTuple):
+    """What a name stands for, in a line."""
+
+    summary: str
+
+
+class Decay(NamedTuple):
+    """A decay of the learning rate. counts: how many epochs drive it; driven_by: in words."""
+
+    summary: str
+    counts: range
+    driven_by: str
+
+
+ENDS = {
+    "epochs": Named("after its epochs"),
+    "stable": Named("or once its smoothed loss changes less than --stable_tolerance (DAT)"),
+    "overfit": Named(
+        "or once 5-step PGD on one minibatch, after an epoch, breaks far more than before: then "
+        "with the weights of the epoch before (catastrophic overfitting)"
+    ),
+}
+
+# Point terms that are more than an attack on the image. Attacks are in rt_tf.attacks.table.
+POINT_TERMS = {
+    "free": Named("Free: a step of eps by each training step's own gradient, from where it was"),
+    "latent": Named("COLT: PGD in what bounds allow a hidden layer, see latent_layer"),
+}
+
+# The five of Wong 2020 (thesis), section 4.3.2.
+DECAYS = {
+    "piecewise": Decay(
+        "multiplied by decay_factor at every epoch of decay_epochs",
+        range(1000),
+        "any number of epochs",
+    ),
+    "multiple": Decay(
+        "lowered by as much at every epoch of them, to decay_factor of it",
+        range(1, 1000),
+        "at least one epoch",
+    ),
+    "linear": Decay(
+        "a line between two epochs, down to decay_factor of it", range(2, 3), "two epochs"
+    ),
+    "cyclic": Decay("from 0 up to it at one epoch, and down to 0", range(1, 2), "one epoch"),
+    "cosine": Decay("half a wave of the cosine, down to 0", range(1), "no epochs"),
+}

@@ -1,0 +1,70 @@
+"""The bound term: the loss at the worst that a bound allows, on a region around each example."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from rt_tf.bounds.result import Bounds, Box, certified, margin_spec
+from rt_tf.network.ops import Tensor
+from rt_tf.threats.region import Region
+from rt_tf.training.batch import Batch
+
+
+class Worst(NamedTuple):
+    """loss: the term. verified: the certified share. boxes: the bounds of the network's nodes."""
+
+    loss: Tensor
+    verified: Tensor
+    boxes: dict[int, Box]
+
+
+@dataclasses.dataclass(frozen=True)
+class WorstCase:
+    """The mean worst-case cross-entropy by a bound.
+
+    draws: the bound takes a seed. samples: examples of the whole batch in the term (MixTrain's k);
+    0 for all. ratio: of the radius of the region bounded, placed around the point term's point as
+    far as it stays within the whole one (SABR, Mueller et al. 2023); 1 for the whole one.
+    """
+
+    bound: Callable[..., Bounds]
+    draws: bool = False
+    samples: int = 0
+    ratio: float = 1.0
+
+    def __call__(self, batch: Batch, point: Tensor) -> Worst:
+        """The term on a batch. point: where the point term was taken, [batch, ...].
+
+        A batch is a random sample already, so evenly spaced ones of its examples are one too.
+        """
+        if self.samples:
+            count = self.samples // tf.distribute.get_strategy().num_replicas_in_sync
+            rows = tf.range(count) * tf.shape(batch.labels)[0] // count
+            batch, point = batch.take(rows), tf.gather(point, rows)
+        region = batch.region if self.ratio == 1.0 else part(batch.region, point, self.ratio)
+        spec = margin_spec(batch.labels, batch.wiring.classes)
+        seed = {"seed": batch.draws.seed()} if self.draws else {}
+        found = self.bound(batch.lower(), region, spec, **seed)
+        share = tf.reduce_mean(tf.cast(certified(found.margins), tf.float32))
+        loss = worst_case_loss(found.margins) if found.loss is None else found.loss
+        return Worst(tf.reduce_mean(loss), share, found.boxes)
+
+
+def part(region: Region, point: Tensor, ratio: float) -> Region:
+    """A region of `ratio` times the radius inside the whole one, as near to `point` as that allows.
+
+    Source: Mueller et al. 2023 (SABR), section 3.
+    """
+    eps = tf.convert_to_tensor(region.eps)
+    centres = dataclasses.replace(region, eps=(1.0 - ratio) * eps)
+    return dataclasses.replace(region, x=centres.project(point), eps=ratio * eps)
+
+
+def worst_case_loss(margins: Tensor) -> Tensor:
+    """Cross-entropy of the worst-case logits: class j gets -margin_j, the label 0. [batch].
+
+    Source: Wong 2020 (thesis), theorem 2.
+    """
+    return tf.reduce_logsumexp(tf.pad(-margins, [[0, 0], [1, 0]]), axis=1)

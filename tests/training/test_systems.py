@@ -1,0 +1,444 @@
+"""Each system's objective against its formula, computed here by other means."""
+
+import functools
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rt_tf import catalogue
+from rt_tf.attacks import noise, starts
+from rt_tf.attacks.latent import latent_attack
+from rt_tf.attacks.pgd import fgsm, pgd
+from rt_tf.attacks.task import Task
+from rt_tf.attacks.union import msd
+from rt_tf.bounds.latent import latent_region
+from rt_tf.bounds.methods import cauchy_bounds, dual_bounds, interval_bounds
+from rt_tf.bounds.result import margin_spec
+from rt_tf.errors import UserError
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.region import Region
+from rt_tf.threats.union import Union
+from rt_tf.training.model import RobustModel
+from rt_tf.training.objective import Objective
+from rt_tf.training.point import Attacked, Clean, Free, Latent, Trades, cut
+from rt_tf.training.regularisers import L1, L2, ReluStability, WarmUp
+from rt_tf.training.worst_case import WorstCase, part, worst_case_loss
+from tests.training.small import CLASSES, batch, compiled, cross_entropy, network
+
+PGD = functools.partial(pgd, steps=3)
+
+
+def gradients(model: RobustModel, x: tf.Tensor, y: tf.Tensor) -> list[np.ndarray]:
+    """Of the objective, by every weight that it trains."""
+    with tf.GradientTape() as tape:
+        loss = model._outcome(x, y, tape).terms.loss
+    found = tape.gradient(loss, model.network.trainable_variables)
+    return _whole(found, model.network.trainable_variables)
+
+
+def _whole(found: list[tf.Tensor | None], weights: list[keras.Variable]) -> list[np.ndarray]:
+    """Zeros where a weight has no part in the loss."""
+    pairs = zip(found, weights, strict=True)
+    return [np.zeros(w.shape) if g is None else g.numpy() for g, w in pairs]
+
+
+def agree(ours: list[np.ndarray], theirs: list[np.ndarray]) -> None:
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=2e-4, atol=2e-6)
+
+
+def after_a_step(objective: Objective, **settings: float) -> list[np.ndarray]:
+    """The weights after a training step of a new network."""
+    net = network()
+    compiled(objective, net, **settings).train_step(batch())
+    return net.get_weights()
+
+
+def ibp_loss(net: keras.Model, lower: tf.Tensor, upper: tf.Tensor, y: tf.Tensor) -> float:
+    """The worst-case loss by intervals, layer by layer; margins composed with the last layer."""
+    kernels = [layer for layer in net.layers if layer.weights]
+    convolution, hidden, last = kernels
+    kernel = convolution.kernel.numpy()
+
+    def conv(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return tf.nn.conv2d(values, weights, 1, "SAME").numpy()
+
+    centre, radius = (lower + upper) / 2, (upper - lower) / 2
+    centre = conv(centre, kernel) + convolution.bias.numpy()
+    radius = conv(radius, np.abs(kernel))
+    low, high = (
+        np.maximum(end, 0).reshape(len(y), -1) for end in (centre - radius, centre + radius)
+    )
+    weights = hidden.kernel.numpy()
+    centre = (low + high) / 2 @ weights + hidden.bias.numpy()
+    radius = (high - low) / 2 @ np.abs(weights)
+    low, high = np.maximum(centre - radius, 0), np.maximum(centre + radius, 0)
+    total = 0.0
+    for i, label in enumerate(np.asarray(y)):
+        worst = [0.0]
+        for other in set(range(CLASSES)) - {label}:
+            row = last.kernel.numpy()[:, label] - last.kernel.numpy()[:, other]
+            margin = (low[i] + high[i]) / 2 @ row - (high[i] - low[i]) / 2 @ np.abs(row)
+            worst.append(-(margin + last.bias.numpy()[label] - last.bias.numpy()[other]))
+        total += math.log(sum(map(math.exp, worst)))
+    return total / len(y)
+
+
+# --- point terms
+
+
+def test_trades_is_the_clean_loss_and_beta_times_the_divergence() -> None:
+    net, (x, y) = network(), batch()
+    model = compiled(Objective(Linf(), Trades(PGD, 6.0)), net, eps=0.1)
+    with tf.GradientTape() as tape:
+        outcome = model._outcome(x, y, tape)
+    assert float(tf.reduce_max(tf.abs(outcome.point - x))) > 0.05
+    p, q = tf.nn.softmax(net(x)).numpy(), tf.nn.softmax(net(outcome.point)).numpy()
+    apart = (p * np.log(p / q)).sum(1).mean()
+    assert apart > 1e-4
+    assert float(outcome.terms.loss) == pytest.approx(cross_entropy(net(x), y) + 6.0 * apart)
+
+
+def test_the_gradient_of_trades_passes_through_both_logits_and_not_through_the_attack() -> None:
+    net, (x, y) = network(), batch()
+    model = compiled(Objective(Linf(), Trades(PGD, 2.0)), net, eps=0.1)
+    with tf.GradientTape() as tape:
+        point = model._outcome(x, y, tape).point
+    with tf.GradientTape() as tape:
+        clean, moved = tf.nn.log_softmax(net(x)), tf.nn.log_softmax(net(tf.constant(point)))
+        divergence = tf.reduce_sum(tf.exp(clean) * (clean - moved), axis=1)
+        own = -tf.gather(clean, y, batch_dims=1)
+        loss = tf.reduce_mean(own + 2.0 * divergence)
+    agree(gradients(model, x, y), tape.gradient(loss, net.trainable_variables))
+
+
+def test_the_attack_of_trades_raises_the_divergence() -> None:
+    net, (x, y) = network(), batch()
+    model = compiled(Objective(Linf(), Trades(functools.partial(pgd, steps=8), 1.0)), net, eps=0.2)
+    with tf.GradientTape() as tape:
+        point = model._outcome(x, y, tape).point
+
+    def divergence(images: tf.Tensor) -> float:
+        p, q = tf.nn.softmax(net(x)).numpy(), tf.nn.softmax(net(images)).numpy()
+        return float((p * np.log(p / q)).sum(1).mean())
+
+    draw = np.random.default_rng(1)
+    random = [
+        divergence(np.clip(x + draw.choice([-0.2, 0.2], x.shape), 0, 1).astype(np.float32))
+        for _ in range(50)
+    ]
+    assert divergence(point) > max(random)
+
+
+def test_free_moves_the_perturbation_by_the_steps_own_gradient() -> None:
+    """Algorithm 6 of the thesis, three replays of a batch by hand."""
+    net, (x, y) = network(), batch()
+    twin, rate = network(), 0.1
+    model = compiled(Objective(Linf(), Free()), net, eps=0.1)
+    moves = tf.zeros_like(x)
+    for _ in range(3):
+        point = tf.Variable(tf.clip_by_value(x + moves, 0.0, 1.0))
+        with tf.GradientTape() as tape:
+            losses = keras.losses.sparse_categorical_crossentropy(y, twin(point), from_logits=True)
+            loss = tf.reduce_mean(losses)
+        weights = twin.trainable_variables
+        found, at_point = tape.gradient(loss, [weights, point])
+        assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(float(loss), rel=1e-4)
+        for weight, gradient in zip(weights, found, strict=True):
+            weight.assign_sub(rate * gradient)
+        moves = tf.clip_by_value(moves + 0.1 * tf.sign(at_point), -0.1, 0.1)
+        moves = tf.clip_by_value(x + moves, 0.0, 1.0) - x
+        np.testing.assert_allclose(model.moves, moves, atol=1e-5)
+        agree(net.get_weights(), twin.get_weights())
+
+
+def test_the_latent_point_at_the_image_with_sign_steps_is_pgd() -> None:
+    """COLT's stage 0, from the image itself."""
+    net, (x, y) = network(), batch()
+    attack = functools.partial(pgd, steps=3, step_size=0.5)
+    model = compiled(Objective(Linf(), Attacked(attack, starts.zero)), net, eps=0.05)
+    point = model.train_step((x, y))["point_loss"]
+    net = network()
+    latent = Latent(0, steps=3, step_size=0.5, signs=True, random_start=False)
+    model = compiled(Objective(Linf(), latent), net, eps=0.05)
+    assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(float(point), rel=1e-4)
+
+
+@pytest.mark.parametrize("layer", [1, 2])
+def test_the_latent_term_trains_the_layers_above_alone(layer: int) -> None:
+    net, (x, y) = network(), batch()
+    model = compiled(Objective(Linf(), Latent(layer, 4), regularisers=[L1(0.1)]), net, eps=0.1)
+    before = net.get_weights()
+    terms = model.train_step((x, y))
+    moved = [not np.array_equal(a, b) for a, b in zip(before, net.get_weights(), strict=True)]
+    assert moved == [k >= 2 * layer for k in range(6)]
+    assert float(terms["point_loss"]) > cross_entropy(network()(x), y)
+
+
+def test_the_latent_loss_is_that_of_a_point_of_the_zonotope() -> None:
+    """Of one layer below: between the interval ends of its ReLU, and worse than any image."""
+    net, (x, y) = network(), batch()
+    model = compiled(Objective(Linf(), Latent(1, 20)), net, eps=0.1)
+    latent = float(model.train_step((x, y))["point_loss"])
+    net = network()
+    region = Region(Linf(), x, 0.1)
+    task = Task(RobustModel(net).wiring.lower(), region, y, noise.keys(tf.constant([0]), y))
+    attacked = cross_entropy(net(pgd(task, x, steps=40)), y)
+    worst = ibp_loss(net, tf.maximum(x - 0.1, 0.0), tf.minimum(x + 0.1, 1.0), y)
+    assert attacked - 1e-3 <= latent <= worst
+
+
+def test_a_latent_layer_that_there_is_not_is_refused() -> None:
+    graph = RobustModel(network()).wiring.lower()
+    assert cut(graph, 0) == 0
+    with pytest.raises(UserError, match="latent_layer: expected 0 to 2, .*; received 3"):
+        cut(graph, 3)
+
+
+def test_multi_steepest_descent_starts_at_the_image() -> None:
+    net, (x, y) = network(), batch()
+    union = Union(radii=(0.1, 0.5, 1.0))
+    attack = functools.partial(msd, steps=4)
+    model = compiled(Objective(union, Attacked(attack, starts.zero)), net, eps=1.0)
+    task = Task(model.wiring.lower(), Region(union, x, 1.0), y, model._keys(y))
+    expected = cross_entropy(net(msd(task, x, steps=4)), y)
+    assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_mixup_mixes_images_and_losses_of_two_examples() -> None:
+    net, (x, y) = network(), batch()
+    model = compiled(Objective(Linf(), mixup=1.4), net, eps=0.1)
+    first, second = np.asarray(tf.random.stateless_gamma([2], model._seed(), 1.4))
+    share = first / (first + second)
+    partner = np.roll(np.arange(len(y)), len(y) // 2)
+    logits = net(share * x + (1 - share) * tf.gather(x, partner))
+    expected = share * cross_entropy(logits, y)
+    expected += (1 - share) * cross_entropy(logits, tf.gather(y, partner))
+    assert 0.0 < share < 1.0
+    assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_attack_under_mixup_raises_the_mixed_loss() -> None:
+    net, (x, y) = network(), batch()
+    attacked = compiled(Objective(Linf(), Attacked(PGD), mixup=1.0), net, eps=0.2)
+    clean = compiled(Objective(Linf(), mixup=1.0), network(), eps=0.2)
+    clean_loss = float(clean.train_step((x, y))["point_loss"])
+    assert float(attacked.train_step((x, y))["point_loss"]) > clean_loss + 0.01
+
+
+# --- bound terms
+
+
+def test_the_ibp_term_is_what_intervals_by_hand_give() -> None:
+    net, (x, y) = network(), batch()
+    model = compiled(Objective(Linf(), bound=WorstCase(interval_bounds)), net, eps=0.1, kappa=1)
+    expected = ibp_loss(net, tf.maximum(x - 0.1, 0.0), tf.minimum(x + 0.1, 1.0), y)
+    assert float(model.train_step((x, y))["bound_loss"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_sabr_bounds_a_small_box_around_the_attacked_point() -> None:
+    net, (x, y) = network(), batch()
+    objective = Objective(Linf(), Attacked(PGD), WorstCase(interval_bounds, ratio=0.4))
+    model = compiled(objective, net, eps=0.1, kappa=1)
+    with tf.GradientTape() as tape:
+        point = model._outcome(x, y, tape).point
+    low, high = tf.maximum(x - 0.06, 0.0), tf.minimum(x + 0.06, 1.0)
+    centre = tf.clip_by_value(point, low, high)
+    expected = ibp_loss(net, tf.maximum(centre - 0.04, 0.0), tf.minimum(centre + 0.04, 1.0), y)
+    assert float(model.train_step((x, y))["bound_loss"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_small_region_stays_within_the_whole_one() -> None:
+    x, _ = batch()
+    draw = np.random.default_rng(0)
+    for name in ("linf", "l2", "l1"):
+        threat = catalogue.threat(name)
+        whole = Region(threat, x, 0.3)
+        edge = whole.project(x + tf.constant(draw.normal(size=x.shape), tf.float32))
+        small = part(whole, edge, 0.4)
+        far = small.project(small.x + tf.constant(draw.normal(size=x.shape), tf.float32))
+        assert float(tf.reduce_max(whole.distance(far))) < 0.3 + 1e-5
+
+
+def test_sabr_with_ratio_one_is_ibp() -> None:
+    ibp = Objective(Linf(), bound=WorstCase(interval_bounds))
+    sabr = Objective(Linf(), Attacked(PGD), WorstCase(interval_bounds, ratio=1.0))
+    settings = {"eps": 0.1, "kappa": 1.0}
+    agree(after_a_step(sabr, **settings), after_a_step(ibp, **settings))
+
+
+@pytest.mark.parametrize(
+    ("alpha", "same"),
+    [
+        (1.0, Objective(Linf(), bound=WorstCase(interval_bounds))),
+        (0.0, Objective(Linf(), Attacked(PGD))),
+    ],
+)
+def test_mtl_ibp_is_ibp_at_one_and_pgd_at_zero(alpha: float, same: Objective) -> None:
+    mtl = Objective(Linf(), Attacked(PGD), WorstCase(interval_bounds))
+    weights = after_a_step(same, eps=0.1, kappa=alpha)
+    agree(after_a_step(mtl, eps=0.1, kappa=alpha), weights)
+    other = after_a_step(mtl, eps=0.1, kappa=1.0 - alpha)
+    assert max(np.abs(a - b).max() for a, b in zip(other, weights, strict=True)) > 1e-3
+
+
+def test_mixtrain_on_the_whole_batch_is_the_full_bound() -> None:
+    full = Objective(Linf(), bound=WorstCase(interval_bounds))
+    some = Objective(Linf(), bound=WorstCase(interval_bounds, samples=6))
+    settings = {"eps": 0.1, "kappa": 0.8}
+    agree(after_a_step(some, **settings), after_a_step(full, **settings))
+
+
+def test_the_cauchy_term_approaches_the_exact_one() -> None:
+    losses = []
+    for projections in (20, 20_000):
+        bound = functools.partial(cauchy_bounds, projections=projections)
+        objective = Objective(Linf(), bound=WorstCase(bound, draws=True))
+        model = compiled(objective, network(), eps=0.1, kappa=1.0)
+        losses.append(float(model.train_step(batch())["bound_loss"]))
+    exact = Objective(Linf(), bound=WorstCase(dual_bounds))
+    model = compiled(exact, network(), eps=0.1, kappa=1.0)
+    expected = float(model.train_step(batch())["bound_loss"])
+    assert losses[1] == pytest.approx(expected, rel=0.01)
+    assert abs(losses[1] - expected) < abs(losses[0] - expected)
+
+
+# --- regularisers
+
+
+def term(regulariser: object, eps: float = 0.1, **options: object) -> tuple[float, keras.Model]:
+    """A regulariser's value on the small network, and that network before the step."""
+    model = compiled(Objective(Linf(), regularisers=[regulariser], **options), network(), eps=eps)
+    return float(model.train_step(batch())["penalty"]), network()
+
+
+def preactivations(net: keras.Model, eps: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Interval ends of what the two ReLUs read."""
+    x, _ = batch()
+    low, high = np.maximum(x - eps, 0), np.minimum(x + eps, 1)
+    convolution, hidden, _ = [layer for layer in net.layers if layer.weights]
+    kernel = convolution.kernel.numpy()
+    centre = tf.nn.conv2d((low + high) / 2, kernel, 1, "SAME").numpy() + convolution.bias.numpy()
+    radius = tf.nn.conv2d((high - low) / 2, np.abs(kernel), 1, "SAME").numpy()
+    first = centre - radius, centre + radius
+    low, high = (np.maximum(end, 0).reshape(len(x), -1) for end in first)
+    centre = (low + high) / 2 @ hidden.kernel.numpy() + hidden.bias.numpy()
+    radius = (high - low) / 2 @ np.abs(hidden.kernel.numpy())
+    return [first, (centre - radius, centre + radius)]
+
+
+def test_l1_and_l2_are_norms_of_the_kernels() -> None:
+    value, net = term(L1(0.5))
+    kernels = [layer.kernel.numpy() for layer in net.layers if layer.weights]
+    assert value == pytest.approx(0.5 * sum(np.abs(k).sum() for k in kernels), rel=1e-5)
+    value, _ = term(L2(0.5))
+    assert value == pytest.approx(0.25 * sum((k**2).sum() for k in kernels), rel=1e-5)
+
+
+def test_relu_stability_sums_over_units_and_averages_over_examples() -> None:
+    value, net = term(ReluStability(2.0))
+    sums = [-np.tanh(1 + low * high).sum() for low, high in preactivations(net, 0.1)]
+    assert value == pytest.approx(2.0 * sum(sums) / 6, rel=1e-4)
+
+
+def test_relu_stability_steps_towards_stable_units() -> None:
+    net = network()
+    model = compiled(Objective(Linf(), regularisers=[ReluStability(1.0)]), net, eps=0.1)
+
+    def unstable() -> float:
+        return sum(-np.minimum(low * high, 0).sum() for low, high in preactivations(net, 0.1))
+
+    before = unstable()
+    model.optimizer.learning_rate.assign(0.01)
+    for _ in range(20):
+        model.train_step(batch())
+    assert unstable() < 0.8 * before
+
+
+def test_the_warm_up_regulariser_by_hand() -> None:
+    value, net = term(WarmUp(0.5, target=0.2), eps=0.1)
+    x, _ = batch()
+    first = (np.minimum(x + 0.1, 1) - np.maximum(x - 0.1, 0)).mean() / 2
+    total = 0.0
+    for low, high in preactivations(net, 0.1):
+        total += max(0.0, 0.5 - first / ((high - low).mean() / 2)) / 0.5
+        centre = (low + high) / 2
+        spread = (centre - centre.mean()) ** 2
+        means = (centre * (low > 0)).mean(), -(centre * (high < 0)).mean()
+        variances = (spread * (low > 0)).mean(), (spread * (high < 0)).mean()
+        for pair in (means, variances):
+            total += max(0.0, 0.5 - min(pair) / max(pair)) / 0.5
+    assert value == pytest.approx(0.5 * (1 - 0.1 / 0.2) * total / 2, rel=1e-4)
+    assert value > 0.01
+
+
+def test_the_warm_up_regulariser_is_gone_at_the_target_and_finite_without_a_radius() -> None:
+    assert term(WarmUp(0.5, target=0.1), eps=0.1)[0] == pytest.approx(0.0, abs=1e-7)
+    net, (x, y) = network(), batch()
+    model = compiled(Objective(Linf(), regularisers=[WarmUp(0.5, target=0.1)]), net, eps=0.0)
+    assert all(np.isfinite(gradient).all() for gradient in gradients(model, x, y))
+
+
+def test_regularisers_read_the_bound_terms_own_bounds() -> None:
+    """Those of the dual network are tighter than intervals, and so is what is made of them."""
+    loose, _ = term(ReluStability(1.0))
+    tight, _ = term(ReluStability(1.0), bound=WorstCase(dual_bounds))
+    assert tight != pytest.approx(loose, rel=1e-3)
+
+
+# --- gradients
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Objective(Linf(), Attacked(functools.partial(fgsm, step_size=1.25))),
+        Objective(Linf(), Attacked(PGD), WorstCase(interval_bounds, ratio=0.4)),
+        Objective(Linf(), Attacked(PGD), mixup=1.4),
+        Objective(Linf(), Latent(1, 3)),
+    ],
+    ids=["fgsm", "sabr", "mixup", "colt"],
+)
+def test_an_attack_is_a_constant_to_the_gradient(objective: Objective) -> None:
+    """The gradient is that with the attack's points given as numbers."""
+    net, (x, y) = network(), batch()
+    model = compiled(objective, net, eps=0.05, kappa=1.0 if objective.bound else 0.0)
+    found = gradients(model, x, y)
+    given = _given_latent if isinstance(objective.point, Latent) else _given_images
+    with tf.GradientTape() as tape:
+        loss = given(objective, model, x, y, tape)
+    weights = net.trainable_variables
+    assert sum(np.abs(gradient).sum() for gradient in found) > 0.1
+    agree(found, _whole(tape.gradient(loss, weights), weights))
+
+
+def _given_images(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
+    with tape.stop_recording(), tf.GradientTape() as unused:
+        point = tf.constant(model._outcome(x, y, unused).point.numpy())
+    fixed = Attacked(lambda task, start: point)
+    model.objective = Objective(Linf(), fixed, objective.bound, mixup=objective.mixup)
+    return model._outcome(x, y, tape).terms.loss
+
+
+def _given_latent(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
+    graph, region = model.wiring.lower(), Region(Linf(), x, 0.05).inward()
+    node = cut(graph, objective.point.layer)
+    with tape.stop_recording():
+        task = Task(graph, region, y, model._keys(y))
+        value = latent_attack(task, latent_region(graph, region, node), objective.point.steps).value
+    logits = model.wiring.lower().split(node)(tf.constant(value.numpy()))
+    losses = keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
+    return tf.reduce_mean(losses)
+
+
+def test_the_worst_case_loss_of_the_dual_bound_matches_its_margins() -> None:
+    net, (x, y) = network(), batch()
+    model = compiled(Objective(Linf(), Clean(), WorstCase(dual_bounds)), net, eps=0.05, kappa=1.0)
+    margins = dual_bounds(
+        model.wiring.lower(), Region(Linf(), x, 0.05), margin_spec(y, CLASSES)
+    ).margins
+    expected = float(tf.reduce_mean(worst_case_loss(margins)))
+    assert float(model.train_step((x, y))["loss"]) == pytest.approx(expected, rel=1e-5)
