@@ -43,6 +43,7 @@ EVALUATION |= {
     "curve",
     "curve_samples",
     "system",
+    "published",
     "bound_steps",
     "bound_delta",
     "bound_seed",
@@ -108,6 +109,8 @@ def system_group(values: flags.FlagValues) -> Group:
     """What is trained against what."""
     group = Group("System", values)
     group.text("system", "custom", "The system's name, for the report.")
+    about = "What its paper reports, in words: clean / attacked / certified accuracy, and where."
+    group.text("published", None, about)
     group.one("dataset", OneOf(catalogue.DATASETS), "digits", listed(catalogue.DATASETS))
     group.one(
         "validation",

@@ -8,7 +8,7 @@ from rt_tf.attacks.judge import Start
 from rt_tf.threats.region import Threat
 from rt_tf.training.objective import Objective
 from rt_tf.training.phases import Phase
-from rt_tf.training.point import Attacked, Clean, Free, Latent, PointTerm, Trades
+from rt_tf.training.point import Attacked, Clean, EachPart, Free, Latent, PointTerm, Trades
 from rt_tf.training.regularisers import L1, L2, Regulariser, ReluStability, WarmUp
 from rt_tf.training.worst_case import WorstCase
 
@@ -28,6 +28,10 @@ def _point(phase: Phase) -> PointTerm:
     if phase.attack == "latent":
         return Latent(phase.latent_layer, phase.attack_steps, phase.attack_step_size)
     settings = {"steps": phase.attack_steps, "step_size": phase.attack_step_size}
+    if phase.attack == "each":
+        return EachPart(
+            catalogue.attack("pgd", settings), catalogue.resolve("start", phase.attack_start)
+        )
     attack, start = catalogue.attack(phase.attack, settings), _start(phase)
     if phase.trades_beta:
         return Trades(attack, phase.trades_beta, start)

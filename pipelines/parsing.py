@@ -181,8 +181,11 @@ def help_text(groups: list[Group], about: str) -> str:
 
 
 def systems() -> list[str]:
-    """A line for every flag file in configs/: its name and the first line of its header."""
-    paths = sorted(CONFIGS.glob("*/*.cfg"))
+    """A line for every system in configs/: its name and the first line of its header.
+
+    Shorter schedules of the same systems, <system>-short, are left out.
+    """
+    paths = sorted(path for path in CONFIGS.glob("*/*.cfg") if not path.stem.endswith("-short"))
     names = [str(path.relative_to(CONFIGS).with_suffix("")) for path in paths]
     headers = [path.read_text().splitlines()[0].lstrip("# ") for path in paths]
     return [f"  {name:24s}{header}" for name, header in zip(names, headers, strict=True)]

@@ -21,6 +21,11 @@ def read_phases(values: flags.FlagValues) -> list[Phase]:
                 f"bound_samples: expected at most --batch_size={values.batch_size}; "
                 f"received {phase.bound_samples}"
             )
+        if phase.kappa_step and phase.kappa_every % values.monitor_every:
+            raise UserError(
+                f"kappa_every: expected a multiple of --monitor_every={values.monitor_every}, as "
+                f"kappa moves by what is monitored; received {phase.kappa_every}"
+            )
     return found
 
 

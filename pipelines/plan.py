@@ -11,7 +11,8 @@ from rich.table import Table
 
 from pipelines import system
 from pipelines.training import make_loop
-from rt_tf import models
+from rt_tf import data, models
+from rt_tf.errors import UserError
 from rt_tf.training.loop import Loop
 
 MEASURED = 5
@@ -20,7 +21,7 @@ MEASURED = 5
 def show_plan(values: flags.FlagValues) -> None:
     """Prints what a run would do, having taken a few steps of each phase on the real data."""
     system.prepare_tensorflow(values.seed, values.deterministic)
-    dataset = system.load_data(values)
+    dataset, notes = _data(values)
     with tempfile.TemporaryDirectory() as nowhere:
         loop = make_loop(values, dataset, Path(nowhere))
         screen = Console(highlight=False)
@@ -30,15 +31,29 @@ def show_plan(values: flags.FlagValues) -> None:
             f"{models.hidden_units(loop.model.network):,} hidden units"
         )
         screen.print(_table(loop))
+        for note in notes:
+            screen.print(note, markup=False)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     screen.print(f"memory: {memory:.1f} GiB at the peak of these steps; nothing was written")
+
+
+def _data(values: flags.FlagValues) -> tuple[data.DataSet, list[str]]:
+    """The data; where they are not at hand, made-up images of their shape, and a word on it."""
+    try:
+        return system.load_data(values), []
+    except UserError as error:
+        made = data.made_up(values.dataset, values.validation, values.seed)
+        return made, [f"measured on made-up images: {error}"]
 
 
 def _table(loop: Loop) -> Table:
     table = Table("phase", "attack", "bound", "steps", "one step", "in all")
     total = 0.0
     for number, phase in enumerate(loop.phases):
-        steps, seconds = phase.epochs * loop.steps_per_epoch, measured_step(loop, number)
+        steps, seconds = (
+            loop.most_epochs()[number] * loop.steps_per_epoch,
+            measured_step(loop, number),
+        )
         total += steps * seconds
         cells = (str(number + 1), phase.attack, phase.bound, f"{steps:,}")
         table.add_row(*cells, f"{1000 * seconds:.1f} ms", _duration(steps * seconds))

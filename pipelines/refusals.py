@@ -7,7 +7,8 @@ from rt_tf.training.phases import Phase
 from rt_tf.training.tables import POINT_TERMS
 
 NORMS = ("linf", "l2", "l1")
-LATENT_THREATS = ("linf",)  # whose region is a box: see rt_tf.bounds.latent
+# Of point terms that are for some threats: a latent region needs one that is a box.
+TERM_THREATS = {"latent": ("linf",), "each": ("union",)}
 
 
 def check_radius(threat: Threat, eps: float, name: str) -> None:
@@ -45,7 +46,7 @@ def refuse_unanswered(bound: str, threat: Threat) -> None:
 def refuse_other_threats(attack: str, threat: Threat) -> None:
     """UserError for an attack that is for other threats."""
     if attack == "none" or attack in POINT_TERMS:
-        known = LATENT_THREATS if attack == "latent" else ()
+        known = TERM_THREATS.get(attack, ())
     else:
         known = catalogue.find("attack", attack).threats
     if known and threat.name not in known:

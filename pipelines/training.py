@@ -78,7 +78,7 @@ def train(
     board = TensorBoard(run.logs, dataset.validation)
     board.text("flags", "\n".join(f"    --{k}={v}" for k, v in run.frozen().items()))
     with progress(screen) as bar:
-        steps = loop.most_steps()
+        steps = sum(loop.most_epochs()) * loop.steps_per_epoch
         loop.watcher = Watcher(run, steps, board, screen, bar)
         position = loop.run()
     network = load_network(run)

@@ -21,7 +21,7 @@ def worst_part(
 
     Source: Wong 2020 (thesis), equations 5.30 and 5.31.
     """
-    tasks = _by_part(task)
+    tasks = by_part(task)
     best = pgd(tasks[0], tasks[0].region.project(start), steps, step_size, early_stop)
     for part in tasks[1:]:
         found = pgd(part, part.region.project(start), steps, step_size, early_stop)
@@ -43,7 +43,7 @@ def msd(
     task, size = task.inward(), usual(steps, step_size)
 
     def move(at: Task, i: Tensor, carried: list[Tensor], look: Look) -> list[Tensor]:
-        points = [climbed(part, i, carried[0], look.gradient, size) for part in _by_part(at)]
+        points = [climbed(part, i, carried[0], look.gradient, size) for part in by_part(at)]
         losses = tf.stack([at.values(point) for point in points], axis=1)
         best = tf.argmax(losses, axis=1)
         return [tf.gather(tf.stack(points, axis=1), best, batch_dims=1)]
@@ -51,7 +51,8 @@ def msd(
     return ascend(task, [start], steps, move, early_stop)
 
 
-def _by_part(task: Task) -> list[Task]:
+def by_part(task: Task) -> list[Task]:
+    """The task in each part of a union; UserError for another threat."""
     return [dataclasses.replace(task, region=part) for part in _parts(task.region)]
 
 

@@ -88,15 +88,15 @@ class Loop:
             self._checkpoint(force=True)
         return self.position
 
-    def most_steps(self) -> int:
-        """How many steps the run has, if no phase ends early and no example is filtered out."""
-        epochs, begun = 0, 0
+    def most_epochs(self) -> list[int]:
+        """Epochs of each phase, replays counted, if none ends early."""
+        found, begun = [], 0
         for phase in self.phases:
             begun = 0 if phase.new_member else begun
-            own = phase.epochs - begun if phase.clock == "run" else phase.epochs
-            epochs += own * phase.replays
-            begun += own
-        return epochs * self.steps_per_epoch
+            epochs = phase.epochs - begun if phase.clock == "run" else phase.epochs
+            found.append(epochs * phase.replays)
+            begun += epochs
+        return found
 
     def begin_phase(self) -> StepFunction:
         """Compiles the model for the present phase; returns its step."""

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from rt_tf.errors import UserError
 from rt_tf.training.schedules import RAMPS, RATES, fits, staircase
-from rt_tf.training.tables import DECAYS
+from rt_tf.training.tables import DECAYS, POINT_TERMS
 
 NO_POINTS = ("none", "latent")  # attacks that lead to no point of the input region
+OTHER_TERMS = (*NO_POINTS, "free", "each")  # and those whose point terms are not the loss at one
 
 
 class Values(NamedTuple):
@@ -131,11 +132,20 @@ class Phase:
                 f"replays: expected 1, or --attack=free; received {self.replays} with "
                 f"--attack={self.attack}"
             )
-        if self.trades_beta and (self.attack in (*NO_POINTS, "free") or self.attack_loss != "ce"):
+        if self.trades_beta and (self.attack in OTHER_TERMS or self.attack_loss != "ce"):
             raise UserError(
                 "trades_beta: expected 0, or an attack on images without an --attack_loss of its "
                 f"own; received {self.trades_beta:g} with --attack={self.attack} and "
                 f"--attack_loss={self.attack_loss}"
+            )
+        if self.attack == "each" and self.attack_start == "previous":
+            raise UserError(
+                "attack_start: expected another one with --attack=each, which has a point in each "
+                "part; received previous"
+            )
+        if self.attack in POINT_TERMS and self.attack_loss != "ce":
+            raise UserError(
+                f"attack_loss: expected ce with --attack={self.attack}; received {self.attack_loss}"
             )
         if self.mixup and (self.attack == "adaptive" or self.bound != "none"):
             raise UserError(

@@ -10,6 +10,7 @@ from rt_tf.attacks.judge import Attack, Start
 from rt_tf.attacks.latent import image_symbols, latent_attack
 from rt_tf.attacks.losses import Loss
 from rt_tf.attacks.starts import uniform
+from rt_tf.attacks.union import by_part
 from rt_tf.bounds.latent import latent_region
 from rt_tf.errors import UserError
 from rt_tf.network.graph import Graph
@@ -77,6 +78,30 @@ class Attacked(_AllLayers):
         x = _found(batch, tape, self.attack, self.start, self.raises or batch.loss)
         logits = batch.logits(x)
         return Point(x, logits, batch.mean_loss(logits))
+
+
+@dataclasses.dataclass(frozen=True)
+class EachPart(_AllLayers):
+    """Where an attack ends in each part of a union; the mean of their losses (PGD-aug).
+
+    Source: Wong 2020 (thesis), equation 5.32.
+    """
+
+    attack: Attack
+    start: Start = uniform
+    needs_clean: ClassVar[bool] = False
+
+    def __call__(self, batch: Batch, tape: tf.GradientTape) -> Point:
+        with tape.stop_recording():
+            tasks = by_part(batch.task(batch.loss))
+            points = [self.attack(task, self.start(task)) for task in tasks]
+        logits = [batch.logits(x) for x in points]
+        losses = tf.stack([batch.loss(found, batch.labels, None) for found in logits], axis=1)
+        worst = tf.argmax(losses, axis=1)  # the one shown
+        x, shown = (
+            tf.gather(tf.stack(found, axis=1), worst, batch_dims=1) for found in (points, logits)
+        )
+        return Point(x, shown, tf.reduce_mean(losses))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,6 +29,7 @@ ENDS = {
 # Point terms that are more than an attack on the image. Attacks are in rt_tf.attacks.table.
 POINT_TERMS = {
     "free": Named("Free: a step of eps by each training step's own gradient, from where it was"),
+    "each": Named("PGD in each part of a union; the mean of the losses there counts (PGD-aug)"),
     "latent": Named("COLT: PGD in what bounds allow a hidden layer, see latent_layer"),
 }
 

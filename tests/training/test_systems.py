@@ -13,7 +13,7 @@ from rt_tf.attacks import noise, starts
 from rt_tf.attacks.latent import latent_attack
 from rt_tf.attacks.pgd import fgsm, pgd
 from rt_tf.attacks.task import Task
-from rt_tf.attacks.union import msd
+from rt_tf.attacks.union import by_part, msd
 from rt_tf.bounds.latent import latent_region
 from rt_tf.bounds.methods import cauchy_bounds, dual_bounds, interval_bounds
 from rt_tf.bounds.result import margin_spec
@@ -23,7 +23,7 @@ from rt_tf.threats.region import Region
 from rt_tf.threats.union import Union
 from rt_tf.training.model import RobustModel
 from rt_tf.training.objective import Objective
-from rt_tf.training.point import Attacked, Clean, Free, Latent, Trades, cut
+from rt_tf.training.point import Attacked, Clean, EachPart, Free, Latent, Trades, cut
 from rt_tf.training.regularisers import L1, L2, ReluStability, WarmUp
 from rt_tf.training.worst_case import WorstCase, part, worst_case_loss
 from tests.training.small import CLASSES, batch, compiled, cross_entropy, network
@@ -205,6 +205,17 @@ def test_multi_steepest_descent_starts_at_the_image() -> None:
     model = compiled(Objective(union, Attacked(attack, starts.zero)), net, eps=1.0)
     task = Task(model.wiring.lower(), Region(union, x, 1.0), y, model._keys(y))
     expected = cross_entropy(net(msd(task, x, steps=4)), y)
+    assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_pgd_aug_averages_the_losses_in_the_parts() -> None:
+    net, (x, y) = network(), batch()
+    union = Union(radii=(0.1, 0.5, 1.0))
+    model = compiled(Objective(union, EachPart(PGD, starts.zero)), net, eps=1.0)
+    task = Task(model.wiring.lower(), Region(union, x, 1.0), y, model._keys(y))
+    losses = [cross_entropy(net(PGD(part, x)), y) for part in by_part(task)]
+    assert len(set(losses)) == 3
+    expected = sum(losses) / 3
     assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
 
 
