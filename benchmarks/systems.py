@@ -2,9 +2,9 @@
 
     python -m benchmarks.systems --data_dir=<your TFDS folder> [mnist/ibp-short ...]
 
-Runs the flag files configs/<data set>/<system>-short.cfg that have no result yet, one after another,
-and keeps each result in benchmarks/results/systems/ as it ends: killed, it goes on with the same
-command. Then prints all results as a markdown table. `--table` only prints.
+Runs the flag files configs/<data set>/<system>-short.cfg that have no result yet, one after
+another, and keeps each result in benchmarks/results/systems/ as it ends: killed, it goes on with
+the same command. Then prints all results as a markdown table. `--table` only prints.
 """
 
 import argparse

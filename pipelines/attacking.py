@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from pipelines.questions import Subject, answer, record_file, served_labels
+from pipelines.questions import ABSTAINS, Subject, answer, answered_labels, record_file
 from pipelines.verdict import Row
 from rt_tf import catalogue
 from rt_tf.attacks import noise
@@ -64,7 +64,7 @@ class Attacker:
         images, labels = tf.constant(test.images(rows)), tf.constant(test.labels[rows])
         index, radius = tf.constant(test.index[rows]), tf.constant(eps, tf.float64)
         x, success, distance = (t.numpy() for t in self._points(images, labels, index, radius))
-        predictions = served_labels(self.subject, x)
+        predictions = answered_labels(self.subject, x, eps)
         seconds = (time.perf_counter() - began) / len(rows)
         outcomes = zip(examples, x, predictions, success, distance, strict=True)
         return [self._outcome(folder, *outcome, seconds) for outcome in outcomes]
@@ -81,7 +81,8 @@ class Attacker:
     ) -> Row:
         """The attack's outcome on one example, judged by the served network too."""
         misclassified = example["prediction"] != example["label"]
-        found = not misclassified and bool(success) and prediction != example["label"]
+        found = bool(success) and prediction not in (example["label"], ABSTAINS)
+        found &= not misclassified
         return {
             **example,
             "success": misclassified or found,
@@ -109,7 +110,8 @@ def _points(
 ) -> Callable[..., Any]:
     """images, labels, index, eps -> points, whether they count, and how far from the images."""
     entry = catalogue.find("attack", budget.attack)
-    method = catalogue.attack(budget.attack, {**_settings(budget), "early_stop": True})
+    stop = len(subject.members) == 1  # a cascade abstains where an attack only just succeeds
+    method = catalogue.attack(budget.attack, {**_settings(budget), "early_stop": stop})
     method = transferred(method, source.network) if source else method
     start = catalogue.resolve("start", budget.start)
     loss = catalogue.resolve("loss", budget.loss)
@@ -119,7 +121,7 @@ def _points(
     ) -> tuple[tf.Tensor, ...]:
         region = Region(subject.threat, images, eps)
         keys = noise.keys(tf.constant([seed, 2], tf.int64), index)
-        task = Task(subject.wiring.lower(), region, labels, keys, loss)
+        task = Task(subject.network(), region, labels, keys, loss)
         found = attacked(task, method, start, budget.restarts)
         return found.x, found.success, region.distance(found.x)
 

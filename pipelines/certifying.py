@@ -12,6 +12,7 @@ from pipelines.questions import Radii, Subject, answer, record_file
 from pipelines.refusals import refuse_unanswered
 from pipelines.verdict import Row, certificate
 from rt_tf import catalogue
+from rt_tf.certify.cascade import climb
 from rt_tf.certify.ladder import Ladder
 from rt_tf.reporting.records import question_name, read
 
@@ -21,18 +22,23 @@ def certify(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Co
 
     A radius that was certified before with further rungs keeps them: certificates do not get worse.
     """
-    wiring, rungs, bounds = subject.wiring, list(values.rungs), bound_settings(values)
+    rungs, bounds = list(values.rungs), bound_settings(values)
     for rung in rungs:
         refuse_unanswered(rung, subject.threat)
-    compiled = Ladder(wiring, subject.threat, rungs, bounds)
+    compiled = _ladders(subject, rungs, bounds)
     for eps, samples in radii:
         known = _rungs_before(subject, eps)
         wanted = [*known, *(rung for rung in rungs if rung not in known)]
-        ladder = compiled if wanted == rungs else Ladder(wiring, subject.threat, wanted, bounds)
+        ladders = compiled if wanted == rungs else _ladders(subject, wanted, bounds)
         settings = {"rungs": wanted, "arithmetic": "sound", **_taken(wanted, bounds)}
         records = record_file(subject, eps, "certify", "certify", settings)
-        found = functools.partial(_certificates, subject, ladder, eps)
+        found = functools.partial(_certificates, subject, ladders, eps)
         answer(subject, records, samples, found, f"certify eps {eps:.4g}", _is_certified, screen)
+
+
+def _ladders(subject: Subject, rungs: list[str], bounds: dict[str, Any]) -> list[Ladder]:
+    """One for each member of a cascade; one for a network alone."""
+    return [Ladder(wiring, subject.threat, rungs, bounds) for wiring in subject.members]
 
 
 def _taken(rungs: list[str], bounds: dict[str, Any]) -> dict[str, Any]:
@@ -44,9 +50,9 @@ def _taken(rungs: list[str], bounds: dict[str, Any]) -> dict[str, Any]:
 
 
 def _certificates(
-    subject: Subject, ladder: Ladder, eps: float, rows: np.ndarray, examples: list[Row]
+    subject: Subject, ladders: list[Ladder], eps: float, rows: np.ndarray, examples: list[Row]
 ) -> list[Row]:
-    findings = ladder.climb(subject.test.images(rows), subject.test.labels[rows], eps)
+    findings = climb(ladders, subject.test.images(rows), subject.test.labels[rows], eps)
     return [certificate(e, f) for e, f in zip(examples, findings, strict=True)]
 
 

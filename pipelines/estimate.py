@@ -109,4 +109,4 @@ def _sample(subject: Subject, eps: float = 0.1) -> Task:
     rows = np.arange(min(CHUNK, len(subject.test)))
     images, labels = tf.constant(subject.test.images(rows)), tf.constant(subject.test.labels[rows])
     region = Region(subject.threat, images, eps)
-    return Task(subject.wiring.lower(), region, labels, noise.keys(tf.constant([0]), labels))
+    return Task(subject.network(), region, labels, noise.keys(tf.constant([0]), labels))

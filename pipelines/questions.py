@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+import tensorflow as tf
 from rich.console import Console
 
 from pipelines.console import progress
 from pipelines.run_directory import RunDirectory
 from pipelines.verdict import Row
-from rt_tf import data
+from rt_tf import data, models
+from rt_tf.attacks.task import Network
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
@@ -23,18 +25,34 @@ from rt_tf.reporting.records import RecordFile, question_name
 from rt_tf.threats.region import Threat
 
 CHUNK = 100
+ABSTAINS = -1
 Radii = Sequence[tuple[float, int]]  # (eps, first examples of the test split; 0: all)
 
 
 class Subject(NamedTuple):
-    """What is asked about: a run's network, traced and as served, and its test split."""
+    """What is asked about: a run's network, traced and as served, and its test split.
+
+    members: those of a cascade, or the one network.
+    """
 
     run: RunDirectory
-    wiring: Wiring
+    members: tuple[Wiring, ...]
     served: Any
     test: data.Split
     threat: Threat
     checksum: str
+
+    @property
+    def wiring(self) -> Wiring:
+        """The network that gives the answers; a cascade's first member."""
+        return self.members[0]
+
+    def network(self) -> Network:
+        """What attacks climb: the network; of a cascade, the mean of its members' logits."""
+        graphs = [wiring.lower() for wiring in self.members]
+        if len(graphs) == 1:
+            return graphs[0]
+        return lambda x: tf.add_n([graph(x) for graph in graphs]) / len(graphs)
 
 
 def subject(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> Subject:
@@ -47,7 +65,8 @@ def subject(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> Subject
             f"python -m pipelines.export --model_dir={run.path} writes it"
         )
     served = export.load(run.export)
-    return Subject(run, trace(network), served, dataset.test, threat, checksum)
+    members = tuple(trace(member) for member in models.members(network))
+    return Subject(run, members, served, dataset.test, threat, checksum)
 
 
 def load_network(run: RunDirectory) -> keras.Model:
@@ -131,3 +150,12 @@ def examples(subject: Subject, rows: np.ndarray) -> list[Row]:
 def served_labels(subject: Subject, images: Any) -> np.ndarray:
     """The exported network's classes: [batch]."""
     return subject.served.serve(images)["label"].numpy()
+
+
+def answered_labels(subject: Subject, images: Any, eps: float) -> np.ndarray:
+    """Those that the exported network stands by: where a cascade abstains, ABSTAINS. [batch]."""
+    labels = served_labels(subject, images)
+    if len(subject.members) == 1:
+        return labels
+    certified = subject.served.certify(images, tf.constant(eps, tf.float32))["certified"]
+    return np.where(certified.numpy(), labels, ABSTAINS)

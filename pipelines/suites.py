@@ -13,6 +13,7 @@ from pipelines.question_flags import attack_group, eval_budget
 from pipelines.questions import Subject, load_network
 from pipelines.refusals import refuse_other_threats
 from pipelines.run_directory import RunDirectory
+from rt_tf import models
 from rt_tf.attacks.suites import SUITES, Budget
 from rt_tf.attacks.table import ATTACKS
 from rt_tf.attacks.warnings import black_box_ahead
@@ -152,7 +153,7 @@ def _source(path: str, subject: Subject) -> Source:
     run = RunDirectory(path)
     if not run.has_network():
         raise UserError(f"transfer_from: expected folders of finished runs; received {path}")
-    wiring, own = trace(load_network(run)), subject.wiring
+    wiring, own = trace(models.members(load_network(run))[0]), subject.wiring
     if wiring.input_shape != own.input_shape or wiring.classes != own.classes:
         raise UserError(
             f"transfer_from: expected networks of {own.input_shape} images and {own.classes} "

@@ -17,7 +17,7 @@ def certificate(example: Row, findings: Findings) -> Row:
         for name, row in rungs.items()
         if row["margin"] is not None and not findings[name].probable
     ]
-    name, last = list(rungs.items())[-1]
+    name, last = list(rungs.items())[-1] if rungs else (None, {"verdict": "unknown"})
     verdict, cause = "certified" if last["verdict"] == "certified" else "unknown", None
     if example["prediction"] != example["label"]:
         verdict, cause = "falsified", "misclassified"

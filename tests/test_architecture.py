@@ -28,7 +28,7 @@ MAY_USE = {  # besides a room's own files
     "attacks": {"bounds"} | BELOW_BOUNDS,
     "training": {"models"} | BELOW_TRAINING,
     "certify": BELOW_TRAINING,
-    "reporting": {"training", "certify"} | BELOW_TRAINING,
+    "reporting": {"training", "certify", "models"} | BELOW_TRAINING,
 }
 USED_BY_ALL = {"errors", "files", "catalogue"}
 # Each uses earlier ones alone.

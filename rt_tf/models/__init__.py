@@ -5,7 +5,7 @@ files and a row in the catalogue.
 """
 
 from rt_tf.models.build import build, hidden_units
-from rt_tf.models.cascade import Cascade, cascade
+from rt_tf.models.cascade import Cascade, cascade, members
 from rt_tf.models.initializers import ShiNormal
 
-__all__ = ["Cascade", "ShiNormal", "build", "cascade", "hidden_units"]
+__all__ = ["Cascade", "ShiNormal", "build", "cascade", "hidden_units", "members"]

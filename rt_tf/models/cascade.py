@@ -1,4 +1,4 @@
-"""Several networks as one model: the members of a cascade, and the mean of their logits."""
+"""Several networks as one model: the members of a cascade."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,11 @@ from rt_tf.errors import UserError
 
 @keras.saving.register_keras_serializable("rt_tf")
 class Cascade(keras.Model):
-    """A functional model of members, whose own logits are their mean.
+    """A functional model of members; its output are their logits, side by side.
 
-    What a cascade answers is not that but `rt_tf.certify.cascade`: it abstains on an input which no
-    member certifies, or on whose label they do not agree.
+    What a cascade answers is said in `rt_tf.certify.cascade`: it abstains on an input that no
+    member certifies, or on whose label the members that were asked do not agree.
     """
-
-    @property
-    def members(self) -> list[keras.Model]:
-        """The networks, in the order in which they are asked."""
-        return [layer for layer in self.layers if isinstance(layer, keras.Model)]
 
 
 def cascade(networks: Sequence[keras.Model]) -> Cascade:
@@ -32,6 +27,12 @@ def cascade(networks: Sequence[keras.Model]) -> Cascade:
         for number, network in enumerate(networks, start=1)
     ]
     logits = [member(image) for member in members]
-    total = layers.Add(name="sum")(logits) if len(logits) > 1 else logits[0]
-    mean = layers.Rescaling(1.0 / len(logits), name="logits")(total)
-    return Cascade(inputs=image, outputs=mean, name="cascade")
+    joined = layers.Concatenate(name="logits")(logits) if len(logits) > 1 else logits[0]
+    return Cascade(inputs=image, outputs=joined, name="cascade")
+
+
+def members(network: keras.Model) -> list[keras.Model]:
+    """The networks of a cascade, in the order in which they are asked; else the network itself."""
+    if not isinstance(network, Cascade):
+        return [network]
+    return [layer for layer in network.layers if isinstance(layer, keras.Model)]

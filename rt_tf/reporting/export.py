@@ -10,9 +10,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from rt_tf import models
 from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
 from rt_tf.bounds.result import margin_spec
 from rt_tf.bounds.rounding import products_are_exact
+from rt_tf.certify import cascade
 from rt_tf.files import write_text
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
@@ -53,12 +55,11 @@ def export(network: keras.Model, threat: Threat, images: np.ndarray, path: Path)
     shutil.rmtree(staged, ignore_errors=True)
     archive = keras.export.ExportArchive()
     archive.track(network)
-    wiring = trace(network)
-    image = tf.TensorSpec([None, *wiring.input_shape], tf.float32, name="image")
+    image = tf.TensorSpec([None, *network.input_shape[1:]], tf.float32, name="image")
     epsilon = tf.TensorSpec([], tf.float32, name="epsilon")
     archive.add_endpoint("serve", _serve(network), input_signature=[image])
     if threat.has_support:
-        archive.add_endpoint("certify", _certify(wiring, network, threat), [image, epsilon])
+        archive.add_endpoint("certify", _certify(network, threat), [image, epsilon])
     archive.write_out(str(staged), verbose=False)
     _check_parity(network, threat, staged, images)
     write_text(staged / EXTRA / CHECKSUM, network_checksum(network) + "\n")
@@ -89,23 +90,37 @@ def load(path: Path) -> Any:
 
 
 def _serve(network: keras.Model) -> Any:
+    """The network's answer; of a cascade, its first member's, which `certify` may not stand by."""
+    first = models.members(network)[0]
+
     def serve(image: Tensor) -> dict[str, Tensor]:
-        logits = network(image, training=False)
+        logits = first(image, training=False)
         return {"logits": logits, "label": tf.argmax(logits, axis=-1)}
 
     return serve
 
 
-def _certify(wiring: Wiring, network: keras.Model, threat: Threat) -> Any:
+def _certify(network: keras.Model, threat: Threat) -> Any:
     """The certificate of the predicted class: no point of the region is answered otherwise."""
 
     @tf.autograph.experimental.do_not_convert
     def certify(image: Tensor, epsilon: Tensor) -> dict[str, Tensor]:
-        label = tf.argmax(network(image, training=False), axis=-1)
-        margin = certified_margin(wiring, threat, image, label, epsilon)
+        label, margin = certified_answer(network, threat, image, epsilon)
         return {"label": label, "certified": margin > 0.0, "margin": margin}
 
     return certify
+
+
+def certified_answer(
+    network: keras.Model, threat: Threat, image: Tensor, epsilon: Tensor
+) -> cascade.Answer:
+    """The predicted class and its certificate's margin; of a cascade, see `certify.cascade`."""
+    members = models.members(network)
+    labels = [tf.argmax(member(image, training=False), axis=-1) for member in members]
+    margins = [
+        certified_margin(trace(member), threat, image, labels[0], epsilon) for member in members
+    ]
+    return cascade.answer(labels, margins)
 
 
 def certified_margin(
@@ -127,15 +142,13 @@ def certified_margin(
 
 def _check_parity(network: keras.Model, threat: Threat, path: Path, images: np.ndarray) -> None:
     served = load(path)
-    logits = network(images, training=False).numpy()
+    logits = models.members(network)[0](images, training=False).numpy()
     answer = served.serve(images)
     _check_equal("logits", logits, answer["logits"].numpy())
     if not threat.has_support:
         return
     certificate = served.certify(images, tf.constant(0.01))
-    ours = certified_margin(
-        trace(network), threat, tf.constant(images), certificate["label"], tf.constant(0.01)
-    ).numpy()
+    ours = certified_answer(network, threat, tf.constant(images), tf.constant(0.01)).margin.numpy()
     _check_equal("certificates", ours, certificate["margin"].numpy())
 
 

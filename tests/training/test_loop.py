@@ -14,18 +14,21 @@ from rt_tf import data, models
 from rt_tf.attacks.pgd import fgsm, pgd
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.errors import UserError
+from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
+from rt_tf.training.guard import Guard
 from rt_tf.training.loop import Loop
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.objective import Objective
 from rt_tf.training.phases import Phase, Values
-from rt_tf.training.point import Attacked, Clean
+from rt_tf.training.point import Attacked, Clean, Free
 from rt_tf.training.position import Position, Settings
 from rt_tf.training.worst_case import WorstCase
 
 NATURAL = Phase(epochs=2, learning_rate=0.01)
 ROBUST = Phase(epochs=2, bound="interval", kappa=0.5, eps=0.02, attack="fgsm")
+MEMBER = Phase(epochs=2, bound="interval", kappa=0.5, eps=0.01, learning_rate=0.01)
 
 
 class Notebook:
@@ -56,6 +59,8 @@ def digits(digits_dir: Path) -> data.DataSet:
 
 def objective(phase: Phase) -> Objective:
     bound = WorstCase(interval_bounds) if phase.bound == "interval" else None
+    if phase.attack == "free":
+        return Objective(Linf(), Free())
     return Objective(Linf(), Attacked(fgsm) if phase.attack == "fgsm" else Clean(), bound)
 
 
@@ -77,7 +82,13 @@ def make(digits: data.DataSet, folder: Path, *phases: Phase, **settings: Any) ->
         directory=folder,
         settings=Settings(batch_size=100, checkpoint_seconds=0.0, **settings),
         watcher=Notebook(),
+        guard=guard(model, folder),
     )
+
+
+def guard(model: RobustModel, folder: Path) -> Guard:
+    attack = functools.partial(pgd, steps=5)
+    return Guard(Monitor(model.wiring, Linf(), 0.02, None, attack), 0.5, folder)
 
 
 def test_phases_follow_each_other_with_their_own_values(
@@ -158,3 +169,159 @@ def test_a_batch_larger_than_the_data_is_refused(digits: data.DataSet, tmp_path:
     loop = make(digits, tmp_path, NATURAL)
     with pytest.raises(UserError, match="at most the 99 training examples; received 100"):
         dataclasses.replace(loop, train=digits.train.take(99))
+
+
+def test_a_clock_of_the_run_leaves_the_next_phase_what_is_left(
+    digits: data.DataSet, tmp_path: Path
+) -> None:
+    """Delayed adversarial training: the schedule goes on, whenever the phases switch."""
+    early = Phase(
+        epochs=6,
+        until="stable",
+        clock="run",
+        learning_rate=1e-6,
+        decay_epochs=(4.0,),
+        decay_factor=0.5,
+    )
+    late = dataclasses.replace(
+        early, until="epochs", attack="fgsm", eps=0.02, reset_optimizer=False
+    )
+    loop = make(digits, tmp_path, early, late, stable_tolerance=0.05)
+    position = loop.run()
+    assert [(row["phase"], row["epoch"]) for row in loop.watcher.rows] == [
+        *[(0, epoch) for epoch in (1, 2, 3)],
+        *[(1, epoch) for epoch in (1, 2, 3)],
+    ]
+    assert position.total_steps == 6 * 4
+    halved = [v.learning_rate == pytest.approx(5e-7) for v in loop.watcher.values]
+    assert halved == [False] * 16 + [True] * 8
+    assert "loss_change" in loop.watcher.rows[2]["steering"]
+
+
+def test_replays_take_every_batch_several_times_and_resume_within_them(
+    digits: data.DataSet, tmp_path: Path
+) -> None:
+    phase = Phase(epochs=2, replays=3, attack="free", eps=0.02)
+    whole = make(digits, tmp_path / "whole", phase)
+    whole.run()
+    assert whole.position.total_steps == 2 * 4 * 3
+    labels = [
+        batch[1].numpy().tolist() for batch in make(digits, tmp_path / "a", phase).batches(phase)
+    ]
+    assert len(labels) == 24
+    assert all(labels[i] == labels[i + 1] == labels[i + 2] for i in range(0, 24, 3))
+    assert len({tuple(row) for row in labels}) == 8
+    for stop in (5, 16):
+        loop = make(digits, tmp_path / "parts", phase)
+        loop.watcher.stop_after = stop
+        with pytest.raises(KeyboardInterrupt):
+            loop.run()
+    loop = make(digits, tmp_path / "parts", phase)
+    loop.run()
+    theirs = whole.model.network.get_weights()
+    for mine, other in zip(loop.model.network.get_weights(), theirs, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+class Falls(Monitor):
+    """A guard's monitor that is told what to see."""
+
+    told: list[float]
+
+    def accuracies(self, split: data.Split) -> Any:
+        found = super().accuracies(split)
+        return found._replace(attacked=self.told.pop(0))
+
+
+def test_an_alarm_brings_back_the_weights_of_the_epoch_before_and_ends_the_phase(
+    digits: data.DataSet, tmp_path: Path
+) -> None:
+    phase = Phase(epochs=9, until="overfit", attack="fgsm", eps=0.02, learning_rate=0.01)
+    loop = make(digits, tmp_path / "guarded", phase)
+    monitor = Falls(loop.model.wiring, Linf(), 0.02, None, functools.partial(pgd, steps=1))
+    monitor.told = [0.5, 0.6, 0.1]
+    assert loop.guard is not None
+    loop.guard.monitor = monitor
+    position = loop.run()
+    assert position.total_steps == 3 * 4
+    assert loop.watcher.rows[-1]["steering"]["alarm"] == 1.0
+    assert [row["steering"]["guard_accuracy"] for row in loop.watcher.rows] == [0.5, 0.6, 0.1]
+    two = make(digits, tmp_path / "two", dataclasses.replace(phase, epochs=2, until="epochs"))
+    two.run()
+    theirs = two.model.network.get_weights()
+    for mine, other in zip(loop.model.network.get_weights(), theirs, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    kept = keras.models.load_model(tmp_path / "guarded" / "best" / "network.keras")
+    np.testing.assert_array_equal(kept.get_weights()[0], theirs[0])
+
+
+def test_adaptive_kappa_is_steered_by_validation(digits: data.DataSet, tmp_path: Path) -> None:
+    phase = dataclasses.replace(
+        ROBUST,
+        epochs=4,
+        kappa=0.5,
+        kappa_from=0.2,
+        kappa_step=0.1,
+        kappa_every=1,
+        kappa_target=0.0,
+    )
+    loop = make(digits, tmp_path, phase)
+    loop.run()
+    rates = [row["validation"]["clean"] for row in loop.watcher.rows]
+    expected, kappa = [], 0.2
+    for i, now in enumerate(rates[:-1]):
+        kappa = min(kappa + 0.1, 0.5) if i == 0 or now >= rates[i - 1] else kappa
+        expected.append(kappa)
+    seen = [v.kappa for v in loop.watcher.values[::4]]
+    assert seen == pytest.approx([0.2, *expected])
+    assert len(set(seen)) > 1
+
+
+def watched_afar(digits: data.DataSet, folder: Path, *phases: Phase) -> Loop:
+    """At a radius at which much is left open."""
+    loop = make(digits, folder, *phases, select_by="verified")
+    loop.monitor.eps = 0.04
+    return loop
+
+
+def test_members_of_a_cascade_are_trained_on_what_is_left(
+    digits: data.DataSet, tmp_path: Path
+) -> None:
+    first = dataclasses.replace(MEMBER, epochs=20)
+    second = dataclasses.replace(MEMBER, new_member=True, epochs=3)
+    loop = watched_afar(digits, tmp_path / "whole", first, second)
+    position = loop.run()
+    best = tmp_path / "whole" / "best"
+    united = keras.models.load_model(best / "network.keras")
+    members = models.members(united)
+    assert len(members) == 2
+    one = keras.models.load_model(best / "member-1.keras")
+    images = digits.test.images(slice(20))
+    np.testing.assert_allclose(members[0](images), one(images), rtol=1e-5, atol=1e-6)
+    certified = loop.monitor.of(trace(one)).verified(loop.train)
+    assert 0 < certified.sum() < len(loop.train) - 100
+    steering = loop.watcher.rows[-1]["steering"]
+    assert steering["member"] == 2
+    assert steering["open_examples"] == (~certified).sum()
+    steps = (~certified).sum() // 100
+    assert position.total_steps == 20 * 4 + 3 * steps
+    for stop in (20, 80 + 1):  # in the first member, in the second
+        loop = watched_afar(digits, tmp_path / "parts", first, second)
+        loop.watcher.stop_after = stop
+        with pytest.raises(KeyboardInterrupt):
+            loop.run()
+    watched_afar(digits, tmp_path / "parts", first, second).run()
+    again = keras.models.load_model(tmp_path / "parts" / "best" / "network.keras")
+    for mine, other in zip(again.get_weights(), united.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_a_member_for_whom_nothing_is_left_is_no_member(
+    digits: data.DataSet, tmp_path: Path
+) -> None:
+    first = dataclasses.replace(MEMBER, epochs=20)
+    second = dataclasses.replace(first, new_member=True)
+    loop = make(digits, tmp_path, first, second)
+    loop.monitor.eps = 1e-4  # at which the first one certifies nearly all
+    assert loop.run().total_steps == 80
+    assert len(models.members(keras.models.load_model(tmp_path / "best" / "network.keras"))) == 1

@@ -5,8 +5,9 @@ import itertools
 import pytest
 
 from rt_tf.errors import UserError
+from rt_tf.training.guard import overfits
 from rt_tf.training.phases import Phase, stable
-from rt_tf.training.schedules import linear_ramp, piecewise, smooth_ramp
+from rt_tf.training.schedules import linear_ramp, piecewise, smooth_ramp, staircase
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,97 @@ def test_stable() -> None:
     assert stable([1.0, 1.0, 1.0], 0.01)
     assert not stable([1.0, 0.5, 0.25, 0.12], 0.01)
     assert stable([1.0, *[0.5] * 20], 0.01)
+
+
+def rates(decay: str, epochs: float, at: tuple[float, ...], points: list[float]) -> list[float]:
+    phase = Phase(epochs=epochs, learning_rate=0.1, decay=decay, decay_epochs=at, decay_factor=0.1)
+    phase.check()
+    return [phase.values(point).learning_rate for point in points]
+
+
+def test_the_five_decays_of_the_thesis() -> None:
+    """Section 4.3.2: its own settings, at epochs where the rate is known."""
+    assert rates("piecewise", 200, (100, 150), [0, 99, 100, 150]) == pytest.approx(
+        [0.1, 0.1, 0.01, 0.001]
+    )
+    steps = tuple(range(50, 500, 50))
+    assert rates("multiple", 500, steps, [0, 50, 249, 250, 499]) == pytest.approx(
+        [0.1, 0.09, 0.06, 0.05, 0.01]
+    )
+    assert rates("linear", 200, (100, 150), [50, 100, 125, 150, 199]) == pytest.approx(
+        [0.1, 0.1, 0.055, 0.01, 0.01]
+    )
+    assert rates("cyclic", 200, (80,), [0, 40, 80, 140, 200]) == pytest.approx(
+        [0.0, 0.05, 0.1, 0.05, 0.0]
+    )
+    assert rates("cosine", 200, (), [0, 100, 200]) == pytest.approx([0.1, 0.05, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("decay", "at", "words"),
+    [
+        ("linear", (5,), "expected two epochs, growing, within the phase's 10"),
+        ("cyclic", (12,), "expected one epoch, .*received 12"),
+        ("cosine", (5,), "expected no epochs"),
+        ("multiple", (), "expected at least one epoch, .*received none"),
+        ("piecewise", (6, 5), "growing"),
+    ],
+)
+def test_epochs_that_do_not_drive_a_decay_are_refused(
+    decay: str, at: tuple[float, ...], words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        Phase(epochs=10, decay=decay, decay_epochs=at).check()
+
+
+def test_adaptive_kappa_follows_the_accuracy() -> None:
+    """Up while accuracy does not fall; down where it fell to below the target; else as it was."""
+
+    def kappa(*accuracies: float) -> float:
+        return staircase(accuracies, start=0.4, end=0.8, step=0.05, target=0.7)
+
+    assert kappa() == 0.4
+    assert kappa(0.5) == pytest.approx(0.45)
+    assert kappa(0.5, 0.6) == pytest.approx(0.5)
+    assert kappa(0.5, 0.6, 0.55) == pytest.approx(0.45)  # fell, below the target
+    assert kappa(0.5, 0.9, 0.8) == pytest.approx(0.5)  # fell, above it
+    assert kappa(*[0.9] * 20) == 0.8
+    assert kappa(*[0.6 - 0.01 * i for i in range(30)]) == 0.0
+
+
+def test_a_phase_with_adaptive_kappa_reads_the_accuracies() -> None:
+    phase = Phase(
+        epochs=10, bound="interval", kappa=0.8, kappa_from=0.4, kappa_step=0.1, kappa_target=0.7
+    )
+    phase.check()
+    assert phase.values(7.0, [0.5, 0.6]).kappa == pytest.approx(0.6)
+
+
+def test_overfitting_is_a_sudden_loss_of_attacked_accuracy() -> None:
+    assert not overfits([0.4], 0.5)
+    assert not overfits([0.4, 0.5, 0.3], 0.5)
+    assert overfits([0.4, 0.5, 0.2], 0.5)
+    assert overfits([0.4, 0.5, 0.24], 0.5)
+    assert not overfits([], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"latent_layer": 2}, "latent_layer: .* received 2 with --attack=none"),
+        ({"replays": 4, "attack": "fgsm"}, "replays: .* received 4 with --attack=fgsm"),
+        ({"trades_beta": 1.0}, "trades_beta: expected 0, or an attack"),
+        ({"trades_beta": 1.0, "attack": "pgd", "attack_loss": "dlr"}, "trades_beta"),
+        ({"attack": "free", "attack_loss": "margin"}, "attack_loss: expected ce"),
+        ({"attack": "latent", "bound": "interval", "kappa": 1.0}, "received latent with --bound"),
+        ({"bound": "interval", "kappa": 1.0, "bound_ratio": 0.4}, "bound_ratio: expected 1, or"),
+        ({"bound_ratio": 0.4, "attack": "pgd"}, "--attack=pgd and --bound=none"),
+        ({"mixup": 1.0, "bound": "interval", "kappa": 1.0}, "mixup: expected 0"),
+        ({"mixup": 1.0, "attack": "adaptive"}, "mixup: expected 0"),
+        ({"kappa_step": 0.1, "bound": "interval", "kappa": 0.4, "kappa_from": 0.4}, "kappa_step"),
+        ({"attack": "each", "attack_start": "previous"}, "attack_start"),
+    ],
+)
+def test_systems_that_do_not_fit_together_are_refused(settings: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        Phase(epochs=5, **settings).check()

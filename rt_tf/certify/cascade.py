@@ -1,0 +1,62 @@
+"""What a cascade answers, and what its certificate says.
+
+The members are asked in turn. As soon as one gives another label than the first, the cascade
+abstains; else the first member that certifies its label answers with it; where none does, the
+cascade abstains. So no other label is answered anywhere in a ball around an input on which it
+answers (it may abstain there): of two members that answered, the earlier one has one label on both
+inputs, and the later one was asked after it. Without the agreement this would not hold.
+Source: Wong et al. 2018; Wong 2020 (thesis), algorithm 4.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.certify.ladder import Findings, Ladder
+from rt_tf.network.ops import Tensor
+
+
+class Answer(NamedTuple):
+    """label: the first member's, [batch]. margin: of the certificate; not above 0: it abstains."""
+
+    label: Tensor
+    margin: Tensor
+
+
+def answer(labels: Sequence[Tensor], margins: Sequence[Tensor]) -> Answer:
+    """A cascade's answer from what its members say, each [batch].
+
+    labels: the members' own. margins: lower bounds of the least margin of the first one's label.
+    """
+    agree, best = tf.ones_like(labels[0], tf.bool), tf.fill(tf.shape(margins[0]), -float("inf"))
+    for label, margin in zip(labels, margins, strict=True):
+        agree &= label == labels[0]
+        best = tf.maximum(best, tf.where(agree, margin, -float("inf")))
+    return Answer(labels[0], best)
+
+
+def climb(
+    ladders: Sequence[Ladder], images: np.ndarray, labels: np.ndarray, eps: float
+) -> list[Findings]:
+    """What the ladders of a cascade's members find, up to the first certificate of an example.
+
+    One ladder: of a network alone. labels: [batch], those to certify. A member is asked where all
+    before it, and it too, give that label.
+    """
+    if len(ladders) == 1:
+        return ladders[0].climb(images, labels, eps)
+    findings: list[Findings] = [{} for _ in labels]
+    open_rows = np.arange(len(labels))
+    for number, ladder in enumerate(ladders, start=1):
+        given = tf.argmax(ladder.wiring.lower()(images[open_rows]), axis=-1).numpy()
+        open_rows = open_rows[given == labels[open_rows]]
+        if not len(open_rows):
+            break
+        found = ladder.climb(images[open_rows], labels[open_rows], eps)
+        for row, own in zip(open_rows, found, strict=True):
+            findings[row] |= {f"{rung}, member {number}": one for rung, one in own.items()}
+        left = [not any(one.certified for one in own.values()) for own in found]
+        open_rows = open_rows[left]
+    return findings
