@@ -1,0 +1,69 @@
+"""Searches flags for the best validation accuracy: `python -m pipelines.tune --space=...`."""
+
+import sys
+from typing import Any
+
+from absl import flags
+
+from pipelines import flags as ours
+from pipelines.console import console, import_tensorflow, one_line_errors
+from pipelines.parsing import Group, OneOf, fail, listed, parse, whole
+from pipelines.phases import read_phases
+from pipelines.run_directory import RunDirectory
+from pipelines.space import OBJECTIVES, TUNERS, read_space
+
+ABOUT = """Trains a system again and again, with values of some of its flags that keras-tuner
+chooses, and keeps the flags of the best validation accuracy. The test split is not looked at.
+Killed, it goes on with the same command; a trial that fails is told of, and the search goes on.
+
+  python -m pipelines.tune --flagfile=configs/digits/ibp.cfg --model_dir=runs/digits/search \\
+      --space=configs/digits/space.json --trials=10
+
+A space is a JSON file: a flag's name, and keras-tuner's settings of what it may be:
+  {"learning_rate": {"kind": "float", "min_value": 1e-4, "max_value": 1e-2, "sampling": "log"},
+   "batch_size": {"kind": "int", "min_value": 50, "max_value": 200, "step": 50},
+   "ramp": {"kind": "choice", "values": ["linear", "smooth"]},
+   "batch_norm": {"kind": "boolean"}}"""
+
+
+def tune_group(values: flags.FlagValues) -> Group:
+    """What is searched, and how."""
+    group = Group("Search", values)
+    group.text("space", None, "A JSON file: what flags may be.")
+    group.one("trials", whole(1), 20, "Trials in all, those of an interrupted search included.")
+    group.one("tuner", OneOf(TUNERS), "bayesian", listed(TUNERS))
+    about = "Validation accuracy that is to be high; auto: as --select_by."
+    group.one("objective", OneOf(OBJECTIVES), "auto", about)
+    return group
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The entry point."""
+    values = flags.FLAGS
+    groups = [tune_group(values), *ours.training_groups(values)]
+    parse(argv or sys.argv, groups, ABOUT)
+    for name in ("model_dir", "space"):
+        if not values[name].value:
+            fail(f"{name}: expected --{name}=<{'folder' if name == 'model_dir' else 'file'}>")
+    with one_line_errors():
+        tune(values, ours.frozen(values, groups[1:]))
+
+
+def tune(values: Any, texts: dict[str, str]) -> None:
+    """Searches, or goes on searching; prints the trials and writes the best one's flags."""
+    space = read_space(values.space, values)
+    search = {"tuner": values.tuner, "objective": values.objective, "space": space.text}
+    study = RunDirectory(values.model_dir)
+    with study.locked():
+        study.compare({**texts, **search}, accept_changes=False)
+        read_phases(values)
+        import_tensorflow()
+        from pipelines.search import Search
+
+        searching = Search(values, texts, space, study, console(values.quiet))
+        study.freeze({**texts, **search})
+        searching.run()
+
+
+if __name__ == "__main__":
+    main()

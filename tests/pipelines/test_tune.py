@@ -1,0 +1,102 @@
+"""Searching flags: resumable, not ended by a failed trial, and read back from TensorBoard."""
+
+import json
+from pathlib import Path
+
+import pytest
+from absl import flags as absl_flags
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from pipelines import flags, tune
+from pipelines.parsing import parse
+from pipelines.space import read_space
+from rt_tf.errors import UserError
+
+TINY = ("--model=digits_fc", "--epochs=2", "--epsilon=0.02", "--monitor_samples=50")
+TINY += ("--monitor_attack_steps=1", "--bound=interval", "--kappa=0.5", "--seed=3")
+
+
+def search(space: dict, folder: Path, digits_dir: Path, *arguments: str) -> None:
+    """`python -m pipelines.tune`, in this process."""
+    file = folder / "space.json"
+    file.write_text(json.dumps(space))
+    values = absl_flags.FlagValues()
+    groups = [tune.tune_group(values), *flags.training_groups(values)]
+    given = (*TINY, f"--model_dir={folder / 'study'}", f"--data_dir={digits_dir}", *arguments)
+    parse(["tune", f"--space={file}", *given], groups, "")
+    tune.tune(values, flags.frozen(values, groups[1:]))
+
+
+RATES = {"learning_rate": {"kind": "choice", "values": [0.0, 0.01, 0.02]}}
+
+
+def test_a_killed_search_goes_on_and_the_best_is_kept(
+    tmp_path: Path, digits_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    from pipelines.search import Search
+
+    begun: list[str] = []
+    whole = Search._trained
+
+    def interrupted(self: Search, trial: object) -> float:
+        begun.append(trial.trial_id)  # type: ignore[attr-defined]
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        return whole(self, trial)
+
+    monkeypatch.setattr(Search, "_trained", interrupted)
+    arguments = ("--tuner=random", "--trials=3")
+    with pytest.raises(KeyboardInterrupt):
+        search(RATES, tmp_path, digits_dir, *arguments)
+    search(RATES, tmp_path, digits_dir, *arguments)
+    assert len(begun) == 4
+    assert sorted(set(begun)) == sorted([begun[0], *begun[2:]])  # none twice but the killed one
+    study = tmp_path / "study"
+    trials = [json.loads(path.read_text()) for path in study.glob("trials/*/trial.json")]
+    assert sorted(trial["learning_rate"] for trial in trials) == ["0.0", "0.01", "0.02"]
+    best = max(trials, key=lambda trial: trial["verified"])
+    assert f"--learning_rate={best['learning_rate']}\n" in (study / "best.cfg").read_text()
+    assert float(best["learning_rate"]) > 0.0
+    assert f"--flagfile={study}/best.cfg" in capsys.readouterr().out
+    events = EventAccumulator(str(next((study / "logs").iterdir()))).Reload()
+    assert (
+        "hparams" in events.summary_metadata["_hparams_/session_start_info"].plugin_data.plugin_name
+    )
+    assert "verified" in events.Tags()["tensors"]
+    with pytest.raises(UserError, match="--space was .* is now"):
+        search(
+            {"learning_rate": {"kind": "choice", "values": [0.5]}}, tmp_path, digits_dir, *arguments
+        )
+
+
+def test_a_failed_trial_does_not_end_the_search(
+    tmp_path: Path, digits_dir: Path, capsys: pytest.CaptureFixture
+) -> None:
+    ramps = {"epsilon_ramp_epochs": {"kind": "choice", "values": [50, 60, 70, 80, 1]}}
+    search(ramps, tmp_path, digits_dir, "--tuner=random", "--trials=5")
+    told = capsys.readouterr().out
+    assert told.count("failed: ramps: expected warm-up and ramps to end within") == 4
+    assert "--epsilon_ramp_epochs=1\n" in (tmp_path / "study" / "best.cfg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ({}, "expected names of flags"),
+        ({"epsilon": {"kind": "float"}}, "shape the training .* received 'epsilon'"),
+        ({"lerning_rate": {"kind": "float"}}, "received 'lerning_rate'"),
+        ({"kappa": {"values": [1]}}, '"kind" of float, .*; received None'),
+        ({"kappa": {"kind": "float", "minimum": 0}}, "expected max_value, .*; received minimum"),
+        (
+            {"kappa": {"kind": "float", "min_value": 0, "max_value": 2}},
+            r"in \[0, 1\]; received '2'",
+        ),
+        ({"init": {"kind": "choice", "values": ["keras", "she"]}}, "one of keras, shi"),
+    ],
+)
+def test_spaces_that_make_no_sense_are_refused(space: dict, words: str, tmp_path: Path) -> None:
+    values = absl_flags.FlagValues()
+    flags.training_groups(values)
+    (tmp_path / "space.json").write_text(json.dumps(space))
+    with pytest.raises(UserError, match=words):
+        read_space(str(tmp_path / "space.json"), values)
