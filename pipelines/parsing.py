@@ -188,7 +188,7 @@ def systems() -> list[str]:
     paths = sorted(path for path in CONFIGS.glob("*/*.cfg") if not path.stem.endswith("-short"))
     names = [str(path.relative_to(CONFIGS).with_suffix("")) for path in paths]
     headers = [path.read_text().splitlines()[0].lstrip("# ") for path in paths]
-    return [f"  {name:24s}{header}" for name, header in zip(names, headers, strict=True)]
+    return [f"  {name:28s}{header}" for name, header in zip(names, headers, strict=True)]
 
 
 class Summarised(Protocol):

@@ -180,9 +180,11 @@ def extra_examples(values: flags.FlagValues, dataset: data.DataSet) -> data.Extr
                 "extra_labels_from: expected --extra_data=<images to label>; received none"
             )
         return None
-    if not 0.0 < values.extra_share < 1.0:
+    count = round(values.extra_share * values.batch_size)
+    if not 0 < count < values.batch_size:
         raise UserError(
-            f"extra_share: expected a share above 0 and below 1; received {values.extra_share:g}"
+            f"extra_share: expected a share of some of a batch's {values.batch_size} examples; "
+            f"received {values.extra_share:g}, which are {count}"
         )
     label = _labeller(values.extra_labels_from) if values.extra_labels_from else None
     split = data.read_extra(Path(values.extra_data), dataset, label)

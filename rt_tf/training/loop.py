@@ -6,7 +6,6 @@ in an order that depends on (seed, phase, epoch) alone.
 """
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,18 +19,16 @@ from rt_tf.errors import UserError
 from rt_tf.training.cascade import Members
 from rt_tf.training.checkpoints import Checkpoints, save_network
 from rt_tf.training.clock import Clock
+from rt_tf.training.finite import refuse_lost_loss, refuse_lost_weights
 from rt_tf.training.guard import Guard, overfits
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Accuracies, Monitor
 from rt_tf.training.objective import Objective
-from rt_tf.training.phases import Phase, Values, relative_change
+from rt_tf.training.phases import Phase, Values
 from rt_tf.training.position import Position, Settings, Watcher
+from rt_tf.training.steering import steering
 
 StepFunction = Callable[[Any], dict[str, tf.Tensor]]
-
-
-class NotFiniteError(UserError):
-    """The loss stopped being a number."""
 
 
 @dataclasses.dataclass
@@ -198,8 +195,7 @@ class Loop:
         position, clock = self.position, self._clock(phase)
         values = clock.values()
         terms = self.take_step(step, batch, values)
-        if not math.isfinite(terms["loss"]):
-            raise self._not_finite("loss", terms["loss"], position.total_steps + 1)
+        refuse_lost_loss(terms["loss"], position, self.checkpoints)
         position.step += 1
         position.total_steps += 1
         for name, value in terms.items():
@@ -225,7 +221,7 @@ class Loop:
         row |= {"step": position.total_steps}
         row |= {"seconds": position.seconds, **means, **values._asdict()}
         row |= {"train": on_train._asdict(), "validation": on_validation._asdict()}
-        row |= {"steering": self._steering(clock)}
+        row |= {"steering": steering(clock, self._alarm, self.members, len(self.open["train"]))}
         position.history.append(row)
         self._select(on_validation, clock)
         self.watcher.on_epoch(position, row, self.monitor)
@@ -244,21 +240,6 @@ class Loop:
     def _alarm(self) -> bool:
         return self.guard is not None and overfits(self.position.guarded, self.guard.drop)
 
-    def _steering(self, clock: Clock) -> dict[str, float]:
-        """What decides how training goes on, besides schedules."""
-        position, phase = self.position, clock.phase
-        found: dict[str, float] = {"phase": position.phase + 1}
-        if phase.until == "stable" and (change := relative_change(clock.settled)) is not None:
-            found["loss_change"] = change
-        if phase.attack == "latent":
-            found["latent_layer"] = phase.latent_layer
-        if position.guarded:
-            found |= {"guard_accuracy": position.guarded[-1], "alarm": float(self._alarm)}
-        if self.members.several:
-            found["member"] = self.members.number(position.phase)
-            found["open_examples"] = len(self.open["train"])
-        return found
-
     def _select(self, accuracies: Accuracies, clock: Clock) -> None:
         """Keeps the network if it is the best so far; only once the last phase has ramped up."""
         position, by = self.position, self.settings.select_by
@@ -270,7 +251,7 @@ class Loop:
                 f"select_by: expected a quantity that is monitored; received '{by}', which needs "
                 "a bound (verified) or --monitor_attack_steps > 0 (attacked)"
             )
-        self._refuse_lost_weights()
+        refuse_lost_weights(self.model.network, self.position, self.checkpoints)
         rank = [value, accuracies.clean]
         if position.best and rank < position.best:
             return
@@ -311,7 +292,7 @@ class Loop:
         due = time.monotonic() - self._saved_at >= self.settings.checkpoint_seconds
         if not (due or force):
             return
-        self._refuse_lost_weights()
+        refuse_lost_weights(self.model.network, self.position, self.checkpoints)
         self.checkpoints.save(
             self.position.total_steps,
             dataclasses.asdict(self.position),
@@ -322,19 +303,3 @@ class Loop:
     def _trackables(self) -> dict[str, Any]:
         model = self.model
         return {"network": model.network, "optimizer": model.optimizer, "moves": model.moves}
-
-    def _refuse_lost_weights(self) -> None:
-        """The last step's gradient may have been infinite though its loss was not."""
-        for weight in self.model.network.trainable_variables:
-            if not tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(weight))):
-                step = self.position.total_steps
-                raise self._not_finite(f"weights of {weight.path}", math.nan, step)
-
-    def _not_finite(self, what: str, received: float, step: int) -> NotFiniteError:
-        steps = self.checkpoints.steps()
-        kept = f"checkpoints/ckpt-{steps[-1]}" if steps else "none yet"
-        return NotFiniteError(
-            f"{what}: expected finite numbers; received {received} at step {step} "
-            f"(phase {self.position.phase + 1}); training stopped; "
-            f"last good weights: {kept}; a smaller --learning_rate or --clip_norm may help"
-        )

@@ -39,3 +39,19 @@ def test_a_cascade_is_served_as_one_model(cascade: Path) -> None:
     np.testing.assert_array_equal(answer["label"], served.serve(images)["label"])
     rows = [json.loads(line) for line in (cascade / "history.jsonl").read_text().splitlines()]
     assert rows[-1]["steering"]["member"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "system",
+    ["imagenet/fgsm", "cifar10/dat", "cifar100/dat", "cifar10/fgsm", "svhn_cropped/provable"],
+)
+def test_what_cannot_be_trained_here_takes_steps_on_made_up_data(
+    system: str, tmp_path: Path
+) -> None:
+    few = ("--batch_size=2", f"--data_dir={tmp_path}", f"--model_dir={tmp_path / 'run'}")
+    result = command("train", f"--flagfile=configs/{system}.cfg", "--dry_run", *few)
+    assert result.returncode == 0, result.stderr
+    assert "measured on made-up images" in result.stdout
+    assert "nothing was written" in result.stdout
+    assert list(tmp_path.iterdir()) == []
