@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from absl import flags as absl_flags
 
-from pipelines import certify, evaluate, export, flags, parsing
+from pipelines import certify, evaluate, export, flags, parsing, tune
 from rt_tf import catalogue
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +27,7 @@ GROUPS = {
     "train": flags.training_groups,
     "certify": lambda v: [make(v) for make in certify.GROUPS],
     "evaluate": lambda v: [make(v) for make in evaluate.GROUPS],
+    "tune": lambda v: [tune.tune_group(v), *flags.training_groups(v)],
     "export": lambda v: [make(v) for make in export.GROUPS],
 }
 
