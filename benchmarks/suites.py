@@ -1,6 +1,6 @@
 """One suite of attacks on several networks as a table, from the reports of their runs.
 
-    python -m benchmarks.suites paper-union runs/mnist/pgd_linf-small runs/mnist/pgd_l2-small runs/mnist/msd-small
+    python -m benchmarks.suites paper-union runs/mnist/pgd_linf-small runs/mnist/msd-small
 
 Accuracies in %: clean, under each attack, the worst by threat, and the worst of all (the shape of
 Wong 2020 (thesis), tables 5.2 and 5.3).

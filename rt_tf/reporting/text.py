@@ -76,7 +76,7 @@ def model_card(report: Row) -> str:
             }
         ),
         "## Threat": report["claim"]["threat"] + ".",
-        "## Evidence": _evidence(question),
+        "## Evidence": _evidence(question, provenance["flags"]),
         **({"## Attacks": "\n".join(_attacks(report))} if has_attacks(report) else {}),
         "## Limits": "\n".join(f"- {limit}" for limit in report["claim"]["limits"]),
         "## Provenance": _list(
@@ -99,12 +99,14 @@ def _origin(given: Row | None) -> dict[str, str]:
     return {"given as": told, "file SHA-256": f"`{given['sha256']}`"}
 
 
-def _evidence(question: Row) -> str:
+def _evidence(question: Row, flags: Row | None) -> str:
     certificate = question["certificate"]
     rungs = [f"{r['rung']} {r['credited']:,}" for r in (certificate or {"rungs": []})["rungs"]]
     attacks = [f"{a['id']}: {cell(a['attacked'])} withstood" for a in question["attacks"]]
     proved = "certified by " + ", ".join(rungs) if rungs else "no certificate was asked for"
-    return "\n".join(f"- {fact}" for fact in [proved, *attacks])
+    published = (flags or {}).get("published")
+    told = [f"published for this system, clean / attacked / certified: {published}"]
+    return "\n".join(f"- {fact}" for fact in [proved, *attacks, *(told if published else [])])
 
 
 def _attacks(report: Row) -> list[str]:

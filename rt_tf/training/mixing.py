@@ -9,14 +9,17 @@ from rt_tf.training.batch import Batch
 
 
 def mixed(batch: Batch, alpha: float) -> Batch:
-    """Each image with that half a batch further on, in a proportion from Beta(alpha, alpha).
+    """Each image with its neighbour in the batch, in a proportion from Beta(alpha, alpha).
 
-    A batch is in random order, so the partner is a random one. The loss mixes those with the two
-    labels; attacks that raise it must move all examples together. Source: Zhang et al. 2018.
+    A batch is in random order, so a neighbour is a random one, on whatever number of replicas. The
+    loss mixes those with the two labels; attacks that raise it must move all examples together.
+    Source: Zhang et al. 2018.
     """
-    share, partners = _share(batch.draws.seed(), alpha), tf.shape(batch.labels)[0] // 2
-    x, labels = batch.region.x, tf.roll(batch.labels, partners, axis=0)
-    images = share * x + (1.0 - share) * tf.roll(x, partners, axis=0)
+    share, x = _share(batch.draws.seed(), alpha), batch.region.x
+    rows = tf.range(tf.shape(batch.labels)[0])
+    partners = tf.minimum(tf.bitwise.bitwise_xor(rows, 1), rows[-1])
+    labels = tf.gather(batch.labels, partners)
+    images = share * x + (1.0 - share) * tf.gather(x, partners)
     own = batch.loss
 
     def loss(logits: Tensor, first: Tensor, targets: Tensor | None = None) -> Tensor:

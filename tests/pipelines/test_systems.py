@@ -6,9 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import flags as absl_flags
 
+from pipelines import flags, system, training
+from pipelines.parsing import parse
+from pipelines.phases import read_phases
+from rt_tf import data
+from rt_tf.errors import UserError
 from rt_tf.reporting import export
 from rt_tf.reporting.summary import main_question
+from rt_tf.training.loop import Loop
 from tests.pipelines.conftest import command, report_of
 
 
@@ -39,6 +46,72 @@ def test_a_cascade_is_served_as_one_model(cascade: Path) -> None:
     np.testing.assert_array_equal(answer["label"], served.serve(images)["label"])
     rows = [json.loads(line) for line in (cascade / "history.jsonl").read_text().splitlines()]
     assert rows[-1]["steering"]["member"] == 2
+
+
+def made(digits_dir: Path, tmp_path: Path, *arguments: str) -> Loop:
+    """The loop of `python -m pipelines.train`, as it is checked before anything is written."""
+    values = absl_flags.FlagValues()
+    groups = flags.training_groups(values)
+    given = ("--model=digits_fc", f"--data_dir={digits_dir}", f"--model_dir={tmp_path / 'run'}")
+    parse(["train", *given, *arguments], groups, "")
+    read_phases(values)
+    return training.checked_loop(values, system.load_data(values), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--attack=latent", "--latent_layer=3"], "latent_layer: expected 0 to 2, .* received 3"),
+        (["--attack=latent", "--batch_norm"], "batch normalisation; received latent"),
+        (["--attack=latent", "--threat=l2", "--epsilon=1"], "received latent, which is for linf"),
+        (["--attack=msd"], "attack: expected one for linf .*; received msd, which is for union"),
+        (["--attack=each"], "received each, which is for union"),
+        (
+            ["--bound=interval", "--kappa=1", "--threat=wasserstein", "--epsilon=1"],
+            "bound: expected none for wasserstein",
+        ),
+        (
+            ["--relu_stability=1", "--threat=wasserstein", "--epsilon=1", "--eval_attack=adaptive"],
+            "relu_stability .*: expected 0 for wasserstein",
+        ),
+        (
+            ["--threat=union", "--attack=msd", "--bound=interval", "--kappa=1", "--bound_ratio=.5"],
+            "bound_ratio: expected 1 for union",
+        ),
+        (["--jit_compile", "--attack=latent"], "jit_compile: .* received --attack=latent"),
+        (
+            ["--bound=interval", "--kappa=0.8", "--kappa_step=0.1", "--monitor_every=2"],
+            "kappa_every: expected a multiple of --monitor_every=2",
+        ),
+        (["--cutout=9"], "cutout: expected at most 8, .* received 9"),
+        (["--extra_labels_from=a"], "expected --extra_data="),
+        (["--extra_data=none.npz", "--extra_share=0.001"], "a batch's 100 examples; .*which are 0"),
+        (["--extra_data=none.npz"], "expected an .npz file; none.npz"),
+        (["--extra_data=a.npz", "--extra_labels_from=b"], "expected a finished run; b is none"),
+        (["--model_scale=2"], "model_scale: expected 1, or one of wong_wide, wong_deep"),
+    ],
+)
+def test_wrong_combinations_are_refused_before_the_first_step(
+    arguments: list[str], words: str, digits_dir: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=words):
+        made(digits_dir, tmp_path, *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_labelled_by_another_run_join_training(
+    finished: Path, digits_dir: Path, tmp_path: Path
+) -> None:
+    test = data.load("digits", digits_dir).test
+    file = tmp_path / "extra.npz"
+    np.savez(file, images=test.pixels[:50])
+    arguments = (f"--extra_data={file}", f"--extra_labels_from={finished}", "--extra_share=0.25")
+    loop = made(digits_dir, tmp_path / "new", *arguments)
+    assert loop.extra is not None
+    served = export.load(finished / "export")
+    labels = served.serve(test.images(slice(50)))["label"]
+    np.testing.assert_array_equal(loop.extra.split.labels, labels)
+    assert loop.steps_per_epoch == len(loop.train) // 75
 
 
 @pytest.mark.slow

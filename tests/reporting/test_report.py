@@ -283,3 +283,14 @@ def test_percent_never_rounds_up_to_all():
     shown = [percent(rate(n - 1, n)) for n in (2, 360, 1000, 1001, 10_000, 60_000)]
     assert shown == ["50.0 %", "99.7 %", "99.9 %", "99.90 %", "99.99 %", "99.998 %"]
     assert percent(rate(5, 5)) == "100.0 %"
+
+
+def test_what_was_published_stands_beside_what_was_found(run_dir):
+    facts = json.loads((run_dir / "run.json").read_text())
+    assert "Published" not in model_card(write_report(run_dir))
+    facts["flags"]["published"] = "98 / 97 / 96 (a paper, table 1)"
+    (run_dir / "run.json").write_text(json.dumps(facts))
+    report = write_report(run_dir)
+    html = (run_dir / "report" / "report.html").read_text(encoding="utf-8")
+    assert "in %: 98 / 97 / 96 (a paper, table 1)." in html
+    assert "certified: 98 / 97 / 96 (a paper, table 1)" in model_card(report)

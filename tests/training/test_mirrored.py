@@ -25,7 +25,7 @@ def trained(strategy: str, *arguments: str) -> list[np.ndarray]:
     keras.utils.set_random_seed(0)
     values = flags.FlagValues()
     groups = ours.training_groups(values)
-    common = ["--model=digits_fc", "--epochs=1", "--batch_size=50", "--clip_norm=0.5"]
+    common = ["--model=digits_fc", "--epochs=1", "--batch_size=48", "--clip_norm=0.5"]
     parsing.parse(["train", *common, f"--strategy={strategy}", *arguments], groups, "")
     dataset = data.load("digits", sys.argv[1])
     loop = training.make_loop(values, dataset, Path("unused"))
@@ -40,7 +40,10 @@ def trained(strategy: str, *arguments: str) -> list[np.ndarray]:
 for arguments in (
     ["--attack=pgd", "--attack_steps=2"],
     ["--attack=fgsm", "--attack_start=previous"],
-    ["--bound=crown_ibp", "--kappa=0.5", "--bound_samples=10"],
+    ["--attack=free", "--replays=2"],
+    ["--attack=pgd", "--attack_steps=2", "--mixup=1.4"],
+    ["--attack=pgd", "--attack_steps=2", "--trades_beta=3"],
+    ["--bound=crown_ibp", "--kappa=0.5", "--bound_samples=12"],
 ):
     for one, two in zip(trained("default", *arguments), trained("mirrored", *arguments)):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=2e-5)
