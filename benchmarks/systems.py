@@ -1,17 +1,21 @@
-"""Every system once with a shortened schedule: what it reaches, beside what its paper reports.
+"""Systems trained, certified and attacked: what they reach, beside what their papers report.
 
-    python -m benchmarks.systems --data_dir=<your TFDS folder> [mnist/ibp-short ...]
+    python -m benchmarks.systems --data_dir=<your TFDS folder>
+    python -m benchmarks.systems --data_dir=<your TFDS folder> --seeds=3 mnist/goal_01 mnist/goal_03
 
-Runs the flag files configs/<data set>/<system>-short.cfg that have no result yet, one after
-another, and keeps each result in benchmarks/results/systems/ as it ends: killed, it goes on with
-the same command. Then prints all results as a markdown table. `--table` only prints.
+Runs the flag files configs/<data set>/<system>-short.cfg, or those that are named, one after
+another where there is no result yet, and keeps each result in benchmarks/results/systems/ as it
+ends: killed, it goes on with the same command. Then prints all results as a markdown table, several
+seeds in one row with the least and the greatest. `--table` only prints.
 """
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,92 +24,102 @@ from rt_tf.files import write_text
 from rt_tf.reporting.summary import main_question
 
 RESULTS = Path(__file__).parent / "results" / "systems"
-HEADER = """| system | eps | published | clean | attacked | certified | training |
+HEADER = """| system | region | published | clean | attacked | certified | training |
 |---|---|---|---|---|---|---|"""
 KEPT = ("clean", "attacked", "certified")
-PRIVATE = ("data_dir", "model_dir", "extra_data")
+PRIVATE = ("data_dir", "model_dir", "extra_data", "extra_labels_from")
+Result = dict[str, Any]
 
 
-def systems() -> list[str]:
+def short_systems() -> list[str]:
     """The names of all shortened systems."""
     paths = sorted(CONFIGS.glob("*/*-short.cfg"))
     return [str(path.relative_to(CONFIGS).with_suffix("")) for path in paths]
 
 
-def place(name: str) -> Path:
+def place(name: str, seed: int) -> Path:
     """Where a system's result is kept."""
-    return RESULTS / f"{name.replace('/', '-')}.json"
+    return RESULTS / f"{name.replace('/', '-')}-seed{seed}.json"
 
 
-def train(name: str, data_dir: str | None, runs: Path) -> int:
+def train(name: str, seed: int, data_dir: str | None, run: Path) -> int:
     """Runs a system to its end; returns the exit status."""
     command = [sys.executable, "-m", "pipelines.train", f"--flagfile=configs/{name}.cfg"]
-    command += [f"--model_dir={runs / name}", *([f"--data_dir={data_dir}"] if data_dir else [])]
+    command += [f"--model_dir={run}", f"--seed={seed}"]
+    command += [f"--data_dir={data_dir}"] if data_dir else []
     return subprocess.run(command, cwd=CONFIGS.parent, check=False).returncode
 
 
-def result(run: Path, seconds: float) -> dict[str, Any]:
+def result(run: Path, seconds: float) -> Result:
     """What is kept of a finished run. seconds: of the whole command."""
     report = json.loads((run / "report" / "report.json").read_text())
     facts = json.loads((run / "run.json").read_text())
     question = main_question(report)
-    flags = {k: v for k, v in facts["flags"].items() if k not in PRIVATE}
+    flags = {name: value for name, value in facts["flags"].items() if name not in PRIVATE}
     return {
         "system": report["system"],
+        "seed": facts["seed"],
         "published": flags.get("published", "-"),
-        "epsilon": question["epsilon"],
         "threat": question["threat"],
-        **{name: question[name] for name in KEPT if name in question},
+        "epsilon": question["epsilon"],
+        **{name: question[name] for name in KEPT},
         "training_seconds": report["training"]["seconds"],
         "command_seconds": seconds,
-        "selected": facts.get("selected"),
-        "model": facts.get("model"),
+        **{name: facts.get(name) for name in ("selected", "model", "git_commit", "hardware")},
         "flags": flags,
-        "git_commit": facts.get("git_commit"),
-        "hardware": facts.get("hardware"),
     }
 
 
-def row(found: dict[str, Any]) -> str:
-    """A result as a row of the table."""
-
-    def share(name: str) -> str:
-        value = found.get(name) or {}
-        return "-" if value.get("rate") is None else f"{100 * value['rate']:.1f}"
-
-    minutes = f"{found['training_seconds'] / 60:.1f} min"
-    name = found["system"].removesuffix("-short")
-    region = f"{found['threat']} {found['epsilon']:g}"
-    cells = [f"`{name}`", region, found["published"], *map(share, KEPT), minutes]
+def row(found: list[Result]) -> str:
+    """A system's results, one for each seed, as a row of the table."""
+    first = found[0]
+    minutes = [result["training_seconds"] / 60 for result in found]
+    cells = [
+        f"`{first['system'].removesuffix('-short')}`",
+        f"{first['threat']} {first['epsilon']:g}",
+        first["published"],
+        *(_spread([r[name] and 100 * r[name]["rate"] for r in found]) for name in KEPT),
+        f"{_spread(minutes)} min",
+    ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _spread(values: Iterable[float | None]) -> str:
+    """One number, or the least and the greatest of several; a dash where there is none."""
+    known = sorted({f"{value:.1f}" for value in values if value is not None}, key=float)
+    return "-" if not known else known[0] if len(known) == 1 else f"{known[0]} to {known[-1]}"
 
 
 def table() -> str:
     """All results there are."""
     found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
-    return "\n".join([HEADER, *map(row, found)])
+    by_system = itertools.groupby(found, lambda result: result["system"])
+    return "\n".join([HEADER, *(row(list(results)) for _, results in by_system)])
 
 
 def main() -> None:
     """The entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="systems; all that have no result, by default")
+    parser.add_argument("names", nargs="*", help="systems; the shortened ones, by default")
     parser.add_argument("--data_dir", help="folder with prepared TFDS data sets")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs are")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of each, with seeds 0, 1, ...")
     parser.add_argument("--table", action="store_true", help="only print the table")
     arguments = parser.parse_args()
+    asked = itertools.product(arguments.names or short_systems(), range(arguments.seeds))
     failed = []
-    asked = arguments.names or [name for name in systems() if not place(name).exists()]
-    for name in [] if arguments.table else asked:
-        began = time.monotonic()
-        if train(name, arguments.data_dir, arguments.runs.resolve()):
-            failed.append(name)
+    for name, seed in [] if arguments.table else asked:
+        if place(name, seed).exists():
             continue
-        kept = result(arguments.runs / name, time.monotonic() - began)
-        write_text(place(name), json.dumps(kept, indent=1) + "\n")
+        run, began = arguments.runs.resolve() / f"{name}-seed{seed}", time.monotonic()
+        if train(name, seed, arguments.data_dir, run):
+            failed.append(f"{name}, seed {seed}")
+            continue
+        kept = result(run, time.monotonic() - began)
+        write_text(place(name, seed), json.dumps(kept, indent=1) + "\n")
     print(table())
     if failed:
-        sys.exit(f"failed: {', '.join(failed)}")
+        sys.exit(f"failed: {'; '.join(failed)}")
 
 
 if __name__ == "__main__":
