@@ -205,7 +205,10 @@ def _epoch_line(row: dict[str, Any]) -> str:
         f"{part} " + " / ".join("-" if v is None else f"{100 * v:5.1f}" for v in row[part].values())
         for part in ("train", "validation")
     ]
+    steering = "".join(
+        f"  {name} {value:.4g}" for name, value in row["steering"].items() if name != "phase"
+    )
     return (
         f"phase {row['phase'] + 1} epoch {row['epoch']:3d}  loss {row['loss']:7.4f}  eps "
-        f"{row['eps']:.4f}  clean / attacked / verified %: {', '.join(shares)}"
+        f"{row['eps']:.4f}  clean / attacked / verified %: {', '.join(shares)}{steering}"
     )

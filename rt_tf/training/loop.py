@@ -230,10 +230,8 @@ class Loop:
         """Looks for catastrophic overfitting; where there is, the last good weights come back."""
         if self.guard is None:
             raise ValueError("expected a guard for a phase until overfit")
-        minibatch, guarded = (
-            self.open["train"].take(self.settings.batch_size),
-            self.position.guarded,
-        )
+        minibatch = self.open["train"].take(self.settings.batch_size)
+        guarded = self.position.guarded
         guarded.append(self.guard.judge(self.model, minibatch, guarded))
 
     @property
