@@ -47,7 +47,7 @@ def test_tensorboard_shows_what_training_is_steered_by(finished: Path) -> None:
     tags = set(events.Tags()["tensors"])
     for part in ("train", "validation"):
         assert {f"{kind}/{part}" for kind in ("clean", "attacked", "verified")} <= tags
-    assert {"schedule/eps", "schedule/kappa", "schedule/learning_rate"} <= tags
+    assert {"schedule/eps", "schedule/kappa", "schedule/learning_rate", "steering/phase"} <= tags
     assert {"batch/loss", "batch/point_loss", "batch/bound_loss"} <= tags
     assert {"clean, adversarial, difference", "flags", "report"} <= tags
     assert {"bound_width/relu1", "bound_width/relu2", "stable_share/relu1"} <= tags

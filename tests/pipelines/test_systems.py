@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags as absl_flags
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipelines import flags, system, training
 from pipelines.parsing import parse
@@ -46,6 +47,9 @@ def test_a_cascade_is_served_as_one_model(cascade: Path) -> None:
     np.testing.assert_array_equal(answer["label"], served.serve(images)["label"])
     rows = [json.loads(line) for line in (cascade / "history.jsonl").read_text().splitlines()]
     assert rows[-1]["steering"]["member"] == 2
+    events = EventAccumulator(str(cascade / "logs"), size_guidance={"tensors": 0}).Reload()
+    shown = {"steering/member", "steering/open_examples", "verified/train", "verified/validation"}
+    assert shown <= set(events.Tags()["tensors"])
 
 
 def made(digits_dir: Path, tmp_path: Path, *arguments: str) -> Loop:
