@@ -9,9 +9,10 @@ import tensorflow as tf
 from absl import flags as absl_flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from pipelines import flags, system, training
+from pipelines import flags, system, train, training
 from pipelines.parsing import parse
 from pipelines.phases import read_phases
+from pipelines.run_directory import RunDirectory
 from rt_tf import data
 from rt_tf.errors import UserError
 from rt_tf.reporting import export
@@ -24,9 +25,14 @@ from tests.pipelines.conftest import command, report_of
 def cascade(tmp_path_factory: pytest.TempPathFactory, small: tuple[str, ...]) -> Path:
     """A finished run of a cascade of two members."""
     folder = tmp_path_factory.mktemp("runs") / "cascade"
-    flags = ("--new_member=false,true", "--epochs=12,12", "--learning_rate=0.005")
-    result = command("train", *small, *flags, f"--model_dir={folder}", "--eval_attack=pgd")
-    assert result.returncode == 0, result.stderr
+    members = ("--new_member=false,true", "--epochs=15,15", "--learning_rate=0.005", "--curve=0")
+    members += ("--epsilon=0.03", "--kappa=0.3")
+    values = absl_flags.FlagValues()
+    groups = flags.training_groups(values)
+    parse(["train", *small, *members, f"--model_dir={folder}", "--quiet"], groups, "")
+    run = RunDirectory(folder)
+    with run.locked():
+        train.train_and_publish(values, flags.frozen(values, groups), run)
     return folder
 
 
@@ -104,15 +110,15 @@ def test_wrong_combinations_are_refused_before_the_first_step(
 
 
 def test_images_labelled_by_another_run_join_training(
-    finished: Path, digits_dir: Path, tmp_path: Path
+    cascade: Path, digits_dir: Path, tmp_path: Path
 ) -> None:
     test = data.load("digits", digits_dir).test
     file = tmp_path / "extra.npz"
     np.savez(file, images=test.pixels[:50])
-    arguments = (f"--extra_data={file}", f"--extra_labels_from={finished}", "--extra_share=0.25")
+    arguments = (f"--extra_data={file}", f"--extra_labels_from={cascade}", "--extra_share=0.25")
     loop = made(digits_dir, tmp_path / "new", *arguments)
     assert loop.extra is not None
-    served = export.load(finished / "export")
+    served = export.load(cascade / "export")
     labels = served.serve(test.images(slice(50)))["label"]
     np.testing.assert_array_equal(loop.extra.split.labels, labels)
     assert loop.steps_per_epoch == len(loop.train) // 75
