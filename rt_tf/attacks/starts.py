@@ -1,8 +1,12 @@
 """Where attacks start."""
 
+import dataclasses
+import math
+
 import tensorflow as tf
 
 from rt_tf.attacks.task import Task
+from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 
 START = 0  # the draw of random numbers; ascents draw from 1 on
@@ -16,6 +20,20 @@ def zero(task: Task) -> Tensor:
 def uniform(task: Task) -> Tensor:
     """A random point of the region."""
     return task.inward().region.start(task.noise(START))
+
+
+def ball(task: Task) -> Tensor:
+    """A random point of the ball, whose pixels may lie outside of their range.
+
+    Where many pixels are at an end of their range, half of the region's points have them unmoved:
+    one large step from there overfits as it does from the image itself. UserError: for a threat
+    whose ball is known within the range alone. Source: Wong 2020 (thesis), algorithm 7.
+    """
+    threat = task.region.threat
+    if not threat.has_support:
+        raise UserError(f"start: expected another than ball for {threat.name}; received ball")
+    wide = dataclasses.replace(task.inward().region, lower=-math.inf, upper=math.inf)
+    return wide.start(task.noise(START))
 
 
 def signs(task: Task) -> Tensor:

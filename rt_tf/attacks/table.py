@@ -212,6 +212,7 @@ LOSSES = {
 
 STARTS = {
     "uniform": Named("rt_tf.attacks.starts:uniform", "a random point of the region"),
+    "ball": Named("rt_tf.attacks.starts:ball", "a random point of the ball, of any pixel value"),
     "zero": Named("rt_tf.attacks.starts:zero", "the image itself"),
     "signs": Named("rt_tf.attacks.starts:signs", "half of eps in random directions (R+FGSM)"),
 }

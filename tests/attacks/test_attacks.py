@@ -14,6 +14,7 @@ from rt_tf.attacks.adaptive import adaptive
 from rt_tf.attacks.losses import margin
 from rt_tf.attacks.pgd import fgsm, mim, pgd
 from rt_tf.attacks.task import Task
+from rt_tf.errors import UserError
 from rt_tf.threats.region import Region
 
 SEED = tf.constant([3, 4], tf.int64)
@@ -59,7 +60,9 @@ def run(name, task, start=starts.uniform, **settings):
 
 @pairs
 @pytest.mark.parametrize("eps", networks.mostly_slow([8 / 255, 0.1, 1e-6, 0.0, 1.0], [0.1]))
-@pytest.mark.parametrize("start", networks.mostly_slow(["zero", "uniform", "signs"], ["uniform"]))
+@pytest.mark.parametrize(
+    "start", networks.mostly_slow(["zero", "uniform", "signs", "ball"], ["uniform"])
+)
 def test_points_lie_strictly_inside(victim, name, eps, start):
     task = around(victim, eps=eps)
     x = run(name, task, catalogue.resolve("start", start), steps=3, step_size=0.7)
@@ -72,6 +75,24 @@ def test_points_lie_strictly_inside(victim, name, eps, start):
     assert (x.numpy() >= 0).all()
     assert (x.numpy() <= 1).all()
     assert task.region.inside(x).numpy().all()
+
+
+@pytest.mark.parametrize("victim", ["linf"], indirect=True)
+def test_a_start_in_the_ball_knows_no_range_but_an_attack_from_there_does(victim):
+    """At the ends of the range, too, every pixel moves; in the region half of them cannot."""
+    task = around(victim, x=tf.round(victim.region.x))
+    start, within = starts.ball(task), starts.uniform(task)
+    moves = (start - task.region.x).numpy()
+    assert abs(moves).max() <= task.region.eps
+    np.testing.assert_array_equal(np.clip(start, 0.0, 1.0), within)
+    assert 0.4 < ((start < 0.0) | (start > 1.0)).numpy().mean() < 0.6
+    assert task.region.inside(fgsm(task, start)).numpy().all()
+
+
+@pytest.mark.parametrize("victim", ["linf"], indirect=True)
+def test_a_threat_without_a_ball_beyond_the_range_has_no_start_there(victim):
+    with pytest.raises(UserError, match="expected another than ball for wasserstein; received"):
+        starts.ball(around(victim, threat=catalogue.threat("wasserstein")))
 
 
 @crossed([pair for pair in PAIRS if pair[1] not in ("fgsm", "adaptive")])
