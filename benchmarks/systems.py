@@ -91,10 +91,14 @@ def _spread(values: Iterable[float | None]) -> str:
 
 
 def table() -> str:
-    """All results there are."""
+    """All results there are, those of one data set, threat and radius together."""
     found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
-    by_system = itertools.groupby(found, lambda result: result["system"])
+    by_system = itertools.groupby(sorted(found, key=_rank), lambda result: result["system"])
     return "\n".join([HEADER, *(row(list(results)) for _, results in by_system)])
+
+
+def _rank(result: Result) -> tuple[str, str, float, str]:
+    return (result["flags"]["dataset"], result["threat"], result["epsilon"], result["system"])
 
 
 def main() -> None:

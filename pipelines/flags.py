@@ -7,14 +7,12 @@ from pipelines.parsing import (
     Group,
     OneOf,
     PhaseList,
-    Summarised,
-    epochs_list,
     listed,
     number,
-    switch,
     whole,
     within,
 )
+from pipelines.phase_flags import ANY, phase_group
 from pipelines.question_flags import (
     attack_group,
     bound_group,
@@ -24,7 +22,6 @@ from pipelines.question_flags import (
     threat_group,
 )
 from rt_tf import catalogue
-from rt_tf.training.tables import DECAYS, ENDS, POINT_TERMS
 
 OPERATIONAL = {
     "model_dir",
@@ -53,45 +50,6 @@ FIXED |= {"epsilon", "union_radii", "seed", "batch_size", "model_scale"}
 FIXED |= {"extra_data", "extra_share", "extra_labels_from"}
 FIXED |= {"transport_size", "transport_power", "transport_weight"}
 OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with a run
-PHASE_FLAGS = (
-    "epochs",
-    "phase_until",
-    "phase_clock",
-    "new_member",
-    "replays",
-    "attack",
-    "attack_steps",
-    "attack_step_size",
-    "attack_start",
-    "attack_loss",
-    "trades_beta",
-    "latent_layer",
-    "bound",
-    "bound_samples",
-    "bound_ratio",
-    "kappa",
-    "kappa_from",
-    "kappa_ramp_epochs",
-    "kappa_step",
-    "kappa_every",
-    "kappa_target",
-    "train_epsilon",
-    "epsilon_from",
-    "epsilon_ramp_epochs",
-    "warmup_epochs",
-    "ramp",
-    "learning_rate",
-    "decay",
-    "decay_epochs",
-    "decay_factor",
-    "l1",
-    "l2",
-    "relu_stability",
-    "warmup_regularizer",
-    "mixup",
-    "reset_optimizer",
-)
-ANY = float("inf")
 del absl_logging  # imported for its flags: defined before TensorFlow defines them
 
 
@@ -142,71 +100,6 @@ def system_group(values: flags.FlagValues) -> Group:
         "Target radius in pixel units of [0, 1]; fractions such as 8/255 parse.",
     )
     group.one("seed", whole(0, 2**32 - 1), 0, "Seed of initial weights, order, starts and splits.")
-    return group
-
-
-def phase_group(values: flags.FlagValues) -> Group:
-    """What each phase of training does."""
-    group = Group("Phases (one value, or a comma list with one for every phase)", values)
-    group.phases("epochs", whole(1), "20", "Epochs of the phase, at most.")
-    group.phases("phase_until", OneOf(ENDS), "epochs", listed(ENDS))
-    about = "Whose epochs --epochs and schedules count: the phase's, or the whole run's."
-    group.phases("phase_clock", OneOf(["phase", "run"]), "phase", about)
-    about = "Begin another network of a cascade, trained on what those before do not certify."
-    group.phases("new_member", switch, "false", about)
-    attacks: dict[str, Summarised] = {n: e for n, e in catalogue.ATTACKS.items() if e.training}
-    attacks |= POINT_TERMS
-    group.phases("attack", OneOf(["none", *attacks]), "none", listed(attacks))
-    group.phases("attack_steps", whole(1), "10", "Steps of the attack.")
-    group.phases(
-        "attack_step_size", within(0.0, ANY), "0", "Step size in eps; 0: the attack's own."
-    )
-    starts = [*catalogue.STARTS, "previous"]
-    about = f"Where attacks start. {listed(catalogue.STARTS)}; previous: the last batch's moves"
-    group.phases("attack_start", OneOf(starts), "uniform", about)
-    about = f"What attacks raise. {listed(catalogue.LOSSES)}"
-    group.phases("attack_loss", OneOf(catalogue.LOSSES), "ce", about)
-    about = "TRADES: weight of the divergence between image and attacked point; 0: not TRADES."
-    group.phases("trades_beta", within(0.0, ANY), "0", about)
-    about = "For attack=free: steps on every batch, with what the attack found before."
-    group.phases("replays", whole(1), "1", about)
-    about = "For attack=latent: activation layers below the region, frozen; 0: the image itself."
-    group.phases("latent_layer", whole(0), "0", about)
-    group.phases("bound", OneOf(["none", *catalogue.BOUNDS]), "none", listed(catalogue.BOUNDS))
-    group.phases("bound_samples", whole(0), "0", "Examples of a batch in the bound term; 0: all.")
-    about = (
-        "Radius of the bounded region in train_epsilon; below 1 around the attack's point (SABR)."
-    )
-    group.phases("bound_ratio", within(0.0, 1.0), "1", about)
-    group.phases("kappa", within(0.0, 1.0), "0", "Weight of the bound term, in [0, 1].")
-    group.phases("kappa_from", within(0.0, 1.0), "0", "kappa before its ramp.")
-    group.phases("kappa_ramp_epochs", within(0.0, ANY), "0", "Epochs over which kappa ramps.")
-    about = "Adaptive kappa (MixTrain): its moves, from kappa_from up to kappa; 0: as ramped."
-    group.phases("kappa_step", within(0.0, 1.0), "0", about)
-    group.phases("kappa_every", whole(1), "5", "Epochs between its moves.")
-    about = "Validation accuracy below which a loss of accuracy lowers it."
-    group.phases("kappa_target", within(0.0, 1.0), "0.7", about)
-    group.phases(
-        "train_epsilon", within(0.0, ANY), "0", "Training radius (pixel units); 0: --epsilon."
-    )
-    group.phases("epsilon_from", within(0.0, ANY), "0", "Radius before its ramp (pixel units).")
-    group.phases("epsilon_ramp_epochs", within(0.0, ANY), "0", "Epochs over which eps ramps.")
-    group.phases("warmup_epochs", within(0.0, ANY), "0", "Epochs before the ramps begin.")
-    group.phases("ramp", OneOf(["linear", "smooth"]), "linear", "Shape of the ramps.")
-    group.phases("learning_rate", within(0.0, ANY), "0.001", "Learning rate.")
-    group.phases("decay", OneOf(DECAYS), "piecewise", listed(DECAYS))
-    group.phases("decay_epochs", epochs_list, "", "Epochs of decay, joined by colons: 50:60.")
-    about = "Factor of the learning rate there (piecewise), or at the end of it (multiple, linear)."
-    group.phases("decay_factor", within(0.0, 1.0), "0.2", about)
-    group.phases("l1", within(0.0, ANY), "0", "Weight of the kernels' L1 norm.")
-    group.phases("l2", within(0.0, ANY), "0", "Weight of half their squared L2 norm.")
-    about = "Weight of -sum tanh(1 + l u) over units (Xiao et al. 2019)."
-    group.phases("relu_stability", within(0.0, ANY), "0", about)
-    about = "Weight of Shi et al. 2021's regularisers, which fades as epsilon ramps; 0.5 there."
-    group.phases("warmup_regularizer", within(0.0, ANY), "0", about)
-    about = "Mixes pairs of examples, in a proportion from Beta(mixup, mixup); 0: does not."
-    group.phases("mixup", within(0.0, ANY), "0", about)
-    group.phases("reset_optimizer", switch, "true", "Start the phase with a new optimizer.")
     return group
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.flags import PHASE_FLAGS
 from pipelines.parsing import broadcast
+from pipelines.phase_flags import PHASE_FLAGS
 from rt_tf.errors import UserError
 from rt_tf.training.phases import Phase
 

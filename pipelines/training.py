@@ -206,7 +206,7 @@ def _epoch_line(row: dict[str, Any]) -> str:
         for part in ("train", "validation")
     ]
     steering = "".join(
-        f"  {name} {value:.4g}" for name, value in row["steering"].items() if name != "phase"
+        f"  {name} {value:.6g}" for name, value in row["steering"].items() if name != "phase"
     )
     return (
         f"phase {row['phase'] + 1} epoch {row['epoch']:3d}  loss {row['loss']:7.4f}  eps "

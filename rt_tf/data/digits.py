@@ -8,6 +8,8 @@ import tensorflow_datasets as tfds
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from rt_tf.data.generated import image_info
+
 TEST_SIZE = 360
 SPLIT_SEED = 0
 PIXEL_MAX = 16
@@ -23,17 +25,9 @@ class Digits(tfds.core.GeneratorBasedBuilder):
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "Initial release."}
 
     def _info(self) -> tfds.core.DatasetInfo:
-        features = {
-            "image": tfds.features.Image(shape=(8, 8, 1)),
-            "label": tfds.features.ClassLabel(num_classes=10),
-        }
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description="scikit-learn's 8x8 handwritten digits, pixels 0..16, split for testing.",
-            features=tfds.features.FeaturesDict(features),
-            supervised_keys=("image", "label"),
-            homepage="https://archive.ics.uci.edu/dataset/80",
-            disable_shuffling=True,
+        description = "scikit-learn's 8x8 handwritten digits, pixels 0..16, split for testing."
+        return image_info(
+            self, (8, 8, 1), 10, description, "https://archive.ics.uci.edu/dataset/80"
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:

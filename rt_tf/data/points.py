@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
+from rt_tf.data.generated import image_info
+
 POINTS = 12
 APART = 0.16
 COPIES = 100
@@ -24,18 +26,8 @@ class Points(tfds.core.GeneratorBasedBuilder):
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "Initial release."}
 
     def _info(self) -> tfds.core.DatasetInfo:
-        features = {
-            "image": tfds.features.Image(shape=(1, 2, 1)),
-            "label": tfds.features.ClassLabel(num_classes=2),
-        }
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description="Points of the unit square, far apart, with random labels.",
-            features=tfds.features.FeaturesDict(features),
-            supervised_keys=("image", "label"),
-            homepage="https://arxiv.org/abs/1711.00851",
-            disable_shuffling=True,
-        )
+        description = "Points of the unit square, far apart, with random labels."
+        return image_info(self, (1, 2, 1), 2, description, "https://arxiv.org/abs/1711.00851")
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         return {"train": self._generate_examples(COPIES), "test": self._generate_examples(1)}

@@ -7,7 +7,7 @@ from typing import NamedTuple, Unpack
 import keras
 
 from rt_tf import layers
-from rt_tf.models.parts import Normalization, Options, Parts, Shape, check_shape
+from rt_tf.models.parts import Options, Parts, Shape, check_shape
 
 
 class Conv(NamedTuple):
@@ -117,14 +117,12 @@ def chain(
     blocks: Sequence[Block],
     input_shape: Shape,
     classes: int,
-    normalization: Normalization | None = None,
-    batch_norm: bool = False,
-    init: str = "keras",
+    **options: Unpack[Options],
 ) -> keras.Model:
     """Blocks numbered from 1, flattened before the first dense layer, logits at the end."""
     check_shape(name, input_shape, math.prod(_shrinkage(block) for block in blocks))
-    parts = Parts(batch_norm, init)
-    image, x = parts.image(input_shape, normalization)
+    parts = Parts(**options)
+    image, x = parts.image(input_shape)
     for number, block in enumerate(blocks, start=1):
         if isinstance(block, Pool):
             x = layers.MaxPooling2D(block.size, name=f"pool{number}")(x)

@@ -26,15 +26,14 @@ class Options(TypedDict, total=False):
 class Parts:
     """Makes layers of one initialisation, with or without batch normalisation after weights."""
 
+    normalization: Normalization | None = None
     batch_norm: bool = False
     init: str = "keras"
 
-    def image(
-        self, shape: Shape, normalization: Normalization | None
-    ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    def image(self, shape: Shape) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         """The input, and what the first layer with weights reads."""
         image = keras.Input(shape, name="image")
-        return image, image if normalization is None else normalize(image, normalization)
+        return image, image if self.normalization is None else normalize(image, self.normalization)
 
     def conv(
         self,

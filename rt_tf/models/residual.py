@@ -1,27 +1,22 @@
 """Networks with skip connections."""
 
+import dataclasses
 from typing import Unpack
 
 import keras
 
 from rt_tf import layers
-from rt_tf.models.parts import Normalization, Options, Parts, Shape, check_shape
+from rt_tf.models.parts import Options, Parts, Shape, check_shape
 
 
-def wong_resnet(
-    input_shape: Shape,
-    classes: int,
-    normalization: Normalization | None = None,
-    batch_norm: bool = False,
-    init: str = "keras",
-) -> keras.Model:
+def wong_resnet(input_shape: Shape, classes: int, **options: Unpack[Options]) -> keras.Model:
     """Wong et al.'s residual network: 4,214,850 parameters, 107,496 hidden units on CIFAR-10.
 
     Source: Wong 2020 (thesis), section 3.5.
     """
     check_shape("wong_resnet", input_shape, 4)
-    parts = Parts(batch_norm, init)
-    image, x = parts.image(input_shape, normalization)
+    parts = Parts(**options)
+    image, x = parts.image(input_shape)
     x = parts.active(parts.conv(x, 16, 3))
     for filters, stride in ((16, 1), (16, 1), (32, 2), (64, 2)):
         inner = parts.active(parts.conv(x, filters, 3 if stride == 1 else 4, stride))
@@ -50,20 +45,14 @@ def wrn_28_10(input_shape: Shape, classes: int, **options: Unpack[Options]) -> k
     return _preact("wrn_28_10", 16, stages, input_shape, classes, **options)
 
 
-def resnet50(
-    input_shape: Shape,
-    classes: int,
-    normalization: Normalization | None = None,
-    batch_norm: bool = True,
-    init: str = "keras",
-) -> keras.Model:
+def resnet50(input_shape: Shape, classes: int, **options: Unpack[Options]) -> keras.Model:
     """ResNet-50 (He et al. 2016): 25,557,032 trained parameters for 1,000 classes.
 
     With batch normalisation whatever the options say.
     """
     check_shape("resnet50", input_shape, 32)
-    parts = Parts(batch_norm=True, init=init)
-    image, x = parts.image(input_shape, normalization)
+    parts = dataclasses.replace(Parts(**options), batch_norm=True)
+    image, x = parts.image(input_shape)
     x = parts.active(parts.conv(x, 64, 7, 2, bias=False))
     x = layers.MaxPooling2D(3, strides=2)(layers.ZeroPadding2D(1)(x))  # of values >= 0
     for filters, blocks, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
@@ -78,14 +67,12 @@ def _preact(
     stages: tuple[tuple[int, int, int], ...],
     input_shape: Shape,
     classes: int,
-    normalization: Normalization | None = None,
-    batch_norm: bool = True,
-    init: str = "keras",
+    **options: Unpack[Options],
 ) -> keras.Model:
     """stages: filters, blocks and the first block's stride of each."""
     check_shape(name, input_shape, 2 ** sum(stride == 2 for _, _, stride in stages))
-    parts = Parts(batch_norm=True, init=init)
-    image, x = parts.image(input_shape, normalization)
+    parts = dataclasses.replace(Parts(**options), batch_norm=True)
+    image, x = parts.image(input_shape)
     x = parts.conv(x, stem, 3, bias=False)
     for filters, blocks, stride in stages:
         for block in range(blocks):

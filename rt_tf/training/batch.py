@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from rt_tf.attacks.losses import Loss, cross_entropy
 from rt_tf.attacks.task import Network, Task
+from rt_tf.errors import UserError
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import StatisticsByCall, Wiring
@@ -73,3 +74,11 @@ class Batch:
 
     def _half_precision(self, x: Tensor) -> Tensor:
         return self.wiring.forward(x, training=False, statistics=self.statistics)[0]
+
+
+def refuse_uneven(name: str, examples: int, replicas: int) -> None:
+    """UserError for a number of examples that replicas cannot share evenly."""
+    if examples % replicas:
+        raise UserError(
+            f"{name}: expected a multiple of the {replicas} replicas; received {examples}"
+        )

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from rt_tf import data
 from rt_tf.errors import UserError
+from rt_tf.training.batch import refuse_uneven
 from rt_tf.training.cascade import Members
 from rt_tf.training.checkpoints import Checkpoints, save_network
 from rt_tf.training.clock import Clock
@@ -139,14 +140,10 @@ class Loop:
                 f"received {self.settings.batch_size}"
             )
         replicas = self.strategy.num_replicas_in_sync
-        terms = [objective.bound for objective in self.objectives if objective.bound]
-        if any(term.samples % replicas for term in terms):
-            raise UserError(f"bound_samples: expected a multiple of the {replicas} replicas")
-        if self.settings.batch_size % replicas:
-            raise UserError(
-                f"batch_size: expected a multiple of the {replicas} replicas; "
-                f"received {self.settings.batch_size}"
-            )
+        refuse_uneven("batch_size", self.settings.batch_size, replicas)
+        for objective in self.objectives:
+            samples = objective.bound.samples if objective.bound else 0
+            refuse_uneven("bound_samples", samples, replicas)
 
     def _compile(self, number: int) -> None:
         anew = self.model.objective is None or self.phases[number].reset_optimizer

@@ -16,6 +16,7 @@ from rt_tf.bounds.methods import interval_bounds
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
+from rt_tf.training.batch import refuse_uneven
 from rt_tf.training.guard import Guard
 from rt_tf.training.loop import Loop
 from rt_tf.training.model import RobustModel
@@ -169,6 +170,12 @@ def test_a_batch_larger_than_the_data_is_refused(digits: data.DataSet, tmp_path:
     loop = make(digits, tmp_path, NATURAL)
     with pytest.raises(UserError, match="at most the 99 training examples; received 100"):
         dataclasses.replace(loop, train=digits.train.take(99))
+
+
+def test_what_replicas_cannot_share_evenly_is_refused() -> None:
+    refuse_uneven("bound_samples", 6, replicas=2)
+    with pytest.raises(UserError, match="bound_samples: expected a multiple of the 4 replicas"):
+        refuse_uneven("bound_samples", 6, replicas=4)
 
 
 def test_a_clock_of_the_run_leaves_the_next_phase_what_is_left(
