@@ -2,8 +2,9 @@
 
     python -m benchmarks.extra_images --data_dir=<your TFDS folder> [--count=10000] [FILE]
 
-Writes an .npz file with `images` for --extra_data, by default runs/extra_images.npz: the first ones
-of the 50,000 that --validation=50000 and --seed=0 hold out of the training split.
+Writes an .npz file with `images` for --extra_data, by default runs/extra_images.npz: the last ones
+of the 50,000 that --validation=50000 and --seed hold out of the training split. A run with that
+split watches the first ones (--monitor_samples).
 """
 
 import argparse
@@ -21,12 +22,14 @@ def main() -> None:
     parser.add_argument("file", nargs="?", type=Path, default=Path("runs/extra_images.npz"))
     parser.add_argument("--data_dir", help="folder with prepared TFDS data sets")
     parser.add_argument("--count", type=int, default=10_000, help="how many")
+    parser.add_argument("--seed", type=int, default=0, help="of the run they are for")
     arguments = parser.parse_args()
     with one_line_errors():
-        held_out = data.load("mnist", arguments.data_dir, validation=50_000).validation
+        dataset = data.load("mnist", arguments.data_dir, 50_000, arguments.seed)
+    held_out = dataset.validation.pixels[-arguments.count :]
     arguments.file.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(arguments.file, images=held_out.pixels[: arguments.count])
-    print(f"{min(arguments.count, len(held_out)):,} images in {arguments.file}")
+    np.savez_compressed(arguments.file, images=held_out)
+    print(f"{len(held_out):,} images in {arguments.file}")
 
 
 if __name__ == "__main__":

@@ -120,7 +120,8 @@ def training_group(values: flags.FlagValues) -> Group:
     about = "Decoupled weight decay; 0: none. (--l2 decays by the gradient, kernels alone.)"
     group.one("weight_decay", within(0.0, ANY), 0.0, about)
     group.one("clip_norm", within(0.0, ANY), 0.0, "Global gradient norm to clip at; 0: none.")
-    group.one("stable_tolerance", within(0.0, ANY), 0.01, "For until=stable: relative change.")
+    about = "For until=stable: change of the smoothed loss, in units of the first epoch's."
+    group.one("stable_tolerance", within(0.0, ANY), 0.01, about)
     about = "For until=overfit: share of the best attacked accuracy whose sudden loss is an alarm."
     group.one("overfit_drop", within(0.0, 1.0), 0.5, about)
     group.one(
@@ -134,6 +135,8 @@ def training_group(values: flags.FlagValues) -> Group:
     group.switch("deterministic", False, "Deterministic operations: bit-exact resume.")
     group.one("monitor_every", whole(1), 1, "Epochs between evaluations.")
     group.one("monitor_samples", whole(1), 1000, "Examples of each split in an evaluation.")
+    about = "Of the verified accuracy in an evaluation; auto: training's, else interval."
+    group.one("monitor_bound", OneOf(["auto", *catalogue.certificates()]), "auto", about)
     group.one(
         "monitor_attack_steps",
         whole(0),

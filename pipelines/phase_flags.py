@@ -33,7 +33,7 @@ def phase_group(values: flags.FlagValues) -> Group:
 def _span(group: Group) -> None:
     group.phases("epochs", whole(1), "20", "Epochs of the phase, at most.")
     group.phases("phase_until", OneOf(ENDS), "epochs", listed(ENDS))
-    about = "Whose epochs --epochs and schedules count: the phase's, or the whole run's."
+    about = "Whose epochs --epochs and --decay_epochs count: the phase's, or the whole run's."
     group.phases("phase_clock", OneOf(["phase", "run"]), "phase", about)
     about = "Begin another network of a cascade, trained on what those before do not certify."
     group.phases("new_member", switch, "false", about)

@@ -1,6 +1,7 @@
 """From flags to phases. Imports no TensorFlow, so that a bad combination is answered at once."""
 
 import dataclasses
+import itertools
 from typing import Any
 
 from absl import flags
@@ -14,6 +15,13 @@ from rt_tf.training.phases import Phase
 def read_phases(values: flags.FlagValues) -> list[Phase]:
     """The phases that the flags describe, each checked; UserError names what does not fit."""
     found = [_phase(row, values.epsilon) for row in broadcast(values, PHASE_FLAGS)]
+    _refuse_empty(found)
+    _refuse_worn(found)
+    if values.extra_data and any(phase.new_member for phase in found):
+        raise UserError(
+            "extra_data: expected none for a cascade, whose members learn what those before them "
+            f"leave open; received {values.extra_data}"
+        )
     for phase in found:
         phase.check()
         if phase.bound_samples > values.batch_size:
@@ -27,6 +35,33 @@ def read_phases(values: flags.FlagValues) -> list[Phase]:
                 f"kappa moves by what is monitored; received {phase.kappa_every}"
             )
     return found
+
+
+def _refuse_empty(phases: list[Phase]) -> None:
+    """UserError for a phase that the clock of the run may leave without epochs."""
+    begun = 0
+    for phase in phases:
+        begun = 0 if phase.new_member else begun
+        if phase.clock == "run" and phase.epochs <= begun + phase.ramped:
+            raise UserError(
+                f"epochs: expected more than the {begun} of the phases before and the ramps' "
+                f"{phase.ramped:g}, as --phase_clock=run counts from the beginning; received "
+                f"{phase.epochs}"
+            )
+        begun = phase.epochs + (begun if phase.clock == "phase" else 0)
+    if phases[0].new_member:
+        raise UserError(
+            "new_member: expected false in the first phase, which has the first member of a "
+            "cascade; received true"
+        )
+
+
+def _refuse_worn(phases: list[Phase]) -> None:
+    """UserError for an optimizer that would go on with other weights than it has seen."""
+    for before, phase in itertools.pairwise(phases):
+        if not phase.reset_optimizer and (phase.new_member or before.until == "overfit"):
+            why = "--new_member=true" if phase.new_member else "--phase_until=overfit before"
+            raise UserError(f"reset_optimizer: expected true with {why}; received false")
 
 
 def _phase(row: dict[str, Any], epsilon: float) -> Phase:

@@ -34,6 +34,18 @@ def check_data(run: RunDirectory, dataset: data.DataSet) -> None:
         )
 
 
+def pin_extra(run: RunDirectory, extra: data.Extra | None) -> None:
+    """Notes what further examples a run has; UserError if it was begun with others."""
+    now = extra.split.checksum if extra else None
+    before = run.facts().get("extra_checksum", now)
+    if now != before:
+        raise UserError(
+            f"extra_data: expected the examples that {run.path} was begun with (checksum "
+            f"{str(before)[:12]}); received others ({str(now)[:12]})"
+        )
+    run.note(extra_checksum=now)
+
+
 def provenance(values: flags.FlagValues, flag_texts: dict[str, str], dataset: data.DataSet) -> Any:
     """The facts of a run that are known before it starts."""
     return {

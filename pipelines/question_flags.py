@@ -10,6 +10,7 @@ from absl import flags
 from pipelines.parsing import Group, OneOf, ends, listed, number, radii, whole, within
 from rt_tf import catalogue
 from rt_tf.attacks.suites import SUITES, Budget
+from rt_tf.errors import UserError
 
 ANY = float("inf")
 RUNGS = catalogue.certificates()
@@ -38,8 +39,8 @@ def file_flags(group: Group) -> None:
 def threat_group(values: flags.FlagValues) -> Group:
     """Settings of threats that have some."""
     group = Group("Threats' own settings", values)
-    about = "For a union: radii of linf, l2 and l1 in pixel units; 0 leaves one out."
-    group.one("union_radii", radii, "0.3,1.5,12", about)
+    about = "For a union: radii of linf, l2 and l1, such as 0.3,1.5,12; 0 leaves one out."
+    group.one("union_radii", radii, None, about)
     about = "For wasserstein: mass moves within so many pixels squared, an odd number."
     group.one("transport_size", whole(3), 5, about)
     about = "For wasserstein: the power of the distance that mass moves which is its cost."
@@ -50,7 +51,15 @@ def threat_group(values: flags.FlagValues) -> Group:
 
 
 def threat_settings(values: flags.FlagValues) -> dict[str, Any]:
-    """What the flags of `threat_group` say, by the names that threats know."""
+    """What the flags of `threat_group` say, by the names that threats know.
+
+    UserError for a union without radii: none fit all data sets.
+    """
+    if values.threat == "union" and values.union_radii is None:
+        raise UserError(
+            "union_radii: expected radii of linf, l2 and l1 with --threat=union, such as "
+            "0.3,1.5,12 (MNIST) or 0.03,0.5,12 (CIFAR-10); received none"
+        )
     return {
         "radii": values.union_radii,
         "size": values.transport_size,

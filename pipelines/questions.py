@@ -48,11 +48,8 @@ class Subject(NamedTuple):
         return self.members[0]
 
     def network(self) -> Network:
-        """What attacks climb: the network; of a cascade, the mean of its members' logits."""
-        graphs = [wiring.lower() for wiring in self.members]
-        if len(graphs) == 1:
-            return graphs[0]
-        return lambda x: tf.add_n([graph(x) for graph in graphs]) / len(graphs)
+        """What attacks climb. A cascade answers its first member's label, or abstains."""
+        return self.wiring.lower()
 
 
 def subject(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> Subject:

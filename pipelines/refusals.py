@@ -43,6 +43,24 @@ def refuse_unanswered(bound: str, threat: Threat) -> None:
         )
 
 
+def refuse_unbounded(phase: Phase, threat: Threat) -> None:
+    """UserError for what a threat without support function has not: a wider ball, certificates."""
+    if threat.has_support:
+        return
+    if phase.new_member:
+        raise UserError(
+            f"new_member: expected false for {threat.name}, as no bound says what is left for "
+            "another member; received true"
+        )
+    refuse_start("attack_start", phase.attack_start, threat)
+
+
+def refuse_start(flag: str, start: str, threat: Threat) -> None:
+    """UserError for a start that the threat does not have."""
+    if start == "ball" and not threat.has_support:
+        raise UserError(f"{flag}: expected another than ball for {threat.name}; received ball")
+
+
 def refuse_other_threats(attack: str, threat: Threat) -> None:
     """UserError for an attack that is for other threats."""
     if attack == "none" or attack in POINT_TERMS:
@@ -74,11 +92,10 @@ def refuse_dynamic(phase: Phase, threat: Threat) -> None:
 
 def refuse_regions(phase: Phase, threat: Threat) -> None:
     """UserError for settings that need the region of a threat to be of another form."""
-    norms = ("linf", "l2", "l1")
-    if phase.bound_ratio < 1.0 and threat.name not in norms:
+    if phase.bound_ratio < 1.0 and threat.name not in NORMS:
         raise UserError(
             f"bound_ratio: expected 1 for {threat.name}, whose regions hold no smaller one around "
-            f"other points; received {phase.bound_ratio:g}; below 1 it is for {', '.join(norms)}"
+            f"other points; received {phase.bound_ratio:g}; below 1 it is for {', '.join(NORMS)}"
         )
     wide = phase.relu_stability or phase.warmup_regularizer
     if wide and not threat.has_support:

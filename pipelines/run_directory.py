@@ -17,7 +17,13 @@ from rt_tf.errors import UserError
 from rt_tf.files import write_text
 
 # See rt_tf.files, rt_tf.training.checkpoints.save_network and rt_tf.reporting.export.
-HALF_WRITTEN = ("**/.*.tmp", "best/partial-*", "partial-export", "replaced-export")
+HALF_WRITTEN = (
+    "**/.*.tmp",
+    "best/partial-*",
+    "good/partial-*",
+    "partial-export",
+    "replaced-export",
+)
 
 
 class RunDirectory:
@@ -59,8 +65,10 @@ class RunDirectory:
                     (self.path / "lock").unlink()
                     self._remove_if_empty()
 
-    def compare(self, flags: dict[str, str], accept_changes: bool) -> bool:
+    def compare(self, flags: dict[str, str], accept_changes: bool, acceptable: bool = True) -> bool:
         """Whether any flag that matters differs from those the run was started with.
+
+        acceptable: whether the user may accept changes.
 
         UserError for such a change unless accepted and possible, and if this is no run's directory.
         """
@@ -74,10 +82,11 @@ class RunDirectory:
                 if name not in OPERATIONAL and before.get(name) != flags.get(name)
             ]
             if changed and not accept_changes:
+                or_else = ", or --accept_changed_flags to go on with the new ones"
                 raise UserError(
                     f"flags: {self.path} is a run with other flags: "
-                    f"{differences(changed, before, flags)}; use another --model_dir, or "
-                    "--accept_changed_flags to go on with the new ones"
+                    f"{differences(changed, before, flags)}; use another --model_dir"
+                    f"{or_else if acceptable else ''}"
                 )
             self._refuse_impossible(changed, before, flags)
             return bool(changed)

@@ -68,9 +68,11 @@ class Search(BaseTuner):
         self.dataset: data.DataSet = system.load_data(values)
         phases = system.phases(values, system.threat(values))
         chosen = values.objective if values.objective != "auto" else None
-        self.by = chosen or system.selection(values, phases)
-        if self.by == "last":
-            self.by = "clean"
+        selected = system.selection(values, phases)
+        self.by = chosen or (system.trained_for(phases) if selected == "last" else selected)
+        system.refuse_unwatched("objective", self.by, values)
+        if any(phase.new_member for phase in phases):
+            raise UserError("new_member: expected false, as one network is judged; received true")
         folder = study.path / "search"
         reloaded, begun = (folder / "tuner0.json").exists(), (folder / "oracle.json").exists()
         super().__init__(
@@ -115,10 +117,17 @@ class Search(BaseTuner):
         self.screen.print(f"trial {trial.trial_id}: {self.by} {score:.4f}", markup=False)
         return {SCORE: score}
 
+    def on_trial_end(self, trial: Any) -> None:
+        """Keeps that it has ended: keras-tuner does so before that, and would try it again."""
+        super().on_trial_end(trial)
+        self.oracle.save()
+
     def _trained(self, trial: Any) -> float:
         chosen = self._chosen(trial)
         values = run_flags({**self.texts, **chosen})
         folder = self.study.path / "trials" / trial.trial_id
+        if (folder / "trial.json").exists():  # killed before keras-tuner was told
+            return float(json.loads((folder / "trial.json").read_text())[self.by])
         system.prepare_tensorflow(values.seed, values.deterministic)
         loop = training.checked_loop(values, self.dataset, folder)
         board = TensorBoard(self.study.logs / trial.trial_id, self.dataset.validation)
@@ -126,16 +135,13 @@ class Search(BaseTuner):
             hparams.hparams(chosen, trial_id=trial.trial_id)
         loop.watcher = Board(board)
         position = loop.run()
-        scores = [row["validation"][self.by] for row in position.history[-1:]]
-        best = position.selected["value"] if position.selected["by"] == self.by else scores[0]
-        if best is None:
-            raise UserError(f"objective: expected a quantity that is monitored; received {self.by}")
+        best = _score(position, self.by)
         with board.writer.as_default(step=position.total_steps):
             tf.summary.scalar(self.by, best)
         board.writer.flush()
         write_text(folder / "trial.json", json.dumps({**chosen, self.by: best}, indent=1) + "\n")
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        return float(best)
+        return best
 
     def _chosen(self, trial: Any) -> dict[str, str]:
         return {name: as_flag(value) for name, value in trial.hyperparameters.values.items()}
@@ -151,12 +157,22 @@ class Search(BaseTuner):
         return table
 
 
+def _score(position: Position, by: str) -> float:
+    """On validation, of the weights that are kept."""
+    kept = [position.selected["phase"], position.selected["epoch"]]
+    rows = [row for row in position.history if [row["phase"], row["epoch"]] == kept]
+    return float(rows[-1]["validation"][by])
+
+
 def _oracle(values: flags.FlagValues, space: Space) -> Any:
     parameters = keras_tuner.HyperParameters()
     for name, settings in space.flags.items():
         options = {key: value for key, value in settings.items() if key != "kind"}
         make = getattr(parameters, {"int": "Int"}.get(settings["kind"], settings["kind"].title()))
-        make(name, **options)
+        try:
+            make(name, **options)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"space: '{name}': {' '.join(str(error).split())}") from error
     common = {
         "objective": keras_tuner.Objective(SCORE, "max"),
         "max_trials": values.trials,

@@ -13,16 +13,17 @@ from pipelines.flags import EVALUATION, OF_ONE_COMMAND, OPERATIONAL, run_flags
 from rt_tf.errors import UserError
 
 OBJECTIVES = ("auto", "verified", "attacked", "clean")
-KINDS = {
-    "float": {"min_value", "max_value", "step", "sampling"},
-    "int": {"min_value", "max_value", "step", "sampling"},
-    "choice": {"values", "ordered"},
+KINDS = {  # what each needs
+    "float": {"min_value", "max_value"},
+    "int": {"min_value", "max_value"},
+    "choice": {"values"},
     "boolean": set(),
 }
+BESIDES = {"float": {"step", "sampling"}, "int": {"step", "sampling"}, "choice": {"ordered"}}
 # What decides which question is asked, so that trials would not be comparable.
 THE_QUESTION = {"dataset", "validation", "threat", "epsilon", "union_radii", "select_by"}
 THE_QUESTION |= {"transport_size", "transport_power", "transport_weight"}
-THE_QUESTION |= {"monitor_samples", "monitor_attack_steps", "monitor_every"}
+THE_QUESTION |= {"monitor_samples", "monitor_attack_steps", "monitor_every", "monitor_bound"}
 
 
 class Named(NamedTuple):
@@ -73,11 +74,12 @@ def _check(name: str, settings: Any, values: flags.FlagValues) -> None:
         raise UserError(
             f"space: expected '{name}' to have a \"kind\" of {', '.join(KINDS)}; received {kind}"
         )
-    unknown = set(settings) - KINDS[kind] - {"kind"}
-    if unknown:
+    needed, received = KINDS[kind], set(settings) - {"kind"}
+    known = needed | BESIDES.get(kind, set())
+    if not needed <= received <= known:
         raise UserError(
-            f"space: expected {', '.join(sorted(KINDS[kind])) or 'nothing else'} for '{name}'; "
-            f"received {', '.join(sorted(unknown))}"
+            f"space: expected {', '.join(sorted(known)) or 'nothing else'} for '{name}'; "
+            f"received {', '.join(sorted(received)) or 'none'}"
         )
     ends = [settings[end] for end in ("min_value", "max_value") if end in settings]
     for value in settings.get("values", ends or [True]):

@@ -11,7 +11,7 @@ from pipelines.attacking import Attacker, Question, Source
 from pipelines.estimate import announce, warned
 from pipelines.question_flags import attack_group, eval_budget
 from pipelines.questions import Subject, load_network
-from pipelines.refusals import refuse_other_threats
+from pipelines.refusals import refuse_other_threats, refuse_start
 from pipelines.run_directory import RunDirectory
 from rt_tf import models
 from rt_tf.attacks.suites import SUITES, Budget
@@ -69,6 +69,7 @@ class Evaluation:
         if not self.values.suite:
             budget = eval_budget(self.values)
             refuse_other_threats(budget.attack, self.subject.threat)
+            refuse_start("eval_start", budget.start, self.subject.threat)
             return [Question(self.subject, eps, [budget]) for eps in radii]
         for name in attack_group(flags.FlagValues()).names:
             if self.values[name].present:

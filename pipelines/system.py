@@ -88,12 +88,14 @@ def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
     """The phases that the flags describe; UserError for what the threat or XLA does not allow."""
     found = read_phases(values)
     refusals.refuse_other_threats(values.eval_attack, threat)
+    refusals.refuse_start("eval_start", values.eval_start, threat)
     for phase in found:
         refusals.refuse_other_threats(phase.attack, threat)
         refusals.check_radius(threat, phase.eps, "train_epsilon")
         if phase.eps_from:
             refusals.check_radius(threat, phase.eps_from, "epsilon_from")
         refusals.refuse_unanswered(phase.bound, threat)
+        refusals.refuse_unbounded(phase, threat)
         refusals.refuse_regions(phase, threat)
         if values.jit_compile:
             refusals.refuse_dynamic(phase, threat)
@@ -132,14 +134,17 @@ def settings(values: flags.FlagValues, phases: list[Phase]) -> Settings:
     )
 
 
-def monitored_bound(phases: list[Phase], threat: Threat, settings: dict[str, Any]) -> Any:
-    """The bound that training is watched with: the last phase's, else the cheapest.
+def monitored_bound(
+    name: str, phases: list[Phase], threat: Threat, settings: dict[str, Any]
+) -> Any:
+    """The bound that training is watched with; auto: the last phase's, else the cheapest.
 
     Where that one certifies nothing, the one that certifies what it stands for.
     """
     if not threat.has_support:
         return None
-    name = "interval" if phases[-1].bound == "none" else phases[-1].bound
+    if name == "auto":
+        name = "interval" if phases[-1].bound == "none" else phases[-1].bound
     return catalogue.bound(catalogue.find("bound", name).certificate or name, settings)
 
 
@@ -151,16 +156,27 @@ def monitored_attack(threat: Threat, steps: int) -> Attack | None:
 
 def selection(values: flags.FlagValues, phases: list[Phase]) -> str:
     """What weights are selected by; UserError if that is not monitored."""
-    by = values.select_by
-    if by == "auto":
-        attacked = "attacked" if phases[-1].attack != "none" else "clean"
-        by = "verified" if phases[-1].bound != "none" else attacked
-    if by == "attacked" and not values.monitor_attack_steps:
-        raise UserError(
-            "select_by: expected a quantity that is monitored; received 'attacked' with "
-            "--monitor_attack_steps=0"
-        )
+    by = trained_for(phases) if values.select_by == "auto" else values.select_by
+    refuse_unwatched("select_by", by, values)
     return by
+
+
+def trained_for(phases: list[Phase]) -> str:
+    """The accuracy that training is after."""
+    attacked = "attacked" if phases[-1].attack != "none" else "clean"
+    return "verified" if phases[-1].bound != "none" else attacked
+
+
+def refuse_unwatched(flag: str, by: str, values: flags.FlagValues) -> None:
+    """UserError for a quantity that is not monitored."""
+    why = {
+        "attacked": "--monitor_attack_steps=0" if not values.monitor_attack_steps else "",
+        "verified": "" if threat(values).has_support else f"--threat={values.threat}",
+    }.get(by)
+    if why:
+        raise UserError(
+            f"{flag}: expected a quantity that is monitored; received '{by}' with {why}"
+        )
 
 
 def _statistics(train: data.Split) -> tuple[list[float], list[float]]:

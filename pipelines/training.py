@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from pipelines import objectives, system
 from pipelines.console import progress
+from pipelines.provenance import pin_extra
 from pipelines.question_flags import bound_settings
 from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory
@@ -75,6 +76,7 @@ def train(
     screen: Console,
 ) -> None:
     """Runs the loop to its end, resuming what is there; the result is best/network.keras."""
+    pin_extra(run, loop.extra)
     board = TensorBoard(run.logs, dataset.validation)
     board.text("flags", "\n".join(f"    --{k}={v}" for k, v in run.frozen().items()))
     with progress(screen) as bar:
@@ -131,7 +133,7 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
             model.wiring,
             threat,
             values.epsilon,
-            system.monitored_bound(phases, threat, bound_settings(values)),
+            system.monitored_bound(values.monitor_bound, phases, threat, bound_settings(values)),
             system.monitored_attack(threat, values.monitor_attack_steps),
             values.seed,
         )
@@ -188,7 +190,19 @@ def extra_examples(values: flags.FlagValues, dataset: data.DataSet) -> data.Extr
         )
     label = _labeller(values.extra_labels_from) if values.extra_labels_from else None
     split = data.read_extra(Path(values.extra_data), dataset, label)
+    _refuse_known(split, dataset.validation.take(values.monitor_samples))
+    _refuse_known(split, dataset.test)
     return data.Extra(split, values.extra_share)
+
+
+def _refuse_known(extra: data.Split, judge: data.Split) -> None:
+    """UserError for examples by which training, or its result, is judged."""
+    known = set(extra.hashes()) & set(judge.hashes())
+    if known:
+        raise UserError(
+            f"extra_data: expected other images than those of the {judge.name} split that are "
+            f"looked at; received {len(known)} of them"
+        )
 
 
 def _labeller(folder: str) -> Callable[[np.ndarray], np.ndarray]:

@@ -32,7 +32,9 @@ def tune_group(values: flags.FlagValues) -> Group:
     group.text("space", None, "A JSON file: what flags may be.")
     group.one("trials", whole(1), 20, "Trials in all, those of an interrupted search included.")
     group.one("tuner", OneOf(TUNERS), "bayesian", listed(TUNERS))
-    about = "Validation accuracy that is to be high; auto: as --select_by."
+    about = (
+        "Validation accuracy that is to be high; auto: that of --select_by, or what is trained for."
+    )
     group.one("objective", OneOf(OBJECTIVES), "auto", about)
     return group
 
@@ -42,6 +44,8 @@ def main(argv: list[str] | None = None) -> None:
     values = flags.FLAGS
     groups = [tune_group(values), *ours.training_groups(values)]
     parse(argv or sys.argv, groups, ABOUT)
+    if values.dry_run or values.accept_changed_flags:
+        fail("tune: expected neither --dry_run nor --accept_changed_flags: they are for one run")
     for name in ("model_dir", "space"):
         if not values[name].value:
             fail(f"{name}: expected --{name}=<{'folder' if name == 'model_dir' else 'file'}>")
@@ -55,7 +59,7 @@ def tune(values: Any, texts: dict[str, str]) -> None:
     search = {"tuner": values.tuner, "objective": values.objective, "space": space.text}
     study = RunDirectory(values.model_dir)
     with study.locked():
-        study.compare({**texts, **search}, accept_changes=False)
+        study.compare({**texts, **search}, accept_changes=False, acceptable=False)
         read_phases(values)
         import_tensorflow()
         from pipelines.search import Search

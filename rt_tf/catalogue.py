@@ -157,7 +157,7 @@ MODELS = {
 DATASETS = {
     "digits": Entry("rt_tf.data.sources:DIGITS", "8x8 digits of scikit-learn, embedded"),
     "points": Entry(
-        "rt_tf.data.sources:POINTS", "points in the plane, two classes, made here (1x1 images)"
+        "rt_tf.data.sources:POINTS", "points in the plane, two classes, made here (1x2 images)"
     ),
     "mnist": Entry("rt_tf.data.sources:MNIST", "28x28 handwritten digits"),
     "fashion_mnist": Entry("rt_tf.data.sources:FASHION_MNIST", "28x28 articles of clothing"),

@@ -72,7 +72,8 @@ def batches(
     if extra and added:
         others = _passes(seed, epoch, len(extra.split), count * added).reshape(count, -1)[skip:]
         further = _gathered(extra.split, others, seed, epoch, changes)
-        dataset = tf.data.Dataset.zip(dataset, further).map(_joined(batch_size))
+        places = tf.data.Dataset.from_tensor_slices(_places(seed, epoch, count, batch_size)[skip:])
+        dataset = tf.data.Dataset.zip(dataset, further, places).map(_join)
     return dataset.with_options(_options()).prefetch(PREFETCH)
 
 
@@ -129,17 +130,18 @@ def _passes(seed: int, epoch: int, n: int, count: int) -> np.ndarray:
     return np.concatenate([generator.permutation(n) for _ in range(-(-count // n))])[:count]
 
 
-def _joined(batch_size: int) -> Callable[[Batch, Batch], Batch]:
-    """Joins two batches, shuffled, so that each part of the whole has some of both."""
-    places = tf.constant(np.random.default_rng(0).permutation(batch_size))
+def _places(seed: int, epoch: int, count: int, batch_size: int) -> np.ndarray:
+    """Random orders of the examples of `count` batches: [count, batch_size]."""
+    generator = np.random.default_rng([seed, epoch, 3])
+    return generator.permuted(np.tile(np.arange(batch_size), (count, 1)), axis=1)
 
-    def join(own: Batch, further: Batch) -> Batch:
-        images, labels, index = (
-            tf.gather(tf.concat(pair, axis=0), places) for pair in zip(own, further, strict=True)
-        )
-        return images, labels, index
 
-    return join
+def _join(own: Batch, further: Batch, places: tf.Tensor) -> Batch:
+    """Two batches as one, shuffled, so that any part of the whole has some of both."""
+    images, labels, index = (
+        tf.gather(tf.concat(pair, axis=0), places) for pair in zip(own, further, strict=True)
+    )
+    return images, labels, index
 
 
 def _options() -> tf.data.Options:

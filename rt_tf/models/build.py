@@ -25,7 +25,7 @@ def build(
     """Builds an architecture of the catalogue; its output are logits, [batch, classes].
 
     input_shape: (h, w, c). normalization: mean and standard deviation of each channel, applied by
-    the network's first layer. batch_norm: after each layer with weights but the last.
+    the network's first layer. batch_norm: before each activation.
     init: 'keras' (each layer's default) or 'shi' (ShiNormal). scale: the k of Wide(k) and Deep(k).
     UserError: unknown name, or an architecture that does not fit the image shape or the options.
     """

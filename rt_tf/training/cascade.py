@@ -3,6 +3,7 @@
 Source: Wong 2020 (thesis), algorithm 4, whose filter must keep the uncertified examples.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from rt_tf import models
 from rt_tf.data import Split
+from rt_tf.files import write_text
 from rt_tf.network.trace import trace
 from rt_tf.training.checkpoints import save_network
 from rt_tf.training.monitor import Monitor
@@ -47,23 +49,41 @@ class Members:
         return best / (f"member-{self.number(phase)}.keras" if self.several else "network.keras")
 
     def left_open(self, splits: dict[str, Split], phase: int) -> dict[str, Split]:
-        """What no member before the one of this phase certifies."""
-        for network in self._finished(phase):
-            monitor = self.monitor.of(trace(network))
-            splits = {
-                name: split.select(np.flatnonzero(~monitor.verified(split)))
-                for name, split in splits.items()
-            }
+        """What no member before the one of this phase certifies, whatever it answers."""
+        for path in self._finished(phase):
+            rows = _read(path) or self._judge(path, splits)
+            splits = {name: split.select(rows[name]) for name, split in splits.items()}
         return splits
+
+    def _judge(self, path: Path, splits: dict[str, Split]) -> dict[str, np.ndarray]:
+        """Positions that a member leaves open; kept beside it: a resumed run needs the same."""
+        monitor = self.monitor.of(trace(keras.models.load_model(path)))
+        rows = {name: np.flatnonzero(~monitor.certified(split)) for name, split in splits.items()}
+        write_text(
+            _beside(path), json.dumps({name: found.tolist() for name, found in rows.items()})
+        )
+        return rows
 
     def unite(self) -> None:
         """Writes the cascade of all members, where there are several."""
         if self.several:
-            members = self._finished(len(self.phases))
+            members = [keras.models.load_model(path) for path in self._finished(len(self.phases))]
             save_network(models.cascade(members), self.directory / "best" / "network.keras")
 
-    def _finished(self, phase: int) -> list[keras.Model]:
+    def _finished(self, phase: int) -> list[Path]:
         """The members before the one of this phase; of those without examples there is none."""
         ends = [k for k in range(min(phase, len(self.phases))) if self.ends(k)]
         paths = [self.path(k) for k in ends] if self.several else []
-        return [keras.models.load_model(path) for path in paths if path.exists()]
+        return [path for path in paths if path.exists()]
+
+
+def _beside(path: Path) -> Path:
+    return path.with_suffix(".open.json")
+
+
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    if not _beside(path).exists():
+        return None
+    return {
+        name: np.array(r, np.int64) for name, r in json.loads(_beside(path).read_text()).items()
+    }

@@ -33,19 +33,19 @@ class Clock:
     @property
     def ramped(self) -> bool:
         """Whether eps and kappa have their final values."""
-        return self._begun + self.epoch >= self.phase.ramped
+        return self.epoch >= self.phase.ramped
 
     @property
     def settled(self) -> list[float]:
         """The losses of the epochs after the ramps, which move the loss themselves."""
-        return self.position.epoch_losses[max(math.ceil(self.phase.ramped) - self._begun, 0) :]
+        return self.position.epoch_losses[math.ceil(self.phase.ramped) :]
 
     def values(self) -> Values:
         """The scheduled values of the next step."""
         here = [row for row in self.position.history if row["phase"] == self.position.phase]
         every = self.phase.kappa_every
         accuracies = [row["validation"]["clean"] for row in here if row["epoch"] % every == 0]
-        return self.phase.values(self._begun + self.position.step / self.steps, accuracies)
+        return self.phase.values(self.position.step / self.steps, accuracies, self._begun)
 
     def at_epochs_end(self) -> bool:
         """Whether the last step ended an epoch."""

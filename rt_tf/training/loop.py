@@ -220,7 +220,7 @@ class Loop:
         row |= {"train": on_train._asdict(), "validation": on_validation._asdict()}
         row |= {"steering": steering(clock, self._alarm, self.members, len(self.open["train"]))}
         position.history.append(row)
-        self._select(on_validation, clock)
+        self._select(on_validation, clock, last)
         self.watcher.on_epoch(position, row, self.monitor)
 
     def _judge(self) -> None:
@@ -235,10 +235,11 @@ class Loop:
     def _alarm(self) -> bool:
         return self.guard is not None and overfits(self.position.guarded, self.guard.drop)
 
-    def _select(self, accuracies: Accuracies, clock: Clock) -> None:
-        """Keeps the network if it is the best so far; only once the last phase has ramped up."""
+    def _select(self, accuracies: Accuracies, clock: Clock, last: bool) -> None:
+        """Keeps the network if it is the best so far; once the last phase has ramped up or ends."""
         position, by = self.position, self.settings.select_by
-        if not (self.members.ends(position.phase) and clock.ramped):
+        whole = clock.ramped or (last and not position.best)
+        if not (self.members.ends(position.phase) and whole):
             return
         value = float(position.total_steps) if by == "last" else getattr(accuracies, by)
         if value is None:

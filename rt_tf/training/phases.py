@@ -24,9 +24,10 @@ class Values(NamedTuple):
 class Phase:
     """The settings of one phase. Lengths are in epochs, radii in pixel units of [0, 1].
 
-    clock: 'run' counts epochs from the beginning of the run, so that a phase which ends early
-    leaves the next one more of them. replays: steps on every batch. new_member: it begins another
-    network of a cascade, trained on what the networks before do not certify.
+    clock: 'run' counts epochs and decays from the beginning of the run, so that a phase which ends
+    early leaves the next one more of them; ramps begin with their phase. replays: steps on every
+    batch. new_member: it begins another network of a cascade, trained on what the networks before
+    do not certify.
     """
 
     epochs: int
@@ -66,10 +67,11 @@ class Phase:
     reset_optimizer: bool = True
     new_member: bool = False
 
-    def values(self, epoch: float, accuracies: Sequence[float] = ()) -> Values:
-        """The scheduled values at an epoch by this phase's clock, fractions included.
+    def values(self, epoch: float, accuracies: Sequence[float] = (), begun: float = 0.0) -> Values:
+        """The scheduled values at an epoch of this phase, fractions included.
 
         accuracies: on the validation split, at the end of every `kappa_every` epochs so far.
+        begun: epochs on its clock before its first.
         """
         ramp, begin = RAMPS[self.ramp], self.warmup_epochs
         rate = RATES[self.decay]
@@ -78,7 +80,9 @@ class Phase:
             staircase(accuracies, self.kappa_from, self.kappa, self.kappa_step, self.kappa_target)
             if self.kappa_step
             else ramp(epoch, self.kappa_from, self.kappa, begin, self.kappa_ramp_epochs),
-            rate(epoch, self.epochs, self.learning_rate, self.decay_epochs, self.decay_factor),
+            rate(
+                begun + epoch, self.epochs, self.learning_rate, self.decay_epochs, self.decay_factor
+            ),
         )
 
     @property
@@ -108,6 +112,16 @@ class Phase:
                 "kappa_step: expected --kappa_from below --kappa, its greatest value, and no "
                 f"--kappa_ramp_epochs; received {self.kappa_from:g}, {self.kappa:g} and "
                 f"{self.kappa_ramp_epochs:g}"
+            )
+        if self.bound == "none" and self.bound_samples:
+            raise UserError(
+                f"bound_samples: expected 0 in a phase without a bound (--bound=none); "
+                f"received {self.bound_samples}"
+            )
+        if self.warmup_regularizer and not self.eps_ramp_epochs:
+            raise UserError(
+                "warmup_regularizer: expected 0, or --epsilon_ramp_epochs over which it fades; "
+                f"received {self.warmup_regularizer:g}"
             )
         if self.bound_ratio < 1.0 and (self.bound == "none" or self.attack in NO_POINTS):
             raise UserError(
@@ -147,10 +161,12 @@ class Phase:
             raise UserError(
                 f"attack_loss: expected ce with --attack={self.attack}; received {self.attack_loss}"
             )
-        if self.mixup and (self.attack == "adaptive" or self.bound != "none"):
+        unmixed = self.attack == "adaptive" or self.attack_loss != "ce" or self.bound != "none"
+        if self.mixup and unmixed:
             raise UserError(
-                "mixup: expected 0, or a phase without a bound and without --attack=adaptive; "
-                f"received {self.mixup:g} with --attack={self.attack} and --bound={self.bound}"
+                "mixup: expected 0, or a phase without a bound, --attack=adaptive and another "
+                f"--attack_loss than ce; received {self.mixup:g} with --attack={self.attack}, "
+                f"--attack_loss={self.attack_loss} and --bound={self.bound}"
             )
 
     def _check_schedules(self) -> None:
@@ -168,20 +184,20 @@ class Phase:
 
 
 def stable(losses: Sequence[float], tolerance: float) -> bool:
-    """Whether a smoothed loss has stopped changing: |m_t - m_(t-1)| < tolerance * m_(t-1).
+    """Whether a smoothed loss has stopped changing: |m_t - m_(t-1)| < tolerance * m_1.
 
-    losses: one per epoch. Our rule for "the loss stabilises" (Gupta et al., DAT).
+    losses: one per epoch. Our rule for "the loss stabilises" (Gupta et al., DAT); compared with
+    the first epoch's, as a loss that falls towards 0 never stops changing in its own units.
     """
     change = relative_change(losses)
     return change is not None and change < tolerance
 
 
-def relative_change(losses: Sequence[float], smoothing: float = 0.7) -> float | None:
-    """|m_t - m_(t-1)| / m_(t-1) of the smoothed loss; None with less than three epochs."""
+def relative_change(losses: Sequence[float], smoothing: float = 0.5) -> float | None:
+    """|m_t - m_(t-1)| / m_1 of the smoothed loss; None with less than three epochs."""
     if len(losses) < 3:
         return None
     smoothed = [losses[0]]
     for loss in losses[1:]:
         smoothed.append(smoothing * smoothed[-1] + (1.0 - smoothing) * loss)
-    before, now = smoothed[-2:]
-    return abs(now - before) / abs(before) if before else 0.0
+    return abs(smoothed[-1] - smoothed[-2]) / abs(losses[0]) if losses[0] else 0.0

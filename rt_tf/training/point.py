@@ -144,6 +144,8 @@ class Free(_AllLayers):
         logits = batch.logits(x)
 
         def learn(gradient: Tensor) -> None:
+            # A step of mixed precision whose gradient overflows is skipped, and so is this move.
+            gradient = tf.where(tf.math.is_finite(gradient), gradient, 0.0)
             step = region.step(x, gradient, region.radius(), batch.task(batch.loss).chance(1))
             draws.keep(region.project(x + step) - region.x)
 

@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from pipelines import flags, system, train, training
 from pipelines.parsing import parse
 from pipelines.phases import read_phases
+from pipelines.provenance import pin_extra
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
 from rt_tf.errors import UserError
@@ -68,6 +69,10 @@ def made(digits_dir: Path, tmp_path: Path, *arguments: str) -> Loop:
     return training.checked_loop(values, system.load_data(values), tmp_path / "run")
 
 
+UNION = ["--threat=union", "--union_radii=0.3,1.5,12"]
+WASSERSTEIN = ["--threat=wasserstein", "--epsilon=1", "--eval_attack=adaptive"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -85,8 +90,37 @@ def made(digits_dir: Path, tmp_path: Path, *arguments: str) -> Loop:
             "relu_stability .*: expected 0 for wasserstein",
         ),
         (
-            ["--threat=union", "--attack=msd", "--bound=interval", "--kappa=1", "--bound_ratio=.5"],
+            [*UNION, "--attack=msd", "--bound=interval", "--kappa=1", "--bound_ratio=.5"],
             "bound_ratio: expected 1 for union",
+        ),
+        (["--threat=union", "--attack=msd"], "union_radii: expected radii of linf, l2 and l1"),
+        (
+            [*WASSERSTEIN, "--epochs=2,2", "--new_member=false,true"],
+            "new_member: expected false for wasserstein",
+        ),
+        (["--epochs=2,2", "--new_member=true"], "new_member: expected false in the first phase"),
+        ([*WASSERSTEIN, "--attack_start=ball"], "attack_start: expected another than ball for"),
+        ([*WASSERSTEIN, "--eval_start=ball"], "eval_start: expected another than ball for"),
+        ([*WASSERSTEIN, "--select_by=verified"], "received 'verified' with --threat=wasserstein"),
+        (
+            ["--select_by=attacked", "--monitor_attack_steps=0"],
+            "select_by: .* received 'attacked' with --monitor_attack_steps=0",
+        ),
+        (
+            ["--epochs=3,3", "--phase_clock=run"],
+            "epochs: expected more than the 3 of the phases before and the ramps' 0, .*received 3",
+        ),
+        (
+            ["--epochs=2,2", "--phase_until=overfit", "--reset_optimizer=false", "--attack=fgsm"],
+            "reset_optimizer: expected true with --phase_until=overfit before",
+        ),
+        (
+            ["--epochs=2,2", "--new_member=false,true", "--reset_optimizer=false"],
+            "reset_optimizer: expected true with --new_member=true",
+        ),
+        (
+            ["--epochs=2,2", "--new_member=false,true", "--extra_data=a.npz"],
+            "extra_data: expected none for a cascade",
         ),
         (["--jit_compile", "--attack=latent"], "jit_compile: .* received --attack=latent"),
         (
@@ -114,14 +148,31 @@ def test_images_labelled_by_another_run_join_training(
 ) -> None:
     test = data.load("digits", digits_dir).test
     file = tmp_path / "extra.npz"
-    np.savez(file, images=test.pixels[:50])
+    mirrored = np.ascontiguousarray(test.pixels[:50, :, ::-1])
+    np.savez(file, images=mirrored)
     arguments = (f"--extra_data={file}", f"--extra_labels_from={cascade}", "--extra_share=0.25")
     loop = made(digits_dir, tmp_path / "new", *arguments)
     assert loop.extra is not None
     served = export.load(cascade / "export")
-    labels = served.serve(test.images(slice(50)))["label"]
+    labels = served.serve(mirrored.astype(np.float32) / 16.0)["label"]
     np.testing.assert_array_equal(loop.extra.split.labels, labels)
     assert loop.steps_per_epoch == len(loop.train) // 75
+    np.savez(file, images=test.pixels[:50])
+    with pytest.raises(UserError, match="those of the test split .*; received 50 of them"):
+        made(digits_dir, tmp_path / "other", *arguments)
+
+
+def test_a_run_goes_on_with_the_further_examples_it_was_begun_with(
+    digits_dir: Path, tmp_path: Path
+) -> None:
+    run, test = RunDirectory(tmp_path), data.load("digits", digits_dir).test
+    some, others = (data.Extra(test.take(count), 0.5) for count in (50, 60))
+    pin_extra(run, some)
+    pin_extra(run, some)
+    with pytest.raises(UserError, match="extra_data: expected the examples that .* was begun with"):
+        pin_extra(run, others)
+    with pytest.raises(UserError, match=r"received others \(None\)"):
+        pin_extra(run, None)
 
 
 @pytest.mark.slow

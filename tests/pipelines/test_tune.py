@@ -58,6 +58,8 @@ def test_a_killed_search_goes_on_and_the_best_is_kept(
     assert f"--learning_rate={best['learning_rate']}\n" in (study / "best.cfg").read_text()
     assert float(best["learning_rate"]) > 0.0
     assert f"--flagfile={study}/best.cfg" in capsys.readouterr().out
+    search(RATES, tmp_path, digits_dir, *arguments)
+    assert len(begun) == 4  # a finished search has nothing left to try
     events = EventAccumulator(str(next((study / "logs").iterdir()))).Reload()
     assert (
         "hparams" in events.summary_metadata["_hparams_/session_start_info"].plugin_data.plugin_name
@@ -80,6 +82,37 @@ def test_a_failed_trial_does_not_end_the_search(
 
 
 @pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "choice", "values": []},
+        {"kind": "choice", "values": [0.5, 1]},
+        {"kind": "float", "min_value": 0, "max_value": 1, "sampling": "log"},
+        {"kind": "float", "min_value": 1, "max_value": 0.5},
+    ],
+)
+def test_what_keras_tuner_does_not_take_is_refused_in_one_line(
+    settings: dict, tmp_path: Path, digits_dir: Path
+) -> None:
+    with pytest.raises(UserError, match="space: 'kappa': .+"):
+        search({"kappa": settings}, tmp_path, digits_dir, "--trials=1")
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--objective=attacked", "--monitor_attack_steps=0"], "objective: .* received 'attacked'"),
+        (["--epochs=2,2", "--new_member=false,true"], "new_member: expected false"),
+    ],
+)
+def test_searches_that_cannot_be_scored_are_refused(
+    arguments: list[str], words: str, tmp_path: Path, digits_dir: Path
+) -> None:
+    with pytest.raises(UserError, match=words):
+        search(RATES, tmp_path, digits_dir, *arguments)
+
+
+@pytest.mark.parametrize(
     ("space", "words"),
     [
         ({}, "expected names of flags"),
@@ -87,6 +120,8 @@ def test_a_failed_trial_does_not_end_the_search(
         ({"lerning_rate": {"kind": "float"}}, "received 'lerning_rate'"),
         ({"kappa": {"values": [1]}}, '"kind" of float, .*; received None'),
         ({"kappa": {"kind": "float", "minimum": 0}}, "expected max_value, .*; received minimum"),
+        ({"kappa": {"kind": "float", "min_value": 0}}, "expected max_value, .*received min_value"),
+        ({"init": {"kind": "choice"}}, "expected ordered, values for 'init'; received none"),
         (
             {"kappa": {"kind": "float", "min_value": 0, "max_value": 2}},
             r"in \[0, 1\]; received '2'",

@@ -172,6 +172,17 @@ def test_a_batch_larger_than_the_data_is_refused(digits: data.DataSet, tmp_path:
         dataclasses.replace(loop, train=digits.train.take(99))
 
 
+def test_a_network_is_kept_though_the_last_phase_ended_before_its_ramp(
+    digits: data.DataSet, tmp_path: Path
+) -> None:
+    phase = dataclasses.replace(NATURAL, epochs=9, until="overfit", eps=0.02, eps_ramp_epochs=8.0)
+    loop = make(digits, tmp_path, phase)
+    loop.guard.drop = -9.0  # an alarm unless the accuracy grows tenfold
+    position = loop.run()
+    assert position.selected["epoch"] == position.history[-1]["epoch"] < 8
+    assert (tmp_path / "best" / "network.keras").exists()
+
+
 def test_what_replicas_cannot_share_evenly_is_refused() -> None:
     refuse_uneven("bound_samples", 6, replicas=2)
     with pytest.raises(UserError, match="bound_samples: expected a multiple of the 4 replicas"):
@@ -191,7 +202,12 @@ def test_a_clock_of_the_run_leaves_the_next_phase_what_is_left(
         decay_factor=0.5,
     )
     late = dataclasses.replace(
-        early, until="epochs", attack="fgsm", eps=0.02, reset_optimizer=False
+        early,
+        until="epochs",
+        attack="fgsm",
+        eps=0.02,
+        eps_ramp_epochs=2.0,
+        reset_optimizer=False,
     )
     loop = make(digits, tmp_path, early, late, stable_tolerance=0.05)
     position = loop.run()
@@ -202,6 +218,9 @@ def test_a_clock_of_the_run_leaves_the_next_phase_what_is_left(
     assert position.total_steps == 6 * 4
     halved = [v.learning_rate == pytest.approx(5e-7) for v in loop.watcher.values]
     assert halved == [False] * 16 + [True] * 8
+    radii = [values.eps for values in loop.watcher.values]
+    ramp = [0.02 * step / 8 for step in range(8)]  # it begins with its phase
+    assert radii == pytest.approx([0.0] * 12 + ramp + [0.02] * 4)
     assert "loss_change" in loop.watcher.rows[2]["steering"]
 
 
@@ -305,7 +324,7 @@ def test_members_of_a_cascade_are_trained_on_what_is_left(
     one = keras.models.load_model(best / "member-1.keras")
     images = digits.test.images(slice(20))
     np.testing.assert_allclose(members[0](images), one(images), rtol=1e-5, atol=1e-6)
-    certified = loop.monitor.of(trace(one)).verified(loop.train)
+    certified = loop.monitor.of(trace(one)).certified(loop.train)
     assert 0 < certified.sum() < len(loop.train) - 100
     steering = loop.watcher.rows[-1]["steering"]
     assert steering["member"] == 2
@@ -320,6 +339,18 @@ def test_members_of_a_cascade_are_trained_on_what_is_left(
     again = keras.models.load_model(tmp_path / "parts" / "best" / "network.keras")
     for mine, other in zip(again.get_weights(), united.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, other)
+
+
+def test_what_a_member_certifies_is_not_left_open_though_it_is_wrong(
+    digits: data.DataSet, tmp_path: Path
+) -> None:
+    """The cascade answers its label there, whatever later members learn."""
+    loop = watched_afar(digits, tmp_path, dataclasses.replace(MEMBER, epochs=12))
+    loop.run()
+    monitor = loop.monitor.of(trace(keras.models.load_model(tmp_path / "best" / "network.keras")))
+    wrong = dataclasses.replace(loop.train, labels=(loop.train.labels + 1) % 10)
+    np.testing.assert_array_equal(monitor.certified(wrong), monitor.certified(loop.train))
+    assert monitor.certified(wrong).any()
 
 
 def test_a_member_for_whom_nothing_is_left_is_no_member(

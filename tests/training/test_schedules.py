@@ -62,6 +62,9 @@ def test_phase_values() -> None:
         ({"kappa": 0.5}, "without a bound"),
         ({"bound": "interval"}, "compute the bound and ignore it"),
         ({"bound": "interval", "kappa": 1.0, "eps_ramp_epochs": 9.0}, "within the phase's 5"),
+        ({"bound_samples": 3}, "bound_samples: expected 0 in a phase without a bound"),
+        ({"mixup": 1.0, "attack": "pgd", "attack_loss": "margin"}, "mixup: expected 0"),
+        ({"warmup_regularizer": 0.5}, "or --epsilon_ramp_epochs over which it fades"),
     ],
 )
 def test_phases_that_cannot_do_what_they_say_are_refused(settings: dict, words: str) -> None:
@@ -74,6 +77,9 @@ def test_stable() -> None:
     assert stable([1.0, 1.0, 1.0], 0.01)
     assert not stable([1.0, 0.5, 0.25, 0.12], 0.01)
     assert stable([1.0, *[0.5] * 20], 0.01)
+    falling = [2.0, 1.0, 0.5, 0.25, 0.125]  # smoothed: 2, 1.5, 1, .625, .375
+    assert not stable(falling, 0.124)
+    assert stable(falling, 0.126)
 
 
 def rates(decay: str, epochs: float, at: tuple[float, ...], points: list[float]) -> list[float]:
