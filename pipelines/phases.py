@@ -9,7 +9,7 @@ from absl import flags
 from pipelines.parsing import broadcast
 from pipelines.phase_flags import PHASE_FLAGS
 from rt_tf.errors import UserError
-from rt_tf.training.phases import Phase
+from rt_tf.training.phases import Phase, own_epochs
 
 
 def read_phases(values: flags.FlagValues) -> list[Phase]:
@@ -39,16 +39,13 @@ def read_phases(values: flags.FlagValues) -> list[Phase]:
 
 def _refuse_empty(phases: list[Phase]) -> None:
     """UserError for a phase that the clock of the run may leave without epochs."""
-    begun = 0
-    for phase in phases:
-        begun = 0 if phase.new_member else begun
-        if phase.clock == "run" and phase.epochs <= begun + phase.ramped:
+    for phase, own in zip(phases, own_epochs(phases), strict=True):
+        if phase.clock == "run" and own <= phase.ramped:
             raise UserError(
-                f"epochs: expected more than the {begun} of the phases before and the ramps' "
-                f"{phase.ramped:g}, as --phase_clock=run counts from the beginning; received "
-                f"{phase.epochs}"
+                f"epochs: expected more than the {phase.epochs - own} of the phases before and "
+                f"the ramps' {phase.ramped:g}, as --phase_clock=run counts from the beginning; "
+                f"received {phase.epochs}"
             )
-        begun = phase.epochs + (begun if phase.clock == "phase" else 0)
     if phases[0].new_member:
         raise UserError(
             "new_member: expected false in the first phase, which has the first member of a "

@@ -49,11 +49,8 @@ def _data(values: flags.FlagValues) -> tuple[data.DataSet, list[str]]:
 def _table(loop: Loop) -> Table:
     table = Table("phase", "attack", "bound", "steps", "one step", "in all")
     total = 0.0
-    for number, phase in enumerate(loop.phases):
-        steps, seconds = (
-            loop.most_epochs()[number] * loop.steps_per_epoch,
-            measured_step(loop, number),
-        )
+    for number, (phase, steps) in enumerate(zip(loop.phases, loop.most_steps(), strict=True)):
+        seconds = measured_step(loop, number)
         total += steps * seconds
         cells = (str(number + 1), phase.attack, phase.bound, f"{steps:,}")
         table.add_row(*cells, f"{1000 * seconds:.1f} ms", _duration(steps * seconds))

@@ -80,8 +80,7 @@ def train(
     board = TensorBoard(run.logs, dataset.validation)
     board.text("flags", "\n".join(f"    --{k}={v}" for k, v in run.frozen().items()))
     with progress(screen) as bar:
-        steps = sum(loop.most_epochs()) * loop.steps_per_epoch
-        loop.watcher = Watcher(run, steps, board, screen, bar)
+        loop.watcher = Watcher(run, sum(loop.most_steps()), board, screen, bar)
         position = loop.run()
     network = load_network(run)
     run.note(

@@ -25,7 +25,7 @@ from rt_tf.training.guard import Guard, overfits
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Accuracies, Monitor
 from rt_tf.training.objective import Objective
-from rt_tf.training.phases import Phase, Values
+from rt_tf.training.phases import Phase, Values, own_epochs
 from rt_tf.training.position import Position, Settings, Watcher
 from rt_tf.training.steering import steering
 
@@ -86,15 +86,11 @@ class Loop:
             self._checkpoint(force=True)
         return self.position
 
-    def most_epochs(self) -> list[int]:
-        """Epochs of each phase, replays counted, if none ends early."""
-        found, begun = [], 0
-        for phase in self.phases:
-            begun = 0 if phase.new_member else begun
-            epochs = phase.epochs - begun if phase.clock == "run" else phase.epochs
-            found.append(epochs * phase.replays)
-            begun += epochs
-        return found
+    def most_steps(self) -> list[int]:
+        """Steps of each phase if none ends early."""
+        epochs = own_epochs(self.phases)
+        replayed = [n * phase.replays for n, phase in zip(epochs, self.phases, strict=True)]
+        return [n * self.steps_per_epoch for n in replayed]
 
     def begin_phase(self) -> StepFunction:
         """Compiles the model for the present phase; returns its step."""

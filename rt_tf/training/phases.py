@@ -183,6 +183,16 @@ class Phase:
             )
 
 
+def own_epochs(phases: Sequence[Phase]) -> list[int]:
+    """How many epochs each phase has if none ends early."""
+    found, begun = [], 0
+    for phase in phases:
+        begun = 0 if phase.new_member else begun
+        found.append(phase.epochs - (begun if phase.clock == "run" else 0))
+        begun += found[-1]
+    return found
+
+
 def stable(losses: Sequence[float], tolerance: float) -> bool:
     """Whether a smoothed loss has stopped changing: |m_t - m_(t-1)| < tolerance * m_1.
 
