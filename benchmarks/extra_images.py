@@ -3,7 +3,7 @@
     python -m benchmarks.extra_images --data_dir=<your TFDS folder> [--count=10000] [FILE]
 
 Writes an .npz file with `images` for --extra_data, by default runs/extra_images.npz: the last ones
-of the 50,000 that --validation=50000 and --seed hold out of the training split. A run with that
+of the 59,000 that --validation=59000 and --seed hold out of the training split. A run with that
 split watches the first ones (--monitor_samples).
 """
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the run they are for")
     arguments = parser.parse_args()
     with one_line_errors():
-        dataset = data.load("mnist", arguments.data_dir, 50_000, arguments.seed)
+        dataset = data.load("mnist", arguments.data_dir, 59_000, arguments.seed)
     held_out = dataset.validation.pixels[-arguments.count :]
     arguments.file.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(arguments.file, images=held_out)
