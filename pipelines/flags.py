@@ -4,6 +4,7 @@ from absl import flags
 from absl import logging as absl_logging
 
 from pipelines.parsing import (
+    ANY,
     Group,
     OneOf,
     PhaseList,
@@ -12,7 +13,7 @@ from pipelines.parsing import (
     whole,
     within,
 )
-from pipelines.phase_flags import ANY, phase_group
+from pipelines.phase_flags import phase_group
 from pipelines.question_flags import (
     attack_group,
     bound_group,

@@ -13,6 +13,7 @@ from absl import flags
 from rt_tf.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+ANY = float("inf")  # as an end for `within`
 
 
 class PhaseList(tuple):

@@ -3,6 +3,7 @@
 from absl import flags
 
 from pipelines.parsing import (
+    ANY,
     Group,
     OneOf,
     Summarised,
@@ -14,8 +15,6 @@ from pipelines.parsing import (
 )
 from rt_tf import catalogue
 from rt_tf.training.tables import DECAYS, ENDS, POINT_TERMS
-
-ANY = float("inf")
 
 
 def phase_group(values: flags.FlagValues) -> Group:

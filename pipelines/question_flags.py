@@ -7,12 +7,11 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.parsing import Group, OneOf, ends, listed, number, radii, whole, within
+from pipelines.parsing import ANY, Group, OneOf, ends, listed, number, radii, whole, within
 from rt_tf import catalogue
 from rt_tf.attacks.suites import SUITES, Budget
 from rt_tf.errors import UserError
 
-ANY = float("inf")
 RUNGS = catalogue.certificates()
 
 

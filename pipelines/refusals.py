@@ -1,12 +1,12 @@
 """What does not go together: a line each, before anything is computed."""
 
 from rt_tf import catalogue
+from rt_tf.attacks.table import NORMS
 from rt_tf.errors import UserError
 from rt_tf.threats.region import Threat
 from rt_tf.training.phases import Phase
 from rt_tf.training.tables import POINT_TERMS
 
-NORMS = ("linf", "l2", "l1")
 # Of point terms that are for some threats: a latent region needs one that is a box.
 TERM_THREATS = {"latent": ("linf",), "each": ("union",)}
 
@@ -44,21 +44,21 @@ def refuse_unanswered(bound: str, threat: Threat) -> None:
 
 
 def refuse_unbounded(phase: Phase, threat: Threat) -> None:
-    """UserError for what a threat without support function has not: a wider ball, certificates."""
-    if threat.has_support:
-        return
-    if phase.new_member:
+    """UserError for members of a cascade on a threat that no bound certifies against."""
+    if phase.new_member and not threat.has_support:
         raise UserError(
             f"new_member: expected false for {threat.name}, as no bound says what is left for "
             "another member; received true"
         )
-    refuse_start("attack_start", phase.attack_start, threat)
 
 
 def refuse_start(flag: str, start: str, threat: Threat) -> None:
-    """UserError for a start that the threat does not have."""
-    if start == "ball" and not threat.has_support:
-        raise UserError(f"{flag}: expected another than ball for {threat.name}; received ball")
+    """UserError for a start that is for other threats."""
+    known = catalogue.STARTS[start].threats if start in catalogue.STARTS else ()
+    if known and threat.name not in known:
+        raise UserError(
+            f"{flag}: expected another than {start} for {threat.name}; received {start}"
+        )
 
 
 def refuse_other_threats(attack: str, threat: Threat) -> None:

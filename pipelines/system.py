@@ -96,6 +96,7 @@ def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
             refusals.check_radius(threat, phase.eps_from, "epsilon_from")
         refusals.refuse_unanswered(phase.bound, threat)
         refusals.refuse_unbounded(phase, threat)
+        refusals.refuse_start("attack_start", phase.attack_start, threat)
         refusals.refuse_regions(phase, threat)
         if values.jit_compile:
             refusals.refuse_dynamic(phase, threat)

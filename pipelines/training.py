@@ -189,19 +189,19 @@ def extra_examples(values: flags.FlagValues, dataset: data.DataSet) -> data.Extr
         )
     label = _labeller(values.extra_labels_from) if values.extra_labels_from else None
     split = data.read_extra(Path(values.extra_data), dataset, label)
-    _refuse_known(split, dataset.validation.take(values.monitor_samples))
-    _refuse_known(split, dataset.test)
+    _refuse_known(split, dataset.validation.take(values.monitor_samples), dataset.test)
     return data.Extra(split, values.extra_share)
 
 
-def _refuse_known(extra: data.Split, judge: data.Split) -> None:
+def _refuse_known(extra: data.Split, *judges: data.Split) -> None:
     """UserError for examples by which training, or its result, is judged."""
-    known = set(extra.hashes()) & set(judge.hashes())
-    if known:
-        raise UserError(
-            f"extra_data: expected other images than those of the {judge.name} split that are "
-            f"looked at; received {len(known)} of them"
-        )
+    own = set(extra.hashes())
+    for judge in judges:
+        if known := own.intersection(judge.hashes()):
+            raise UserError(
+                f"extra_data: expected other images than those of the {judge.name} split that "
+                f"are looked at; received {len(known)} of them"
+            )
 
 
 def _labeller(folder: str) -> Callable[[np.ndarray], np.ndarray]:

@@ -159,6 +159,8 @@ def test_further_examples_join_every_batch(digits, tmp_path):
         assert further.sum() == 20
         np.testing.assert_array_equal(labels[further], index[further] % 10)
         own += index[~further].tolist()
+        assert further[:25].any()
+        assert not further[:25].all()
         places.add(further.tobytes())
     assert len(places) == len(batches)  # no place in a batch is always one's own
     assert len(set(own)) == len(own)  # a pass over the data set's own

@@ -4,10 +4,14 @@ from typing import NamedTuple
 
 
 class Named(NamedTuple):
-    """Where something of an attack is implemented (`module:attribute`) and what it is."""
+    """Where something of an attack is implemented (`module:attribute`) and what it is.
+
+    threats: those it is for; all if there are none here.
+    """
 
     path: str
     summary: str
+    threats: tuple[str, ...] = ()
 
 
 class AttackEntry(NamedTuple):
@@ -212,7 +216,11 @@ LOSSES = {
 
 STARTS = {
     "uniform": Named("rt_tf.attacks.starts:uniform", "a random point of the region"),
-    "ball": Named("rt_tf.attacks.starts:ball", "a random point of the ball, of any pixel value"),
+    "ball": Named(
+        "rt_tf.attacks.starts:ball",
+        "a random point of the ball, of any pixel value",
+        threats=(*NORMS, "union"),
+    ),
     "zero": Named("rt_tf.attacks.starts:zero", "the image itself"),
     "signs": Named("rt_tf.attacks.starts:signs", "half of eps in random directions (R+FGSM)"),
 }

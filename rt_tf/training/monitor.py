@@ -75,7 +75,7 @@ class Monitor:
         answer = tf.function(lambda x: tf.argmax(self.wiring.lower()(x), -1), autograph=False)
         own = np.concatenate([answer(images).numpy() for images in split.portions()])
         asked = dataclasses.replace(split, labels=own)
-        return np.concatenate([v[2] for v in self.of(self.wiring)._verdicts(asked)]) > 0.0
+        return np.concatenate([verdict[2] for verdict in self._verdicts(asked)]) > 0.0
 
     def of(self, wiring: Wiring) -> "Monitor":
         """The same bound on another network, without an attack."""

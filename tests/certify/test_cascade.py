@@ -108,7 +108,7 @@ def test_further_members_certify_more() -> None:
 
 
 def test_climbing_finds_what_is_served(tmp_path: Path) -> None:
-    networks = [member(k) for k in (0, 1)]
+    networks = [member(k) for k in (0, 1, 2)]
     united, images = models.cascade(networks), grid()[::7]
     export.export(united, Linf(), images, tmp_path / "export")
     served = export.load(tmp_path / "export")

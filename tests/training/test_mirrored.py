@@ -42,6 +42,7 @@ for arguments in (
     ["--attack=fgsm", "--attack_start=previous"],
     ["--attack=free", "--replays=2"],
     ["--attack=pgd", "--attack_steps=2", "--mixup=1.4"],
+    ["--attack=pgd", "--attack_steps=2", "--trades_beta=3"],
     ["--bound=crown_ibp", "--kappa=0.5", "--bound_samples=12"],
 ):
     for one, two in zip(trained("default", *arguments), trained("mirrored", *arguments)):
