@@ -5,8 +5,8 @@
 
 Runs the flag files configs/<data set>/<system>-short.cfg, or those that are named, one after
 another where there is no result yet, and keeps each result in benchmarks/results/systems/ as it
-ends: killed, it goes on with the same command. Then prints all results as a markdown table, several
-seeds in one row with the least and the greatest. `--table` only prints.
+ends: killed, it goes on with the same command. Then prints their results as a markdown table,
+several seeds in one row with the least and the greatest. `--table` only prints.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import itertools
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,8 @@ from rt_tf.files import write_text
 from rt_tf.reporting.summary import main_question
 
 RESULTS = Path(__file__).parent / "results" / "systems"
-HEADER = """| system | region | published | clean | attacked | certified | training |
-|---|---|---|---|---|---|---|"""
+HEADER = """| system | region | published | clean | attacked | certified | training, min | cores |
+|---|---|---|---|---|---|---|---|"""
 KEPT = ("clean", "attacked", "certified")
 PRIVATE = ("data_dir", "model_dir", "extra_data", "extra_labels_from")
 Result = dict[str, Any]
@@ -50,8 +49,8 @@ def train(name: str, seed: int, data_dir: str | None, run: Path) -> int:
     return subprocess.run(command, cwd=CONFIGS.parent, check=False).returncode
 
 
-def result(run: Path, seconds: float) -> Result:
-    """What is kept of a finished run. seconds: of the whole command."""
+def result(run: Path) -> Result:
+    """What is kept of a finished run."""
     report = json.loads((run / "report" / "report.json").read_text())
     facts = json.loads((run / "run.json").read_text())
     question = main_question(report)
@@ -64,7 +63,6 @@ def result(run: Path, seconds: float) -> Result:
         "epsilon": question["epsilon"],
         **{name: question[name] for name in KEPT},
         "training_seconds": report["training"]["seconds"],
-        "command_seconds": seconds,
         **{name: facts.get(name) for name in ("selected", "model", "git_commit", "hardware")},
         "flags": flags,
     }
@@ -79,20 +77,22 @@ def row(found: list[Result]) -> str:
         f"{first['threat']} {first['epsilon']:g}",
         first["published"],
         *(_spread([r[name] and 100 * r[name]["rate"] for r in found]) for name in KEPT),
-        f"{_spread(minutes)} min",
+        _spread(minutes),
+        _spread((result["hardware"]["cores"] for result in found), digits=0),
     ]
     return "| " + " | ".join(cells) + " |"
 
 
-def _spread(values: Iterable[float | None]) -> str:
+def _spread(values: Iterable[float | None], digits: int = 1) -> str:
     """One number, or the least and the greatest of several; a dash where there is none."""
-    known = sorted({f"{value:.1f}" for value in values if value is not None}, key=float)
+    known = sorted({f"{value:.{digits}f}" for value in values if value is not None}, key=float)
     return "-" if not known else known[0] if len(known) == 1 else f"{known[0]} to {known[-1]}"
 
 
-def table() -> str:
-    """All results there are, those of one data set, threat and radius together."""
-    found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+def table(names: list[str]) -> str:
+    """The results of systems, those of one data set, threat and radius together."""
+    known = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    found = [result for result in known if result["system"] in names]
     by_system = itertools.groupby(sorted(found, key=_rank), lambda result: result["system"])
     return "\n".join([HEADER, *(row(list(results)) for _, results in by_system)])
 
@@ -110,18 +110,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="runs of each, with seeds 0, 1, ...")
     parser.add_argument("--table", action="store_true", help="only print the table")
     arguments = parser.parse_args()
-    asked = itertools.product(arguments.names or short_systems(), range(arguments.seeds))
+    names = arguments.names or short_systems()
     failed = []
-    for name, seed in [] if arguments.table else asked:
+    for name, seed in itertools.product([] if arguments.table else names, range(arguments.seeds)):
         if place(name, seed).exists():
             continue
-        run, began = arguments.runs.resolve() / f"{name}-seed{seed}", time.monotonic()
+        run = arguments.runs.resolve() / f"{name}-seed{seed}"
         if train(name, seed, arguments.data_dir, run):
             failed.append(f"{name}, seed {seed}")
             continue
-        kept = result(run, time.monotonic() - began)
-        write_text(place(name, seed), json.dumps(kept, indent=1) + "\n")
-    print(table())
+        write_text(place(name, seed), json.dumps(result(run), indent=1) + "\n")
+    print(table(names))
     if failed:
         sys.exit(f"failed: {'; '.join(failed)}")
 
