@@ -107,14 +107,16 @@ def system_group(values: flags.FlagValues) -> Group:
 def training_group(values: flags.FlagValues) -> Group:
     """How training runs."""
     group = Group("Training", values)
-    group.switch("augment", False, "Random flips and crops after padding by 4 pixels.")
+    group.switch(
+        "augment", False, "Random crops after padding by 4 pixels; flips too, where classes allow."
+    )
     group.one(
         "cutout", whole(0), 0, "Side of a square to blacken in each image, in pixels; 0: none."
     )
-    about = "An .npz file with more training examples: images (uint8) and labels."
+    about = "An .npz file with more training examples: images (uint8), labels."
     group.text("extra_data", None, about)
     group.one("extra_share", within(0.0, 1.0), 0.5, "Their share of every batch.")
-    about = "A finished run whose network labels them (pseudo-labels)."
+    about = "A finished run whose network labels them (pseudo-labels) in place of the file."
     group.text("extra_labels_from", None, about)
     group.one("batch_size", whole(1), 100, "Examples of a step, over all replicas.")
     group.one("optimizer", OneOf(["adam", "sgd"]), "adam", "adam, or sgd with momentum 0.9.")
@@ -152,7 +154,7 @@ def training_group(values: flags.FlagValues) -> Group:
         "an attack, else clean.",
     )
     group.one("checkpoint_seconds", within(0.0, ANY), 30.0, "Least seconds between checkpoints.")
-    group.switch("dry_run", False, "Print the plan with one measured step, and exit.")
+    group.switch("dry_run", False, "Print the plan with measured steps, and exit.")
     group.switch("accept_changed_flags", False, "Go on although flags of the run have changed.")
     return group
 

@@ -43,7 +43,7 @@ def _point_term(group: Group) -> None:
     attacks: dict[str, Summarised] = {n: e for n, e in catalogue.ATTACKS.items() if e.training}
     attacks |= POINT_TERMS
     group.phases("attack", OneOf(["none", *attacks]), "none", listed(attacks))
-    group.phases("attack_steps", whole(1), "10", "Steps of the attack.")
+    group.phases("attack_steps", whole(1), "10", "Steps of the attack; free has one a replay.")
     about = "Step size in eps; 0: the attack's own."
     group.phases("attack_step_size", within(0.0, ANY), "0", about)
     starts = [*catalogue.STARTS, "previous"]

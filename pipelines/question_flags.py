@@ -31,7 +31,7 @@ def file_flags(group: Group) -> None:
     group.text(
         "keras_file", None, "A .keras file: a functional or Sequential classifier of images."
     )
-    about = "What the network takes for black and white, such as 0,255 (--epsilon stays in [0, 1])."
+    about = "What the network takes for black and white, such as 0,255 (--epsilon is of 0,1)."
     group.one("input_range", ends, None, f"{about} Not given: 0,1.")
 
 

@@ -1,7 +1,8 @@
 """What the README promises: its Python runs, its flags and those of docs/attacks.md exist, its
-tables name what there is.
+tables name what there is, its results are those that are kept.
 """
 
+import json
 import re
 import shlex
 import subprocess
@@ -11,11 +12,13 @@ from pathlib import Path
 import pytest
 from absl import flags as absl_flags
 
+from benchmarks import systems
 from pipelines import certify, evaluate, export, flags, parsing, tune
 from rt_tf import catalogue
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+GOALS = ["mnist/goal_01", "mnist/goal_03"]
 PAGES = [README, (ROOT / "docs" / "attacks.md").read_text()]
 COMMANDS = [
     command
@@ -73,3 +76,23 @@ def test_files_that_are_named_exist() -> None:
         assert (ROOT / name).exists(), name
     for name in re.findall(r"\]\((docs/[^)]+)\)", README):
         assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("names", [systems.short_systems(), GOALS], ids=["short", "goals"])
+def test_results_are_those_that_are_kept(names: list[str]) -> None:
+    assert systems.table(names) in README
+
+
+def test_every_short_system_has_a_result() -> None:
+    for name in systems.short_systems():
+        assert systems.place(name, 0).exists(), name
+
+
+def test_a_row_of_seeds_has_the_least_and_the_greatest() -> None:
+    kept = json.loads(systems.place(GOALS[0], 0).read_text())
+    cores = kept["hardware"]["cores"]
+    rates = [{"certified": kept["certified"] | {"rate": rate}} for rate in (0.95, 0.9, 0.92)]
+    times = [{"training_seconds": seconds} for seconds in (60, 120, 90)]
+    runs = [kept | rate | time for rate, time in zip(rates, times, strict=True)]
+    assert systems.row(runs).endswith(f"| 90.0 to 95.0 | 1.0 to 2.0 | {cores} |")
+    assert systems.row(runs[:1]).endswith(f"| 95.0 | 1.0 | {cores} |")

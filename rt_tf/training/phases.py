@@ -94,6 +94,7 @@ class Phase:
         """UserError for a combination that cannot do what it says."""
         self._check_weights()
         self._check_attack()
+        self._check_start()
         self._check_schedules()
 
     def _check_weights(self) -> None:
@@ -152,11 +153,6 @@ class Phase:
                 f"own; received {self.trades_beta:g} with --attack={self.attack} and "
                 f"--attack_loss={self.attack_loss}"
             )
-        if self.attack == "each" and self.attack_start == "previous":
-            raise UserError(
-                "attack_start: expected another one with --attack=each, which has a point in each "
-                "part; received previous"
-            )
         if self.attack in POINT_TERMS and self.attack_loss != "ce":
             raise UserError(
                 f"attack_loss: expected ce with --attack={self.attack}; received {self.attack_loss}"
@@ -167,6 +163,23 @@ class Phase:
                 "mixup: expected 0, or a phase without a bound, --attack=adaptive and another "
                 f"--attack_loss than ce; received {self.mixup:g} with --attack={self.attack}, "
                 f"--attack_loss={self.attack_loss} and --bound={self.bound}"
+            )
+
+    def _check_start(self) -> None:
+        if self.attack == "each" and self.attack_start == "previous":
+            raise UserError(
+                "attack_start: expected another one with --attack=each, which has a point in each "
+                "part; received previous"
+            )
+        if self.attack in ("free", "latent") and self.attack_start != "uniform":
+            raise UserError(
+                f"attack_start: expected none with --attack={self.attack}, which has its own; "
+                f"received {self.attack_start}"
+            )
+        if self.attack == "free" and self.attack_step_size:
+            raise UserError(
+                "attack_step_size: expected 0 with --attack=free, whose steps are of eps; "
+                f"received {self.attack_step_size:g}"
             )
 
     def _check_schedules(self) -> None:

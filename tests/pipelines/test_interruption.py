@@ -13,8 +13,6 @@ import pytest
 
 from tests.pipelines.conftest import command, finish, start
 
-KILLS = 5
-
 
 def weights(run: Path) -> list[np.ndarray]:
     import rt_tf.layers  # noqa: F401
@@ -29,7 +27,10 @@ def wait_for(condition, seconds: float = 60.0) -> None:  # type: ignore[no-untyp
         time.sleep(0.02)
 
 
-def test_killed_runs_end_in_the_same_weights(tmp_path: Path, small: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(8, marks=pytest.mark.slow)])
+def test_killed_runs_end_in_the_same_weights(
+    tmp_path: Path, small: tuple[str, ...], kills: int
+) -> None:
     """SIGKILL at random moments of training, then the same command to the end."""
     flags = (
         *small,
@@ -45,8 +46,8 @@ def test_killed_runs_end_in_the_same_weights(tmp_path: Path, small: tuple[str, .
     )
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     assert command("train", *flags, f"--model_dir={undisturbed}").returncode == 0
-    draw = random.Random(0)
-    for _ in range(KILLS):
+    draw = random.Random(kills)
+    for _ in range(kills):
         steps = _last_step(killed)
         process = start("train", *flags, f"--model_dir={killed}")
         _kill_after_progress(process, killed, steps, draw.uniform(0.0, 0.4))

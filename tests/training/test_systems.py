@@ -10,16 +10,17 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.attacks import noise, starts
+from rt_tf.attacks.judge import Attack
 from rt_tf.attacks.latent import latent_attack
 from rt_tf.attacks.pgd import fgsm, pgd
 from rt_tf.attacks.task import Task
-from rt_tf.attacks.union import by_part, msd
+from rt_tf.attacks.union import by_part, msd, worst_part
 from rt_tf.bounds.latent import latent_region
 from rt_tf.bounds.methods import cauchy_bounds, dual_bounds, interval_bounds
 from rt_tf.bounds.result import margin_spec
 from rt_tf.errors import UserError
 from rt_tf.threats.linf import Linf
-from rt_tf.threats.region import Region
+from rt_tf.threats.region import Region, Threat
 from rt_tf.threats.union import Union
 from rt_tf.training.model import RobustModel
 from rt_tf.training.objective import Objective
@@ -29,6 +30,8 @@ from rt_tf.training.worst_case import WorstCase, part, worst_case_loss
 from tests.training.small import CLASSES, batch, compiled, cross_entropy, network
 
 PGD = functools.partial(pgd, steps=3)
+BALL = catalogue.threat("l2")
+UNION = Union(radii=(1.0, 6.0, 20.0))
 
 
 def gradients(model: RobustModel, x: tf.Tensor, y: tf.Tensor) -> list[np.ndarray]:
@@ -103,8 +106,9 @@ def test_trades_is_the_clean_loss_and_beta_times_the_divergence() -> None:
 
 
 def test_the_gradient_of_trades_passes_through_both_logits_and_not_through_the_attack() -> None:
+    """On an L2 ball, as a step by signs has no gradient anyway."""
     net, (x, y) = network(), batch()
-    model = compiled(Objective(Linf(), Trades(PGD, 2.0)), net, eps=0.1)
+    model = compiled(Objective(BALL, Trades(PGD, 2.0)), net, eps=0.5)
     with tf.GradientTape() as tape:
         point = model._outcome(x, y, tape).point
     with tf.GradientTape() as tape:
@@ -134,12 +138,12 @@ def test_the_attack_of_trades_raises_the_divergence() -> None:
 
 
 def test_free_moves_the_perturbation_by_the_steps_own_gradient() -> None:
-    """Algorithm 6 of the thesis, three replays of a batch by hand."""
-    net, (x, y) = network(), batch()
+    """Algorithm 6 of the thesis by hand: a batch, its replay, and the next one."""
+    net, examples = network(), batch()
     twin, rate = network(), 0.1
     model = compiled(Objective(Linf(), Free()), net, eps=0.1)
-    moves = tf.zeros_like(x)
-    for _ in range(3):
+    moves = tf.zeros_like(examples[0])
+    for x, y in (examples, examples, [values[::-1] for values in examples]):
         point = tf.Variable(tf.clip_by_value(x + moves, 0.0, 1.0))
         with tf.GradientTape() as tape:
             losses = keras.losses.sparse_categorical_crossentropy(y, twin(point), from_logits=True)
@@ -149,7 +153,7 @@ def test_free_moves_the_perturbation_by_the_steps_own_gradient() -> None:
         assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(float(loss), rel=1e-4)
         for weight, gradient in zip(weights, found, strict=True):
             weight.assign_sub(rate * gradient)
-        moves = tf.clip_by_value(moves + 0.1 * tf.sign(at_point), -0.1, 0.1)
+        moves = tf.clip_by_value(point - x + 0.1 * tf.sign(at_point), -0.1, 0.1)
         moves = tf.clip_by_value(x + moves, 0.0, 1.0) - x
         np.testing.assert_allclose(model.moves, moves, atol=1e-5)
         agree(net.get_weights(), twin.get_weights())
@@ -208,6 +212,25 @@ def test_multi_steepest_descent_starts_at_the_image() -> None:
     assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
 
 
+def in_parts(radii: tuple[float, ...], steps: int) -> tuple[Task, np.ndarray, np.ndarray]:
+    """A task on a union; where PGD from the image ends in each part, and the losses there."""
+    net, (x, y) = network(), batch(30)
+    model = compiled(Objective(Union(radii)), net, eps=1.0)
+    task = Task(model.wiring.lower(), Region(Union(radii), x, 1.0), y, model._keys(y))
+    points = np.stack([pgd(each, x, steps, step_size=1.0) for each in by_part(task)])
+    return task, points, np.stack([task.values(tf.constant(x)) for x in points])
+
+
+@pytest.mark.parametrize(("attack", "steps"), [(msd, 1), (worst_part, 3)])
+def test_on_a_union_an_example_goes_where_its_loss_is_highest(attack: Attack, steps: int) -> None:
+    """A step of multi steepest descent is that of the best part; the worst part is the best end."""
+    task, points, losses = in_parts((0.05, 0.15, 0.4), steps)
+    best = losses.argmax(axis=0)
+    assert len(set(best)) > 1
+    found = attack(task, task.region.x, steps=steps, step_size=1.0)
+    np.testing.assert_allclose(found, points[best, np.arange(len(best))], atol=1e-6)
+
+
 def test_pgd_aug_averages_the_losses_in_the_parts() -> None:
     net, (x, y) = network(), batch()
     union = Union(radii=(0.1, 0.5, 1.0))
@@ -233,11 +256,24 @@ def test_mixup_mixes_images_and_losses_of_two_examples() -> None:
 
 
 def test_the_attack_under_mixup_raises_the_mixed_loss() -> None:
+    """One step from the mixed image along the signs of the mixed loss's gradient."""
     net, (x, y) = network(), batch()
-    attacked = compiled(Objective(Linf(), Attacked(PGD), mixup=1.0), net, eps=0.2)
-    clean = compiled(Objective(Linf(), mixup=1.0), network(), eps=0.2)
-    clean_loss = float(clean.train_step((x, y))["point_loss"])
-    assert float(attacked.train_step((x, y))["point_loss"]) > clean_loss + 0.01
+    attack = functools.partial(pgd, steps=1, step_size=0.5)
+    model = compiled(Objective(Linf(), Attacked(attack, starts.zero), mixup=1.4), net, eps=0.2)
+    first, second = np.asarray(tf.random.stateless_gamma([2], model._seed(), 1.4))
+    share, partner = first / (first + second), [1, 0, 3, 2, 5, 4]
+    mixed = tf.Variable(share * x + (1 - share) * tf.gather(x, partner))
+    losses = []
+    with tf.GradientTape(persistent=True) as tape:
+        for labels in (y, tf.gather(y, partner)):
+            found = keras.losses.sparse_categorical_crossentropy(labels, net(mixed), True)
+            losses.append(tf.reduce_sum(found))
+        loss = share * losses[0] + (1 - share) * losses[1]
+    signs = tf.sign(tape.gradient(loss, mixed))
+    assert (signs != tf.sign(tape.gradient(losses[0], mixed))).numpy().any()
+    with tf.GradientTape() as tape:
+        point = model._outcome(x, y, tape).point
+    np.testing.assert_allclose(point, tf.clip_by_value(mixed + 0.1 * signs, 0, 1), atol=1e-5)
 
 
 # --- bound terms
@@ -274,6 +310,14 @@ def test_the_small_region_stays_within_the_whole_one() -> None:
         assert float(tf.reduce_max(whole.distance(far))) < 0.3 + 1e-5
 
 
+def test_a_region_of_ratio_one_is_the_whole_one() -> None:
+    x, _ = batch()
+    for threat in (Linf(), BALL, catalogue.threat("l1")):
+        whole = part(Region(threat, x, 0.3), tf.ones_like(x), 1.0)
+        np.testing.assert_allclose(whole.x, x, atol=1e-7)
+        assert float(whole.eps) == pytest.approx(0.3)
+
+
 def test_sabr_with_ratio_one_is_ibp() -> None:
     ibp = Objective(Linf(), bound=WorstCase(interval_bounds))
     sabr = Objective(Linf(), Attacked(PGD), WorstCase(interval_bounds, ratio=1.0))
@@ -303,15 +347,16 @@ def test_mixtrain_on_the_whole_batch_is_the_full_bound() -> None:
     agree(after_a_step(some, **settings), after_a_step(full, **settings))
 
 
-def test_the_cauchy_term_approaches_the_exact_one() -> None:
+@pytest.mark.parametrize(("threat", "eps"), [(Linf(), 0.1), (BALL, 0.3)], ids=["linf", "l2"])
+def test_the_cauchy_term_approaches_the_exact_one(threat: Threat, eps: float) -> None:
     losses = []
     for projections in (20, 20_000):
         bound = functools.partial(cauchy_bounds, projections=projections)
-        objective = Objective(Linf(), bound=WorstCase(bound, draws=True))
-        model = compiled(objective, network(), eps=0.1, kappa=1.0)
+        objective = Objective(threat, bound=WorstCase(bound, draws=True))
+        model = compiled(objective, network(), eps=eps, kappa=1.0)
         losses.append(float(model.train_step(batch())["bound_loss"]))
-    exact = Objective(Linf(), bound=WorstCase(dual_bounds))
-    model = compiled(exact, network(), eps=0.1, kappa=1.0)
+    exact = Objective(threat, bound=WorstCase(dual_bounds))
+    model = compiled(exact, network(), eps=eps, kappa=1.0)
     expected = float(model.train_step(batch())["bound_loss"])
     assert losses[1] == pytest.approx(expected, rel=0.01)
     assert abs(losses[1] - expected) < abs(losses[0] - expected)
@@ -410,15 +455,24 @@ def test_regularisers_read_the_bound_terms_own_bounds() -> None:
         Objective(Linf(), Attacked(PGD), WorstCase(interval_bounds, ratio=0.4)),
         Objective(Linf(), Attacked(PGD), mixup=1.4),
         Objective(Linf(), Latent(1, 3)),
+        Objective(BALL, Attacked(PGD)),
+        Objective(BALL, Attacked(PGD), WorstCase(interval_bounds, ratio=0.4)),
+        Objective(BALL, Attacked(PGD), mixup=1.4),
+        Objective(UNION, Attacked(functools.partial(msd, steps=3))),
+        Objective(UNION, Attacked(functools.partial(worst_part, steps=3))),
+        Objective(UNION, EachPart(PGD)),
     ],
-    ids=["fgsm", "sabr", "mixup", "colt"],
+    ids=["fgsm", "sabr", "mixup", "colt", "l2", "sabr-l2", "mixup-l2", "msd", "worst", "each"],
 )
 def test_an_attack_is_a_constant_to_the_gradient(objective: Objective) -> None:
-    """The gradient is that with the attack's points given as numbers."""
+    """The gradient is that with the attack's points given as numbers.
+
+    Steps by signs have no gradient, so that those on other balls are what this can catch.
+    """
     net, (x, y) = network(), batch()
     model = compiled(objective, net, eps=0.05, kappa=1.0 if objective.bound else 0.0)
     found = gradients(model, x, y)
-    given = _given_latent if isinstance(objective.point, Latent) else _given_images
+    given = GIVEN.get(type(objective.point), _given_images)
     with tf.GradientTape() as tape:
         loss = given(objective, model, x, y, tape)
     weights = net.trainable_variables
@@ -430,8 +484,18 @@ def _given_images(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
     with tape.stop_recording(), tf.GradientTape() as unused:
         point = tf.constant(model._outcome(x, y, unused).point.numpy())
     fixed = Attacked(lambda task, start: point)
-    model.objective = Objective(Linf(), fixed, objective.bound, mixup=objective.mixup)
+    model.objective = Objective(objective.threat, fixed, objective.bound, mixup=objective.mixup)
     return model._outcome(x, y, tape).terms.loss
+
+
+def _given_parts(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
+    with tape.stop_recording():
+        region = Region(objective.threat, x, model.eps.value)
+        tasks = by_part(Task(model.wiring.lower(), region, y, model._keys(y)))
+        points = [objective.point.attack(task, starts.uniform(task)).numpy() for task in tasks]
+    logits = [model.network(point) for point in points]
+    losses = [keras.losses.sparse_categorical_crossentropy(y, found, True) for found in logits]
+    return tf.reduce_mean(losses)
 
 
 def _given_latent(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
@@ -443,6 +507,9 @@ def _given_latent(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
     logits = model.wiring.lower().split(node)(tf.constant(value.numpy()))
     losses = keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
     return tf.reduce_mean(losses)
+
+
+GIVEN = {Latent: _given_latent, EachPart: _given_parts}
 
 
 def test_the_worst_case_loss_of_the_dual_bound_matches_its_margins() -> None:
