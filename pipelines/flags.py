@@ -49,6 +49,7 @@ EVALUATION |= {
 FIXED = {"dataset", "validation", "model", "normalization", "batch_norm", "init", "threat"}
 FIXED |= {"epsilon", "union_radii", "seed", "batch_size", "model_scale"}
 FIXED |= {"extra_data", "extra_share", "extra_labels_from"}
+FIXED |= {"optimizer", "precision", "replays", "new_member", "select_by", "monitor_bound"}
 FIXED |= {"transport_size", "transport_power", "transport_weight"}
 OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with a run
 del absl_logging  # imported for its flags: defined before TensorFlow defines them
@@ -139,7 +140,7 @@ def training_group(values: flags.FlagValues) -> Group:
     group.one("monitor_every", whole(1), 1, "Epochs between evaluations.")
     group.one("monitor_samples", whole(1), 1000, "Examples of each split in an evaluation.")
     about = "Of the verified accuracy in an evaluation; auto: training's, else interval."
-    group.one("monitor_bound", OneOf(["auto", *catalogue.certificates()]), "auto", about)
+    group.one("monitor_bound", OneOf(["auto", "none", *catalogue.certificates()]), "auto", about)
     group.one(
         "monitor_attack_steps",
         whole(0),

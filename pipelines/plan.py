@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines import system
-from pipelines.training import make_loop
+from pipelines.training import checked_loop
 from rt_tf import data, models
 from rt_tf.errors import UserError
 from rt_tf.training.loop import Loop
@@ -23,7 +23,7 @@ def show_plan(values: flags.FlagValues) -> None:
     system.prepare_tensorflow(values.seed, values.deterministic)
     dataset, notes = _data(values)
     with tempfile.TemporaryDirectory() as nowhere:
-        loop = make_loop(values, dataset, Path(nowhere))
+        loop = checked_loop(values, dataset, Path(nowhere))
         screen = Console(highlight=False)
         screen.print(
             f"{values.system}: {values.model} on {values.dataset}, {len(dataset.train):,} training "

@@ -39,12 +39,17 @@ def refuse_unanswered(bound: str, threat: Threat) -> None:
     known = () if bound == "none" else catalogue.find("bound", bound).threats
     if known and threat.name not in known:
         raise UserError(
-            f"threat: expected {' or '.join(known)} with --bound={bound}; received {threat.name}"
+            f"threat: expected {' or '.join(known)} with {bound} bounds; received {threat.name}"
         )
 
 
-def refuse_unbounded(phase: Phase, threat: Threat) -> None:
-    """UserError for members of a cascade on a threat that no bound certifies against."""
+def refuse_unbounded(phase: Phase, threat: Threat, monitor_bound: str) -> None:
+    """UserError for members of a cascade where no bound certifies anything."""
+    if phase.new_member and monitor_bound == "none":
+        raise UserError(
+            "monitor_bound: expected a bound, which says what is left for another member of a "
+            "cascade; received none"
+        )
     if phase.new_member and not threat.has_support:
         raise UserError(
             f"new_member: expected false for {threat.name}, as no bound says what is left for "
@@ -58,6 +63,15 @@ def refuse_start(flag: str, start: str, threat: Threat) -> None:
     if known and threat.name not in known:
         raise UserError(
             f"{flag}: expected another than {start} for {threat.name}; received {start}"
+        )
+
+
+def refuse_few_classes(flag: str, loss: str, classes: int) -> None:
+    """UserError for a loss that compares the three highest logits where there are less."""
+    if loss == "dlr" and classes < 3:
+        raise UserError(
+            f"{flag}: expected another loss than dlr, which needs 3 classes; received {loss} for "
+            f"{classes}"
         )
 
 

@@ -22,7 +22,7 @@ from rt_tf import data
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.training.monitor import Monitor
-from rt_tf.training.phases import Values
+from rt_tf.training.phases import Phase, Values
 from rt_tf.training.position import Position
 from rt_tf.training.tensorboard import TensorBoard
 
@@ -64,15 +64,18 @@ class Search(BaseTuner):
     ) -> None:
         """UserError, and nothing is written, if the data or the flags as they are do not fit."""
         system.prepare_tensorflow(values.seed, values.deterministic)
-        self.values, self.texts, self.study, self.screen = values, texts, study, screen
+        self.values, self.texts, self.study, self.screen = values, {**texts}, study, screen
         self.dataset: data.DataSet = system.load_data(values)
         phases = system.phases(values, system.threat(values))
         chosen = values.objective if values.objective != "auto" else None
         selected = system.selection(values, phases)
+        self.texts |= {  # one question for all trials, whatever they are trained with
+            "select_by": selected,
+            "monitor_bound": system.monitored_name(values.monitor_bound, phases),
+        }
         self.by = chosen or (system.trained_for(phases) if selected == "last" else selected)
         system.refuse_unwatched("objective", self.by, values)
-        if any(phase.new_member for phase in phases):
-            raise UserError("new_member: expected false, as one network is judged; received true")
+        _refuse_members(phases)
         folder = study.path / "search"
         reloaded, begun = (folder / "tuner0.json").exists(), (folder / "oracle.json").exists()
         super().__init__(
@@ -130,6 +133,7 @@ class Search(BaseTuner):
             return float(json.loads((folder / "trial.json").read_text())[self.by])
         system.prepare_tensorflow(values.seed, values.deterministic)
         loop = training.checked_loop(values, self.dataset, folder)
+        _refuse_members(loop.phases)
         board = TensorBoard(self.study.logs / trial.trial_id, self.dataset.validation)
         with board.writer.as_default():
             hparams.hparams(chosen, trial_id=trial.trial_id)
@@ -162,6 +166,11 @@ def _score(position: Position, by: str) -> float:
     kept = [position.selected["phase"], position.selected["epoch"]]
     rows = [row for row in position.history if [row["phase"], row["epoch"]] == kept]
     return float(rows[-1]["validation"][by])
+
+
+def _refuse_members(phases: Sequence[Phase]) -> None:
+    if any(phase.new_member for phase in phases):
+        raise UserError("new_member: expected false, as one network is judged; received true")
 
 
 def _oracle(values: flags.FlagValues, space: Space) -> Any:

@@ -89,13 +89,16 @@ def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
     found = read_phases(values)
     refusals.refuse_other_threats(values.eval_attack, threat)
     refusals.refuse_start("eval_start", values.eval_start, threat)
+    if threat.has_support:
+        for bound in (monitored_name(values.monitor_bound, found), *values.rungs):
+            refusals.refuse_unanswered(bound, threat)
     for phase in found:
         refusals.refuse_other_threats(phase.attack, threat)
         refusals.check_radius(threat, phase.eps, "train_epsilon")
         if phase.eps_from:
             refusals.check_radius(threat, phase.eps_from, "epsilon_from")
         refusals.refuse_unanswered(phase.bound, threat)
-        refusals.refuse_unbounded(phase, threat)
+        refusals.refuse_unbounded(phase, threat, values.monitor_bound)
         refusals.refuse_start("attack_start", phase.attack_start, threat)
         refusals.refuse_regions(phase, threat)
         if values.jit_compile:
@@ -138,15 +141,21 @@ def settings(values: flags.FlagValues, phases: list[Phase]) -> Settings:
 def monitored_bound(
     name: str, phases: list[Phase], threat: Threat, settings: dict[str, Any]
 ) -> Any:
-    """The bound that training is watched with; auto: the last phase's, else the cheapest.
+    """The bound that training is watched with, None for none."""
+    name = monitored_name(name, phases)
+    return None if name == "none" or not threat.has_support else catalogue.bound(name, settings)
+
+
+def monitored_name(name: str, phases: list[Phase]) -> str:
+    """The name of that bound. auto: the last phase's, else the cheapest.
 
     Where that one certifies nothing, the one that certifies what it stands for.
     """
-    if not threat.has_support:
-        return None
+    if name == "none":
+        return name
     if name == "auto":
         name = "interval" if phases[-1].bound == "none" else phases[-1].bound
-    return catalogue.bound(catalogue.find("bound", name).certificate or name, settings)
+    return catalogue.find("bound", name).certificate or name
 
 
 def monitored_attack(threat: Threat, steps: int) -> Attack | None:
@@ -172,7 +181,9 @@ def refuse_unwatched(flag: str, by: str, values: flags.FlagValues) -> None:
     """UserError for a quantity that is not monitored."""
     why = {
         "attacked": "--monitor_attack_steps=0" if not values.monitor_attack_steps else "",
-        "verified": "" if threat(values).has_support else f"--threat={values.threat}",
+        "verified": "--monitor_bound=none"
+        if values.monitor_bound == "none"
+        else ("" if threat(values).has_support else f"--threat={values.threat}"),
     }.get(by)
     if why:
         raise UserError(

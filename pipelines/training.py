@@ -10,8 +10,9 @@ from absl import flags
 from rich.console import Console
 from rich.progress import Progress
 
-from pipelines import objectives, system
+from pipelines import objectives, refusals, system
 from pipelines.console import progress
+from pipelines.phases import read_phases
 from pipelines.provenance import pin_extra
 from pipelines.question_flags import bound_settings
 from pipelines.questions import load_network
@@ -117,6 +118,9 @@ def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Pat
             f"cutout: expected at most {min(dataset.shape[:2])}, the images' side; received "
             f"{values.cutout}"
         )
+    refusals.refuse_few_classes("eval_loss", values.eval_loss, dataset.classes)
+    for phase in read_phases(values):
+        refusals.refuse_few_classes("attack_loss", phase.attack_loss, dataset.classes)
     return make_loop(values, dataset, directory)
 
 
@@ -187,7 +191,8 @@ def extra_examples(values: flags.FlagValues, dataset: data.DataSet) -> data.Extr
             f"extra_share: expected a share of some of a batch's {values.batch_size} examples; "
             f"received {values.extra_share:g}, which are {count}"
         )
-    label = _labeller(values.extra_labels_from) if values.extra_labels_from else None
+    named = values.extra_labels_from
+    label = _labeller(named, dataset.shape) if named else None
     split = data.read_extra(Path(values.extra_data), dataset, label)
     _refuse_known(split, dataset.validation.take(values.monitor_samples), dataset.test)
     return data.Extra(split, values.extra_share)
@@ -204,11 +209,16 @@ def _refuse_known(extra: data.Split, *judges: data.Split) -> None:
             )
 
 
-def _labeller(folder: str) -> Callable[[np.ndarray], np.ndarray]:
+def _labeller(folder: str, shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
     """Labels images by a finished run's network."""
     path = RunDirectory(folder).export
     if export.exported_checksum(path) is None:
         raise UserError(f"extra_labels_from: expected a finished run; {folder} is none")
+    own = tuple(RunDirectory(folder).facts()["dataset"]["shape"])
+    if own != shape:
+        raise UserError(
+            f"extra_labels_from: expected one on images of {list(shape)}; {folder} has {list(own)}"
+        )
     served = export.load(path)
     return lambda images: served.serve(images)["label"].numpy()
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from rt_tf.network.ops import Tensor
@@ -52,9 +53,10 @@ class Bounds(NamedTuple):
 
 def margin_spec(labels: Tensor, classes: int) -> Tensor:
     """The rows f_y - f_j for every j other than y: [batch, classes - 1, classes]."""
+    others = np.array([np.delete(np.arange(classes), y) for y in range(classes)])
     identity = tf.eye(classes)
-    rows = [[identity[y] - identity[j] for j in range(classes) if j != y] for y in range(classes)]
-    return tf.gather(tf.stack([tf.stack(r) for r in rows]), labels)
+    own = tf.gather(identity, labels)[:, tf.newaxis]
+    return own - tf.gather(identity, tf.gather(others, labels))
 
 
 def certified(margins: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """More training examples than a data set has, such as images labelled by another network."""
 
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ def read_extra(path: Path, dataset: DataSet, label: Labeller | None = None) -> S
     try:
         with np.load(path) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"extra_data: expected an .npz file; {path} is not: {error}") from error
     images = _images(arrays, path, dataset)
     index = np.arange(len(images))
@@ -41,9 +42,10 @@ def read_extra(path: Path, dataset: DataSet, label: Labeller | None = None) -> S
     )
     labels = _labels(arrays, path, split, label)
     if labels.shape != index.shape or labels.min() < 0 or labels.max() >= dataset.classes:
+        ends = f" from {labels.min()} to {labels.max()}" if labels.size else ""
         raise UserError(
             f"extra_data: expected a label from 0 to {dataset.classes - 1} for each of the "
-            f"{len(images)} images; received {labels.shape} from {labels.min()} to {labels.max()}"
+            f"{len(images)} images; received {labels.shape}{ends}"
         )
     return Split("extra", images, labels, index, split.pixel_max, split.augmentation)
 

@@ -1,5 +1,6 @@
 """Images of many sizes, brought to one: kept beside the data set, and read from there."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from rt_tf.data.rows import Rows
+from rt_tf.errors import UserError
 
 MARGIN = 8 / 7  # of the shorter side to what is kept of it: 256 pixels to 224
 
@@ -21,7 +23,13 @@ def sized(
     name = f"rt_tf-{split}-{shape[0]}x{shape[1]}"
     pixels, labels = (Path(builder.data_dir) / f"{name}{end}.npy" for end in ("", "-labels"))
     if not labels.exists():
-        _write(builder, split, shape, pixels, labels)
+        try:
+            _write(builder, split, shape, pixels, labels)
+        except OSError as error:
+            raise UserError(
+                f"data_dir: expected room, and leave, to write resized images to "
+                f"{builder.data_dir}; {error}"
+            ) from error
     stored = np.load(pixels, mmap_mode="r")
     return Rows(stored, np.arange(len(stored))), np.load(labels)
 
@@ -44,7 +52,7 @@ def _write(
 ) -> None:
     """Writes both, the labels last: they are there if all is."""
     count = builder.info.splits[split].num_examples
-    partial = [path.with_name(f".{path.name}.tmp") for path in (pixels, labels)]
+    partial = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in (pixels, labels)]
     stored = np.lib.format.open_memmap(partial[0], "w+", np.uint8, (count, *shape))
     found = np.empty(count, np.int64)
     examples = builder.as_dataset(split=split, shuffle_files=False)

@@ -64,6 +64,10 @@ class Members:
         )
         return rows
 
+    def forget(self, phase: int) -> None:
+        """What the member that a phase trains left open, if it has been judged before a resume."""
+        _beside(self.path(phase)).unlink(missing_ok=True)
+
     def unite(self) -> None:
         """Writes the cascade of all members, where there are several."""
         if self.several:

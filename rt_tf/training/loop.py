@@ -250,6 +250,7 @@ class Loop:
         position.best = rank
         position.selected = {"phase": position.phase, "epoch": clock.epoch, "by": by}
         position.selected |= {"value": value}
+        self.members.forget(position.phase)
         self._keep(self.members.path(position.phase))
         self._checkpoint(force=True)  # what is selected and what is kept stay one
 

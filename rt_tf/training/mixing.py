@@ -15,7 +15,7 @@ def mixed(batch: Batch, alpha: float) -> Batch:
     loss mixes those with the two labels; attacks that raise it must move all examples together.
     Source: Zhang et al. 2018.
     """
-    share, x = _share(batch.draws.seed(), alpha), batch.region.x
+    share, x = beta(batch.draws.seed(), alpha), batch.region.x
     rows = tf.range(tf.shape(batch.labels)[0])
     partners = tf.minimum(tf.bitwise.bitwise_xor(rows, 1), rows[-1])
     labels = tf.gather(batch.labels, partners)
@@ -28,7 +28,13 @@ def mixed(batch: Batch, alpha: float) -> Batch:
     return dataclasses.replace(batch, region=dataclasses.replace(batch.region, x=images), loss=loss)
 
 
-def _share(seed: Tensor, alpha: float) -> Tensor:
-    """From Beta(alpha, alpha): a scalar."""
-    first, second = tf.unstack(tf.random.stateless_gamma([2], seed, alpha))
-    return first / (first + second)
+def beta(seed: Tensor, alpha: float) -> Tensor:
+    """A draw of Beta(alpha, alpha): a scalar. seed: [2] integers.
+
+    A / (A + B) of two draws of Gamma(alpha), in logarithms, as both underflow for a small alpha:
+    Gamma(alpha) is Gamma(alpha + 1) times U^(1 / alpha).
+    """
+    gamma = tf.random.stateless_gamma([2], seed, alpha + 1.0)
+    uniform = tf.random.stateless_uniform([2], tf.random.fold_in(seed, 1), 1e-30)
+    first, second = tf.unstack(tf.math.log(gamma) + tf.math.log(uniform) / alpha)
+    return tf.sigmoid(first - second)

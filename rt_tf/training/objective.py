@@ -19,14 +19,17 @@ from rt_tf.training.worst_case import Worst, WorstCase
 
 
 class Terms(NamedTuple):
-    """The objective on one batch, and what is worth watching of it; all scalars."""
+    """The objective on one batch, and what is worth watching of it; all scalars.
+
+    bound_verified: the share that the bound term certifies, on the region that it bounds.
+    """
 
     loss: Tensor
     point_loss: Tensor
     bound_loss: Tensor
     penalty: Tensor
     point_accuracy: Tensor
-    verified: Tensor
+    bound_verified: Tensor
 
 
 class Outcome(NamedTuple):

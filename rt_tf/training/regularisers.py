@@ -67,7 +67,7 @@ class WarmUp:
         first = tf.reduce_mean(found[0].radius)
         wide = [self._lack(_ratio(first, tf.reduce_mean(box.radius))) for box in inputs]
         uneven = [self._unevenness(box) for box in inputs]
-        fading = 1.0 - tf.cast(batch.region.eps, tf.float32) / self.target
+        fading = tf.nn.relu(1.0 - tf.cast(batch.region.eps, tf.float32) / self.target)
         return self.weight * fading * (tf.add_n(wide) + tf.add_n(uneven)) / len(inputs)
 
     def _lack(self, ratio: Tensor) -> Tensor:

@@ -83,6 +83,14 @@ def test_margin_spec_rows():
     assert spec == [[[-1, 1, 0], [0, 1, -1]], [[-1, 0, 1], [0, -1, 1]]]
 
 
+def test_margin_spec_of_a_thousand_classes():
+    (spec,) = tf.function(margin_spec)(tf.constant([998]), 1000).numpy()
+    assert spec.shape == (999, 1000)
+    assert (spec.sum(axis=1) == 0.0).all()
+    assert (spec[:, 998] == 1.0).all()
+    assert spec.argmin(axis=1).tolist() == [*range(998), 999]
+
+
 def test_certified_means_every_margin_is_positive():
     rows = [[1.0, 2.0], [1.0, 0.0], [1.0, -1.0], [1.0, np.nan], [np.inf, 1e-45]]
     found = certified(tf.constant(rows)).numpy()

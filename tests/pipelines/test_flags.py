@@ -81,7 +81,7 @@ def test_bad_flags_end_with_one_line(
         (["--jit_compile", "--strategy=mirrored"], "jit_compile"),
         (
             ["--bound=cauchy", "--kappa=1", "--threat=l1", "--epsilon=1"],
-            "threat: expected linf or l2 with --bound=cauchy; received l1",
+            "threat: expected linf or l2 with cauchy bounds; received l1",
         ),
         (["--jit_compile", "--bound=dual", "--kappa=1"], "jit_compile: .* received --bound=dual"),
         (

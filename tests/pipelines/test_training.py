@@ -132,6 +132,22 @@ WASSERSTEIN = ["--threat=wasserstein", "--epsilon=1", "--eval_attack=adaptive"]
         (["--extra_data=none.npz", "--extra_share=0.001"], "a batch's 100 examples; .*which are 0"),
         (["--extra_data=none.npz"], "expected an .npz file; none.npz"),
         (["--extra_data=a.npz", "--extra_labels_from=b"], "expected a finished run; b is none"),
+        (
+            ["--select_by=verified", "--monitor_bound=none"],
+            "select_by: .* received 'verified' with --monitor_bound=none",
+        ),
+        (
+            ["--epochs=2,2", "--new_member=false,true", "--monitor_bound=none"],
+            "monitor_bound: expected a bound, which says what is left",
+        ),
+        (
+            ["--monitor_bound=probable", "--threat=l1", "--epsilon=1"],
+            "threat: expected linf or l2 with probable bounds; received l1",
+        ),
+        (
+            ["--rungs=interval,probable", "--threat=l1", "--epsilon=1"],
+            "threat: expected linf or l2 with probable bounds; received l1",
+        ),
         (["--model_scale=2"], "model_scale: expected 1, or one of wong_wide, wong_deep"),
     ],
 )
@@ -160,6 +176,35 @@ def test_images_labelled_by_another_run_join_training(
     np.savez(file, images=test.pixels[:50])
     with pytest.raises(UserError, match="those of the test split .*; received 50 of them"):
         made(digits_dir, tmp_path / "other", *arguments)
+    points = ("--dataset=points", "--model=points_fc")
+    np.savez(file, images=np.zeros((9, *data.load("points", digits_dir).shape), np.uint8))
+    with pytest.raises(UserError, match=r"expected one on images of .*; .* has \[8, 8, 1\]"):
+        made(digits_dir, tmp_path / "other", *points, *arguments)
+
+
+@pytest.mark.parametrize("flag", ["attack_loss", "eval_loss"])
+def test_a_loss_of_three_classes_is_refused_for_two(
+    flag: str, digits_dir: Path, tmp_path: Path
+) -> None:
+    arguments = ("--dataset=points", "--model=points_fc", "--attack=pgd", f"--{flag}=dlr")
+    with pytest.raises(UserError, match=f"{flag}: .* needs 3 classes; received dlr for 2"):
+        made(digits_dir, tmp_path, *arguments)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
+def test_files_that_are_no_examples_are_refused(
+    content: bytes, digits_dir: Path, tmp_path: Path
+) -> None:
+    file, digits = tmp_path / "extra.npz", data.load("digits", digits_dir)
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="extra_data: expected an .npz file"):
+        data.read_extra(file, digits)
+    np.save(tmp_path / "images.npy", digits.test.pixels[:5])
+    with pytest.raises(UserError, match="extra_data: expected an .npz file"):
+        data.read_extra(tmp_path / "images.npy", digits)
+    np.savez(file, images=digits.test.pixels[:5], labels=np.zeros(0))
+    with pytest.raises(UserError, match=r"each of the 5 images; received \(0,\)$"):
+        data.read_extra(file, digits)
 
 
 def test_a_run_goes_on_with_the_further_examples_it_was_begun_with(

@@ -55,7 +55,10 @@ def test_a_killed_search_goes_on_and_the_best_is_kept(
     trials = [json.loads(path.read_text()) for path in study.glob("trials/*/trial.json")]
     assert sorted(trial["learning_rate"] for trial in trials) == ["0.0", "0.01", "0.02"]
     best = max(trials, key=lambda trial: trial["verified"])
-    assert f"--learning_rate={best['learning_rate']}\n" in (study / "best.cfg").read_text()
+    found = (study / "best.cfg").read_text()
+    assert f"--learning_rate={best['learning_rate']}\n" in found
+    assert "--monitor_bound=interval\n" in found  # the same question for all trials
+    assert "--select_by=verified\n" in found
     assert float(best["learning_rate"]) > 0.0
     assert f"--flagfile={study}/best.cfg" in capsys.readouterr().out
     search(RATES, tmp_path, digits_dir, *arguments)

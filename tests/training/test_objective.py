@@ -51,7 +51,7 @@ def test_loss_is_the_weighted_sum_of_point_and_bound(method, kappa: float) -> No
     assert float(terms["bound_loss"]) == pytest.approx(bound, rel=1e-5)
     expected = (1.0 - kappa) * point + kappa * bound + 0.01 * l1
     assert float(terms["loss"]) == pytest.approx(expected, rel=1e-5)
-    assert float(terms["verified"]) == pytest.approx((margins > 0).all(1).mean())
+    assert float(terms["bound_verified"]) == pytest.approx((margins > 0).all(1).mean())
 
 
 def test_point_term_is_the_loss_at_the_attacked_point() -> None:

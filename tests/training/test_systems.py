@@ -6,6 +6,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 from rt_tf import catalogue
@@ -22,6 +23,7 @@ from rt_tf.errors import UserError
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region, Threat
 from rt_tf.threats.union import Union
+from rt_tf.training.mixing import beta
 from rt_tf.training.model import RobustModel
 from rt_tf.training.objective import Objective
 from rt_tf.training.point import Attacked, Clean, EachPart, Free, Latent, Trades, cut
@@ -245,9 +247,7 @@ def test_pgd_aug_averages_the_losses_in_the_parts() -> None:
 def test_mixup_mixes_images_and_losses_of_two_examples() -> None:
     net, (x, y) = network(), batch()
     model = compiled(Objective(Linf(), mixup=1.4), net, eps=0.1)
-    first, second = np.asarray(tf.random.stateless_gamma([2], model._seed(), 1.4))
-    share = first / (first + second)
-    partner = [1, 0, 3, 2, 5, 4]
+    share, partner = float(beta(model._seed(), 1.4)), [1, 0, 3, 2, 5, 4]
     logits = net(share * x + (1 - share) * tf.gather(x, partner))
     expected = share * cross_entropy(logits, y)
     expected += (1 - share) * cross_entropy(logits, tf.gather(y, partner))
@@ -255,13 +255,22 @@ def test_mixup_mixes_images_and_losses_of_two_examples() -> None:
     assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("alpha", [0.02, 0.2, 1.4])
+def test_shares_of_mixup_follow_the_beta_distribution(alpha: float) -> None:
+    draw = tf.function(lambda k: beta(tf.stack([k, 3]), alpha))
+    shares = [float(draw(k)) for k in tf.range(1000)]
+    for bound in (1e-6, 0.01, 0.3, 0.5, 0.8):
+        expected = scipy.stats.beta(alpha, alpha).cdf(bound)
+        error = math.sqrt(expected * (1.0 - expected) / len(shares))
+        assert np.mean(np.less(shares, bound)) == pytest.approx(expected, abs=4.0 * error + 1e-12)
+
+
 def test_the_attack_under_mixup_raises_the_mixed_loss() -> None:
     """One step from the mixed image along the signs of the mixed loss's gradient."""
     net, (x, y) = network(), batch()
     attack = functools.partial(pgd, steps=1, step_size=0.5)
     model = compiled(Objective(Linf(), Attacked(attack, starts.zero), mixup=1.4), net, eps=0.2)
-    first, second = np.asarray(tf.random.stateless_gamma([2], model._seed(), 1.4))
-    share, partner = first / (first + second), [1, 0, 3, 2, 5, 4]
+    share, partner = float(beta(model._seed(), 1.4)), [1, 0, 3, 2, 5, 4]
     mixed = tf.Variable(share * x + (1 - share) * tf.gather(x, partner))
     losses = []
     with tf.GradientTape(persistent=True) as tape:
@@ -433,6 +442,7 @@ def test_the_warm_up_regulariser_by_hand() -> None:
 
 def test_the_warm_up_regulariser_is_gone_at_the_target_and_finite_without_a_radius() -> None:
     assert term(WarmUp(0.5, target=0.1), eps=0.1)[0] == pytest.approx(0.0, abs=1e-7)
+    assert term(WarmUp(0.5, target=0.1), eps=0.2)[0] == 0.0  # on the way down to it
     net, (x, y) = network(), batch()
     model = compiled(Objective(Linf(), regularisers=[WarmUp(0.5, target=0.1)]), net, eps=0.0)
     assert all(np.isfinite(gradient).all() for gradient in gradients(model, x, y))
