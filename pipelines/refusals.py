@@ -90,7 +90,7 @@ def refuse_other_threats(attack: str, threat: Threat) -> None:
 
 
 def refuse_dynamic(phase: Phase, threat: Threat) -> None:
-    """UserError for what XLA cannot compile, since it chooses at run time what to bound."""
+    """UserError for what XLA cannot compile: choices at run time, draws of Gamma."""
     fit = [name for name, entry in catalogue.BOUNDS.items() if threat.name in entry.static]
     if phase.bound not in ("none", *fit):
         raise UserError(
@@ -102,6 +102,8 @@ def refuse_dynamic(phase: Phase, threat: Threat) -> None:
             "jit_compile: expected false, or an attack that XLA can compile; received "
             "--attack=latent"
         )
+    if phase.mixup:
+        raise UserError(f"jit_compile: expected false with --mixup={phase.mixup:g}; received true")
 
 
 def refuse_regions(phase: Phase, threat: Threat) -> None:

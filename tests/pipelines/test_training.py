@@ -123,6 +123,7 @@ WASSERSTEIN = ["--threat=wasserstein", "--epsilon=1", "--eval_attack=adaptive"]
             "extra_data: expected none for a cascade",
         ),
         (["--jit_compile", "--attack=latent"], "jit_compile: .* received --attack=latent"),
+        (["--jit_compile", "--mixup=1"], "jit_compile: expected false with --mixup=1"),
         (
             ["--bound=interval", "--kappa=0.8", "--kappa_step=0.1", "--monitor_every=2"],
             "kappa_every: expected a multiple of --monitor_every=2",
