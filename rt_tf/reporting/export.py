@@ -148,10 +148,16 @@ def _check_parity(network: keras.Model, threat: Threat, path: Path, images: np.n
     _check_equal("logits", logits, answer["logits"].numpy())
     if not threat.has_support:
         return
-    images = images[: max(1, COEFFICIENTS // (models.hidden_units(network) * logits.shape[1]))]
+    images = images[: _comparable(network, classes=logits.shape[1])]
     certificate = served.certify(images, tf.constant(0.01))
     ours = certified_answer(network, threat, tf.constant(images), tf.constant(0.01)).margin.numpy()
     _check_equal("certificates", ours, certificate["margin"].numpy())
+
+
+def _comparable(network: keras.Model, classes: int) -> int:
+    """On how many images two bounds are compared: as many as have room, one at least."""
+    units = sum(models.hidden_units(member) for member in models.members(network))
+    return max(1, COEFFICIENTS // (max(1, units) * classes))
 
 
 def _check_equal(what: str, ours: np.ndarray, theirs: np.ndarray) -> None:
