@@ -139,7 +139,9 @@ def training_group(values: flags.FlagValues) -> Group:
     group.switch("deterministic", False, "Deterministic operations: bit-exact resume.")
     group.one("monitor_every", whole(1), 1, "Epochs between evaluations.")
     group.one("monitor_samples", whole(1), 1000, "Examples of each split in an evaluation.")
-    about = "Of the verified accuracy in an evaluation; auto: training's, else interval."
+    about = (
+        "Of the verified accuracy in an evaluation; auto: training's, else interval; none: none."
+    )
     group.one("monitor_bound", OneOf(["auto", "none", *catalogue.certificates()]), "auto", about)
     group.one(
         "monitor_attack_steps",

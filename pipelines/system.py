@@ -1,5 +1,6 @@
 """From flags to the library's objects: data, network, phases, objectives, loop settings."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from rt_tf.errors import UserError
 from rt_tf.threats.region import Threat
 from rt_tf.training.phases import Phase
 from rt_tf.training.position import Settings
+
+STATISTICS = 2**28  # pixel values of the images that statistics are of, at most
 
 
 def prepare_tensorflow(seed: int = 0, deterministic: bool = False) -> None:
@@ -181,9 +184,7 @@ def refuse_unwatched(flag: str, by: str, values: flags.FlagValues) -> None:
     """UserError for a quantity that is not monitored."""
     why = {
         "attacked": "--monitor_attack_steps=0" if not values.monitor_attack_steps else "",
-        "verified": "--monitor_bound=none"
-        if values.monitor_bound == "none"
-        else ("" if threat(values).has_support else f"--threat={values.threat}"),
+        "verified": _unverified(values),
     }.get(by)
     if why:
         raise UserError(
@@ -191,9 +192,19 @@ def refuse_unwatched(flag: str, by: str, values: flags.FlagValues) -> None:
         )
 
 
+def _unverified(values: flags.FlagValues) -> str:
+    """The flag by which no accuracy is verified in an evaluation; empty if one is."""
+    if values.monitor_bound == "none":
+        return "--monitor_bound=none"
+    return "" if threat(values).has_support else f"--threat={values.threat}"
+
+
 def _statistics(train: data.Split) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel."""
-    pixels = len(train) * train.pixels.shape[1] * train.pixels.shape[2]
+    """Mean and standard deviation of each channel, by evenly spaced images where there are many."""
+    shape = train.pixels.shape[1:]
+    count = min(len(train), STATISTICS // math.prod(shape))
+    train = train.select(np.linspace(0, len(train) - 1, count, dtype=np.int64))
+    pixels = len(train) * shape[0] * shape[1]
     mean = sum(x.sum((0, 1, 2), np.float64) for x in train.portions()) / pixels
     squares = sum(np.square(x - mean).sum((0, 1, 2), np.float64) for x in train.portions())
     return mean.tolist(), np.sqrt(squares / pixels).tolist()

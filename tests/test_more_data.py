@@ -73,6 +73,15 @@ def test_images_of_many_sizes_are_brought_to_one_and_read_from_disk(many_sizes):
     assert again.train.checksum == found.train.checksum
 
 
+def test_a_folder_that_takes_no_resized_images_is_one_line(many_sizes, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np.lib.format, "open_memmap", full)
+    with pytest.raises(UserError, match="data_dir: expected room.* No space left on device"):
+        data.load("imagenet", many_sizes, validation=8)
+
+
 def test_rows_on_disk_make_the_same_batches_as_in_memory(many_sizes):
     split = data.load("imagenet", many_sizes, validation=8).train
     held = data.Split("train", split.pixels[:], split.labels, split.index, 255)

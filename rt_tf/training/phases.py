@@ -173,8 +173,8 @@ class Phase:
             )
         if self.attack in ("free", "latent") and self.attack_start != "uniform":
             raise UserError(
-                f"attack_start: expected none with --attack={self.attack}, which has its own; "
-                f"received {self.attack_start}"
+                f"attack_start: expected uniform, the default, with --attack={self.attack}, which "
+                f"has a start of its own; received {self.attack_start}"
             )
         if self.attack == "free" and self.attack_step_size:
             raise UserError(
