@@ -67,7 +67,7 @@ def refuse_start(flag: str, start: str, threat: Threat) -> None:
 
 
 def refuse_few_classes(flag: str, loss: str, classes: int) -> None:
-    """UserError for a loss that compares the three highest logits where there are less."""
+    """UserError for a loss that compares the three highest logits where there are fewer."""
     if loss == "dlr" and classes < 3:
         raise UserError(
             f"{flag}: expected another loss than dlr, which needs 3 classes; received {loss} for "

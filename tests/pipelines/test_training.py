@@ -177,19 +177,17 @@ def test_images_labelled_by_another_run_join_training(
     np.savez(file, images=test.pixels[:50])
     with pytest.raises(UserError, match="those of the test split .*; received 50 of them"):
         made(digits_dir, tmp_path / "other", *arguments)
-    points = ("--dataset=points", "--model=points_fc")
-    np.savez(file, images=np.zeros((9, *data.load("points", digits_dir).shape), np.uint8))
+    points, folder = ("--dataset=points", "--model=points_fc"), tmp_path / "points"
+    np.savez(file, images=np.zeros((9, *data.load("points", folder).shape), np.uint8))
     with pytest.raises(UserError, match=r"expected one on images of .*; .* has \[8, 8, 1\]"):
-        made(digits_dir, tmp_path / "other", *points, *arguments)
+        made(folder, tmp_path / "other", *points, *arguments)
 
 
 @pytest.mark.parametrize("flag", ["attack_loss", "eval_loss"])
-def test_a_loss_of_three_classes_is_refused_for_two(
-    flag: str, digits_dir: Path, tmp_path: Path
-) -> None:
+def test_a_loss_of_three_classes_is_refused_for_two(flag: str, tmp_path: Path) -> None:
     arguments = ("--dataset=points", "--model=points_fc", "--attack=pgd", f"--{flag}=dlr")
     with pytest.raises(UserError, match=f"{flag}: .* needs 3 classes; received dlr for 2"):
-        made(digits_dir, tmp_path, *arguments)
+        made(tmp_path, tmp_path, *arguments)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
