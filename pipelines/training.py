@@ -12,7 +12,6 @@ from rich.progress import Progress
 
 from pipelines import objectives, refusals, system
 from pipelines.console import progress
-from pipelines.phases import read_phases
 from pipelines.provenance import pin_extra
 from pipelines.question_flags import bound_settings
 from pipelines.questions import load_network
@@ -119,9 +118,10 @@ def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Pat
             f"{values.cutout}"
         )
     refusals.refuse_few_classes("eval_loss", values.eval_loss, dataset.classes)
-    for phase in read_phases(values):
+    loop = make_loop(values, dataset, directory)
+    for phase in loop.phases:
         refusals.refuse_few_classes("attack_loss", phase.attack_loss, dataset.classes)
-    return make_loop(values, dataset, directory)
+    return loop
 
 
 def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> Loop:

@@ -88,6 +88,18 @@ def test_every_short_system_has_a_result() -> None:
         assert systems.place(name, 0).exists(), name
 
 
+@pytest.mark.parametrize("path", sorted(systems.RESULTS.glob("*.json")), ids=lambda path: path.stem)
+def test_results_are_of_the_flag_files_as_they_are(path: Path) -> None:
+    kept = json.loads(path.read_text())
+    values = absl_flags.FlagValues()
+    groups = flags.training_groups(values)
+    parsing.parse(["x", f"--flagfile={ROOT}/configs/{kept['system']}.cfg"], groups, "")
+    now = flags.frozen(values, groups) | {"epsilon": values.epsilon, "seed": str(kept["seed"])}
+    shared = {name for name in kept["flags"] if now.get(name) is not None}
+    differ = {name for name in shared - {"download"} if kept["flags"][name] != now[name]}
+    assert not differ
+
+
 def test_a_row_of_seeds_has_the_least_and_the_greatest() -> None:
     kept = json.loads(systems.place(GOALS[0], 0).read_text())
     cores = kept["hardware"]["cores"]
