@@ -1,0 +1,31 @@
+"""What a certificate was made of: trees of splits with slopes and multipliers (docs/proofs.md)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Leaf(NamedTuple):
+    """One backward pass. slopes: float16 [units]; multipliers: float32, of the splits above it."""
+
+    slopes: np.ndarray
+    multipliers: np.ndarray
+
+
+class Tree(NamedTuple):
+    """Splits in preorder: (pre-activation node, flat unit), or (-1, -1) for a leaf; the leaves."""
+
+    nodes: np.ndarray  # int32 [nodes, 2]
+    leaves: list[Leaf]
+
+
+class Proof(NamedTuple):
+    """A certificate of one example by the trees of its open rows.
+
+    rule: of the pre-activation bounds, {"intermediate", "slope", "shared"}. units: int32 [units, 2],
+    (activation node, flat unit) whose slopes the leaves give. trees: by the other class.
+    """
+
+    rule: dict[str, str | bool]
+    units: np.ndarray
+    trees: dict[int, Tree]
