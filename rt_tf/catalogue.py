@@ -112,6 +112,20 @@ BOUNDS = {
     ),
 }
 
+# Rungs of a certificate's ladder besides bounds; they look at one network and one threat.
+SEARCHES = {
+    "attack": Entry(
+        "rt_tf.certify.attack_rung:AttackRung",
+        "APGD on the margin, 50 steps from 4 starts: falsifies, which needs no proof",
+    ),
+    "branch_and_bound": Entry(
+        "rt_tf.certify.branching:BranchAndBound",
+        "splits ReLUs until all is proved or a counterexample is met (beta-CROWN)",
+        ("memory", "time_limit"),
+        threats=("linf", "l2", "l1"),
+    ),
+}
+
 MODELS = {
     "digits_cnn": Entry(
         "rt_tf.models.chains:digits_cnn", "for 8x8: conv 16 3x3, conv 32 4x4 s2, fc 100"
@@ -175,6 +189,7 @@ TABLES: dict[str, Mapping[str, Any]] = {
     "loss": LOSSES,
     "start": STARTS,
     "bound": BOUNDS,
+    "search": SEARCHES,
     "model": MODELS,
     "dataset": DATASETS,
 }
@@ -191,6 +206,18 @@ def find(kind: str, name: str) -> Any:
 def certificates() -> list[str]:
     """Names of the bounds that certify, those with a stated probability included."""
     return [name for name, entry in BOUNDS.items() if not entry.certificate]
+
+
+def rungs() -> dict[str, Entry]:
+    """What a ladder may consist of, in the order of what it costs: attack, bounds, searches."""
+    bounds = {name: BOUNDS[name] for name in certificates()}
+    others = {name: entry for name, entry in SEARCHES.items() if name != "attack"}
+    return {"attack": SEARCHES["attack"], **bounds, **others}
+
+
+def search(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Callable[..., Any]:
+    """Imports a search, with those of the settings that it takes."""
+    return _given("search", name, settings)
 
 
 def bound(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Callable[..., Any]:

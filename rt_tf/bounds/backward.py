@@ -36,6 +36,32 @@ def lower_bound(
     replaced by their bounds.
     Source: Zhang et al. 2018 (CROWN), theorem 3.2; Wong 2020 (thesis), eq. 3.8 with slope=parallel.
     """
+    walk = walk_back(
+        graph,
+        region,
+        spec,
+        enclosure,
+        slope=slope,
+        expand=expand,
+        splits=splits,
+        arithmetic=arithmetic,
+    )
+    margins = walk.minimum()
+    return refuse_undefined(margins, enclosure.boxes) if arithmetic == "sound" else margins
+
+
+def walk_back(
+    graph: Graph,
+    region: Region,
+    spec: Tensor,
+    enclosure: Enclosure,
+    *,
+    slope: Slopes = "adaptive",
+    expand: set[int] | None = None,
+    splits: Mapping[int, Split] | None = None,
+    arithmetic: str = "fast",
+) -> "Walk":
+    """The finished pass of `lower_bound`, whose `met` tells what the bound is sensitive to."""
     view = Whole(enclosure.shapes)
     nodes = [
         (i, node) for i, node in reversed(list(graph.numbered())) if expand is None or i in expand
@@ -43,8 +69,7 @@ def lower_bound(
     relaxation = relax(
         graph.output, nodes, region, enclosure, view, slope, splits or {}, arithmetic
     )
-    margins = Walk(relaxation, view).run(graph.output, spec).minimum()
-    return refuse_undefined(margins, enclosure.boxes) if arithmetic == "sound" else margins
+    return Walk(relaxation, view).run(graph.output, spec)
 
 
 class Walk:
@@ -53,7 +78,7 @@ class Walk:
     In sound arithmetic constants are summed in float64, whose own rounding is far below the spare
     terms of the error model; `rounded` collects the errors of the float32 part. ragged: nodes whose
     coefficients may be of places outside an image. both: also bound from above, which parallel
-    lines allow at once.
+    lines allow at once. met: final coefficients of activations and the input.
     """
 
     def __init__(self, relaxation: Relaxation, view: View, both: bool = False) -> None:
@@ -63,6 +88,7 @@ class Walk:
         self.sound = relaxation.sound
         self.dtype = tf.float64 if self.sound else tf.float32
         self.coefficients: dict[int, Tensor] = {}
+        self.met: dict[int, Tensor] = {}
         self.ragged: set[int] = set()
         self.constant = Box(tf.constant(0.0, self.dtype), tf.constant(0.0, self.dtype))
         self.rounded: Tensor = tf.constant(0.0, self.dtype)
@@ -159,6 +185,7 @@ class Walk:
 
     def _activation(self, i: int, source: int, coefficients: Tensor) -> None:
         """The lower line where the coefficient is positive, the upper line where it is negative."""
+        self.met[i] = coefficients
         lines = self.relaxation.lines[i]
         lower_slope, lower_offset, upper_slope, upper_offset = (
             None if values is None else self.view.pick(i, values) for values in lines
@@ -181,6 +208,7 @@ class Walk:
 
     def _close(self) -> None:
         """Replaces nodes that were not walked through by their bounds, the input by its region."""
+        self.met |= {i: v for i, v in self.coefficients.items() if i == 0}
         for i, coefficients in self.coefficients.items():
             if self.sound:
                 relative = 4.0 * coefficients.shape[2:].num_elements() * rounding.DOUBLE_UNIT

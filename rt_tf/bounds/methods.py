@@ -98,8 +98,11 @@ def alpha_crown_bounds(
     optimum = optimised_bound(
         graph, region, spec, enclosure, steps=steps, shared=shared, arithmetic=arithmetic
     )
+    found = Bounds(optimum.margins, *enclosure, slopes=optimum.slopes)
+    if graph.rectifies:
+        return found
     ruled = _margins(graph, region, spec, enclosure, settings)  # better for some curved functions
-    return ruled._replace(margins=tf.maximum(optimum.margins, ruled.margins))
+    return found._replace(margins=tf.maximum(optimum.margins, ruled.margins), slopes=None)
 
 
 @by_part

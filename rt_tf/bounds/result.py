@@ -42,13 +42,15 @@ class Bounds(NamedTuple):
     margins: [batch, spec]. boxes: the bounds of every node's value by node number. magnitudes: of
     the nodes whose evaluation rounds, a bound of the size of what is summed (sound arithmetic).
     loss: [batch], an upper bound of the worst cross-entropy, of methods with a better one than the
-    margins give.
+    margins give. slopes: by activation, [batch, spec, ...], of methods that optimise them, if the
+    margins follow from them alone.
     """
 
     margins: Tensor
     boxes: dict[int, Box]
     magnitudes: dict[int, Tensor]
     loss: Tensor | None = None
+    slopes: dict[int, Tensor] | None = None
 
 
 def margin_spec(labels: Tensor, classes: int) -> Tensor:

@@ -5,6 +5,7 @@ kept. Sources: Xu et al. 2021 (alpha-CROWN); Wong 2020 (thesis), eq. 3.7; Baluno
 (COLT), section 5, for shared slopes; Wang et al. 2021 (beta-CROWN) for splits.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
@@ -14,7 +15,7 @@ from rt_tf.bounds.backward import lower_bound
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.relaxation import Split
 from rt_tf.network.graph import Graph
-from rt_tf.network.ops import Shared, Tensor
+from rt_tf.network.ops import Activation, Shared, Tensor
 from rt_tf.threats.region import Region
 
 # alpha-CROWN's own: Adam of this rate, decayed by this factor at every step.
@@ -62,7 +63,8 @@ def optimised_bound(
 
     enclosure: the intermediate bounds, which stay; cut by the splits, if any. steps: of ascent.
     shared: lower and upper line have one slope. splits: known signs by pre-activation node, whose
-    multipliers are optimised too. The ascent is in float32; sound arithmetic judges its result.
+    multipliers are optimised too. The ascent is in float32; sound arithmetic judges its result,
+    whose slopes are then float16's numbers, as proofs keep them.
     """
     activations, signs = graph.activations(), dict(splits or {})
 
@@ -78,9 +80,11 @@ def optimised_bound(
             arithmetic=arithmetic,
         )
 
-    start = [_first_slopes(graph, enclosure, i, spec) for i in activations]
+    start = [_first_slopes(graph, enclosure, i, spec, shared) for i in activations]
     start += [tf.zeros_like(_rows(sign, spec)) for sign in signs.values()]
-    best = _ascend(bound, start, steps, slopes=len(activations))
+    best = ascend(bound, start, steps, slopes=len(activations))
+    if arithmetic == "sound":
+        best = [*map(as_kept, best[: len(activations)]), *best[len(activations) :]]
     margins = bound(best, arithmetic)
     return Optimum(margins, *_named(best, activations, signs))
 
@@ -95,10 +99,20 @@ def _named(
     )
 
 
-def _first_slopes(graph: Graph, enclosure: Enclosure, i: int, spec: Tensor) -> Tensor:
-    """CROWN's choice."""
-    box = enclosure.boxes[graph.nodes[i - 1].inputs[0]]
-    return _rows(tf.cast(box.upper > -box.lower, box.lower.dtype), spec)
+def as_kept(slopes: Tensor) -> Tensor:
+    """Slopes rounded to float16, in which proofs keep them."""
+    return tf.cast(tf.cast(slopes, tf.float16), tf.float32)
+
+
+def _first_slopes(graph: Graph, enclosure: Enclosure, i: int, spec: Tensor, shared: bool) -> Tensor:
+    """CROWN's choice; of one slope for both lines of a ReLU, Wong & Kolter's."""
+    node = graph.nodes[i - 1]
+    assert isinstance(node.op, Activation)
+    lower, upper = enclosure.boxes[node.inputs[0]]
+    if not (shared and node.op.rectifies):
+        return _rows(tf.cast(upper > -lower, lower.dtype), spec)
+    above, below = tf.nn.relu(upper), tf.nn.relu(-lower)
+    return _rows(tf.math.divide_no_nan(above, above + below), spec)
 
 
 def _rows(values: Tensor, spec: Tensor) -> Tensor:
@@ -106,8 +120,14 @@ def _rows(values: Tensor, spec: Tensor) -> Tensor:
     return tf.repeat(values[:, tf.newaxis], tf.shape(spec)[1], axis=1)
 
 
-def _ascend(bound: Bound, start: Variables, steps: int, slopes: int) -> Variables:
-    """Projected Adam on the sum of all rows' bounds, which do not share variables."""
+def ascend(
+    bound: Bound, start: Variables, steps: int | Tensor, slopes: int, enough: float = math.inf
+) -> Variables:
+    """Projected Adam on the sum of all rows' bounds, which do not share variables.
+
+    start: [batch, rows, ...], so many slopes, then multipliers. enough: bounds that all rows may
+    end with early. Returns the variables of each row's best bound.
+    """
 
     def body(step: Tensor, state: _State) -> tuple[Tensor, _State]:
         variables = state.variables
@@ -127,7 +147,11 @@ def _ascend(bound: Bound, start: Variables, steps: int, slopes: int) -> Variable
     zeros = [tf.zeros_like(v) for v in start]
     lowest = tf.fill(tf.shape(start[0])[:2], -float("inf"))
     state = _State(start, zeros, zeros, lowest, start)
-    _, state = tf.while_loop(lambda step, _: step < steps, body, (tf.constant(0), state))
+
+    def going(step: Tensor, state: _State) -> Tensor:
+        return (step < steps) & tf.reduce_any(state.best <= enough)
+
+    _, state = tf.while_loop(going, body, (tf.constant(0), state))
     last = bound(state.variables) > state.best
     return [tf.stop_gradient(v) for v in _chosen(last, state.variables, state.best_variables)]
 

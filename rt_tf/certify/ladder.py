@@ -1,46 +1,28 @@
-"""A ladder of bound methods: each rung only on what the one before left open."""
+"""A ladder of attacks, bounds and searches: each rung only on what the ones before left open."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from rt_tf import catalogue
-from rt_tf.bounds.result import margin_spec
+from rt_tf.certify.bound_rung import BoundRung
+from rt_tf.certify.rung import Asked, Finding, Findings, Rung
 from rt_tf.errors import UserError
-from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import Wiring
-from rt_tf.threats.region import Region, Threat
+from rt_tf.threats.region import Threat
 
-
-class Finding(NamedTuple):
-    """What one rung found for one example: the least margin's lower bound, and the time.
-
-    cause: why there is no bound, "memory", if the rung could not be computed. probable: the bound
-    holds with a probability only, so that it certifies nothing.
-    """
-
-    margin: float
-    seconds: float
-    cause: str | None = None
-    probable: bool = False
-
-    @property
-    def certified(self) -> bool:
-        return self.margin > 0.0 and not self.probable
-
-
-Findings = dict[str, Finding]
+__all__ = ["Finding", "Findings", "Ladder"]
 
 
 class Ladder:
-    """Certifies examples of a network against a threat, in sound arithmetic.
+    """Certifies examples of a network against a threat, in sound arithmetic, or falsifies them.
 
-    settings: of the bound methods; each takes what concerns it. UserError while TF32 is on, whose
-    products are too coarse for the error model, and for bounds that are for training alone.
+    settings: of the rungs; each takes what concerns it. UserError while TF32 is on, whose products
+    are too coarse for the error model, for bounds that are for training alone, and for rungs that
+    have no answer to the threat or the network.
     """
 
     def __init__(
@@ -52,65 +34,39 @@ class Ladder:
     ) -> None:
         _refuse_coarse_products()
         self.wiring = wiring
-        self.threat = threat
-        self.rungs = {name: self._rung(_certificate(name, settings)) for name in rungs}
+        self.rungs = {name: made(name, wiring, threat, settings) for name in rungs}
 
-    def climb(self, images: np.ndarray, labels: np.ndarray, eps: float) -> list[Findings]:
-        """Finds for each example what each rung says, up to the first that certifies it.
+    def climb(
+        self, images: np.ndarray, labels: np.ndarray, eps: float
+    ) -> Iterator[tuple[int, Findings]]:
+        """Yields (row, what each rung says), as soon as one settles it or none is left to ask.
 
-        images: [batch, ...]. A probable bound leaves all its examples to the next rung, and so does
-        one that runs out of memory, which says so.
+        images: [batch, ...]. A probable bound or a solver's word settles nothing, and neither does
+        a rung that was stopped, which says so.
         """
         _refuse_coarse_products()
-        radius = tf.constant(eps, tf.float32)
         findings: list[Findings] = [{} for _ in labels]
+        points: list[np.ndarray | None] = [None for _ in labels]
         open_rows = list(range(len(labels)))
-        for name, rung in self.rungs.items():
-            if not open_rows:
-                break
-            probable = catalogue.find("bound", name).probable
-            began = time.perf_counter()
-            asked = images[open_rows], labels[open_rows].astype(np.int64)
-            margins, cause = _margins(rung, *asked, radius)
-            seconds = (time.perf_counter() - began) / len(open_rows)
-            for row, margin in zip(open_rows, margins, strict=True):
-                findings[row][name] = Finding(float(margin), seconds, cause, probable)
-            open_rows = [row for row in open_rows if not findings[row][name].certified]
-        return findings
-
-    def _rung(self, bound: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def least_margin(images: Tensor, labels: Tensor, eps: Tensor) -> Tensor:
-            region = Region(self.threat, images, eps)
-            spec = margin_spec(labels, self.wiring.classes)
-            margins = bound(self.wiring.lower(), region, spec, arithmetic="sound").margins
-            return tf.reduce_min(margins, axis=1)
-
-        signature = [
-            tf.TensorSpec([None, *self.wiring.input_shape], tf.float32),
-            tf.TensorSpec([None], tf.int64),
-            tf.TensorSpec([], tf.float32),
-        ]
-        return tf.function(least_margin, autograph=False, input_signature=signature)
+        for left, (name, rung) in zip(range(len(self.rungs))[::-1], self.rungs.items(), strict=True):
+            rows, open_rows = open_rows, []
+            if not rows:
+                return
+            asked = Asked(images[rows], labels[rows], eps, [points[row] for row in rows])
+            for row, found in zip(rows, rung(asked), strict=True):
+                findings[row][name] = found
+                points[row] = found.point if found.point is not None else points[row]
+                if found.settled or not left:
+                    yield row, findings[row]
+                else:
+                    open_rows.append(row)
 
 
-def _certificate(name: str, settings: Mapping[str, Any]) -> Callable[..., Any]:
-    entry = catalogue.find("bound", name)
-    if entry.certificate:
-        raise UserError(
-            f"rungs: expected bounds that certify; '{name}' is for training alone, and "
-            f"'{entry.certificate}' certifies what it stands for"
-        )
-    return catalogue.bound(name, settings)
-
-
-def _margins(
-    rung: Callable[..., Tensor], images: np.ndarray, labels: np.ndarray, radius: Tensor
-) -> tuple[np.ndarray, str | None]:
-    """Least margins of a batch, or -inf and "memory" where there was not enough of it."""
-    try:
-        return rung(images, labels, radius).numpy(), None
-    except (tf.errors.ResourceExhaustedError, MemoryError):
-        return np.full(len(images), -np.inf, np.float32), "memory"
+def made(name: str, wiring: Wiring, threat: Threat, settings: Mapping[str, Any]) -> Rung:
+    """A rung by name, with those of the settings that it takes."""
+    if name in catalogue.SEARCHES:
+        return catalogue.search(name, settings)(wiring, threat)
+    return BoundRung(name, wiring, threat, settings)
 
 
 def _refuse_coarse_products() -> None:

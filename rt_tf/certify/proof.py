@@ -22,8 +22,8 @@ class Tree(NamedTuple):
 class Proof(NamedTuple):
     """A certificate of one example by the trees of its open rows.
 
-    rule: of the pre-activation bounds, {"intermediate", "slope", "shared"}. units: int32 [units, 2],
-    (activation node, flat unit) whose slopes the leaves give. trees: by the other class.
+    rule: of the pre-activation bounds, {"intermediate", "slope", "shared"}. units: (activation
+    node, flat unit) whose slopes the leaves give, int32 [units, 2]. trees: by the other class.
     """
 
     rule: dict[str, str | bool]

@@ -23,10 +23,10 @@ class Asked(NamedTuple):
 class Finding(NamedTuple):
     """What one rung found for one example: the least margin's lower bound, and the time.
 
-    cause: why there is no answer, if the rung was stopped: time, memory or error. probable: the
-    bound holds with a probability only, so that it certifies nothing. trusted: it rests on a
-    solver's word. point: the input of the region with the least margin that was met. falsified:
-    the network errs at `point`. proof: what a bound was made of, beside the rung's rule.
+    margin: -inf where there is no bound. cause: what stopped the rung, if anything: time, memory or
+    error. probable: the bound holds with a probability only; trusted: it rests on a solver's word;
+    neither certifies anything. point: the worst input of the region that was met. falsified: the
+    network errs at `point`. proof: what a bound was made of, beside the rung's rule.
     """
 
     margin: float
@@ -40,8 +40,8 @@ class Finding(NamedTuple):
 
     @property
     def certified(self) -> bool:
-        """Whether the margin is proved; a solver's word counts, in a column of its own."""
-        return self.margin > 0.0 and not self.probable
+        """Whether the margin is proved."""
+        return self.margin > 0.0 and not (self.probable or self.trusted)
 
     @property
     def settled(self) -> bool:

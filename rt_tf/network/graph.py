@@ -45,6 +45,12 @@ class Graph:
         """Numbers of the activation nodes."""
         return [i for i, node in self.numbered() if isinstance(node.op, Activation)]
 
+    @property
+    def rectifies(self) -> bool:
+        """Whether all activations are linear on either side of 0, as ReLU is."""
+        ops = (node.op for node in self.nodes)
+        return all(op.rectifies for op in ops if isinstance(op, Activation))
+
     def preactivations(self) -> set[int]:
         """Numbers of the nodes that activations read."""
         return {self.nodes[i - 1].inputs[0] for i in self.activations()} - {0}

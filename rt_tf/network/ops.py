@@ -109,13 +109,14 @@ class Activation:
     `relax(lower, upper, slope)` returns `Lines`, whose offsets hold up to a few roundings of their
     terms; slopes that are tensors and lower broadcast against each other, and so do the lines.
     fn in float32 errs by at most `ulps * 2^-24 |fn(z)| + absolute`, besides flushing to zero what
-    is below the normal range.
+    is below the normal range. rectifies: fn is linear on either side of 0, and bends nowhere else.
     """
 
     fn: Callable[[Tensor], Tensor]
     relax: Callable[[Tensor, Tensor, Slope], Lines]
     ulps: float = 0.0
     absolute: float = 0.0
+    rectifies: bool = False
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.fn(x)

@@ -105,7 +105,7 @@ def leaky_relu(negative_slope: float) -> Activation:
     """max(z, negative_slope z), of a slope from 0 (ReLU) to 1. Its one product rounds once."""
     fn = functools.partial(_rectified, negative_slope=negative_slope)
     lines = functools.partial(relu_lines, negative_slope=negative_slope)
-    return Activation(fn, lines, ulps=0.0 if negative_slope == 0.0 else 2.0)
+    return Activation(fn, lines, ulps=0.0 if negative_slope == 0.0 else 2.0, rectifies=True)
 
 
 def clipped_relu(max_value: float, negative_slope: float = 0.0) -> Activation:

@@ -1,0 +1,86 @@
+"""A bound method as a rung: sound arithmetic, all examples that are asked in one batch."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf import catalogue
+from rt_tf.bounds.result import margin_spec
+from rt_tf.certify.leaf_proofs import RULES, leaf_proofs
+from rt_tf.certify.proof import Proof
+from rt_tf.certify.rung import Asked, Finding
+from rt_tf.errors import UserError
+from rt_tf.network.ops import Tensor
+from rt_tf.network.wiring import Wiring
+from rt_tf.threats.region import Region, Threat
+
+
+class Found(NamedTuple):
+    """Least margins, [batch]; by activation, slopes [batch, rows, ...] and where they count."""
+
+    margins: Tensor
+    slopes: dict[int, Tensor]
+    counts: dict[int, Tensor]
+
+
+class BoundRung:
+    """Certifies by a bound of the catalogue; UserError for one that is for training alone."""
+
+    def __init__(
+        self,
+        name: str,
+        wiring: Wiring,
+        threat: Threat,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        entry = catalogue.find("bound", name)
+        if entry.certificate:
+            raise UserError(
+                f"rungs: expected bounds that certify; '{name}' is for training alone, and "
+                f"'{entry.certificate}' certifies what it stands for"
+            )
+        self.name = name
+        self.wiring = wiring
+        self.threat = threat
+        self.probable = entry.probable
+        self._bound = catalogue.bound(name, settings)
+        signature = [
+            tf.TensorSpec([None, *wiring.input_shape], tf.float32),
+            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([], tf.float32),
+        ]
+        self._found = tf.function(self._least, autograph=False, input_signature=signature)
+
+    def __call__(self, asked: Asked) -> Iterator[Finding]:
+        """One finding for every example; without enough memory, all have none and say so."""
+        began, labels = time.perf_counter(), asked.labels.astype(np.int64)
+        count = len(labels)
+        try:
+            found = self._found(asked.images, labels, tf.constant(asked.eps, tf.float32))
+            margins, proofs, cause = found.margins.numpy(), self._proofs(found, labels), None
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            margins, cause = np.full(count, -np.inf, np.float32), "memory"
+            proofs = [None] * count
+        seconds = (time.perf_counter() - began) / count
+        for margin, proof in zip(margins, proofs, strict=True):
+            yield Finding(float(margin), seconds, cause, self.probable, proof=proof)
+
+    def _proofs(self, found: Found, labels: np.ndarray) -> Sequence[Proof | None]:
+        """Of bounds with slopes of their own; others follow from the rung's rule."""
+        if not found.slopes:
+            return [None] * len(labels)
+        others = np.array([np.delete(np.arange(self.wiring.classes), y) for y in labels])
+        return leaf_proofs(RULES[self.name], others, found.slopes, found.counts)
+
+    def _least(self, images: Tensor, labels: Tensor, eps: Tensor) -> Found:
+        region = Region(self.threat, images, eps)
+        spec = margin_spec(labels, self.wiring.classes)
+        graph = self.wiring.lower()
+        bounds = self._bound(graph, region, spec, arithmetic="sound")
+        boxes = {i: bounds.boxes[graph.nodes[i - 1].inputs[0]] for i in bounds.slopes or {}}
+        counts = {i: (box.lower < 0.0) & (box.upper > 0.0) for i, box in boxes.items()}
+        return Found(tf.reduce_min(bounds.margins, axis=1), bounds.slopes or {}, counts)
