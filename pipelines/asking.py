@@ -30,6 +30,9 @@ def answer(values: flags.FlagValues, action: Action) -> None:
     screen = console(values.quiet)
     with finished.opened(values, asked, screen) as found:
         action(found, values, screen)
-        publish.report(found.run, found.dataset, screen)
+        if found.alone():
+            publish.report(found.run, found.dataset, screen)
+        else:
+            print("other processes are at work on this run: the last one writes its report")
         if found.is_new:
             print(next_commands(found.run.path, found.threat.has_support))

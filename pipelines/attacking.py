@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from pipelines.questions import ABSTAINS, Subject, answer, answered_labels, record_file
+from pipelines.questions import ABSTAINS, Subject, answer, answered_labels, first, record_file
 from pipelines.verdict import Row
 from rt_tf import catalogue
 from rt_tf.attacks import noise
@@ -54,7 +54,15 @@ class Attacker:
         records = record_file(self.subject, eps, "attack", self.name, self.settings)
         outcomes = functools.partial(self._outcomes, eps, records.path.parent)
         title = f"{self.name} {records.path.parent.name}"
-        answer(self.subject, records, samples, outcomes, title, _withstands, screen)
+        answer(
+            self.subject,
+            records,
+            first(self.subject, samples),
+            outcomes,
+            title,
+            _withstanding,
+            screen,
+        )
         return records
 
     def _outcomes(
@@ -129,5 +137,5 @@ def _points(
     return points if entry.eager else compiled
 
 
-def _withstands(row: Row) -> bool:
-    return not row["success"]
+def _withstanding(rows: list[Row]) -> str:
+    return f"{100.0 * np.mean([not row['success'] for row in rows]):.1f} %"

@@ -18,7 +18,7 @@ GROUPS = (
     ours.given_group,
     ours.threat_group,
     ours.radii_group,
-    ours.certify_group,
+    ours.ladder_group,
     ours.bound_group,
 )
 

@@ -1,20 +1,41 @@
 """Certifying the test examples of a run, rung by rung."""
 
 import functools
-from typing import Any
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from absl import flags
 from rich.console import Console
 
-from pipelines.question_flags import bound_settings
-from pipelines.questions import Radii, Subject, answer, record_file
+from pipelines.question_flags import LADDER, bound_settings
+from pipelines.questions import (
+    Radii,
+    Subject,
+    answer,
+    answered_labels,
+    first,
+    record_file,
+    served_labels,
+)
 from pipelines.refusals import refuse_unanswered
-from pipelines.verdict import Row, certificate
+from pipelines.verdict import Counterexample, Row, certificate
 from rt_tf import catalogue
+from rt_tf.certify import plan
 from rt_tf.certify.cascade import climb
-from rt_tf.certify.ladder import Ladder
+from rt_tf.certify.ladder import Finding, Findings, Ladder
+from rt_tf.errors import UserError
+from rt_tf.reporting import proof_store
 from rt_tf.reporting.records import question_name, read
+from rt_tf.threats.region import Region
+
+Ladders = list[Ladder]  # one for each member of a cascade; one for a network alone
+PILOT, WORTH_A_PLAN = 20, 100  # examples on which rungs are measured; for fewer, it is no gain
+VERDICTS = ("certified", "falsified", "unknown")
 
 
 def certify(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Console) -> None:
@@ -22,48 +43,174 @@ def certify(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Co
 
     A radius that was certified before with further rungs keeps them: certificates do not get worse.
     """
-    rungs, bounds = list(values.rungs), bound_settings(values)
+    rungs, bounds = _rungs(subject, values, screen), bound_settings(values)
     for rung in rungs:
         refuse_unanswered(rung, subject.threat)
-    compiled = _ladders(subject, rungs, bounds)
+    made = functools.cache(functools.partial(_ladders, subject, bounds=bounds))
     for eps, samples in radii:
         known = _rungs_before(subject, eps)
-        wanted = [*known, *(rung for rung in rungs if rung not in known)]
-        ladders = compiled if wanted == rungs else _ladders(subject, wanted, bounds)
-        settings = {"rungs": wanted, "arithmetic": "sound", **_taken(wanted, bounds)}
-        records = record_file(subject, eps, "certify", "certify", settings)
-        found = functools.partial(_certificates, subject, ladders, eps)
-        answer(subject, records, samples, found, f"certify eps {eps:.4g}", _is_certified, screen)
+        wanted = (*known, *(rung for rung in rungs if rung not in known))
+        places, part = _part(first(subject, samples), values)
+        settings = {"rungs": list(wanted), "arithmetic": "sound", **_taken(wanted, bounds)}
+        again = functools.partial(_had_less_time, values.time_limit)
+        records = record_file(subject, eps, "certify", "certify", settings, part, again)
+        ladders = made(wanted)
+        if values.rungs is None:
+            ladders = _planned(subject, ladders, eps, places, records.done, screen)
+        question = _Question(subject, ladders, eps, records.path.parent, values.time_limit)
+        title, found = f"certify eps {eps:.4g}", functools.partial(_certificates, question)
+        answer(subject, records, places, found, title, _status(len(records.rows)), screen)
 
 
-def _ladders(subject: Subject, rungs: list[str], bounds: dict[str, Any]) -> list[Ladder]:
-    """One for each member of a cascade; one for a network alone."""
+class _Question(NamedTuple):
+    """What is asked of an example, and where what it takes is kept."""
+
+    subject: Subject
+    ladders: Ladders
+    eps: float
+    folder: Path
+    time_limit: float
+
+
+def _part(places: Sequence[int], values: flags.FlagValues) -> tuple[Sequence[int], str]:
+    """The places that this process answers for, and its part's name: none if it is alone."""
+    if "slice" not in values or values.slice is None:
+        return places, ""
+    k, n = values.slice
+    if k > len(places):
+        raise UserError(
+            f"slice: expected a part that has examples; received {k}/{n} of {len(places)} examples"
+        )
+    return places[k - 1 :: n], f"{k}of{n}"
+
+
+def _rungs(subject: Subject, values: flags.FlagValues, screen: Console) -> list[str]:
+    """Those asked for; else all of the usual ladder that answer to the network and the threat."""
+    cascade = len(subject.members) > 1
+    if values.rungs is not None:
+        unfit = [rung for rung in values.rungs if cascade and rung in catalogue.SEARCHES]
+        if unfit:
+            raise UserError(
+                f"rungs: expected bounds for a cascade, whose members are asked in turn; received "
+                f"{', '.join(unfit)}; pipelines.evaluate attacks the whole cascade"
+            )
+        return list(values.rungs)
+    left_out = {}
+    for rung in LADDER:
+        known = (catalogue.SEARCHES | catalogue.BOUNDS)[rung].threats
+        if cascade and rung in catalogue.SEARCHES:
+            left_out[rung] = "a cascade's members are asked in turn"
+        elif known and subject.threat.name not in known:
+            left_out[rung] = f"it has no answer to {subject.threat.name}"
+        elif rung == "branch_and_bound" and not subject.wiring.lower().rectifies:
+            left_out[rung] = "the network has other activations than ReLU"
+    for rung, why in left_out.items():
+        screen.print(f"without {rung}: {why}")
+    return [rung for rung in LADDER if rung not in left_out]
+
+
+def _ladders(subject: Subject, rungs: Sequence[str], bounds: dict[str, Any]) -> Ladders:
     return [Ladder(wiring, subject.threat, rungs, bounds) for wiring in subject.members]
 
 
-def _taken(rungs: list[str], bounds: dict[str, Any]) -> dict[str, Any]:
-    """The settings that decide what the rungs find; memory does not."""
-    options = {option for rung in rungs for option in catalogue.find("bound", rung).options}
-    return {
-        f"bound_{name}": bounds[name] for name in sorted(options - {"memory"}) if name in bounds
-    }
+def _planned(
+    subject: Subject,
+    ladders: Ladders,
+    eps: float,
+    places: Sequence[int],
+    done: set[int],
+    screen: Console,
+) -> Ladders:
+    """With the rungs in the order that was quickest on the first examples left, if they are many.
+
+    Not for a cascade, whose members see different examples.
+    """
+    left = [i for i in places if i not in done]
+    rows = np.array(left[:PILOT])
+    if len(ladders) > 1 or len(left) < WORTH_A_PLAN:
+        return ladders
+    images, labels = subject.test.images(rows), subject.test.labels[rows]
+    right = served_labels(subject, images) == labels
+    if not right.any():
+        return ladders
+    names = plan.order(plan.measure(ladders[0], images[right], labels[right], eps))
+    screen.print(f"certify eps {eps:.4g}: {' -> '.join(names)} is quickest on {len(rows)} images")
+    return [ladders[0].reordered(names)]
 
 
-def _certificates(
-    subject: Subject, ladders: list[Ladder], eps: float, rows: np.ndarray, examples: list[Row]
-) -> list[Row]:
-    findings = climb(ladders, subject.test.images(rows), subject.test.labels[rows], eps)
-    return [certificate(e, f) for e, f in zip(examples, findings, strict=True)]
+def _taken(rungs: Sequence[str], bounds: dict[str, Any]) -> dict[str, Any]:
+    """The settings that decide what the rungs find; memory and time do not."""
+    entries = [(catalogue.SEARCHES | catalogue.BOUNDS)[rung] for rung in rungs]
+    options = {option for entry in entries for option in entry.options} - {"memory", "time_limit"}
+    return {f"bound_{name}": bounds[name] for name in sorted(options) if name in bounds}
+
+
+def _certificates(question: _Question, rows: np.ndarray, examples: list[Row]) -> Iterator[Row]:
+    """The verdicts as they come; what the network gets wrong by itself needs no ladder."""
+    test = question.subject.test
+    wrong = np.array([e["prediction"] != e["label"] for e in examples])
+    for k in np.flatnonzero(wrong):
+        yield certificate(examples[k], {})
+    asked = np.flatnonzero(~wrong)
+    images, labels = test.images(rows[asked]), test.labels[rows[asked]]
+    for place, findings in climb(question.ladders, images, labels, question.eps):
+        example = examples[asked[place]]
+        findings, counterexample = _judged(question, example, images[place], findings)
+        proof = _kept(question.folder, example, findings)
+        row = certificate(example, findings, counterexample, proof)
+        yield row | ({"time_limit": question.time_limit} if row["cause"] == "time" else {})
+
+
+def _judged(
+    question: _Question, example: Row, image: np.ndarray, findings: Findings
+) -> tuple[Findings, Counterexample | None]:
+    """A counterexample counts, and is stored, if the served network gives another answer to it."""
+    rung = next((name for name, finding in findings.items() if finding.falsified), None)
+    if rung is None:
+        return findings, None
+    point = np.asarray(findings[rung].point)[np.newaxis]
+    prediction = int(answered_labels(question.subject, point, question.eps)[0])
+    if prediction == example["label"]:
+        return {**findings, rung: _unconfirmed(findings[rung])}, None
+    region = Region(question.subject.threat, tf.constant(image[np.newaxis]), question.eps)
+    distance = float(region.distance(tf.constant(point)).numpy()[0])
+    file = f"adversarial/{example['index']:05d}-certify.npy"
+    (question.folder / file).parent.mkdir(parents=True, exist_ok=True)
+    np.save(question.folder / file, point[0])
+    return findings, Counterexample(rung, file, distance, prediction)
+
+
+def _unconfirmed(finding: Finding) -> Finding:
+    """The traced network errs where the served one does not: their logits are a rounding apart."""
+    return finding._replace(falsified=False, cause="error")
+
+
+def _kept(folder: Path, example: Row, findings: Findings) -> str | None:
+    """Stores what the certificate was made of, beside its rung's rule."""
+    proofs = [f.proof for f in findings.values() if f.certified and f.proof is not None]
+    return proof_store.keep(folder, example["index"], proofs[0]) if proofs else None
 
 
 def _rungs_before(subject: Subject, eps: float) -> list[str]:
     """The rungs of the certificates there are of this network at a radius."""
-    path = subject.run.records / question_name(subject.threat.name, eps) / "certify.jsonl"
-    header = read(path)[0] if path.exists() else {}
-    if header.get("network_sha256") != subject.checksum:
-        return []
-    return header.get("settings", {}).get("rungs", [])
+    folder = subject.run.records / question_name(subject.threat.name, eps)
+    headers = [read(path)[0] for path in sorted(folder.glob("certify*.jsonl"))]
+    own = [header for header in headers if header.get("network_sha256") == subject.checksum]
+    return own[0].get("settings", {}).get("rungs", []) if own else []
 
 
-def _is_certified(row: Row) -> bool:
-    return row["verdict"] == "certified"
+def _had_less_time(limit: float, row: Row) -> bool:
+    return row["cause"] == "time" and row.get("time_limit", limit) < limit
+
+
+def _status(before: int) -> Callable[[list[Row]], str]:
+    """Verdicts so far, and how many images a second since the command began."""
+    began = time.monotonic()
+
+    def status(rows: list[Row]) -> str:
+        count = Counter(row["verdict"] for row in rows)
+        pace = (len(rows) - before) / max(time.monotonic() - began, 1e-3)
+        told = ", ".join(f"{count[verdict]:,} {verdict}" for verdict in VERDICTS)
+        return f"{told}; {pace:.3g} images/s"
+
+    return status

@@ -1,7 +1,7 @@
 """A run whose network is there, held while it is asked about."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from absl import flags
@@ -19,7 +19,8 @@ from rt_tf.threats.region import Threat
 class Finished(NamedTuple):
     """A run with a network, its data, the threat and the radii asked about.
 
-    is_new: whether it was made around a given network just now.
+    is_new: whether it was made around a given network just now. alone: whether no other process
+    works on the run, which then stays so.
     """
 
     run: RunDirectory
@@ -27,6 +28,7 @@ class Finished(NamedTuple):
     threat: Threat
     radii: list[float]
     is_new: bool
+    alone: Callable[[], bool]
 
     def subject(self) -> questions.Subject:
         """What questions are asked about."""
@@ -45,7 +47,8 @@ def opened(
     asked.data_dir = values.data_dir or asked.data_dir
     asked.download = values.download
     system.prepare_tensorflow()
-    with run.locked():
+    part = "slice" in values and values.slice is not None
+    with run.locked(shared=part) as lock:
         if "epsilon" in values:
             _set_threat(values, asked)
         threat = system.threat(asked)
@@ -57,8 +60,9 @@ def opened(
         is_new = not run.has_network()
         if is_new:
             _refuse_untrained(run, values)
+            _refuse_part(run, part)
             adopt.adopt(run, asked, dataset, threat, screen)
-        yield Finished(run, dataset, threat, radii, is_new)
+        yield Finished(run, dataset, threat, radii, is_new, lock.take)
 
 
 def _set_threat(values: flags.FlagValues, asked: flags.FlagValues) -> None:
@@ -83,4 +87,12 @@ def _refuse_untrained(run: RunDirectory, values: flags.FlagValues) -> None:
         raise UserError(
             f"model_dir: expected a run that has finished training; {run.path} has not; go on with "
             "it by the command that began it"
+        )
+
+
+def _refuse_part(run: RunDirectory, part: bool) -> None:
+    if part:
+        raise UserError(
+            f"slice: expected a run that holds its network already; {run.path} does not; certify "
+            "one image without --slice first (--samples=1)"
         )

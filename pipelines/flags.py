@@ -32,6 +32,7 @@ OPERATIONAL = {
     "jit_compile",
     "checkpoint_seconds",
     "bound_memory",
+    "time_limit",
 }
 # What may change, if accepted, in a run whose training is done; and what may not once it has begun.
 EVALUATION = {"rungs", "eval_attack", "eval_steps", "eval_restarts", "eval_step_size", "samples"}

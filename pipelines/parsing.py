@@ -116,6 +116,14 @@ def radii(text: str) -> PhaseList:
     return found
 
 
+def share(text: str) -> tuple[int, int]:
+    """Which of how many equal parts, such as 1/4."""
+    first, _, last = text.partition("/")
+    if not (first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last)):
+        raise ValueError(f"expected a part k/n with 1 <= k <= n, such as 1/4; received '{text}'")
+    return int(first), int(last)
+
+
 def epochs_list(text: str) -> tuple[float, ...]:
     """Epochs joined by colons, such as 50:60; empty for none."""
     return tuple(number(part) for part in text.split(":") if part)

@@ -7,12 +7,13 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.parsing import ANY, Group, OneOf, ends, listed, number, radii, whole, within
+from pipelines.parsing import ANY, Group, OneOf, ends, listed, number, radii, share, whole, within
 from rt_tf import catalogue
 from rt_tf.attacks.suites import SUITES, Budget
 from rt_tf.errors import UserError
 
-RUNGS = catalogue.certificates()
+RUNGS = catalogue.rungs()
+LADDER = ("attack", "interval", "crown_ibp", "crown", "alpha_crown", "branch_and_bound")
 
 
 def given_group(values: flags.FlagValues) -> Group:
@@ -70,9 +71,25 @@ def threat_settings(values: flags.FlagValues) -> dict[str, Any]:
 def certify_group(values: flags.FlagValues) -> Group:
     """How the test split is certified."""
     group = Group("Certification", values)
-    about = f"Bounds, in order. {listed({name: catalogue.BOUNDS[name] for name in RUNGS})}"
-    group.phases("rungs", OneOf(RUNGS), "interval,crown_ibp", about)
+    group.phases("rungs", OneOf(RUNGS), "interval,crown_ibp", f"In this order. {listed(RUNGS)}")
+    _time_limit(group)
     return group
+
+
+def ladder_group(values: flags.FlagValues) -> Group:
+    """How the test split is certified by a command of its own."""
+    group = Group("Certification", values)
+    usual = f"Not given: {', '.join(LADDER)}, in the order that is quickest on some examples."
+    group.phases("rungs", OneOf(RUNGS), None, f"In this order. {listed(RUNGS)} {usual}")
+    _time_limit(group)
+    about = "Which share of the examples, such as 1/4, where several processes work on a run."
+    group.one("slice", share, None, about)
+    return group
+
+
+def _time_limit(group: Group) -> None:
+    about = "Seconds that a rung which searches may take for an example."
+    group.one("time_limit", within(0.0, ANY), 30.0, about)
 
 
 def bound_group(values: flags.FlagValues) -> Group:
@@ -93,7 +110,8 @@ def bound_settings(values: flags.FlagValues) -> dict[str, Any]:
         for option in ("memory", "steps", "projections", "delta")
     }
     return {name: value for name, value in given.items() if value} | {
-        "seed": (values.bound_seed, 0)
+        "seed": (values.bound_seed, 0),
+        "time_limit": values.time_limit,
     }
 
 

@@ -4,7 +4,8 @@ Records are appended chunk by chunk, so that a killed command goes on where it s
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -25,6 +26,7 @@ from rt_tf.reporting.records import RecordFile, question_name
 from rt_tf.threats.region import Threat
 
 CHUNK = 100
+KEEP_EVERY = 0.5  # seconds, at most, that an answer waits to be written
 ABSTAINS = -1
 Radii = Sequence[tuple[float, int]]  # (eps, first examples of the test split; 0: all)
 
@@ -79,34 +81,63 @@ def load_network(run: RunDirectory) -> keras.Model:
 def answer(
     subject: Subject,
     records: RecordFile,
-    samples: int,
-    answer: Callable[[np.ndarray, list[Row]], list[Row]],
+    asked: Sequence[int],
+    answer: Callable[[np.ndarray, list[Row]], Iterable[Row]],
     title: str,
-    counts: Callable[[Row], bool],
+    status: Callable[[list[Row]], str],
     screen: Console,
 ) -> None:
-    """Answers chunk by chunk what is not yet recorded."""
+    """Answers what is not yet recorded of the places in the test split that are asked about.
+
+    Answers are written as they come, or half a second later.
+    """
     if records.superseded:
         screen.print(f"{records.path} was of other settings: kept as {records.superseded.name}")
-    total = min(samples or len(subject.test), len(subject.test))
+    left = [i for i in asked if i not in records.done]
     with progress(screen) as bar:
-        task = bar.add_task(title, total=total, completed=len(records.done), status="")
-        for rows in _open(total, records.done):
-            rows_answered = answer(rows, examples(subject, rows))
-            records.append(rows_answered)
-            share = 100.0 * np.mean([counts(row) for row in records.rows])
-            bar.update(task, advance=len(rows), status=f"{share:.1f} %")
+        task = bar.add_task(title, total=len(asked), completed=len(asked) - len(left), status="")
+        for begin in range(0, len(left), CHUNK):
+            rows = np.array(left[begin : begin + CHUNK])
+            for found in _bundled(answer(rows, examples(subject, rows))):
+                records.append(found)
+                bar.update(task, advance=len(found), status=status(records.rows))
 
 
-def _open(total: int, done: set[int]) -> Iterator[np.ndarray]:
-    for begin in range(0, total, CHUNK):
-        rows = [i for i in range(begin, min(begin + CHUNK, total)) if i not in done]
-        if rows:
-            yield np.array(rows)
+def first(subject: Subject, samples: int) -> range:
+    """Places of the first examples of the test split; 0: all."""
+    return range(min(samples or len(subject.test), len(subject.test)))
 
 
-def record_file(subject: Subject, eps: float, kind: str, name: str, settings: Row) -> RecordFile:
-    """Where the answers of a method to a question are kept; those there are, are taken up."""
+def _bundled(answers: Iterable[Row]) -> Iterator[list[Row]]:
+    """What comes within half a second together; the rest of it, too, if there is an interrupt."""
+    waiting: list[Row] = []
+    began = time.monotonic()
+    try:
+        for row in answers:
+            waiting.append(row)
+            if time.monotonic() - began > KEEP_EVERY:
+                found, waiting = waiting, []
+                yield found
+                began = time.monotonic()
+    finally:
+        if waiting:
+            yield waiting
+
+
+def record_file(
+    subject: Subject,
+    eps: float,
+    kind: str,
+    name: str,
+    settings: Row,
+    part: str = "",
+    again: Callable[[Row], bool] = lambda row: False,
+) -> RecordFile:
+    """Where the answers of a method to a question are kept; those there are, are taken up.
+
+    part: of several processes that share a certificate's examples, which one this is, `1of4`.
+    again: answers that are asked for once more.
+    """
     folder = subject.run.records / question_name(subject.threat.name, eps)
     header = {
         "kind": kind,
@@ -118,8 +149,11 @@ def record_file(subject: Subject, eps: float, kind: str, name: str, settings: Ro
         "network_sha256": subject.checksum,
         "settings": settings,
     }
-    file = "certify.jsonl" if kind == "certify" else f"attack-{name}.jsonl"
-    return RecordFile(folder / file, header)
+    if kind != "certify":
+        return RecordFile(folder / f"attack-{name}.jsonl", header)
+    path = folder / (f"certify-{part}.jsonl" if part else "certify.jsonl")
+    others = [other for other in sorted(folder.glob("certify*.jsonl")) if other != path]
+    return RecordFile(path, header, others, again)
 
 
 def _made(threat: Threat) -> Row:

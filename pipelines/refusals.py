@@ -36,11 +36,16 @@ def refuse_unanswered(bound: str, threat: Threat) -> None:
             f"bound: expected none for {threat.name}, which has no support function; "
             f"received {bound}"
         )
-    known = () if bound == "none" else catalogue.find("bound", bound).threats
+    known = () if bound == "none" else _entry(bound).threats
     if known and threat.name not in known:
         raise UserError(
-            f"threat: expected {' or '.join(known)} with {bound} bounds; received {threat.name}"
+            f"threat: expected {' or '.join(known)} with {bound}; received {threat.name}"
         )
+
+
+def _entry(rung: str) -> catalogue.Entry:
+    """Of a bound or of another rung."""
+    return catalogue.find("search" if rung in catalogue.SEARCHES else "bound", rung)
 
 
 def refuse_unbounded(phase: Phase, threat: Threat, monitor_bound: str) -> None:

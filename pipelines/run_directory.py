@@ -26,6 +26,22 @@ HALF_WRITTEN = (
 )
 
 
+class Lock:
+    """The lock on a run, for as long as its file is open."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def take(self, shared: bool = False) -> bool:
+        """Whether the run is held now, alone or with others that share it."""
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        try:
+            fcntl.flock(self._file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
 class RunDirectory:
     """What is where in a run, and which of its stages are done."""
 
@@ -39,27 +55,27 @@ class RunDirectory:
         self.logs = self.path / "logs"
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, shared: bool = False) -> Iterator["Lock"]:
         """Holds the run; UserError if another process does. A killed process holds nothing.
 
+        shared: with others that share it, each of which works on its own part.
         Where no run was begun meanwhile, the lock is removed again, and the directory if it is new.
         """
         with self._lock_file() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            lock = Lock(file)
+            if not lock.take(shared):
                 file.seek(0)
                 raise UserError(
                     f"model_dir: expected a run that nobody is working on; {self.path} is held by "
                     f"process {file.read().strip() or 'unknown'}"
-                ) from None
-            if self.flags.exists():
+                )
+            if self.flags.exists() and not shared:
                 self._sweep()
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
             try:
-                yield
+                yield lock
             finally:
                 if not self.flags.exists():
                     (self.path / "lock").unlink()

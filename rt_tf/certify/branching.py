@@ -122,7 +122,7 @@ class Search:
         self.others = np.delete(np.arange(classes), label)
         self.trees = [Growth() for _ in self.others]
         self.open: list[Open] = []
-        self.stuck: list[Open] = []  # leaves without units to split
+        self.stuck: list[Open] = []  # leaves without units to split, or without bounds
         self.triangles = heights(self.root.lower, self.root.upper)
         self.least = np.inf  # bound of all leaves that are proved
         self.bounded = 0
@@ -204,7 +204,7 @@ class Search:
             found.multipliers[k],
             self._candidates(batch.signs[k], found.scores[k]),
         )
-        if leaf.candidates.size:
+        if leaf.candidates.size and np.isfinite(margin):
             heapq.heappush(self.open, leaf)
         else:
             self.stuck.append(leaf)

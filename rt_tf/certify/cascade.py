@@ -8,7 +8,7 @@ inputs, and the later one was asked after it. Without the agreement this would n
 Source: Wong et al. 2018; Wong 2020 (thesis), algorithm 4.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,14 +39,15 @@ def answer(labels: Sequence[Tensor], margins: Sequence[Tensor]) -> Answer:
 
 def climb(
     ladders: Sequence[Ladder], images: np.ndarray, labels: np.ndarray, eps: float
-) -> list[Findings]:
-    """What the ladders of a cascade's members find, up to the first certificate of an example.
+) -> Iterator[tuple[int, Findings]]:
+    """Yields (row, what the ladders of a cascade's members find up to the first certificate).
 
     One ladder: of a network alone. labels: [batch], those to certify. A member is asked where all
     before it, and it too, give that label.
     """
     if len(ladders) == 1:
-        return ladders[0].climb(images, labels, eps)
+        yield from ladders[0].climb(images, labels, eps)
+        return
     findings: list[Findings] = [{} for _ in labels]
     open_rows = np.arange(len(labels))
     for number, ladder in enumerate(ladders, start=1):
@@ -54,9 +55,9 @@ def climb(
         open_rows = open_rows[given == labels[open_rows]]
         if not len(open_rows):
             break
-        found = ladder.climb(images[open_rows], labels[open_rows], eps)
-        for row, own in zip(open_rows, found, strict=True):
-            findings[row] |= {f"{rung}, member {number}": one for rung, one in own.items()}
-        left = [not any(one.certified for one in own.values()) for own in found]
+        left = np.ones(len(open_rows), bool)
+        for k, own in ladder.climb(images[open_rows], labels[open_rows], eps):
+            findings[open_rows[k]] |= {f"{rung}, member {number}": f for rung, f in own.items()}
+            left[k] = not any(one.certified for one in own.values())
         open_rows = open_rows[left]
-    return findings
+    yield from enumerate(findings)

@@ -1,5 +1,6 @@
 """A ladder of attacks, bounds and searches: each rung only on what the ones before left open."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -36,6 +37,12 @@ class Ladder:
         self.wiring = wiring
         self.rungs = {name: made(name, wiring, threat, settings) for name in rungs}
 
+    def reordered(self, names: Sequence[str]) -> "Ladder":
+        """A ladder of some of the same rungs, in this order."""
+        other = copy.copy(self)
+        other.rungs = {name: self.rungs[name] for name in names}
+        return other
+
     def climb(
         self, images: np.ndarray, labels: np.ndarray, eps: float
     ) -> Iterator[tuple[int, Findings]]:
@@ -48,7 +55,9 @@ class Ladder:
         findings: list[Findings] = [{} for _ in labels]
         points: list[np.ndarray | None] = [None for _ in labels]
         open_rows = list(range(len(labels)))
-        for left, (name, rung) in zip(range(len(self.rungs))[::-1], self.rungs.items(), strict=True):
+        for left, (name, rung) in zip(
+            range(len(self.rungs))[::-1], self.rungs.items(), strict=True
+        ):
             rows, open_rows = open_rows, []
             if not rows:
                 return

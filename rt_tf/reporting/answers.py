@@ -15,6 +15,7 @@ def answer(question: Question) -> Row:
         "threat": question.threat,
         "epsilon": question.eps,
         **statistics.accuracies(rows),
+        **statistics.weaker(rows),
         "common": statistics.common(rows),
         "outcomes": statistics.outcomes(rows),
         "certificate": _certificate(question),

@@ -73,8 +73,21 @@ def check_certificate(row: Row, where: str) -> None:
             rung.get("verdict") == "certified",
             f"{where}: certified by rung {row['rung']!r}, whose own record does not say so",
         )
+    counterexample = row.get("counterexample")
+    if counterexample:
+        found = verdict == "falsified" and counterexample["prediction"] != row["label"]
+        require(found, f"{where}: a counterexample, yet {verdict}")
+    require(
+        cause != "attack" or bool(counterexample), f"{where}: attacked without a counterexample"
+    )
     require(verdict != "unknown" or bool(cause), f"{where}: unknown without a cause")
     require(not (correct and cause == "misclassified"), f"{where}: right, cause 'misclassified'")
+
+
+def check_evidence(counterexample: Row | None, eps: float, where: str) -> None:
+    """A ladder's counterexample lies within the radius."""
+    if counterexample is not None:
+        check_distance(counterexample, eps, where)
 
 
 def check_attack(row: Row, eps: float, where: str) -> None:
@@ -108,6 +121,9 @@ def check_order(row: Row, where: str) -> None:
     require(clean or not certified, f"{where}: certified but misclassified")
     require(clean or all(attacks), f"{where}: misclassified, yet withstanding an attack")
     require(not (certified and any(attacks)), f"{where}: certified and falsified on one question")
+    require(
+        not (certified and row.get("counterexample")), f"{where}: certified, with a counterexample"
+    )
 
 
 def check_across(questions: Iterable[tuple[str, float, list[Row]]]) -> None:
@@ -136,7 +152,8 @@ def _check_no_counterexample(row: Row, threat: str, eps: float, proved: float | 
     """An example certified at radius `proved` has none there; `eps` is where `row` was found."""
     if proved is None or row["verdict"] != "falsified":
         return
-    found = [a["distance"] for a in row["attacks"].values() if a["distance"] is not None]
+    stored = [*row["attacks"].values(), row.get("counterexample") or {}]
+    found = [told["distance"] for told in stored if told.get("distance") is not None]
     distance = min(found, default=eps)
     require(
         distance > proved,

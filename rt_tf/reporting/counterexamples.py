@@ -44,21 +44,27 @@ def measure(
 def _kept(question: Question) -> Iterator[Row]:
     """All stored counterexamples to what the network gets right."""
     names = attacks.names(question.attacks)
-    for row in question.rows:
+    for row in filter(lambda row: row["correct"], question.rows):
         for name, attack in row["attacks"].items():
-            if row["correct"] and attack["file"] is not None:
-                yield {
-                    "question": question.name,
-                    "threat": question.threat,
-                    "epsilon": question.eps,
-                    "index": row["index"],
-                    "label": row["label"],
-                    "prediction": attack["prediction"],
-                    "attack": name,
-                    "name": names[name],
-                    "distance": attack["distance"],
-                    "file": f"records/{question.name}/{attack['file']}",
-                }
+            if attack["file"] is not None:
+                yield _example(question, row, attack, name, names[name])
+        if found := row.get("counterexample"):
+            yield _example(question, row, found, "certify", f"ladder, {found['rung']}")
+
+
+def _example(question: Question, row: Row, found: Row, attack: str, name: str) -> Row:
+    return {
+        "question": question.name,
+        "threat": question.threat,
+        "epsilon": question.eps,
+        "index": row["index"],
+        "label": row["label"],
+        "prediction": found["prediction"],
+        "attack": attack,
+        "name": name,
+        "distance": found["distance"],
+        "file": f"records/{question.name}/{found['file']}",
+    }
 
 
 def _turns(rows: list[Row]) -> list[Row]:

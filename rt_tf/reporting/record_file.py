@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,39 @@ class RecordFile:
     `done` holds the indices recorded so far, `rows` their lines. A last line cut short is dropped
     from the file. A file with another header is not mixed with: it is kept as
     `<name>.superseded`, `superseded` holds that path, and the records start anew.
+    parts: other files of the same table, whose lines count as recorded; those with another header
+    are superseded, too. again: lines to drop, since their examples are to be asked once more.
     """
 
-    def __init__(self, path: str | Path, header: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        header: Mapping[str, Any],
+        parts: Iterable[Path] = (),
+        again: Callable[[Row], bool] = lambda row: False,
+    ) -> None:
         self.path = Path(path)
         self.header: Row = json.loads(line({"header": True, **header}))
         self.superseded: Path | None = None
         self.rows: list[Row] = []
-        if not self._resume():
+        if not self._resume(again):
             write_bytes(self.path, line(self.header))
         self.done: set[int] = {row["index"] for row in self.rows}
+        for part in parts:
+            self._take_up(part)
+
+    def _take_up(self, part: Path) -> None:
+        """Counts the lines of another file of the table as recorded."""
+        header, rows, _ = _parse(part)
+        if header is not None and header != self.header:
+            self._supersede(part)
+            return
+        self.rows += [row for row in rows if row["index"] not in self.done]
+        self.done |= {row["index"] for row in rows}
+
+    def _supersede(self, path: Path) -> None:
+        self.superseded = path.with_name(path.name + ".superseded")
+        path.replace(self.superseded)
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Record examples, durably: whole lines or, on an OSError such as a full disk, none.
@@ -47,19 +70,18 @@ class RecordFile:
         self.rows += new
         self.done.update(indices)
 
-    def _resume(self) -> bool:
+    def _resume(self, again: Callable[[Row], bool]) -> bool:
         if not self.path.exists():
             return False
         header, rows, whole = _parse(self.path)
         if header is None:
             return False
         if header != self.header:
-            self.superseded = self.path.with_name(self.path.name + ".superseded")
-            self.path.replace(self.superseded)
+            self._supersede(self.path)
             return False
-        if whole is not None:
-            write_bytes(self.path, whole)
-        self.rows = rows
+        self.rows = [row for row in rows if not again(row)]
+        if whole is not None or len(self.rows) < len(rows):
+            write_bytes(self.path, b"".join(map(line, [header, *self.rows])))
         return True
 
 

@@ -1,11 +1,14 @@
 """Records: one line per example and question, appended while running, merged into one verdict.
 
-A question is (threat, eps) and has a directory `<threat>-<eps>` with `certify.jsonl`,
-`attack-<id>.jsonl` (a header line, then a line an example) and the merged `examples.jsonl`:
+A question is (threat, eps) and has a directory `<threat>-<eps>` with `certify.jsonl` (or parts of
+it, `certify-1of4.jsonl`, where several processes share the examples), `attack-<id>.jsonl` (a header
+line, then a line an example) and the merged `examples.jsonl`:
 
     {"index", "image", "label", "prediction", "correct",
      "attacks": {id: {"success", "prediction", "file", "distance", "seconds"}},
      "certificate": {"verdict", "cause"} | null (not asked), "rungs": {...},
+     "searched": whether the ladder looks for counterexamples,
+     "counterexample": {"rung", "file", "distance", "prediction"} | null, "proof": file | null,
      "verdict": "certified" | "falsified" | "unknown", "rung", "margin",
      "cause": null | "misclassified" | "attack" | "loose" | "time" | "memory" | "error" |
                "not_asked",
@@ -20,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rt_tf.catalogue import SEARCHES
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
 from rt_tf.reporting.consistency import (
@@ -34,6 +38,7 @@ from rt_tf.reporting.consistency import (
     check_across,
     check_attack,
     check_certificate,
+    check_evidence,
     check_fields,
     check_order,
     check_same,
@@ -42,6 +47,9 @@ from rt_tf.reporting.consistency import (
 from rt_tf.reporting.record_file import RecordFile, Row, line, read
 
 __all__ = ["Inconsistent", "Question", "RecordFile", "load", "merge", "question_name", "read"]
+
+
+CERTIFY = "certify"
 
 
 def question_name(threat: str, eps: float) -> str:
@@ -93,13 +101,16 @@ def load(records_dir: str | Path) -> list[Question]:
 
 
 def _tables(folder: Path) -> list[Path]:
-    return [*folder.glob("certify.jsonl"), *sorted(folder.glob("attack-*.jsonl"))]
+    return [*sorted(folder.glob("certify*.jsonl")), *sorted(folder.glob("attack-*.jsonl"))]
+
+
+def table_name(stem: str) -> str:
+    """What a record file is part of: `certify` of `certify-1of4`, an attack of itself."""
+    return CERTIFY if stem.split("-")[0] == CERTIFY else stem
 
 
 def _load_question(folder: Path) -> Question:
-    files = {path.stem: read(path) for path in _tables(folder)}
-    if not files:
-        raise UserError(f"{folder}: expected certify.jsonl or attack-<id>.jsonl, found neither")
+    files = _files(folder)
     headers = {name: header for name, (header, _) in files.items()}
     for name, (header, rows) in files.items():
         _check_whole(name, header, rows, f"{folder.name}/{name}")
@@ -111,9 +122,26 @@ def _load_question(folder: Path) -> Question:
     require(name == folder.name, f"{folder.name}: its records are of {name}")
     tables = {name: _by_index(rows, f"{folder.name}/{name}") for name, (_, rows) in files.items()}
     indices = sorted(set().union(*tables.values()))
-    merged = [_merge_example(index, tables, folder, header["eps"]) for index in indices]
+    searched = _searched(headers.get(CERTIFY))
+    merged = [
+        {**_merge_example(index, tables, folder, header["eps"]), "searched": searched}
+        for index in indices
+    ]
     write_bytes(folder / "examples.jsonl", b"".join(map(line, merged)))
     return Question(header["threat"], header["eps"], folder, headers, merged)
+
+
+def _files(folder: Path) -> dict[str, tuple[Row, list[Row]]]:
+    """Headers and rows by table; the parts of a certificate's are joined."""
+    files: dict[str, tuple[Row, list[Row]]] = {}
+    for path in _tables(folder):
+        header, rows = read(path)
+        first, before = files.get(table_name(path.stem), (header, []))
+        require(first == header, f"{path}: its header differs from another part's")
+        files[table_name(path.stem)] = header, before + rows
+    if not files:
+        raise UserError(f"{folder}: expected certify.jsonl or attack-<id>.jsonl, found neither")
+    return files
 
 
 def _check_whole(name: str, header: Row, rows: Sequence[Row], where: str) -> None:
@@ -123,6 +151,13 @@ def _check_whole(name: str, header: Row, rows: Sequence[Row], where: str) -> Non
         check_fields(header["settings"], ATTACK_SETTINGS, f"{where}, settings")
     for number, row in enumerate(rows, start=2):
         check_fields(row, fields, f"{where}, line {number}")
+
+
+def _searched(header: Row | None) -> bool:
+    """Whether a ladder has a rung that looks for counterexamples."""
+    return header is not None and not SEARCHES.keys().isdisjoint(
+        header["settings"].get("rungs", [])
+    )
 
 
 def _by_index(rows: Sequence[Row], where: str) -> dict[int, Row]:
@@ -141,13 +176,19 @@ def _merge_example(
     attacks = {name.removeprefix("attack-"): said[name] for name in said if name != "certify"}
     if certificate:
         check_certificate(certificate, where)
+        counterexample = certificate.get("counterexample")
+        check_evidence(counterexample, eps, where)
+        _check_there(folder, (counterexample or {}).get("file"), where)
     for name, attack in attacks.items():
         check_attack(attack, eps, f"{where}, {name}")
-        file = attack["file"]
-        require(file is None or (folder / file).exists(), f"{where}: {file} is missing")
+        _check_there(folder, attack["file"], where)
     merged = _merged(next(iter(said.values())), certificate, attacks)
     check_order(merged, where)
     return merged
+
+
+def _check_there(folder: Path, file: str | None, where: str) -> None:
+    require(file is None or (folder / file).exists(), f"{where}: {file} is missing")
 
 
 def _merged(example: Row, certificate: Row | None, attacks: Mapping[str, Row]) -> Row:
@@ -168,6 +209,8 @@ def _merged(example: Row, certificate: Row | None, attacks: Mapping[str, Row]) -
         "rung": own.get("rung"),
         "margin": own.get("margin"),
         "cause": cause,
+        "counterexample": own.get("counterexample"),
+        "proof": own.get("proof"),
         "seconds": own.get("seconds"),
     }
 

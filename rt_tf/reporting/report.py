@@ -16,7 +16,7 @@ from rt_tf.reporting.counterexamples import Images, Originals, measure
 from rt_tf.reporting.formats import duration, interval, percent
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.sanity import not_checked
-from rt_tf.reporting.summary import by_threat, main_question, summarise
+from rt_tf.reporting.summary import by_threat, main_question, summarise, weaker
 
 TEMPLATE = "report.html.jinja"
 
@@ -53,6 +53,7 @@ def page(report: Row, images: Mapping[str, Images]) -> str:
         report=report,
         main=main_question(report),
         threats=by_threat(report),
+        weaker=weaker(report),
         figures=_figures(report, images),
         colours=drawing.COLOURS,
         not_checked=not_checked(report["sanity"]),

@@ -34,13 +34,14 @@ def is_clean(row: Row) -> bool:
 
 
 def is_attacked(row: Row) -> bool:
-    """An attack was tried on it."""
-    return bool(row["attacks"])
+    """An attack was tried on it, or a ladder that looks for counterexamples."""
+    return bool(row["attacks"] or (row.get("searched") and is_asked(row)))
 
 
 def withstands(row: Row) -> bool:
-    """Classified as its label by every attack tried."""
-    return is_clean(row) and not any(attack["success"] for attack in row["attacks"].values())
+    """Classified as its label at every point tried."""
+    attacked = any(attack["success"] for attack in row["attacks"].values())
+    return is_clean(row) and not attacked and not row.get("counterexample")
 
 
 def is_asked(row: Row) -> bool:
@@ -68,6 +69,23 @@ def accuracies(rows: Sequence[Row]) -> Row:
     }
 
 
+def weaker(rows: Sequence[Row]) -> Row:
+    """{"probable", "trusted"}: what is certified, or at least so in the one or the other sense.
+
+    None where no rung was asked that answers so.
+    """
+    asked = list(filter(is_asked, rows))
+    return {name: _weaker(asked, name) for name in ("probable", "trusted")}
+
+
+def _weaker(asked: Sequence[Row], name: str) -> Row | None:
+    told = [{rung["verdict"] for rung in row["rungs"].values()} for row in asked]
+    if not any(name in verdicts for verdicts in told):
+        return None
+    pairs = zip(asked, told, strict=True)
+    return rate(sum(is_certified(row) or name in said for row, said in pairs), len(asked))
+
+
 def common(rows: Sequence[Row]) -> Row | None:
     """The accuracies on the examples both attacked and certified; None if those are all."""
     both = [row for row in rows if is_attacked(row) and is_asked(row)]
@@ -84,7 +102,8 @@ def outcomes(rows: Sequence[Row]) -> Row:
 def rungs(rows: Sequence[Row]) -> list[Row]:
     """Per rung: tried, certified, credited, unknown (loose, time, memory, error); seconds.
 
-    Bounds that hold with a probability only are counted as probable, and certify nothing.
+    Bounds that hold with a probability only are counted as probable, those that rest on a solver's
+    word as trusted; neither certifies anything.
 
     Several rungs may certify one example; the one named in its verdict gets the credit.
     """
@@ -95,7 +114,7 @@ def rungs(rows: Sequence[Row]) -> list[Row]:
 def _rung(name: str, rows: Sequence[Row]) -> Row:
     count = Counter(_rung_outcome(row["rungs"][name], row) for row in rows)
     seconds = sum(row["rungs"][name].get("seconds") or 0.0 for row in rows)
-    counts = {key: count[key] for key in ("certified", "falsified", "probable", *CAUSES)}
+    counts = {key: count[key] for key in ("certified", "falsified", "probable", "trusted", *CAUSES)}
     credited = sum(is_certified(row) and row["rung"] == name for row in rows)
     return {"rung": name, "tried": len(rows), "credited": credited, **counts, "seconds": seconds}
 

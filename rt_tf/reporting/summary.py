@@ -1,4 +1,4 @@
-"""From a run directory to one plain dict: the report, schema `rt_tf.report/2`.
+"""From a run directory to one plain dict: the report, schema `rt_tf.report/3`.
 
     schema, system, created (UTC)
     claim        {"sentence", "threat", "limits": [...]}: what is proved, in words
@@ -14,14 +14,15 @@
     provenance   {flags, seed, versions, git_commit, hardware, seconds}
 
     question     {name, threat, epsilon, clean, attacked, certified: rate | null,
+                  probable, trusted: rate | null (certified, or so in a weaker sense),
                   common: {clean, attacked, certified} on the examples of both, if these are fewer,
                   outcomes: {certified, loose, time, memory, error, not_asked, attack,
                              misclassified},
                   certificate: {settings, sample, seconds, rungs: [rung]} | null,
                   attacks: [attack],
                   classes: [{label, clean, attacked, certified}], margins: histogram | null}
-    rung         {rung, tried, certified, credited, falsified, probable, loose, time, memory, error,
-                  seconds}
+    rung         {rung, tried, certified, credited, falsified, probable, trusted, loose, time,
+                  memory, error, seconds}
     attack       {id, name, settings, sample, attacked: rate, distance: distances | null, seconds}
     suite        {suite, samples, warnings, sample, clean: rate,
                   rows: [{question, id, name, attacked: rate, distance: distances | null, seconds}],
@@ -61,7 +62,7 @@ from rt_tf.reporting.records import Question, load, question_name
 from rt_tf.reporting.sanity import sanity
 from rt_tf.reporting.suites import suites
 
-SCHEMA = "rt_tf.report/2"
+SCHEMA = "rt_tf.report/3"
 
 
 def summarise(run_dir: str | Path, examples: int = 8) -> Row:
@@ -118,6 +119,15 @@ def by_threat(report: Row) -> dict[str, list[Row]]:
         threat: sorted({q["name"]: q for q in found}.values(), key=lambda q: q["epsilon"])
         for threat, found in table.items()
     }
+
+
+WEAKER = {"probable": "with high probability", "trusted": "by a solver's word"}
+
+
+def weaker(report: Row) -> dict[str, str]:
+    """The kinds of certificate that do not count as proofs, of which the report has some."""
+    kinds = {kind for question in report["questions"] for kind in WEAKER if question[kind]}
+    return {kind: WEAKER[kind] for kind in WEAKER if kind in kinds}
 
 
 def _main(run: Row, questions: Sequence[Question]) -> Question:

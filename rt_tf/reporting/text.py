@@ -11,7 +11,7 @@ from rich.table import Table
 from rt_tf.reporting.attack_text import has_attacks, sanity_markdown, suite_markdown
 from rt_tf.reporting.formats import TIMES, cell, short
 from rt_tf.reporting.record_file import Row
-from rt_tf.reporting.summary import by_threat, main_question
+from rt_tf.reporting.summary import by_threat, main_question, weaker
 
 ACCURACIES = ("clean", "attacked", "certified")
 
@@ -26,6 +26,9 @@ def terminal_table(report: Row) -> Table:
     for name, colour in zip(ACCURACIES, ("", "yellow", "green"), strict=True):
         table.add_column(f"{name} %", style=colour, justify="right")
     questions = list(chain.from_iterable(by_threat(report).values()))
+    others = weaker(report)
+    for name in others.values():
+        table.add_column(f"{name} %", justify="right")
     samples = [_samples(question) for question in questions]
     differ = len(set(samples)) > 1 or "/" in samples[0]
     if differ:
@@ -33,7 +36,7 @@ def terminal_table(report: Row) -> Table:
     for question, images in zip(questions, samples, strict=True):
         radius = f"{question['threat']} {question['epsilon']:g}"
         style = "bold" if question["name"] == report["main"] else ""
-        cells = [short(question[a]) for a in ACCURACIES]
+        cells = [short(question[a]) for a in (*ACCURACIES, *others)]
         table.add_row(radius, *cells, *([images] if differ else []), style=style)
     return table
 
@@ -44,13 +47,15 @@ def summary_text(report: Row) -> str:
 
 
 def _result(report: Row) -> str:
+    others = weaker(report)
     rows = [
-        f"| {q['threat']} {q['epsilon']:g} | " + " | ".join(cell(q[a]) for a in ACCURACIES) + " |"
+        [f"{q['threat']} {q['epsilon']:g}", *(cell(q[a]) for a in (*ACCURACIES, *others))]
         for q in chain.from_iterable(by_threat(report).values())
     ]
-    head = ["| radius | clean | attacked | certified |", "|---|---|---|---|"]
+    names = ["radius", *ACCURACIES, *others.values()]
+    head = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     title = f"**{report['system']}**, {_split(report)}. {report['claim']['sentence']}"
-    return "\n".join([title, "", *head, *rows, ""])
+    return "\n".join([title, "", *head, *(f"| {' | '.join(row)} |" for row in rows), ""])
 
 
 def model_card(report: Row) -> str:

@@ -99,7 +99,7 @@ def test_page_shows_the_numbers(written):
         "broken by an attack 6",
         "misclassified 4",
         "interval 62.1-85.3 %",
-        "crown_ibp 56 45 45 0 11 0 0 0",
+        "crown_ibp 56 45 45 0 0 11 0 0 0",
         report["claim"]["sentence"],
         report["data"]["sample"]["sha256"],
         "ab" * 32,
