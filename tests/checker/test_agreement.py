@@ -103,7 +103,7 @@ def test_so_they_do_of_balls_that_are_no_boxes(case):
 def test_every_rung_with_a_rule_has_the_rule_of_its_name(rung):
     q = question("dense", eps=0.2)
     found = margins_of(checked(q, [q.certified(k, rung) for k in range(3)]))
-    np.testing.assert_allclose(found, of_library(q, rung), atol=5 * SLACK)
+    np.testing.assert_allclose(found, of_library(q, rung), atol=20 * SLACK)
     assert (found >= of_library(q, rung) - SLACK).all()
 
 
