@@ -61,6 +61,8 @@ def run(values: flags.FlagValues) -> int:
                 status = REJECTED
     except MalformedError as error:
         fail(" ".join(str(error).split()))
+    except MemoryError:
+        fail("memory: expected files whose passes fit into memory; they do not")
     except KeyboardInterrupt:
         fail("interrupted")
     return status
@@ -126,11 +128,12 @@ def _announce(path: Path, proofs: "Proofs") -> None:
 def _summary(table: Table, proofs: "Proofs") -> None:
     """The counts by rung, and why some could not be checked."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table as Grid
 
     grid = Grid("rung", *VERDICTS)
     for rung, row in table.items():
-        grid.add_row(rung, *(str(row[verdict]) for verdict in VERDICTS))
+        grid.add_row(escape(rung), *(str(row[verdict]) for verdict in VERDICTS))
     Console(highlight=False).print(grid)
     for (rung, why), count in Counter((u.rung, u.why) for u in proofs.unchecked).items():
         print(f"unchecked: {count} of {rung}: {why}")

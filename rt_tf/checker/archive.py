@@ -60,7 +60,7 @@ def parse(words: str, where: str) -> dict[str, Any]:
 
 def checksum(words: str, arrays: Mapping[str, np.ndarray]) -> str:
     """SHA-256 over a text, then of every array by sorted name its name, shape and bytes."""
-    digest = hashlib.sha256(words.encode())
+    digest = hashlib.sha256(words.encode(errors="surrogatepass"))
     for name in sorted(arrays):
         values = arrays[name]
         little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))

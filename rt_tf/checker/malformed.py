@@ -24,6 +24,7 @@ def field(record: Any, name: str, kind: type, where: str) -> Any:
     kinds = (int, float) if kind is float else (kind,)
     alike = isinstance(value, kinds) and not (isinstance(value, bool) and kind is not bool)
     require(alike, where, f"'{name}' to be {kind.__name__}", repr(value))
+    require(kind is not str or value.isprintable(), where, f"'{name}' to be one line", repr(value))
     fits = kind is not float or abs(value) <= MOST
     require(fits, where, f"'{name}' to be at most {MOST:g}", "more")
     return float(value) if kind is float else value

@@ -166,7 +166,8 @@ def _cut(graph: Graph, enclosure: Enclosure, tree: Shape) -> tuple[Enclosure, di
         sign = np.zeros((leaves, int(np.prod(box.lower.shape[1:]))), np.float32)
         for row, splits in enumerate(splits_of(tree)):
             for (node, unit), s in splits:
-                sign[row, unit] += s * (node == i)
+                if node == i:
+                    sign[row, unit] = s
         sign = tf.constant(sign.reshape(box.lower.shape))
         lower = tf.where(sign > 0, tf.nn.relu(box.lower), box.lower)
         upper = tf.where(sign < 0, -tf.nn.relu(-box.upper), box.upper)

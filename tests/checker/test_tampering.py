@@ -197,6 +197,8 @@ MALFORMED = {
     "range": (in_header(pixel_range=[1.0, 0.0]), "'pixel_range' to grow"),
     "schema": (in_header(schema="rt_tf.proofs/2"), "'schema' to be one of"),
     "field": (in_header(trust="me"), "no fields but"),
+    "rung of two lines": (in_certificate(rung="a\nb"), "'rung' to be one line"),
+    "radius huge": (in_header(epsilon=10**400), "at most"),
 }
 
 
