@@ -76,10 +76,12 @@ class Conv(_Weighted):
         return self.windows.gather(values[0]) @ kernel.reshape(-1, kernel.shape[2])
 
     def transpose(self, y: np.ndarray) -> list[np.ndarray]:
+        used = self.windows.used(y)  # of a unit's pass few windows are
+        y = y[:, *used]
         rows = y.reshape(-1, y.shape[-1])
         taps, channels, _ = self.kernel.shape
         parts = ((rows @ self.kernel[k].T).reshape(*y.shape[:3], channels) for k in range(taps))
-        return [self.windows.scatter(parts, channels, len(y))]
+        return [self.windows.scatter(parts, used, channels, len(y))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +121,7 @@ class AveragePooling(_Plain):
     def transpose(self, y: np.ndarray) -> list[np.ndarray]:
         shares = y.reshape(len(y), *self.windows.shape, -1) / self.windows.counts()
         parts = (shares for _ in range(self.windows.taps))
-        return [self.windows.scatter(parts, shares.shape[-1], len(y))]
+        return [self.windows.scatter(parts, self.windows.every, shares.shape[-1], len(y))]
 
 
 @dataclasses.dataclass(frozen=True)
