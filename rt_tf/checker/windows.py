@@ -72,7 +72,10 @@ class Windows(NamedTuple):
     def scatter(
         self, parts: Iterator[np.ndarray], some: Some, channels: int, batch: int
     ) -> np.ndarray:
-        """The transpose: by tap, [batch, rows, columns, c] of some windows, [b, height, width, c]."""
+        """The transpose: [batch, height, width, c].
+
+        parts: by tap, of some windows, [batch, rows, columns, c] each.
+        """
         height, width = (sum((a.size, a.before, a.after)) for a in self)
         padded = np.zeros((batch, height, width, channels))
         for (i, j), part in zip(self._places(some), parts, strict=True):

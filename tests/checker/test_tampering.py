@@ -1,45 +1,14 @@
 """Proofs that were changed are refused, whether or not their checksums were made anew."""
 
-import functools
-import io
 import json
 
 import numpy as np
 import pytest
-from kept_proofs import Question, checked, margins_of, question, tree_proof
+from kept_proofs import Question, checked, margins_of
+from one_proof import EXAMPLE, by_tree, outcome
 
-from rt_tf.checker import archive
 from rt_tf.checker import network as checked_network
 from rt_tf.checker import proofs as checked_proofs
-from rt_tf.checker.malformed import MalformedError
-from rt_tf.checker.verdict import check
-
-NAME, EXAMPLE = "dense", 0
-
-
-@functools.cache
-def by_tree() -> tuple[Question, dict[str, np.ndarray]]:
-    """A certificate at a radius where the rule alone fails; all of it depends on the trees."""
-    largest, beyond = 0.0, 1.0
-    for _ in range(20):
-        middle = 0.5 * (largest + beyond)
-        q = question(NAME)._replace(eps=middle)
-        holds = checked(q, [q.certified(EXAMPLE, "crown")])[0].holds
-        largest, beyond = (middle, beyond) if holds else (largest, middle)
-    q = question(NAME)._replace(eps=1.02 * beyond)
-    proof, _ = tree_proof(q, EXAMPLE, splits=4, steps=60)
-    return q, q.proofs([q.certified(EXAMPLE, "branch_and_bound", proof)])
-
-
-def outcome(arrays, network_arrays) -> str:
-    """'checked', 'rejected', or what is said of files that are malformed."""
-    try:
-        network = checked_network.from_arrays(network_arrays)
-        proofs = checked_proofs.from_arrays(arrays, network)
-    except MalformedError as error:
-        return str(error)
-    verdicts = [check(network, proofs, certificate) for certificate in proofs.certificates]
-    return "checked" if all(v.holds for v in verdicts) else "rejected"
 
 
 def header_of(arrays) -> dict:
@@ -255,57 +224,3 @@ def test_a_changed_weight_under_new_checksums_is_rejected():
     sha256 = checked_network.from_arrays(weaker(q)).sha256
     header = header_of(arrays) | {"network_sha256": sha256}
     assert outcome(with_header(arrays, header, anew=True), weaker(q)) == "rejected"
-
-
-GRAPH = {
-    "no such operation": (lambda g: g["nodes"][0].update(op="softmax"), "'op' to be one of"),
-    "later input": (lambda g: g["nodes"][0].update(inputs=[3]), "nodes before it"),
-    "node left out": (lambda g: g["nodes"].pop(2), "nodes before it"),
-    "no weights": (lambda g: g["nodes"][2].update(op="dense"), "an array '3.kernel'"),
-    "hidden output": (lambda g: g.update(output=99), "'output' to be one of"),
-    "input shape": (lambda g: g.update(input_shape=[4, 4, 0]), "positive sizes"),
-    "schema": (lambda g: g.update(schema="x"), "'schema' to be one of"),
-    "attribute": (lambda g: g["nodes"][0].update(strides=[1, 1]), "no fields but"),
-}
-
-
-@pytest.mark.parametrize("name", GRAPH)
-def test_a_graph_that_is_none_is_refused_in_a_line(name):
-    q, arrays = by_tree()
-    change, words = GRAPH[name]
-    graph = json.loads(str(q.arrays["graph"]))
-    change(graph)
-    assert words in outcome(arrays, q.arrays | {"graph": np.array(json.dumps(graph))})
-
-
-def saved(arrays) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
-
-
-def flipped(data: bytes) -> bytes:
-    middle = len(data) // 2
-    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda data: data[: len(data) // 2],
-        lambda data: data[:-30],
-        flipped,
-        lambda data: b"",
-        lambda data: b"PK\x03\x04",
-        lambda data: saved({"header": np.array([{}], object)}),
-        lambda data: np.lib.format.magic(1, 0),
-    ],
-)
-def test_files_that_are_no_whole_archives_are_refused_in_a_line(tmp_path, spoil):
-    q, arrays = by_tree()
-    path = tmp_path / "proofs.npz"
-    path.write_bytes(saved(arrays))
-    assert outcome(archive.read(path), q.arrays) == "checked"
-    path.write_bytes(spoil(saved(arrays)))
-    with pytest.raises(MalformedError, match="expected a whole NumPy archive; .*"):
-        archive.read(path)
