@@ -28,7 +28,8 @@ MAY_USE = {  # besides a room's own files
     "attacks": {"bounds"} | BELOW_BOUNDS,
     "training": {"models"} | BELOW_TRAINING,
     "certify": BELOW_TRAINING,
-    "reporting": {"training", "certify", "models"} | BELOW_TRAINING,
+    "checker": set(),
+    "reporting": {"training", "certify", "models", "checker"} | BELOW_TRAINING,
 }
 USED_BY_ALL = {"errors", "files", "catalogue"}
 # Each uses earlier ones alone.
@@ -120,6 +121,13 @@ def test_the_library_knows_no_flags_and_no_pipelines():
     ]
 
 
+def test_the_checker_needs_numpy_alone():
+    """It shares nothing with what it checks: neither code nor what that code rests on."""
+    names = {name for path in ROOT.glob("rt_tf/checker/*.py") for name in imports(path)}
+    foreign = {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
+    assert not [n for n in foreign if not f"{n}.".startswith(("numpy.", "rt_tf.checker."))]
+
+
 def test_the_library_prints_nothing():
     def prints(tree):
         calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
@@ -141,6 +149,7 @@ def test_flags_and_names_need_no_tensorflow():
     """So that --help and a bad flag answer at once."""
     light = ["rt_tf.errors", "rt_tf.catalogue", "pipelines.parsing", "pipelines.flags"]
     light += ["pipelines.train", "pipelines.certify", "pipelines.evaluate", "pipelines.export"]
+    light += ["pipelines.check"]
     program = f"""
 import importlib, sys
 for name in {light}:

@@ -1,0 +1,91 @@
+"""NumPy archives: read whole and without pickles, and their checksums."""
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rt_tf.checker.malformed import MalformedError, require
+
+Arrays = dict[str, np.ndarray]
+
+
+def read(path: Path) -> Arrays:
+    """All arrays of an archive; MalformedError if it is not a whole one."""
+    require(path.is_file(), str(path), "a NumPy archive (.npz)", "no such file")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            require(hasattr(archive, "files"), str(path), "several arrays", "a single array")
+            return {name: archive[name] for name in archive.files}
+    except MalformedError:
+        raise
+    except (
+        ValueError,
+        TypeError,
+        OSError,
+        EOFError,
+        KeyError,
+        AttributeError,
+        SyntaxError,
+        MemoryError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise MalformedError(f"{path}: expected a whole NumPy archive; {_line(error)}") from error
+
+
+def text(arrays: Arrays, name: str, where: str) -> str:
+    """The text that an array of no axes holds."""
+    value = arrays.get(name)
+    good = value is not None and value.shape == () and value.dtype.kind == "U"
+    require(good, where, f"one text under '{name}'", sorted(arrays) if value is None else value)
+    return str(value)
+
+
+def parse(words: str, where: str) -> dict[str, Any]:
+    """A JSON object of finite numbers, each name once."""
+    try:
+        record = json.loads(words, object_pairs_hook=_once, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"{where}: expected JSON; {_line(error)}") from error
+    require(isinstance(record, dict), where, "a JSON object", type(record).__name__)
+    return record
+
+
+def checksum(words: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over a text, then of every array by sorted name its name, shape and bytes."""
+    digest = hashlib.sha256(words.encode(errors="surrogatepass"))
+    for name in sorted(arrays):
+        values = arrays[name]
+        little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+        digest.update(name.encode() + str(values.shape).encode() + little.tobytes())
+    return digest.hexdigest()
+
+
+def of_type(values: np.ndarray, dtype: type, where: str) -> np.ndarray:
+    """An array of floating or whole numbers in a given type, all of them finite."""
+    kind = np.dtype(dtype)
+    require(values.dtype == kind, where, f"an array of {kind.name}", values.dtype)
+    require(bool(np.isfinite(values).all()), where, "finite numbers", "others")
+    return values
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        raise ValueError("a name twice in an object")
+    return record
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no number")
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

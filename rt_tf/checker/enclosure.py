@@ -1,0 +1,92 @@
+"""Bounds of every node by interval arithmetic, and the price of rounding at each."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from rt_tf.checker import rounding
+from rt_tf.checker.network import Network, Node
+from rt_tf.checker.operations import Linear, Relu
+from rt_tf.checker.region import Region
+
+
+class UndefinedError(ArithmeticError):
+    """A number on the way is infinite, not a number, or beyond what float32 can sum."""
+
+
+@dataclasses.dataclass
+class Enclosure:
+    """By node, for one example, flat: the ends of what the served network computes.
+
+    prices: what a unit of coefficient at a node pays for the rounding of its value, in the served
+    network and in a backward pass through it; there is none where values are moved alone.
+    """
+
+    lower: dict[int, np.ndarray]
+    upper: dict[int, np.ndarray]
+    prices: dict[int, np.ndarray]
+
+    def size(self, i: int) -> np.ndarray:
+        """Bounds the sizes of a node's values."""
+        return np.maximum(np.abs(self.lower[i]), np.abs(self.upper[i]))
+
+    def cut(self, i: int, units: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
+        """Keeps the better ends of some units."""
+        self.lower[i][units] = np.fmax(self.lower[i][units], lower)
+        self.upper[i][units] = np.fmin(self.upper[i][units], upper)
+        if not (self.lower[i] <= self.upper[i]).all():
+            raise UndefinedError(f"node {i}: its lower bounds are above its upper ones")
+
+
+def enclose(
+    network: Network, region: Region, tighten: Callable[[int, Enclosure], None]
+) -> Enclosure:
+    """Intervals from the input on. tighten: cuts a node's ends as soon as they are there."""
+    found = Enclosure({0: region.lower}, {0: region.upper}, {})
+    _refuse_undefined(0, found.size(0))
+    for i, node in network.numbered():
+        if isinstance(node.op, Relu):
+            _relu(found, i, node.inputs[0])
+        else:
+            _linear(network, found, i, node, node.op)
+        tighten(i, found)
+    return found
+
+
+def _relu(found: Enclosure, i: int, source: int) -> None:
+    lower, upper = found.lower[source], found.upper[source]
+    found.lower[i] = np.where(lower < rounding.TINY, 0.0, lower)  # tiny numbers may be flushed
+    found.upper[i] = np.maximum(upper, 0.0)
+    passed = 8.0 * rounding.OWN_UNIT * found.size(source)
+    found.prices[i] = passed + 4.0 * rounding.TINY
+
+
+def _linear(network: Network, found: Enclosure, i: int, node: Node, op: Linear) -> None:
+    def shaped(by_node: Callable[[int], np.ndarray]) -> list[np.ndarray]:
+        return [by_node(k).reshape(1, *network.shape(k)) for k in node.inputs]
+
+    lower, upper = shaped(found.lower.__getitem__), shaped(found.upper.__getitem__)
+    if op.terms == 0:
+        found.lower[i], found.upper[i] = op.apply(lower).ravel(), op.apply(upper).ravel()
+        return
+    sizes = shaped(found.size)
+    summed = np.ravel(op.apply(sizes, absolute=True) + op.magnitude)
+    _refuse_undefined(i, summed)
+    price = _price(op, summed, max(float(size.max()) for size in sizes))
+    pairs = list(zip(lower, upper, strict=True))
+    centre = np.ravel(op.apply([0.5 * (a + b) for a, b in pairs]) + op.bias)
+    radius = np.ravel(op.apply([0.5 * (b - a) for a, b in pairs], absolute=True)) + price
+    found.lower[i], found.upper[i], found.prices[i] = centre - radius, centre + radius, price
+
+
+def _price(op: Linear, summed: np.ndarray, largest: float) -> np.ndarray:
+    """The error of the served sums and of the sums here, of values and of coefficients."""
+    here = rounding.own(op.terms + op.transposed_terms + summed.size)
+    flushed = (op.terms + 1) * rounding.TINY * (1.0 + op.largest + largest)
+    return (rounding.gamma(op.terms + 1) * rounding.SPARE + here) * summed + flushed
+
+
+def _refuse_undefined(i: int, sizes: np.ndarray) -> None:
+    if not (sizes <= rounding.LARGEST).all():
+        raise UndefinedError(f"node {i}: its values may be beyond what float32 can sum")

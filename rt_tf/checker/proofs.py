@@ -1,0 +1,200 @@
+"""proofs.npz: what is proved, and how."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rt_tf.checker import archive
+from rt_tf.checker.archive import Arrays, of_type
+from rt_tf.checker.layers import INTERMEDIATES
+from rt_tf.checker.lines import RULES
+from rt_tf.checker.malformed import choice, field, only, require
+from rt_tf.checker.network import Network
+from rt_tf.checker.region import THREATS
+from rt_tf.checker.trees import Rule, Tree, walk
+
+SCHEMA = "rt_tf.proofs/1"
+HEADER = (
+    *("schema", "network_sha256", "threat", "epsilon", "pixel_range", "classes"),
+    *("certificates", "unchecked", "sha256"),
+)
+CERTIFICATE = ("index", "label", "rung", "kind", "intermediate", "slope")
+BOUNDS = ("interval", "linear")
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """One claim and its proof. bounds: of a rule. units [units, 2], trees: of a tree's proof."""
+
+    index: int
+    label: int
+    rung: str
+    image: np.ndarray
+    rule: Rule
+    bounds: str
+    units: np.ndarray
+    trees: dict[int, Tree]
+
+
+@dataclasses.dataclass(frozen=True)
+class Unchecked:
+    """A certificate that this program cannot check, and why."""
+
+    index: int
+    rung: str
+    why: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Proofs:
+    """All of a file, and the threat that it speaks of."""
+
+    threat: str
+    eps: float
+    pixel_range: tuple[float, float]
+    network_sha256: str
+    certificates: list[Certificate]
+    unchecked: list[Unchecked]
+
+
+def load(path: Path, network: Network) -> Proofs:
+    """Reads proofs about a network; MalformedError if they are not, or are about another one."""
+    return from_arrays(archive.read(path), network, str(path))
+
+
+def from_arrays(arrays: Arrays, network: Network, where: str = "proofs") -> Proofs:
+    """The proofs that arrays stand for, under the names of proofs.npz."""
+    header = archive.parse(archive.text(arrays, "header", where), where)
+    only(header, HEADER, where)
+    choice(header, "schema", [SCHEMA], where)
+    rest = {name: values for name, values in arrays.items() if name != "header"}
+    stated, found = field(header, "sha256", str, where), checksum(header, rest)
+    require(stated == found, where, f"content of sha256 {stated}", found)
+    of = field(header, "network_sha256", str, where)
+    require(of == network.sha256, where, f"the network of sha256 {of}", network.sha256)
+    classes = field(header, "classes", int, where)
+    require(classes == network.classes, where, f"{network.classes} classes", classes)
+    reader = _Reader(header, rest, network, where)
+    proofs = reader.proofs()
+    unread = sorted(set(rest) - reader.read)
+    require(not unread, where, "no arrays but those of its certificates", unread)
+    return proofs
+
+
+def checksum(header: dict[str, Any], arrays: Arrays) -> str:
+    """SHA-256 of a header without its own checksum, and of all other arrays."""
+    kept = {name: value for name, value in header.items() if name != "sha256"}
+    return archive.checksum(json.dumps(kept, sort_keys=True), arrays)
+
+
+class _Reader:
+    """Certificates from a header and arrays; remembers which arrays were read."""
+
+    def __init__(
+        self, header: dict[str, Any], arrays: Arrays, network: Network, where: str
+    ) -> None:
+        self.header = header
+        self.arrays = arrays
+        self.network = network
+        self.where = where
+        self.read: set[str] = set()
+
+    def proofs(self) -> Proofs:
+        records = field(self.header, "certificates", list, self.where)
+        others = field(self.header, "unchecked", list, self.where)
+        choices = THREATS if records else [field(self.header, "threat", str, self.where)]
+        threat = choice(self.header, "threat", choices, self.where)
+        eps = field(self.header, "epsilon", float, self.where)
+        require(eps >= 0.0, self.where, "'epsilon' to be at least 0", eps)
+        images = self._images(len(records), self._range())
+        certificates = [self._certificate(k, r, images[k]) for k, r in enumerate(records)]
+        unchecked = [self._unchecked(record) for record in others]
+        indices = [c.index for c in certificates] + [u.index for u in unchecked]
+        require(len(set(indices)) == len(indices), self.where, "an example once", "one twice")
+        sha256 = self.network.sha256
+        return Proofs(threat, eps, self._range(), sha256, certificates, unchecked)
+
+    def _range(self) -> tuple[float, float]:
+        values = field(self.header, "pixel_range", list, self.where)
+        require(len(values) == 2, self.where, "two ends in 'pixel_range'", values)
+        ends = {"lowest": values[0], "highest": values[1]}
+        lowest, highest = (field(ends, name, float, self.where) for name in ends)
+        require(lowest < highest, self.where, "'pixel_range' to grow", values)
+        return lowest, highest
+
+    def _images(self, count: int, pixel_range: tuple[float, float]) -> np.ndarray:
+        images = self._take("images", np.float32)
+        shape = (count, *self.network.input_shape) if count else (0,)
+        require(images.shape == shape, self.where, f"images {shape}", images.shape)
+        lowest, highest = pixel_range
+        inside = bool(((images >= lowest) & (images <= highest)).all())
+        require(inside, self.where, f"pixels in [{lowest:g}, {highest:g}]", "others")
+        return images
+
+    def _take(self, name: str, dtype: type) -> np.ndarray:
+        require(name in self.arrays, self.where, f"an array '{name}'", "none")
+        self.read.add(name)
+        return of_type(self.arrays[name], dtype, f"{self.where}: '{name}'")
+
+    def _certificate(self, k: int, record: Any, image: np.ndarray) -> Certificate:
+        where = f"{self.where}: certificate {k}"
+        index, label = field(record, "index", int, where), field(record, "label", int, where)
+        require(0 <= label < self.network.classes, where, "a class as label", label)
+        kind = choice(record, "kind", ("rule", "tree"), where)
+        intermediate = choice(record, "intermediate", INTERMEDIATES, where)
+        slope, rung = choice(record, "slope", RULES, where), field(record, "rung", str, where)
+        units, bounds, shared = np.zeros((0, 2), np.int64), "linear", False
+        trees: dict[int, Tree] = {}
+        if kind == "rule":
+            only(record, (*CERTIFICATE, "bounds"), where)
+            bounds = choice(record, "bounds", BOUNDS, where)
+        else:
+            only(record, (*CERTIFICATE, "shared", "rows"), where)
+            shared = field(record, "shared", bool, where)
+            units = self._units(k, where)
+            trees = self._trees(k, field(record, "rows", list, where), label, len(units), where)
+        rule = Rule(intermediate, slope, shared)
+        return Certificate(index, label, rung, image, rule, bounds, units, trees)
+
+    def _units(self, k: int, where: str) -> np.ndarray:
+        units = self._take(f"{k}.units", np.int32)
+        require(units.ndim == 2 and units.shape[1] == 2, where, "units [units, 2]", units.shape)
+        pairs = [(int(node), int(unit)) for node, unit in units]
+        relus = self.network.relus()
+        known = all(i in relus and 0 <= u < self.network.size(i) for i, u in pairs)
+        require(known, where, "units of activations", "others")
+        require(len(set(pairs)) == len(pairs), where, "every unit once", "one twice")
+        return units.astype(np.int64)
+
+    def _trees(
+        self, k: int, rows: list[Any], label: int, units: int, where: str
+    ) -> dict[int, Tree]:
+        classes = set(range(self.network.classes)) - {label}
+        good = all(type(j) is int and j in classes for j in rows) and len(set(rows)) == len(rows)
+        require(good, where, "'rows' to be other classes, each once", rows)
+        return {j: self._tree(f"{k}.{j}", units, f"{where}: row {j}") for j in rows}
+
+    def _tree(self, name: str, units: int, where: str) -> Tree:
+        nodes = self._take(f"{name}.tree", np.int32)
+        require(nodes.ndim == 2 and nodes.shape[1] == 2, where, "a tree [nodes, 2]", nodes.shape)
+        leaves = walk(nodes, self.network, where)
+        slopes = self._take(f"{name}.slopes", np.float16)
+        shape = (len(leaves), units)
+        require(slopes.shape == shape, where, f"slopes {shape}", slopes.shape)
+        require(bool(((slopes >= 0) & (slopes <= 1)).all()), where, "slopes in [0, 1]", "others")
+        multipliers = self._take(f"{name}.multipliers", np.float32).astype(np.float64)
+        count = sum(map(len, leaves))
+        require(multipliers.shape == (count,), where, f"multipliers [{count}]", multipliers.shape)
+        require(bool((multipliers >= 0).all()), where, "multipliers of at least 0", "others")
+        ends = np.cumsum([len(splits) for splits in leaves])[:-1]
+        return Tree(leaves, slopes.astype(np.float64), np.split(multipliers, ends))
+
+    def _unchecked(self, record: Any) -> Unchecked:
+        where = f"{self.where}: unchecked"
+        only(record if isinstance(record, dict) else {}, ("index", "label", "rung", "why"), where)
+        field(record, "label", int, where)
+        index, rung = field(record, "index", int, where), field(record, "rung", str, where)
+        return Unchecked(index, rung, field(record, "why", str, where))

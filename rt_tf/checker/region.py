@@ -1,0 +1,61 @@
+"""The inputs that a certificate speaks of: a norm ball around an image, within the pixel range."""
+
+import dataclasses
+
+import numpy as np
+
+from rt_tf.checker import rounding
+
+THREATS = ("linf", "l2", "l1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Region:
+    """A ball of radius eps around x [pixels], float64. lower, upper: ends that hold all of it."""
+
+    threat: str
+    x: np.ndarray
+    eps: float
+    lower: np.ndarray
+    upper: np.ndarray
+
+    @property
+    def size(self) -> np.ndarray:
+        """Bounds the pixels' sizes."""
+        return np.maximum(np.abs(self.lower), np.abs(self.upper))
+
+    def minimum(self, coefficients: np.ndarray) -> np.ndarray:
+        """A lower bound of <coefficients, z> over the region: [rows, pixels] -> [rows]."""
+        least = box_minimum(coefficients, self.lower, self.upper)
+        if self.threat == "linf":
+            return least
+        return np.maximum(least, self._in_ball(coefficients))
+
+    def _in_ball(self, coefficients: np.ndarray) -> np.ndarray:
+        """v . x - eps |v| in the dual norm."""
+        sizes, error = np.abs(coefficients), rounding.own(len(self.x))
+        euclidean = self.threat == "l2"
+        norm = np.sqrt((sizes * sizes).sum(axis=1)) if euclidean else sizes.max(axis=1)
+        reach = self.eps * norm * (1.0 + error) + rounding.TINY
+        return coefficients @ self.x - reach - error * (sizes @ np.abs(self.x) + reach)
+
+
+def region(threat: str, image: np.ndarray, eps: float, pixel_range: tuple[float, float]) -> Region:
+    """The region around an image, its ends rounded outward."""
+    x = image.astype(np.float64).ravel()
+    lowest, highest = pixel_range
+    return Region(
+        threat,
+        x,
+        eps,
+        lower=np.maximum(np.nextafter(x - eps, -np.inf), lowest),
+        upper=np.minimum(np.nextafter(x + eps, np.inf), highest),
+    )
+
+
+def box_minimum(coefficients: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """A lower bound of <coefficients, z> for lower <= z <= upper: [rows, n] -> [rows]."""
+    centre, radius = 0.5 * (lower + upper), 0.5 * (upper - lower)
+    sizes = np.abs(coefficients)
+    error = rounding.own(len(lower)) * np.maximum(np.abs(lower), np.abs(upper))
+    return coefficients @ centre - sizes @ (radius + error)

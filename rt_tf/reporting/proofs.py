@@ -1,0 +1,141 @@
+"""proofs.npz: certificates with what they were made of (docs/proofs.md)."""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rt_tf.certify.proof import Proof, Tree
+from rt_tf.checker import proofs as checked
+from rt_tf.checker.region import THREATS
+from rt_tf.files import write_bytes
+from rt_tf.reporting.network_file import Arrays, archived
+
+PIXEL_RANGE = (0.0, 1.0)
+
+# What each rung's bounds are made of, where a rule says all.
+RULES = {
+    "interval": ("interval", "interval", "adaptive"),
+    "crown_ibp": ("linear", "interval", "adaptive"),
+    "fast_lin_ibp": ("linear", "interval", "parallel"),
+    "dual": ("linear", "backward", "parallel"),
+    "zonotope": ("linear", "backward", "parallel"),
+    "crown": ("linear", "backward", "adaptive"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Certified:
+    """One certificate: the example, the rung that found it, and its proof beside the rung's rule.
+
+    why_unchecked: why no other program can check it; None where one can.
+    """
+
+    index: int
+    label: int
+    image: np.ndarray
+    rung: str
+    proof: Proof | None
+    why_unchecked: str | None
+
+
+def write_proofs(
+    path: Path,
+    network_sha256: str,
+    threat: str,
+    eps: float,
+    classes: int,
+    certificates: Iterable[Certified],
+) -> None:
+    """Writes proofs.npz, whole or not at all; what cannot be checked is listed with why."""
+    write_bytes(path, archived(proof_arrays(network_sha256, threat, eps, classes, certificates)))
+
+
+def proof_arrays(
+    network_sha256: str,
+    threat: str,
+    eps: float,
+    classes: int,
+    certificates: Iterable[Certified],
+) -> Arrays:
+    """The arrays of proofs.npz, the JSON text `header` among them."""
+    records: list[dict[str, Any]] = []
+    unchecked: list[dict[str, Any]] = []
+    images: list[np.ndarray] = []
+    arrays: Arrays = {}
+    for certified in certificates:
+        why = _why_unchecked(certified, threat)
+        if why is not None:
+            unchecked.append(_example(certified) | {"why": why})
+            continue
+        arrays |= _arrays(len(records), certified.proof)
+        records.append(_example(certified) | _how(certified))
+        images.append(np.asarray(certified.image, np.float32))
+    arrays["images"] = np.stack(images) if images else np.zeros((0,), np.float32)
+    header: dict[str, Any] = {
+        "schema": checked.SCHEMA,
+        "network_sha256": network_sha256,
+        "threat": threat,
+        "epsilon": float(eps),
+        "pixel_range": list(PIXEL_RANGE),
+        "classes": classes,
+        "certificates": records,
+        "unchecked": unchecked,
+    }
+    header["sha256"] = checked.checksum(header, arrays)
+    return {"header": np.array(json.dumps(header)), **arrays}
+
+
+def _why_unchecked(certified: Certified, threat: str) -> str | None:
+    if certified.why_unchecked is not None:
+        return certified.why_unchecked
+    if threat not in THREATS:
+        return f"no support function of {threat} in the checker"
+    if certified.proof is None and certified.rung not in RULES:
+        return f"no proof kept by {certified.rung}"
+    return None
+
+
+def _example(certified: Certified) -> dict[str, Any]:
+    return {
+        "index": int(certified.index),
+        "label": int(certified.label),
+        "rung": certified.rung,
+    }
+
+
+def _how(certified: Certified) -> dict[str, Any]:
+    if certified.proof is None:
+        bounds, intermediate, slope = RULES[certified.rung]
+        return {"kind": "rule", "bounds": bounds, "intermediate": intermediate, "slope": slope}
+    rule = certified.proof.rule
+    return {
+        "kind": "tree",
+        "intermediate": rule["intermediate"],
+        "slope": rule["slope"],
+        "shared": bool(rule["shared"]),
+        "rows": [int(j) for j in certified.proof.trees],
+    }
+
+
+def _arrays(k: int, proof: Proof | None) -> Arrays:
+    if proof is None:
+        return {}
+    arrays = {f"{k}.units": np.asarray(proof.units, np.int32).reshape(-1, 2)}
+    for j, tree in proof.trees.items():
+        arrays |= {f"{k}.{j}.{name}": values for name, values in _tree(tree, proof).items()}
+    return arrays
+
+
+def _tree(tree: Tree, proof: Proof) -> Arrays:
+    slopes = np.array([leaf.slopes for leaf in tree.leaves], np.float16)
+    return {
+        "tree": np.asarray(tree.nodes, np.int32).reshape(-1, 2),
+        "slopes": slopes.reshape(len(tree.leaves), len(proof.units)),
+        "multipliers": np.concatenate([leaf.multipliers for leaf in tree.leaves]).astype(
+            np.float32
+        ),
+    }

@@ -1,0 +1,165 @@
+"""The checker finds what the library certifies, and nothing that the network can break."""
+
+import networks
+import numpy as np
+import pytest
+import tensorflow as tf
+from kept_proofs import (
+    CLASSES,
+    checked,
+    comb,
+    full_tree,
+    margins_of,
+    question,
+    tree_proof,
+)
+
+from rt_tf import catalogue
+from rt_tf.bounds.result import margin_spec
+from rt_tf.reporting.proofs import RULES
+
+NAMES = [
+    *("dense", "dense_on_channels", "conv_same", "conv_valid", "conv_strided", "conv_4x4"),
+    *("conv_strided_valid", "conv_dilated", "batch_norm", "batch_norm_shared", "zero_padding"),
+    *("reshape", "residual", "nested", "average_pool", "average_pool_overlapping"),
+    *("global_average_pool", "global_average_pool_keepdims", "dropout", "normalization"),
+    *("normalization_adapted", "rescaling_channels", "affine_deep", "relu_first_and_last"),
+]
+QUICK = ["conv_4x4", "batch_norm", "residual", "average_pool_overlapping", "zero_padding"]
+BALLS = [("residual", "l2"), ("conv_strided", "l1"), ("residual", "l1"), ("conv_4x4", "l2")]
+SLACK = 1e-4  # the library's lines are of float32 ends, which may be the better ones by as much
+
+
+def of_library(q, rung):
+    spec = margin_spec(tf.constant(q.labels), CLASSES)
+    return catalogue.bound(rung, {})(q.graph, q.region(), spec, arithmetic="sound").margins.numpy()
+
+
+def reached(q, count=300, steps=4):
+    """The least margins of float32 evaluations at points of every region: [examples, others].
+
+    Random moves, and moves down the gradients of all margins, of the radius's size.
+    """
+    spec, rng = margin_spec(tf.constant(q.labels), CLASSES), np.random.default_rng(0)
+    shape = (count, *q.images.shape)
+    noise = rng.standard_normal(shape) * (rng.random(shape) < rng.random((count, 1, 1, 1, 1)))
+    found = [margins(q, spec, np.stack([moved(q, direction) for direction in noise]))]
+    for row in range(spec.shape[1]):
+        x = q.images
+        for _ in range(steps):
+            x = moved(q, -gradient(q, spec[:, row], x))
+            found.append(margins(q, spec, x[np.newaxis]))
+    return np.concatenate(found).min(axis=0)
+
+
+def margins(q, spec, points):
+    """[points, examples, ...] -> [points, examples, others]."""
+    logits = q.graph(tf.constant(points.reshape(-1, *points.shape[2:]))).numpy()
+    return np.einsum("bsc,pbc->pbs", spec, logits.reshape(*points.shape[:2], -1))
+
+
+def gradient(q, rows, x):
+    with tf.GradientTape() as tape:
+        tape.watch(x := tf.constant(x))
+        value = tf.reduce_sum(rows * q.graph(x))
+    return tape.gradient(value, x).numpy().astype(np.float64)
+
+
+def moved(q, direction):
+    """The images, moved by the radius's size; clipping to the pixel range only shortens a move."""
+    axes = (1, 2, 3)
+    sizes = np.abs(direction) + 1e-30
+    if q.threat == "linf":
+        move = np.sign(direction)
+    elif q.threat == "l2":
+        move = direction / np.sqrt((sizes**2).sum(axes, keepdims=True))
+    else:
+        largest = sizes == sizes.max(axes, keepdims=True)
+        move = np.sign(direction) * largest / largest.sum(axes, keepdims=True)
+    return np.clip(q.images + q.eps * (1.0 - 1e-6) * move, 0.0, 1.0).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", networks.mostly_slow(NAMES, QUICK))
+def test_rules_give_the_library_s_margins_and_no_more_than_there_is(name):
+    q = question(name)
+    least = reached(q, count=50)
+    for rung in ("crown",) if name in QUICK else ("interval", "crown"):
+        found = margins_of(checked(q, [q.certified(k, rung) for k in range(len(q.images))]))
+        assert (found >= of_library(q, rung) - SLACK).all(), rung
+        assert (found <= least).all(), rung
+
+
+@pytest.mark.parametrize("case", networks.mostly_slow(BALLS, BALLS[:2]))
+def test_so_they_do_of_balls_that_are_no_boxes(case):
+    q = question(*case)
+    least = reached(q)
+    for rung in ("interval", "dual"):
+        found = margins_of(checked(q, [q.certified(k, rung) for k in range(len(q.images))]))
+        assert (found >= of_library(q, rung) - SLACK).all(), rung
+        assert (found <= least).all(), rung
+
+
+@pytest.mark.parametrize("rung", RULES)
+def test_every_rung_with_a_rule_has_the_rule_of_its_name(rung):
+    q = question("dense", eps=0.2)
+    found = margins_of(checked(q, [q.certified(k, rung) for k in range(3)]))
+    np.testing.assert_allclose(found, of_library(q, rung), atol=20 * SLACK)
+    assert (found >= of_library(q, rung) - SLACK).all()
+
+
+@pytest.mark.parametrize("shape", [full_tree, comb])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(("name", "threat"), [("dense", "linf"), ("residual", "l2")])
+def test_trees_give_the_library_s_margins_and_no_more_than_there_is(name, threat, shared, shape):
+    q = question(name, threat, 4 * {"linf": 0.05, "l2": 0.3}[threat])
+    least = reached(q)
+    for k in range(1):
+        proof, margins = tree_proof(q, k, splits=4, shape=shape, shared=shared)
+        found = margins_of(checked(q, [q.certified(k, "branch_and_bound", proof)]))[0]
+        assert (found >= margins - SLACK).all()
+        assert (found <= least[k]).all()
+
+
+def test_a_tree_proves_what_its_rule_does_not():
+    q = question("dense", eps=0.3)
+    proof, _ = tree_proof(q, 0, splits=5, steps=40)
+    by_rule = margins_of(checked(q, [q.certified(0, "crown")]))
+    by_tree = margins_of(checked(q, [q.certified(0, "branch_and_bound", proof)]))
+    assert (by_tree > by_rule + 1e-3).all()
+
+
+def test_rows_without_a_tree_are_left_to_the_rule():
+    q = question("conv_same")
+    proof, _ = tree_proof(q, 0)
+    first, *rest = proof.trees
+    alone = proof._replace(trees={first: proof.trees[first]})
+    found, ruled, treed = (
+        checked(q, [q.certified(0, rung, made)])[0].margins
+        for rung, made in (("branch_and_bound", alone), ("crown", None), ("alpha_crown", proof))
+    )
+    assert found[first] == treed[first]
+    assert all(abs(found[j] - ruled[j]) < 1e-9 for j in rest)
+
+
+def test_a_misclassified_example_has_no_certificate():
+    q = question("dense", eps=0.0)
+    wrong = q._replace(labels=(q.labels + 1) % CLASSES)
+    verdicts = checked(wrong, [wrong.certified(k, "crown") for k in range(3)])
+    assert not any(verdict.holds for verdict in verdicts)
+    assert all(v.holds for v in checked(q, [q.certified(k, "crown") for k in range(3)]))
+
+
+def test_nodes_are_numbered_as_in_the_graph():
+    for name in NAMES:
+        q = question(name)
+        assert [node.inputs for node in q.network.nodes] == [node.inputs for node in q.graph.nodes]
+        assert q.network.output == q.graph.output
+        assert sorted(q.network.relus()) == q.graph.activations(), name
+
+
+def test_networks_of_the_table_that_have_no_file_say_which_layer():
+    known = set(NAMES)
+    assert known <= set(networks.NETWORKS)
+    for name in ("max_pool", "concatenate", "conv_grouped", "leaky_relu", "bent", "add_broadcast"):
+        with pytest.raises(ValueError, match="proofs: layer '.*': expected what docs/proofs.md"):
+            question(name)

@@ -1,0 +1,158 @@
+"""The checker's rounding: its own against rational numbers, the served network's against TF's."""
+
+from fractions import Fraction
+
+import keras
+import networks
+import numpy as np
+import pytest
+from kept_proofs import CLASSES, Question, checked, margins_of, question
+from oracles import rational
+
+from rt_tf.checker import network as checked_network
+from rt_tf.checker import region as checked_region
+from rt_tf.checker import rounding
+from rt_tf.network.trace import trace
+from rt_tf.reporting.network_file import network_arrays
+
+L = keras.layers
+SIZE = 1e5  # of constants that are added and taken away again
+
+
+def cancelling(rectified: bool = False, seed: int = 0) -> keras.Model:
+    """Sums that cancel: what is left has lost as many digits as SIZE has."""
+    between = [L.ReLU()] if rectified else []
+    model = networks.chain(L.Flatten(), L.Dense(5), *between, L.Dense(4), shape=(2, 2, 1))
+    networks.randomize(model, seed)
+    dense = [layer for layer in model.layers if isinstance(layer, L.Dense)]
+    dense[0].bias.assign_add(SIZE * np.ones(5, np.float32))
+    kernel, bias = dense[1].get_weights()
+    dense[1].set_weights([kernel, (bias - SIZE * kernel.sum(axis=0)).astype(np.float32)])
+    return model
+
+
+def asked(model: keras.Model, threat: str, eps: float) -> Question:
+    wiring, arrays = trace(model), network_arrays(model)
+    network = checked_network.from_arrays(arrays)
+    images = networks.images(wiring.input_shape)
+    return Question(wiring.lower(), arrays, network, images, np.arange(3), threat, eps)
+
+
+def margins(q: Question, logits: np.ndarray) -> np.ndarray:
+    """[examples, classes] -> [examples, others]."""
+    own = np.take_along_axis(logits, q.labels[:, np.newaxis], axis=1)
+    others = [np.delete(row, label) for row, label in zip(logits, q.labels, strict=True)]
+    return own - np.array(others)
+
+
+def found(q: Question, rung: str) -> np.ndarray:
+    return margins_of(checked(q, [q.certified(k, rung) for k in range(3)]))
+
+
+@pytest.mark.parametrize("rung", ["interval", "crown"])
+@pytest.mark.parametrize("rectified", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_float64_never_rounds_past_the_exact_minimum(seed, rectified, rung, monkeypatch):
+    """With the price of the served network taken away, what is left is float64's own."""
+    monkeypatch.setattr(rounding, "UNIT", 0.0)
+    monkeypatch.setattr(rounding, "TINY", 2.0**-900)
+    model = cancelling(rectified, seed)  # its activations are all stable
+    q = asked(model, "linf", eps=0.0)
+    exact = margins(q, rational.evaluate(model, rational.exactly(q.images), rational.folded))
+    bounds = found(q, rung)
+    below = exact - rational.exactly(bounds)
+    assert (below >= 0).all()
+    assert (below.astype(float) < 1e-6).all()
+
+
+def test_without_its_own_rounding_float64_would_round_past_it(monkeypatch):
+    monkeypatch.setattr(rounding, "UNIT", 0.0)
+    monkeypatch.setattr(rounding, "TINY", 2.0**-900)
+    monkeypatch.setattr(rounding, "own", lambda terms: 0.0)
+    past = []
+    for seed in range(3):
+        model = cancelling(seed=seed)
+        q = asked(model, "linf", eps=0.0)
+        exact = margins(q, rational.evaluate(model, rational.exactly(q.images), rational.folded))
+        past.append((exact < rational.exactly(found(q, "crown"))).any())
+    assert any(past)
+
+
+@pytest.mark.parametrize("rung", ["interval", "crown_ibp", "crown"])
+@pytest.mark.parametrize("rectified", [False, True])
+def test_float32_never_answers_below_the_bound(rectified, rung):
+    """A region of one point: the bound is about rounding alone. Any order of summation."""
+    model = cancelling(rectified)
+    q = asked(model, "linf", eps=0.0)
+    bounds = found(q, rung)
+    exact = margins(q, rational.evaluate(model, rational.exactly(q.images), rational.folded))
+    served = [margins(q, model(q.images).numpy().astype(np.float64))]
+    served += [margins(q, in_order(model, q.images, seed).astype(np.float64)) for seed in range(50)]
+    assert (np.min(served, axis=0) >= bounds).all()
+    off = np.abs(np.array(served) - exact.astype(float)).max()
+    assert off > 1e-3, "no rounding to speak of"
+    assert (exact.astype(float) - bounds < 100 * off).all()
+
+
+def in_order(model: keras.Model, images: np.ndarray, seed: int) -> np.ndarray:
+    """The network in float32 with every sum in an order of its own, the bias anywhere in it."""
+    rng, x = np.random.default_rng(seed), images.reshape(len(images), -1)
+    for layer in model.layers:
+        if isinstance(layer, L.ReLU):
+            x = np.maximum(x, np.float32(0))
+        if isinstance(layer, L.Dense):
+            kernel, bias = layer.get_weights()
+            terms = x[:, :, np.newaxis] * kernel
+            terms = np.concatenate([terms, np.broadcast_to(bias, (len(x), 1, len(bias)))], axis=1)
+            x = np.zeros((len(x), len(bias)), np.float32)
+            for k in rng.permutation(terms.shape[1]):
+                x = x + terms[:, k]
+    return x
+
+
+@pytest.mark.parametrize("threat", ["linf", "l2", "l1"])
+def test_the_support_function_is_below_rational_points_and_close(threat):
+    """Of one row: the best rational point of the ball, which is inside the pixel range."""
+    rng = np.random.default_rng(3)
+    for eps in (0.0, 0.1, 1.0 / 3.0):
+        image, row = 0.4 + 0.2 * rng.random((1, 5, 1), np.float32), rng.standard_normal((1, 5))
+        ball = checked_region.region(threat, image, eps, (0.0, 1.0))
+        bound = Fraction(float(ball.minimum(row)[0]))
+        point = best_point(threat, image.ravel(), row[0], Fraction(eps))
+        value = sum(Fraction(float(c)) * z for c, z in zip(row[0], point, strict=True))
+        assert bound <= value
+        assert value - bound < 1e-11
+
+
+def best_point(threat, x, row, eps):
+    """A point of the ball, the best but for the rounding of a square root."""
+    x, signs = [Fraction(float(v)) for v in x], np.sign(row)
+    if threat == "linf":
+        move = [-eps * int(s) for s in signs]
+    elif threat == "l1":
+        move = [
+            -eps * int(s) * (abs(c) == np.abs(row).max()) for s, c in zip(signs, row, strict=True)
+        ]
+    else:
+        norm = Fraction(float(np.sqrt((row**2).sum()) * (1 + 1e-12)))
+        move = [-eps * Fraction(float(c)) / norm for c in row]
+    return [a + b for a, b in zip(x, move, strict=True)]
+
+
+def test_a_network_beyond_float32_has_no_certificate():
+    model = cancelling()
+    model.layers[-1].kernel.assign(1e38 * np.ones((4, CLASSES), np.float32))
+    q = asked(model, "linf", eps=0.0)
+    verdicts = checked(q, [q.certified(k, "crown") for k in range(3)])
+    assert not any(v.holds for v in verdicts)
+    assert all("beyond what float32 can sum" in str(v.why) for v in verdicts)
+
+
+@pytest.mark.parametrize("threat", ["linf", "l2", "l1"])
+def test_a_larger_radius_never_has_a_larger_bound(threat):
+    bounds = []
+    for eps in (0.0, 0.01, 0.1):
+        q = question("residual", threat, eps)
+        bounds.append(margins_of(checked(q, [q.certified(k, "dual") for k in range(3)])))
+    assert (bounds[0] > bounds[1]).all()
+    assert (bounds[1] > bounds[2]).all()
