@@ -27,7 +27,8 @@ MAY_USE = {  # besides a room's own files
     "models": {"layers"},
     "attacks": {"bounds"} | BELOW_BOUNDS,
     "training": {"models"} | BELOW_TRAINING,
-    "certify": BELOW_TRAINING,
+    "interchange": {"network"},
+    "certify": {"interchange"} | BELOW_TRAINING,
     "reporting": {"training", "certify", "models"} | BELOW_TRAINING,
 }
 USED_BY_ALL = {"errors", "files", "catalogue"}
