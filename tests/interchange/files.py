@@ -36,7 +36,7 @@ def normal(*shape: int, seed: int = 0, size: float = 1.0) -> np.ndarray:
     return (size * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
 
 
-def dense_relu(path: Path, matrices: Sequence[np.ndarray], biases: Sequence[np.ndarray]) -> Path:
+def dense_relu(path: Path, matrices: Sequence, biases: Sequence) -> Path:
     """y = W_k relu(... relu(W_1 x + b_1)) + b_k; matrices: [outputs, inputs]."""
     nodes, weights, before = [], {}, "x"
     for i, (matrix, bias) in enumerate(zip(matrices, biases, strict=True)):
@@ -46,7 +46,7 @@ def dense_relu(path: Path, matrices: Sequence[np.ndarray], biases: Sequence[np.n
         if not last:
             nodes.append(node("Relu", f"z{i}", f"h{i}"))
         before = f"h{i}"
-    return save(path, nodes, weights, (1, matrices[0].shape[1]))
+    return save(path, nodes, weights, (1, np.shape(matrices[0])[1]))
 
 
 def vnnlib(
