@@ -18,8 +18,6 @@ from rt_tf.network.trace import trace
 from rt_tf.threats.box import between
 from rt_tf.threats.region import Region
 
-LEAST_OUTPUTS = 1
-
 
 class Verdict(NamedTuple):
     """The answer, in VNN-COMP's words: unsat (proved), sat (with an input), unknown, timeout.
@@ -129,5 +127,5 @@ def decider(
             )
     if not products_are_exact(tf.constant(1.0)):
         raise UserError("verify: expected full float32 products; TF32 is on")
-    graph = trace(network.model, least_outputs=LEAST_OUTPUTS).lower()
+    graph = trace(network.model, least_outputs=1).lower()
     return Decider(network, graph, left, searches, seed)

@@ -113,7 +113,8 @@ class Region:
         return tf.cast(self.eps, self.x.dtype)
 
     def _largest_pixel(self) -> Tensor:
-        return tf.maximum(*(tf.reduce_max(tf.abs(end)) for end in (self.lower, self.upper)))
+        ends = (tf.cast(end, self.x.dtype) for end in (self.lower, self.upper))
+        return tf.maximum(*(tf.reduce_max(tf.abs(end)) for end in ends))
 
     def take(self, rows: Tensor) -> "Region":
         """The region around some of the examples."""
