@@ -1,13 +1,11 @@
 """Making a run around a network that was trained elsewhere."""
 
-from pathlib import Path
-
 import keras
 from absl import flags
 from rich.console import Console
 
-from pipelines import keras_file, publish
-from pipelines.given import checksum, given_texts
+from pipelines import network_file, publish
+from pipelines.given import GivenFile, checksum, given_file, given_texts
 from pipelines.provenance import note_facts, provenance
 from pipelines.run_directory import RunDirectory
 from rt_tf import data, models
@@ -25,14 +23,16 @@ def adopt(
     threat: Threat,
     screen: Console,
 ) -> None:
-    """Makes a run around the network of --keras_file, with its export.
+    """Makes a run around the network of a given file, with its export.
 
     UserError, and nothing is written, if that network cannot be certified on the data set.
     """
-    path = Path(asked.keras_file)
-    network, notes = keras_file.read(path, asked.input_range)
+    file = given_file(asked)
+    assert file is not None
+    path = file.path
+    network, notes = network_file.read(file, asked.input_range)
     wiring = trace(network)
-    _check_fit(path, wiring.input_shape, wiring.classes, dataset)
+    _check_fit(file, wiring.input_shape, wiring.classes, dataset)
     given = {
         "file": path.name,
         "sha256": checksum(path),
@@ -49,17 +49,19 @@ def adopt(
     run.finish("given")
 
 
-def _check_fit(path: Path, shape: tuple[int, ...], classes: int, dataset: data.DataSet) -> None:
+def _check_fit(
+    file: GivenFile, shape: tuple[int, ...], classes: int, dataset: data.DataSet
+) -> None:
     """UserError unless a network takes the data set's images and tells its classes apart."""
     if shape != tuple(dataset.shape):
         raise UserError(
-            f"keras_file: expected an input of shape {tuple(dataset.shape)}, as the images of "
-            f"{dataset.name} have; received {shape} in {path}"
+            f"{file.flag}: expected an input of shape {tuple(dataset.shape)}, as the images of "
+            f"{dataset.name} have; received {shape} in {file.path}"
         )
     if classes != dataset.classes:
         raise UserError(
-            f"keras_file: expected {dataset.classes} outputs, one for each class of "
-            f"{dataset.name}; received {classes} in {path}"
+            f"{file.flag}: expected {dataset.classes} outputs, one for each class of "
+            f"{dataset.name}; received {classes} in {file.path}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Certifies a run's network, or a .keras file: `python -m pipelines.certify --model_dir=...`."""
+"""Certifies a run's network, or a given file's: `python -m pipelines.certify --model_dir=...`."""
 
 import sys
 from typing import Any
@@ -12,6 +12,7 @@ or for a network of your own, around which it makes a run (docs/certify_your_mod
 
   python -m pipelines.certify --model_dir=runs/digits/ibp --epsilon=0.02,0.08
   python -m pipelines.certify --model_dir=runs/my --keras_file=my.keras --dataset=mnist --epsilon=.1
+  python -m pipelines.certify --model_dir=runs/my --onnx_file=my.onnx --dataset=mnist --epsilon=.1
 """
 GROUPS = (
     run_group,

@@ -8,7 +8,7 @@ from absl import flags
 from rich.console import Console
 
 from pipelines import adopt, questions, refusals, system
-from pipelines.given import THREAT
+from pipelines.given import THREAT, given_file
 from pipelines.provenance import check_data
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
@@ -83,7 +83,7 @@ def _set_threat(values: flags.FlagValues, asked: flags.FlagValues) -> None:
 
 
 def _refuse_untrained(run: RunDirectory, values: flags.FlagValues) -> None:
-    if "keras_file" not in values or not values.keras_file:
+    if given_file(values) is None:
         raise UserError(
             f"model_dir: expected a run that has finished training; {run.path} has not; go on with "
             "it by the command that began it"

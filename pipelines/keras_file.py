@@ -1,7 +1,6 @@
-"""A user's .keras file as the network of a run: float32, from pixels in [0, 1] to logits."""
+"""A user's .keras file as a network in float32, from pixels to logits."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +19,15 @@ REASONS = (
 )
 
 
-def read(path: Path, input_range: Sequence[float] | None) -> tuple[keras.Model, list[str]]:
+def read(path: Path) -> tuple[keras.Model, list[str]]:
     """The network of a file, and notes on where it differs from the file's.
 
-    Its layers compute in float32, a final softmax is left out (it keeps the order of the logits),
-    and pixels are rescaled from [0, 1] to `input_range`. UserError for a file that cannot be read
-    and for a network that no bound method can interpret.
+    Its layers compute in float32, and a final softmax is left out (it keeps the order of the
+    logits). UserError for a file that cannot be read and for a network that no bound method can
+    interpret.
     """
     network, notes = _plain(_load(path), path)
     _refuse_other_dtypes(network, path)
-    if input_range is not None:
-        low, high = input_range
-        network = _rescaled(network, low, high)
-        notes.append(f"pixels are rescaled from [0, 1] to [{low:g}, {high:g}] inside the network")
     return network, notes
 
 
@@ -124,10 +119,3 @@ def _strip_softmax(layer: Config) -> bool:
 def _refuse_other_dtypes(network: keras.Model, path: Path) -> None:
     if not trace(network).float32:
         raise UserError(f"keras_file: expected layers that compute in float32; {path} holds others")
-
-
-def _rescaled(network: keras.Model, low: float, high: float) -> keras.Model:
-    """A network of pixels in [0, 1] around one of pixels in [low, high]."""
-    image = keras.Input(network.input_shape[1:], name="image")
-    pixels = keras.layers.Rescaling(high - low, offset=low, name="pixels")(image)
-    return keras.Model(image, network(pixels), name=f"rescaled_{network.name}")

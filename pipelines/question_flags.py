@@ -14,12 +14,13 @@ from rt_tf.errors import UserError
 
 RUNGS = catalogue.rungs()
 LADDER = ("attack", "interval", "crown_ibp", "crown", "alpha_crown", "branch_and_bound")
+FILES = ("keras_file", "onnx_file")  # each names a network that was not trained here
 
 
 def given_group(values: flags.FlagValues) -> Group:
     """A network that was not trained here, and what it is asked about."""
     group = Group(
-        "A network of your own (with --keras_file, --model_dir is made around it)", values
+        "A network of your own (with its file given, --model_dir is made around it)", values
     )
     file_flags(group)
     group.one("dataset", OneOf(catalogue.DATASETS), None, listed(catalogue.DATASETS))
@@ -32,6 +33,7 @@ def file_flags(group: Group) -> None:
     group.text(
         "keras_file", None, "A .keras file: a functional or Sequential classifier of images."
     )
+    group.text("onnx_file", None, "The same as an ONNX file (pip install 'rt_tf[vnn]').")
     about = "What the network takes for black and white, such as 0,255 (--epsilon is of 0,1)."
     group.one("input_range", ends, None, f"{about} Not given: 0,1.")
 

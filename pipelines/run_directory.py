@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from absl import flags
 
 from pipelines.flags import EVALUATION, FIXED, OPERATIONAL, run_flags
+from pipelines.question_flags import FILES
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 
@@ -117,10 +118,10 @@ class RunDirectory:
             )
 
     def _refuse_given(self, before: dict[str, str]) -> None:
-        if "keras_file" in before:
+        for name in set(FILES) & set(before):
             raise UserError(
                 f"model_dir: expected a new directory or that of a training run; {self.path} is "
-                f"around the network of {before['keras_file']}; use another --model_dir"
+                f"around the network of {before[name]}; use another --model_dir"
             )
 
     def _refuse_impossible(

@@ -27,7 +27,8 @@ MAY_USE = {  # besides a room's own files
     "models": {"layers"},
     "attacks": {"bounds"} | BELOW_BOUNDS,
     "training": {"models"} | BELOW_TRAINING,
-    "certify": BELOW_TRAINING,
+    "interchange": {"network"},
+    "certify": {"interchange"} | BELOW_TRAINING,
     "checker": set(),
     "reporting": {"training", "certify", "models", "checker"} | BELOW_TRAINING,
 }
@@ -149,7 +150,7 @@ def test_flags_and_names_need_no_tensorflow():
     """So that --help and a bad flag answer at once."""
     light = ["rt_tf.errors", "rt_tf.catalogue", "pipelines.parsing", "pipelines.flags"]
     light += ["pipelines.train", "pipelines.certify", "pipelines.evaluate", "pipelines.export"]
-    light += ["pipelines.check"]
+    light += ["pipelines.check", "pipelines.verify"]
     program = f"""
 import importlib, sys
 for name in {light}:

@@ -221,7 +221,7 @@ class Walk:
 
     def _least(self, i: int, coefficients: Tensor) -> Tensor:
         if i == 0:
-            return self.view.minimum(self.relaxation.region, self.relaxation.x, coefficients)
+            return self.view.minimum(self.relaxation.region, coefficients)
         lower, upper = (tf.cast(end, self.dtype) for end in self.relaxation.boxes[i])
         return box_minimum(coefficients, lower, upper)
 

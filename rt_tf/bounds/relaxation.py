@@ -34,14 +34,13 @@ class Relaxation:
     """What a pass reads and no row changes: computed once, then shared by all chunks of rows.
 
     nodes: those to walk through, from the last. boxes: of those that are met but not walked
-    through. Laid out by the view: x, the region's centre; by node, lines; errors, what a unit of
+    through. Laid out by the view: the region; by node, lines; errors, what a unit of
     coefficient pays for the rounding of a node's value; sizes, bounds of absolute values. flushed:
     by node and example, [batch], the price of coefficients that underflow.
     """
 
     nodes: list[tuple[int, Node]]
     region: Region
-    x: Tensor
     lines: dict[int, Lines]
     boxes: dict[int, Box]
     splits: Mapping[int, Split]
@@ -79,8 +78,7 @@ def relax(
     laid = {i: view.lay(i, size) for i, size in sizes.items()}
     return Relaxation(
         nodes,
-        region,
-        view.lay(0, region.x),
+        view.lay_region(region),
         lines,
         {i: enclosure.boxes[i] for i in read},
         splits,

@@ -41,8 +41,11 @@ class View(Protocol):
     def transposes(self, i: int, node: Node, coefficients: Tensor) -> list[Tensor]:
         """Coefficients of a linear node's inputs from those of the node."""
 
-    def minimum(self, region: Region, x: Tensor, coefficients: Tensor) -> Tensor:
-        """The region's support function by row. x: the region's centre, laid out."""
+    def lay_region(self, region: Region) -> Region:
+        """A region as `minimum` reads it."""
+
+    def minimum(self, laid: Region, coefficients: Tensor) -> Tensor:
+        """The support function by row, of a region that was laid out."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +69,11 @@ class Whole:
     def transposes(self, i: int, node: Node, coefficients: Tensor) -> list[Tensor]:
         return _transposes(_linear(node.op), [self.shapes[k] for k in node.inputs], coefficients)
 
-    def minimum(self, region: Region, x: Tensor, coefficients: Tensor) -> Tensor:
-        return region.minimum(coefficients)
+    def lay_region(self, region: Region) -> Region:
+        return region
+
+    def minimum(self, laid: Region, coefficients: Tensor) -> Tensor:
+        return laid.minimum(coefficients)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,12 +133,15 @@ class Windows:
             _padded(part, read, self.extents[k]) for k, part in zip(node.inputs, parts, strict=True)
         ]
 
-    def minimum(self, region: Region, x: Tensor, coefficients: Tensor) -> Tensor:
+    def lay_region(self, region: Region) -> Region:
+        return region.by_pixel(lambda values: self.lay(0, values))
+
+    def minimum(self, laid: Region, coefficients: Tensor) -> Tensor:
         """A ball of a norm, seen through a window, is the ball of the window's coordinates."""
-        x = tf.squeeze(self.pick(0, x), axis=1)
-        eps = tf.cast(region.eps, x.dtype)
+        seen = laid.by_pixel(lambda values: tf.squeeze(self.pick(0, values), axis=1))
+        eps = tf.cast(laid.eps, seen.x.dtype)
         eps = tf.gather(eps, self.places // self.pixels) if eps.shape.rank else eps
-        return dataclasses.replace(region, x=x, eps=eps).minimum(coefficients)
+        return dataclasses.replace(seen, eps=eps).minimum(coefficients)
 
 
 def _linear(op: Op) -> Linear:

@@ -120,4 +120,4 @@ def _value(variable: keras.Variable) -> Tensor:
 def _unbatched(value: object, rank: int) -> Tensor:
     """A constant in float32 that broadcasts against one example, of the given rank."""
     constant = tf.cast(tf.convert_to_tensor(value), tf.float32)
-    return tf.squeeze(constant, axis=list(range(max(0, constant.shape.rank - rank))))
+    return tf.reshape(constant, constant.shape[max(0, constant.shape.rank - rank) :])

@@ -12,14 +12,14 @@ from rt_tf.network.operations import as_layer
 from rt_tf.network.wiring import LayerCall, Wiring
 
 
-def trace(model: keras.Model) -> Wiring:
+def trace(model: keras.Model, least_outputs: int = 2) -> Wiring:
     """Reads the wiring of a functional or Sequential model with one input and one output.
 
     A softmax at its end is left out, which the wiring's notes say. UserError for other models, and
-    for layers that no bound method can interpret.
+    for layers that no bound method can interpret. least_outputs: a classifier has two classes.
     """
     _refuse_unwired(model)
-    _refuse_output(model)
+    _refuse_output(model, least_outputs)
     recorder = _Recorder()
     output = recorder.follow(model, source=0)
     shape, classes = tuple(model.inputs[0].shape[1:]), model.outputs[0].shape[-1]
@@ -127,11 +127,11 @@ def _is_plain(model: keras.Model) -> bool:
     return kind.call is plain.call and kind.__call__ is plain.__call__
 
 
-def _refuse_output(model: keras.Model) -> None:
+def _refuse_output(model: keras.Model, least: int) -> None:
     shape = model.outputs[0].shape
-    if len(shape) != 2 or shape[-1] is None or shape[-1] < 2:
+    if len(shape) != 2 or shape[-1] is None or shape[-1] < least:
         raise UserError(
-            f"model '{model.name}': expected logits [batch, classes] of two classes or more; "
+            f"model '{model.name}': expected logits [batch, classes] of {least} outputs or more; "
             f"received an output of shape {tuple(shape)}"
         )
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -73,14 +74,15 @@ class Threat(Protocol):
 class Region:
     """The ball of radius `eps` around `x` in a threat's sense, within the pixel range.
 
-    x: [batch, ...]; eps: a scalar or [batch]; lower, upper: the pixel range.
+    x: [batch, ...]; eps: a scalar or [batch]; lower, upper: the pixel range, which may be another
+    one for each pixel: [batch, ...], in float32.
     """
 
     threat: Threat
     x: Tensor
     eps: Tensor | float
-    lower: float = 0.0
-    upper: float = 1.0
+    lower: Tensor | float = 0.0
+    upper: Tensor | float = 1.0
 
     def radius(self, rank: int | None = None) -> Tensor:
         """eps, shaped to broadcast against x or against another tensor's rank."""
@@ -110,15 +112,22 @@ class Region:
     def _eps(self) -> Tensor:
         return tf.cast(self.eps, self.x.dtype)
 
-    def _largest_pixel(self) -> float:
-        return max(abs(self.lower), abs(self.upper))
+    def _largest_pixel(self) -> Tensor:
+        ends = (tf.cast(end, self.x.dtype) for end in (self.lower, self.upper))
+        return tf.maximum(*(tf.reduce_max(tf.abs(end)) for end in ends))
 
     def take(self, rows: Tensor) -> "Region":
         """The region around some of the examples."""
         eps = self.eps
         if isinstance(eps, tf.Tensor) and eps.shape.rank:
             eps = tf.gather(eps, rows)
-        return dataclasses.replace(self, x=tf.gather(self.x, rows), eps=eps)
+        return dataclasses.replace(self, eps=eps).by_pixel(lambda values: tf.gather(values, rows))
+
+    def by_pixel(self, change: Callable[[Tensor], Tensor]) -> "Region":
+        """The region with a change of all that it has for each pixel, [batch, ...]."""
+        ends = {name: getattr(self, name) for name in ("lower", "upper")}
+        changed = {name: change(end) for name, end in ends.items() if tf.is_tensor(end)}
+        return dataclasses.replace(self, x=change(self.x), **changed)
 
     def box(self) -> tuple[Tensor, Tensor]:
         return self.threat.box(self)
@@ -145,8 +154,10 @@ class Region:
         return self.threat.inside(self, x)
 
 
-def _float32(end: float, towards: float) -> float:
+def _float32(end: Tensor | float, towards: float) -> Tensor | float:
     """The float32 number nearest to an end of the pixel range on one side of it."""
+    if tf.is_tensor(end):
+        return end
     near = np.float32(end)
     crossed = float(near) < end if towards > end else float(near) > end
     return float(np.nextafter(near, np.float32(towards)) if crossed else near)

@@ -218,7 +218,7 @@ REFUSED = {
     ),
     "one_logit": (
         lambda: keras.Sequential([L.Input((4,)), L.Dense(1)]),
-        r"two classes or more; received an output of shape \(None, 1\)",
+        r"2 outputs or more; received an output of shape \(None, 1\)",
     ),
     # In such a call Keras normalises or drops at inference too.
     "batch_norm_training": (

@@ -1,0 +1,63 @@
+"""Decides a VNN-LIB property of an ONNX network: `python -m pipelines.verify --onnx_file=...`."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from pipelines.console import import_tensorflow, one_line_errors
+from pipelines.parsing import ANY, Group, parse, whole, within
+from rt_tf.errors import UserError
+
+ABOUT = """Decides whether a network has the property of a VNN-LIB file, as VNN-COMP asks: prints
+unsat (no input of the file's box gives outputs that the file describes: proved in sound
+arithmetic), sat (with such an input), unknown or timeout. `pip install 'rt_tf[vnn]'` brings what it
+needs.
+
+  python -m pipelines.verify --onnx_file=net.onnx --vnnlib_file=prop.vnnlib --time_limit=60
+"""
+
+
+def verify_group(values: flags.FlagValues) -> Group:
+    """What is decided, in what time, and where the answer goes."""
+    group = Group("Verification", values)
+    group.text("onnx_file", None, "The network.")
+    group.text("vnnlib_file", None, "The property, in VNN-LIB 1.0 or 2.0.")
+    group.one("time_limit", within(0.0, ANY), 60.0, "Seconds, from the start of the command.")
+    about = "Where the answer is written as VNN-COMP reads it, the input of a `sat` included."
+    group.text("results_file", None, about)
+    group.one("seed", whole(0, 2**32 - 1), 0, "Seed of the attack's random starts.")
+    return group
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The entry point."""
+    began = time.monotonic()
+    values = flags.FLAGS
+    parse(argv or sys.argv, [verify_group(values)], ABOUT)
+    with one_line_errors():
+        paths = {name: _given(values, name) for name in ("onnx_file", "vnnlib_file")}
+        import_tensorflow()
+        from pipelines import verifying
+
+        clock = verifying.Clock(began + values.time_limit)
+        verifying.verify(**paths, results=_results(values), clock=clock, seed=values.seed)
+
+
+def _given(values: Any, name: str) -> Path:
+    if not values[name].value:
+        raise UserError(f"{name}: expected --{name}=<file>; received none")
+    path = Path(values[name].value)
+    if not path.is_file():
+        raise UserError(f"{name}: expected a file; there is no file {path}")
+    return path
+
+
+def _results(values: Any) -> Path | None:
+    return Path(values.results_file) if values.results_file else None
+
+
+if __name__ == "__main__":
+    main()

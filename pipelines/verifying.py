@@ -1,0 +1,65 @@
+"""Deciding a property of a network of a file within a time limit."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rt_tf.certify.decision import Verdict, decider
+from rt_tf.files import write_text
+from rt_tf.interchange import onnx_file as networks
+from rt_tf.interchange import results as formats
+from rt_tf.interchange import vnnlib_file as properties
+
+
+class Clock:
+    """Time up to a moment of `time.monotonic`."""
+
+    def __init__(self, end: float) -> None:
+        self.end = end
+
+    def left(self) -> float:
+        """Seconds that are left; negative once they are over."""
+        return self.end - time.monotonic()
+
+
+def verify(
+    onnx_file: Path, vnnlib_file: Path, results: Path | None, clock: Clock, seed: int = 0
+) -> None:
+    """Decides and answers, on the screen and in a result file.
+
+    What is being computed when the time is over is not waited for: the process ends there.
+    """
+    alarm = _alarm(clock, lambda: _answer(Verdict("timeout", "the time limit"), results))
+    try:
+        verdict = decided(onnx_file, vnnlib_file, clock, seed)
+    finally:
+        alarm.cancel()
+    _answer(verdict, results)
+
+
+def decided(onnx_file: Path, vnnlib_file: Path, clock: Clock, seed: int = 0) -> Verdict:
+    """The verdict on the properties of a file. UserError for files that cannot be read."""
+    asked = properties.read(vnnlib_file)
+    network = networks.read(onnx_file)
+    return decider(network, asked, clock.left, searches={}, seed=seed).decide(asked)
+
+
+def _alarm(clock: Clock, answer: Callable[[], None]) -> threading.Timer:
+    def end() -> None:
+        answer()
+        os._exit(0)
+
+    timer = threading.Timer(max(0.0, clock.left()), end)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _answer(verdict: Verdict, results: Path | None) -> None:
+    found = verdict.counterexample
+    text = formats.text(verdict.answer, *(found or ()))
+    if results is not None:
+        write_text(results, text)
+    print(f"{verdict.answer} ({verdict.by})", flush=True)

@@ -1,0 +1,131 @@
+"""Deciding properties of a network: an attack, bounds from loose to tight, complete searches."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.bounds.rounding import products_are_exact
+from rt_tf.certify.counterexample import Counterexample, candidates
+from rt_tf.certify.exclusion import METHODS, Search, left_open, searched
+from rt_tf.errors import UserError
+from rt_tf.interchange.onnx_file import OnnxNetwork
+from rt_tf.interchange.property import Clause, Property
+from rt_tf.network.graph import Graph
+from rt_tf.network.trace import trace
+from rt_tf.threats.box import between
+from rt_tf.threats.region import Region
+
+
+class Verdict(NamedTuple):
+    """The answer, in VNN-COMP's words: unsat (proved), sat (with an input), unknown, timeout.
+
+    by: what found it.
+    """
+
+    answer: str
+    by: str
+    counterexample: Counterexample | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Decider:
+    """Decides properties of one network. left: the seconds that are left.
+
+    searches: complete ones, by name, for what the bounds leave open.
+    """
+
+    network: OnnxNetwork
+    graph: Graph
+    left: Callable[[], float]
+    searches: dict[str, Search]
+    seed: int = 0
+
+    def decide(self, properties: Sequence[Property]) -> Verdict:
+        """One verdict on all properties: sat if any has a counterexample."""
+        for property_ in properties:
+            if found := self._attacked(property_):
+                return Verdict("sat", "attack", found)
+        by = "no case is possible"
+        for property_ in properties:
+            verdict = self._proved(property_)
+            if verdict.answer != "unsat":
+                return verdict
+            by = verdict.by
+        return Verdict("unsat", by)
+
+    def _attacked(self, property_: Property) -> Counterexample | None:
+        region = self._region(*property_.inner())
+        for x in candidates(self.graph, region, property_.clauses, self.seed, self.left):
+            if found := self._judged(property_, x):
+                return found
+        return None
+
+    def _judged(self, property_: Property, x: np.ndarray) -> Counterexample | None:
+        """The counterexample at a Keras input, if the file's network too breaks the property."""
+        flat = x.ravel()[self.network.positions]
+        ours = self.network.model(x[np.newaxis], training=False).numpy()[0]
+        theirs = self.network.evaluate(flat)
+        if all(any(c.holds(y) for c in property_.clauses) for y in (ours, theirs)):
+            return Counterexample(property_.point(flat), theirs)
+        return None
+
+    def _proved(self, property_: Property) -> Verdict:
+        region, rest, by = self._region(*property_.outer()), list(property_.clauses), ""
+        for by in METHODS:
+            if self.left() <= 0.0:
+                return Verdict("timeout", by)
+            rest = left_open(by, self.graph, region, rest)
+            if not rest:
+                return Verdict("unsat", by)
+        return self._searched(property_, region, rest)
+
+    def _searched(self, property_: Property, region: Region, rest: list[Clause]) -> Verdict:
+        """By each complete search, clause by clause."""
+        for by, search in self.searches.items():
+            still = []
+            for clause in rest:
+                if self.left() <= 0.0:
+                    return Verdict("timeout", by)
+                found = searched(search, self.graph, region, clause, self.left())
+                point = None if found.point is None else self._judged(property_, found.point)
+                if point is not None:
+                    return Verdict("sat", by, point)
+                still += [] if found.excluded else [clause]
+            rest = still
+            if not rest:
+                return Verdict("unsat", by)
+        return Verdict("timeout" if self.left() <= 0.0 else "unknown", "all methods")
+
+    def _region(self, lower: np.ndarray, upper: np.ndarray) -> Region:
+        ends = (self.network.laid(end[np.newaxis]) for end in (lower, upper))
+        return between(*(tf.constant(end) for end in ends))
+
+
+def decider(
+    network: OnnxNetwork,
+    properties: Sequence[Property],
+    left: Callable[[], float],
+    searches: dict[str, Search],
+    seed: int = 0,
+) -> Decider:
+    """Prepares to decide; UserError where network and properties do not fit."""
+    if network.notes:
+        raise UserError(
+            "onnx_file: expected a network without a final softmax, of whose outputs properties "
+            f"speak; {network.notes[0]}"
+        )
+    sizes = (network.positions.size, network.model.output_shape[-1])
+    for property_ in properties:
+        asked = (len(property_.lower), property_.clauses[0].rows.shape[1])
+        if asked != sizes:
+            raise UserError(
+                f"vnnlib_file: expected a property of {sizes[0]} inputs and {sizes[1]} outputs, as "
+                f"the network has; received one of {asked[0]} and {asked[1]}"
+            )
+    if not products_are_exact(tf.constant(1.0)):
+        raise UserError("verify: expected full float32 products; TF32 is on")
+    graph = trace(network.model, least_outputs=1).lower()
+    return Decider(network, graph, left, searches, seed)

@@ -1,0 +1,1 @@
+"""Other people's networks and properties: ONNX and VNN-LIB files."""

@@ -1,0 +1,143 @@
+"""ONNX nodes of linear algebra and arithmetic as Keras layers."""
+
+import math
+
+import keras
+import numpy as np
+
+from rt_tf.interchange.nodes import Call
+from rt_tf.interchange.values import Value, vectors
+
+
+def gemm(call: Call) -> Value:
+    """alpha x W + beta b of a vector x."""
+    call.expect(transA=0)
+    kernel = call.constant(1) * np.float32(call.settings.get("alpha", 1.0))
+    kernel = kernel.T if call.settings.get("transB", 0) else kernel
+    bias = call.constant(2) if call.has(2) else np.zeros(1, np.float32)
+    units = kernel.shape[1]
+    bias = np.broadcast_to(bias * np.float32(call.settings.get("beta", 1.0)), (1, units))
+    return _dense(call, call.value(), kernel, bias[0], (1, units))
+
+
+def matmul(call: Call) -> Value:
+    """x W of a row x, or W x of a column."""
+    row = isinstance(call.operands[0], Value)
+    value, kernel = call.value(0 if row else 1), call.constant(1 if row else 0)
+    if kernel.ndim != 2 or value.positions.size != kernel.shape[0 if row else 1]:
+        raise call.refusal(
+            "one vector for a matrix", f"shapes {list(value.shape)} and {list(kernel.shape)}"
+        )
+    kernel = kernel if row else kernel.T
+    units = kernel.shape[1]
+    shape = (*value.shape[:-1], units) if row else (*value.shape[:-2], units, 1)
+    return _dense(call, value, kernel, np.zeros(units, np.float32), shape)
+
+
+def add(call: Call) -> Value:
+    """Two values, or a value and a constant."""
+    if _both(call):
+        return _sum(call, call.value(0), call.value(1))
+    value, constant = _apart(call)
+    if call.own and value.maker is not None and value.laid(constant).ndim <= 1:
+        bias = value.laid(constant)
+        value.maker.bias.assign(np.broadcast_to(bias, value.maker.bias.shape))
+        return value._replace(maker=None)
+    return _scaled(value, np.ones(1, np.float32), constant)
+
+
+def subtract(call: Call) -> Value:
+    """A value less another, less a constant, or a constant less a value."""
+    minus, zero = -np.ones(1, np.float32), np.zeros(1, np.float32)
+    if _both(call):
+        return _sum(call, call.value(0), _scaled(call.value(1), minus, zero))
+    value, constant = _apart(call)
+    if value is call.operands[0]:
+        return _scaled(value, -minus, -constant)
+    return _scaled(value, minus, constant)
+
+
+def multiply(call: Call) -> Value:
+    """A value times a constant."""
+    if _both(call):
+        raise call.refusal("a constant factor", "two values computed from the input")
+    value, constant = _apart(call)
+    return _scaled(value, constant, np.zeros(1, np.float32))
+
+
+def divide(call: Call) -> Value:
+    """A value over a constant."""
+    constant = call.constant(1)
+    if not constant.all():
+        raise call.refusal("a divisor other than 0", "one that has a 0")
+    value = _broadcast(call, call.value(), constant)
+    return _scaled(value, np.float32(1.0) / constant, np.zeros(1, np.float32))
+
+
+def batch_normalization(call: Call) -> Value:
+    """A scale and a shift of every channel, by the statistics of training."""
+    call.expect(training_mode=0)
+    value = call.value()
+    if len(value.shape) == 2:  # each number is a channel
+        value = Value(value.flat(), value.positions)
+    shape = [1, -1, *[1] * (len(value.shape) - 2)]
+    gamma, beta, mean, variance = (value.laid(call.constant(k).reshape(shape)) for k in range(1, 5))
+    epsilon = call.settings.get("epsilon", 1e-5)
+    layer = keras.layers.BatchNormalization(epsilon=epsilon)
+    tensor = layer(value.tensor)
+    channels = tensor.shape[-1]
+    if any(constant.ndim > 1 for constant in (gamma, beta, mean, variance)):
+        raise call.refusal("channels that are channels", f"shape {list(value.shape)}")
+    layer.set_weights([np.broadcast_to(w, channels) for w in (gamma, beta, mean, variance)])
+    return Value(tensor, value.positions)
+
+
+def _dense(
+    call: Call, value: Value, kernel: np.ndarray, bias: np.ndarray, shape: tuple[int, ...]
+) -> Value:
+    """A dense layer whose kernel's rows are where the value's numbers are."""
+    if value.positions.size != kernel.shape[0]:
+        raise call.refusal(f"a vector of {kernel.shape[0]}", f"shape {list(value.shape)}")
+    laid = np.empty_like(kernel)
+    laid[value.positions.ravel()] = kernel
+    layer = keras.layers.Dense(kernel.shape[1], kernel_initializer="zeros")
+    tensor = layer(value.flat())
+    layer.set_weights([laid, bias])
+    return vectors(tensor, shape, maker=None if bias.any() else layer)
+
+
+def _both(call: Call) -> bool:
+    return all(isinstance(operand, Value) for operand in call.operands)
+
+
+def _apart(call: Call) -> tuple[Value, np.ndarray]:
+    """The operand that depends on the input, in the result's shape, and the constant one."""
+    first = isinstance(call.operands[0], Value)
+    value, constant = call.value(0 if first else 1), call.constant(1 if first else 0)
+    return _broadcast(call, value, constant), constant
+
+
+def _broadcast(call: Call, value: Value, constant: np.ndarray) -> Value:
+    shape = np.broadcast_shapes(value.shape, constant.shape)
+    if math.prod(shape) != value.positions.size:
+        raise call.refusal(
+            f"a constant no larger than {list(value.shape)}", f"one of {list(constant.shape)}"
+        )
+    same = shape == value.shape
+    return value if same else value._replace(positions=value.positions.reshape(shape))
+
+
+def _scaled(value: Value, scale: np.ndarray, offset: np.ndarray) -> Value:
+    """scale x + offset, each of which broadcasts against the value."""
+    layer = keras.layers.Rescaling(value.laid(scale).tolist(), value.laid(offset).tolist())
+    return Value(layer(value.tensor), value.positions)
+
+
+def _sum(call: Call, one: Value, other: Value) -> Value:
+    if one.shape != other.shape or not (one.positions == other.positions).all():
+        raise call.refusal(
+            "two values of one shape and order", f"{list(one.shape)} and {list(other.shape)}"
+        )
+    alike = one.tensor.shape == other.tensor.shape
+    tensors = [one.tensor, other.tensor] if alike else [one.flat(), other.flat()]
+    return Value(keras.layers.Add()(tensors), one.positions)

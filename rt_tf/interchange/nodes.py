@@ -1,0 +1,75 @@
+"""ONNX nodes: their settings, and their evaluation by ONNX's own reference."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from rt_tf.errors import UserError
+from rt_tf.interchange.optional import needed
+from rt_tf.interchange.values import Value
+
+Operand: TypeAlias = Value | np.ndarray | None
+
+
+class Call(NamedTuple):
+    """A node on its operands. own: whether nothing else reads the first operand."""
+
+    op: str
+    name: str
+    settings: Mapping[str, Any]
+    operands: Sequence[Operand]
+    own: bool
+
+    def value(self, i: int = 0) -> Value:
+        """Operand i, which must depend on the network's input."""
+        found = self.operands[i] if i < len(self.operands) else None
+        if not isinstance(found, Value):
+            raise self.refusal(f"operand {i} computed from the network's input", "a constant")
+        return found
+
+    def constant(self, i: int) -> np.ndarray:
+        """Operand i, which must be a constant in float32."""
+        found = self.operands[i] if i < len(self.operands) else None
+        if not isinstance(found, np.ndarray) or found.dtype != np.float32:
+            received = getattr(found, "dtype", "a value computed from the input")
+            raise self.refusal(f"a constant in float32 as operand {i}", str(received))
+        return found
+
+    def has(self, i: int) -> bool:
+        """Whether operand i is given."""
+        return i < len(self.operands) and self.operands[i] is not None
+
+    def expect(self, **usual: Any) -> None:
+        """UserError where a setting is given and is not the usual one."""
+        for name, value in usual.items():
+            if self.settings.get(name, value) != value:
+                raise self.refusal(f"{name}={value}", f"{name}={self.settings[name]}")
+
+    def refusal(self, expected: str, received: str) -> UserError:
+        """The error to raise for a node that has no counterpart here."""
+        return UserError(
+            f"onnx_file: node '{self.name}' ({self.op}): expected {expected}; received {received}"
+        )
+
+
+def settings(node: Any) -> dict[str, Any]:
+    """The attributes of a node by name; texts as str."""
+    helper = needed("onnx.helper")
+    values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    return {n: v.decode() if isinstance(v, bytes) else v for n, v in values.items()}
+
+
+def evaluated(
+    node: Any, opsets: Mapping[str, int], operands: Sequence[np.ndarray | None]
+) -> list[np.ndarray]:
+    """What a node computes of constants, by ONNX's reference evaluator."""
+    helper, reference = needed("onnx.helper"), needed("onnx.reference")
+    feeds = {n: x for n, x in zip(node.input, operands, strict=True) if x is not None}
+    inputs = [
+        helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+        for n, x in feeds.items()
+    ]
+    outputs = [helper.make_tensor_value_info(name, 0, None) for name in node.output]
+    graph = helper.make_graph([node], "node", inputs, outputs)
+    return reference.ReferenceEvaluator(graph, opsets=dict(opsets)).run(None, feeds)

@@ -1,0 +1,210 @@
+"""An ONNX file as a Keras network, which is checked against ONNX's own evaluator."""
+
+import collections
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from rt_tf.errors import UserError
+from rt_tf.interchange.nodes import Operand
+from rt_tf.interchange.operations import DOMAINS, converted
+from rt_tf.interchange.optional import needed
+from rt_tf.interchange.values import Shape, Value, channels_last, image_positions
+
+PARITY = 1e-4  # of the outputs' size: the rounding of float32 in another order of summation
+CHECKS = 3  # random inputs on which the two networks are compared
+FLOAT = 1  # onnx.TensorProto.FLOAT
+OPSET = 15
+BY_NUMBER = ("Add", "Div", "Mul", "Sub")  # leave images images
+
+
+@dataclasses.dataclass(frozen=True)
+class OnnxNetwork:
+    """A network of an ONNX file. Both forms have its outputs in order: [batch, outputs].
+
+    shape: of the file's input, with a batch of one. positions: where the numbers of a flat input
+    of the file are in the flattened input of the Keras model. notes: where the two differ.
+    """
+
+    model: keras.Model
+    shape: Shape
+    positions: np.ndarray
+    notes: tuple[str, ...]
+    evaluator: Any
+
+    def laid(self, flat: np.ndarray) -> np.ndarray:
+        """Inputs [batch, inputs] in the file's order as inputs of the Keras model."""
+        laid = np.empty_like(flat)
+        laid[:, self.positions] = flat
+        return laid.reshape(-1, *self.model.input_shape[1:])
+
+    def evaluate(self, flat: np.ndarray) -> np.ndarray:
+        """What ONNX's reference evaluator finds for one input [inputs] in float32: [outputs]."""
+        (name,) = self.evaluator.input_names
+        (found,) = self.evaluator.run(None, {name: flat.astype(np.float32).reshape(self.shape)})
+        return found.ravel()
+
+
+def read(path: Path) -> OnnxNetwork:
+    """Reads a file; images become channels-last, and a final softmax is left out.
+
+    UserError for a file that is none, for operations without a counterpart, and where the Keras
+    network does not compute what ONNX's evaluator does.
+    """
+    file = _loaded(path)
+    notes = _strip_softmax(file.graph)
+    name, shape = _input(file.graph, path)
+    start, tensor = _start(file.graph, name, shape)
+    output = _walk(file, {**_initializers(file.graph), name: start})
+    model = keras.Model(tensor, _ordered(output), name="onnx")
+    evaluator = needed("onnx.reference").ReferenceEvaluator(file)
+    network = OnnxNetwork(model, shape, start.positions.ravel(), notes, evaluator)
+    _check(network, path)
+    return network
+
+
+def _loaded(path: Path) -> Any:
+    onnx = needed("onnx")
+    try:
+        file = onnx.load(path)
+    except FileNotFoundError as error:
+        raise UserError(f"onnx_file: expected an .onnx file; there is no file {path}") from error
+    except Exception as error:  # whatever protobuf and a foreign file make of each other
+        told = " ".join(str(error).split())[:200]
+        raise UserError(f"onnx_file: expected an ONNX file; {path} is not: {told}") from error
+    if not file.graph.node:
+        raise UserError(f"onnx_file: expected an ONNX file with a network; {path} holds none")
+    return _with_inference(file, path)
+
+
+def _with_inference(file: Any, path: Path) -> Any:
+    """The file itself, or in an opset in which batch normalisation is not meant as in training.
+
+    Of earlier ones ONNX's evaluator computes the statistics anew.
+    """
+    opset = max((o.version for o in file.opset_import if o.domain in DOMAINS), default=0)
+    if opset >= OPSET or all(node.op_type != "BatchNormalization" for node in file.graph.node):
+        return file
+    try:
+        return needed("onnx.version_converter").convert_version(file, OPSET)
+    except Exception as error:  # the converter's are of many kinds
+        told = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"onnx_file: expected a file that ONNX can convert from opset {opset} to {OPSET}; "
+            f"{path} is not: {told}"
+        ) from error
+
+
+def _strip_softmax(graph: Any) -> tuple[str, ...]:
+    """Leaves out a softmax at the end of a network; a note, if there was one."""
+    last = graph.node[-1]
+    if last.op_type != "Softmax" or last.output[0] != graph.output[0].name:
+        return ()
+    graph.output[0].name = last.input[0]
+    del graph.node[-1]
+    return ("the final softmax is left out: it keeps the order of the logits",)
+
+
+def _initializers(graph: Any) -> dict[str, Operand]:
+    to_array = needed("onnx.numpy_helper").to_array
+    return {tensor.name: to_array(tensor) for tensor in graph.initializer}
+
+
+def _input(graph: Any, path: Path) -> tuple[str, Shape]:
+    """The name and the shape of the one input, for a batch of one."""
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    if len(inputs) != 1 or len(graph.output) != 1:
+        raise UserError(
+            f"onnx_file: expected one input and one output; {path} has {len(inputs)} and "
+            f"{len(graph.output)}"
+        )
+    kind = inputs[0].type.tensor_type
+    first, *rest = [axis.dim_value for axis in kind.shape.dim] or [0]
+    if kind.elem_type != FLOAT or not rest or min(rest) < 1 or first > 1:
+        raise UserError(
+            "onnx_file: expected an input in float32 of a known shape, one at a time; received "
+            f"'{inputs[0].name}' of type {kind.elem_type} and shape {[first, *rest]}"
+        )
+    return inputs[0].name, (1, *rest)
+
+
+def _start(graph: Any, name: str, shape: Shape) -> tuple[Value, keras.KerasTensor]:
+    """The Keras input: images channels-last, or vectors; what is first done to it decides."""
+    seen = _images_shape(graph, name, shape)
+    laid = channels_last(seen) if seen else (math.prod(shape),)
+    positions = image_positions(seen) if seen else np.arange(math.prod(shape))
+    if len(shape) == 4 and seen is None:
+        laid = shape[1:]
+    tensor = keras.Input(laid, name="input", dtype="float32")
+    return Value(tensor, positions.reshape(shape)), tensor
+
+
+def _images_shape(graph: Any, name: str, shape: Shape) -> Shape | None:
+    """The ONNX shape of the images that an input holds, be they flattened; None if it has none."""
+    reader = _first_mover(graph, name)
+    if len(shape) == 4:  # channels-last already where they are transposed at once
+        return None if reader is not None and reader.op_type == "Transpose" else shape
+    if reader is None or reader.op_type != "Reshape" or len(reader.input) < 2:
+        return None
+    asked = _initializers(graph).get(reader.input[1])
+    if not isinstance(asked, np.ndarray) or len(asked) != 4:
+        return None
+    made = np.zeros((1, math.prod(shape))).reshape(1, *(int(size) for size in asked[1:])).shape
+    return tuple(made)
+
+
+def _first_mover(graph: Any, name: str) -> Any:
+    """The first node that does more to the input than arithmetic; None if there is none."""
+    for node in graph.node:
+        if name in node.input:
+            if node.op_type not in BY_NUMBER:
+                return node
+            name = node.output[0]
+    return None
+
+
+def _walk(file: Any, values: dict[str, Operand]) -> Value:
+    """Goes through all nodes; returns the network's output."""
+    opsets = {entry.domain: entry.version for entry in file.opset_import}
+    graph = file.graph
+    uses = collections.Counter(name for node in graph.node for name in node.input)
+    uses.update(value.name for value in graph.output)
+    for node in graph.node:
+        operands = [values[name] if name else None for name in node.input]
+        own = bool(node.input) and uses[node.input[0]] == 1
+        found = converted(node, opsets, operands, own)
+        values.update(zip(node.output, found, strict=False))
+    output = values[graph.output[0].name]
+    if not isinstance(output, Value):
+        raise UserError("onnx_file: expected an output that depends on the input; it does not")
+    return output
+
+
+def _ordered(output: Value) -> keras.KerasTensor:
+    """The output as vectors in the file's order."""
+    if not (output.positions.ravel() == np.arange(output.positions.size)).all():
+        raise UserError(
+            "onnx_file: expected an output in order; received images of shape "
+            f"{list(output.shape)}, channels first"
+        )
+    return output.flat()
+
+
+def _check(network: OnnxNetwork, path: Path) -> None:
+    """UserError unless both forms of a network agree on random inputs."""
+    random = np.random.default_rng(0)
+    flat = random.uniform(-1.0, 1.0, (CHECKS, network.positions.size)).astype(np.float32)
+    theirs = np.stack([network.evaluate(x) for x in flat])
+    ours = network.model(network.laid(flat), training=False).numpy()
+    size = max(1.0, float(np.abs(theirs).max()))
+    gap = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else math.inf
+    if not gap <= PARITY * size:
+        raise UserError(
+            f"onnx_file: expected a network that computes what {path} does; outputs of size "
+            f"{size:g} differ by {gap:g}"
+        )

@@ -1,0 +1,78 @@
+"""A property: boxes of inputs, and the outputs that would break it, in exact numbers."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+TINY = np.float32(2.0**-126)  # numbers below it may be flushed to zero
+
+
+class Clause(NamedTuple):
+    """Outputs y with `rows @ y <= offsets`, all of them at once.
+
+    rows: float32 [rows, outputs], exact. offsets: a Fraction for each row.
+    """
+
+    rows: np.ndarray
+    offsets: tuple[Fraction, ...]
+
+    def holds(self, outputs: np.ndarray) -> bool:
+        """Whether outputs [outputs] are in it, in exact arithmetic."""
+        exact = [Fraction(float(y)) for y in outputs]
+        return all(
+            sum((Fraction(float(a)) * y for a, y in zip(row, exact, strict=True) if a), Fraction())
+            <= offset
+            for row, offset in zip(self.rows, self.offsets, strict=True)
+        )
+
+
+class Property(NamedTuple):
+    """Inputs between ends, none of which may have outputs in any of the clauses."""
+
+    lower: tuple[Fraction, ...]
+    upper: tuple[Fraction, ...]
+    clauses: tuple[Clause, ...]
+
+    def outer(self) -> tuple[np.ndarray, np.ndarray]:
+        """The ends in float32, rounded outward: each [inputs]."""
+        lower = np.array([rounded(end, -1) for end in self.lower], np.float32)
+        upper = np.array([rounded(end, 1) for end in self.upper], np.float32)
+        lower[(lower > 0) & (lower < TINY)] = 0.0
+        upper[(upper < 0) & (upper > -TINY)] = 0.0
+        lower[(lower < 0) & (lower > -TINY)] = -TINY
+        upper[(upper > 0) & (upper < TINY)] = TINY
+        return lower, upper
+
+    def inner(self) -> tuple[np.ndarray, np.ndarray]:
+        """The ends in float32, rounded inward; where that leaves nothing, the lower end's nearest.
+
+        For such a coordinate that is what a float32 network reads of any number in between.
+        """
+        lower = np.array([rounded(end, 1) for end in self.lower], np.float32)
+        upper = np.array([rounded(end, -1) for end in self.upper], np.float32)
+        nearest = np.array([rounded(end, 0) for end in self.lower], np.float32)
+        empty = lower > upper
+        return np.where(empty, nearest, lower), np.where(empty, nearest, upper)
+
+    def point(self, x: np.ndarray) -> tuple[Fraction, ...]:
+        """The number within the ends that is nearest to each of x, [inputs]."""
+        return tuple(
+            min(max(Fraction(float(value)), low), high)
+            for value, low, high in zip(x, self.lower, self.upper, strict=True)
+        )
+
+
+def rounded(number: Fraction, side: int) -> np.float32:
+    """The nearest float32 number; on one side of it, -1 below or 1 above, if side is not 0."""
+    near = np.float32(float(number))
+    error = Fraction(float(near)) - number
+    if side * error < 0:
+        return np.nextafter(near, np.float32(side * np.inf))
+    return near
+
+
+def stacked(clauses: Sequence[Clause]) -> np.ndarray:
+    """The rows of all clauses, one after another: [rows, outputs]."""
+    return np.concatenate([clause.rows for clause in clauses])

@@ -1,0 +1,84 @@
+"""ONNX tensors as Keras tensors: where each number of the one is in the other.
+
+ONNX moves values about (reshapes, transposes) and has images channels-first; here nothing moves
+until an operation asks for images or vectors, and weights are laid out to meet the values.
+"""
+
+import math
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from rt_tf.errors import UserError
+
+Shape = tuple[int, ...]
+
+
+class Value(NamedTuple):
+    """An ONNX tensor of a batch of one, held in a Keras tensor.
+
+    positions: of the ONNX tensor's shape, the place of each of its numbers in the flattened Keras
+    tensor. maker: the layer that has just computed it, if a bias may still be added to that layer.
+    """
+
+    tensor: keras.KerasTensor
+    positions: np.ndarray
+    maker: keras.layers.Layer | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """The ONNX tensor's shape."""
+        return self.positions.shape
+
+    def laid(self, constant: np.ndarray) -> np.ndarray:
+        """A constant that broadcasts against the ONNX tensor, as one against the Keras tensor.
+
+        Without axes where it is one number, [channels] where it differs along the last axis alone.
+        """
+        flat = np.empty(self.positions.size, np.float32)
+        flat[self.positions.ravel()] = np.broadcast_to(constant, self.shape).ravel()
+        rows = flat.reshape(-1, self.tensor.shape[-1])
+        if (flat == flat[0]).all():
+            return flat[0]
+        return rows[0] if (rows == rows[0]).all() else flat.reshape(self.tensor.shape[1:])
+
+    def flat(self) -> keras.KerasTensor:
+        """The Keras tensor as vectors, in which the positions stay."""
+        return self.tensor if len(self.tensor.shape) == 2 else keras.layers.Flatten()(self.tensor)
+
+    def images(self, owner: str) -> keras.KerasTensor:
+        """The Keras tensor as images [batch, height, width, channels]; UserError if it holds none.
+
+        owner: the node that asks, for the message.
+        """
+        if len(self.shape) != 4 or not (self.positions == image_positions(self.shape)).all():
+            raise UserError(
+                f"onnx_file: node '{owner}': expected images [1, channels, height, width] in their "
+                f"own order; received a value of shape {list(self.shape)} that is not"
+            )
+        wanted = channels_last(self.shape)
+        same = tuple(self.tensor.shape[1:]) == wanted
+        return self.tensor if same else keras.layers.Reshape(wanted)(self.tensor)
+
+
+def vectors(tensor: keras.KerasTensor, shape: Shape, maker: keras.layers.Layer) -> Value:
+    """A Keras tensor [batch, units] as the ONNX tensor of a shape, in order."""
+    return Value(tensor, np.arange(math.prod(shape)).reshape(shape), maker)
+
+
+def images(tensor: keras.KerasTensor, maker: keras.layers.Layer | None = None) -> Value:
+    """A Keras tensor of images as an ONNX tensor of images."""
+    height, width, channels = tensor.shape[1:]
+    return Value(tensor, image_positions((1, channels, height, width)), maker)
+
+
+def channels_last(shape: Shape) -> Shape:
+    """The Keras shape, without batch, of images of an ONNX shape."""
+    _, channels, height, width = shape
+    return height, width, channels
+
+
+def image_positions(shape: Shape) -> np.ndarray:
+    """Where the numbers of images [1, channels, height, width] are, channels last."""
+    return np.arange(math.prod(shape)).reshape(1, *channels_last(shape)).transpose(0, 3, 1, 2)

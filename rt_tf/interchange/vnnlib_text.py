@@ -1,0 +1,49 @@
+"""VNN-LIB 1.0 in the words of VNN-LIB 2.0, which the `vnnlib` package reads.
+
+Version 1.0 declares every input X_i and output Y_j by itself and knows no types; 2.0 has tensors
+X[i] and Y[j], and numbers of floating point without exponents.
+"""
+
+import re
+from decimal import Decimal
+
+from rt_tf.errors import UserError
+
+COMMENT = re.compile(r";[^\n]*")
+DECLARATION = re.compile(r"\(\s*declare-(?:const|fun)\s+(\S+?)\s*(?:\(\s*\))?\s*Real\s*\)")
+NAME = re.compile(r"\b([XY])_(\d+)\b")
+NUMBER = re.compile(r"(?<=[\s(])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?=[\s)])")
+EQUAL = re.compile(r"\(\s*=(?=\s)")
+
+
+def as_version_2(text: str) -> str:
+    """The same query in VNN-LIB 2.0; a text that is in it already stays as it is.
+
+    UserError for declarations other than of X_0.. and Y_0.. .
+    """
+    text = COMMENT.sub("", text)
+    if "declare-network" in text:
+        return text
+    names = DECLARATION.findall(text)
+    body = NUMBER.sub(lambda found: _decimal(found[0]), DECLARATION.sub("", text))
+    body = EQUAL.sub("(==", NAME.sub(r"\1[\2]", body))
+    sizes = (_count(names, "X"), _count(names, "Y"))
+    tensors = "(declare-input X float32 [{}]) (declare-output Y float32 [{}])".format(*sizes)
+    return f"(vnnlib-version <2.0>)\n(declare-network N {tensors})\n{body}"
+
+
+def _count(names: list[str], letter: str) -> int:
+    """How many variables of a letter there are, from 0 on without gaps."""
+    own = [name for name in names if name.startswith(f"{letter}_")]
+    if not own or set(own) != {f"{letter}_{i}" for i in range(len(own))}:
+        raise UserError(
+            f"vnnlib_file: expected declarations of {letter}_0, {letter}_1, ... as Real; received "
+            f"{', '.join(own[:5]) or 'none'}"
+        )
+    return len(own)
+
+
+def _decimal(number: str) -> str:
+    """A number without an exponent and with a point."""
+    plain = format(Decimal(number), "f")
+    return plain if "." in plain else f"{plain}.0"

@@ -1,0 +1,40 @@
+"""The box threat: every pixel between ends of its own."""
+
+import tensorflow as tf
+
+from rt_tf.network.ops import Tensor
+from rt_tf.threats import norms
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.region import ROUNDING, Region
+
+
+class Box(Linf):
+    """The contract is in `rt_tf.threats.region.Threat`; the region's pixel range is the box.
+
+    It lies in the Linf ball of the region's eps, which is of no account beside it.
+    """
+
+    name = "box"
+
+    def box(self, region: Region) -> tuple[Tensor, Tensor]:
+        return region.lower, region.upper
+
+    def start(self, region: Region, noise: Tensor) -> Tensor:
+        return self.project(region, region.lower + noise * (region.upper - region.lower))
+
+    def step(
+        self, region: Region, x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor
+    ) -> Tensor:
+        """Every pixel moves by the same share of its own range."""
+        share = tf.math.divide_no_nan(0.5 * (region.upper - region.lower), region.radius())
+        return size * share * tf.sign(gradient)
+
+    def inside(self, region: Region, x: Tensor) -> Tensor:
+        within = (x >= region.lower) & (x <= region.upper)
+        return tf.reduce_all(within, axis=list(range(1, x.shape.rank)))
+
+
+def between(lower: Tensor, upper: Tensor) -> Region:
+    """The region of all inputs between ends, each [batch, ...] in float32 and taken as they are."""
+    eps = norms.largest(0.5 * upper - 0.5 * lower) * (1.0 + 4.0 * ROUNDING)
+    return Region(Box(), 0.5 * lower + 0.5 * upper, eps, lower, upper)

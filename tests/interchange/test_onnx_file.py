@@ -1,0 +1,309 @@
+"""ONNX files as Keras networks, against ONNX's own reference evaluator."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from onnx.reference import ReferenceEvaluator
+
+from rt_tf.bounds.methods import crown_ibp_bounds
+from rt_tf.errors import UserError
+from rt_tf.interchange import onnx_file, operations
+from rt_tf.interchange.onnx_file import OnnxNetwork
+from rt_tf.network.trace import trace
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.region import Region
+from tests.interchange.files import node, normal, save
+
+IMAGE = (1, 2, 6, 5)
+FLATTENED = {"w": normal(4, 60, seed=3), "b": normal(4, seed=4)}
+HEAD = [node("Flatten", "h", "f"), node("Gemm", "f w b", "y", transB=1)]
+
+
+def statistics(channels: int, prefix: str = "") -> dict[str, np.ndarray]:
+    names = ("gamma", "beta", "mean", "variance")
+    values = [normal(channels, seed=k) for k in range(3)]
+    values.append(1.0 + np.abs(normal(channels, seed=9)))
+    return {f"{prefix}{name}": value for name, value in zip(names, values, strict=True)}
+
+
+def convolution(**settings):
+    """A convolution to 4 channels, then a Gemm that knows its shape."""
+
+    def network(path: Path) -> Path:
+        groups = settings.get("group", 1)
+        weights = {"k": normal(4, 2 // groups, 3, 3, seed=1), "c": normal(4, seed=2)}
+        head = [node("Conv", "x k c", "z", **settings), node("Relu", "z", "h")]
+        alone = save(path, [node("Conv", "x k c", "y", **settings)], weights, IMAGE)
+        zeros = {"x": np.zeros(IMAGE, np.float32)}
+        size = ReferenceEvaluator(str(alone)).run(None, zeros)[0].size
+        return save(
+            path, [*head, *HEAD], weights | {"w": normal(4, size, seed=3), "b": normal(4)}, IMAGE
+        )
+
+    return network
+
+
+def pooling(op: str, size: int, **settings):
+    """A pooling between two convolutions' worth of layers; size: of what is flattened."""
+
+    def network(path: Path) -> Path:
+        nodes = [node(op, "x", "p", **settings), node("Tanh", "p", "h")]
+        return save(path, [*nodes, *HEAD], {"w": normal(4, size, seed=3), "b": normal(4)}, IMAGE)
+
+    return network
+
+
+def matmul(path: Path) -> Path:
+    """As ACAS Xu's: images of one row, less their mean, then MatMul and Add."""
+    weights = {"m": normal(1, 1, 1, 5), "w": normal(5, 7, seed=1), "b": normal(7, seed=2)}
+    weights |= {"v": normal(7, 3, seed=3), "c": normal(3, seed=4)}
+    nodes = [node("Sub", "x m", "s"), node("Flatten", "s", "f"), node("MatMul", "f w", "z")]
+    nodes += [node("Add", "z b", "a"), node("Relu", "a", "h"), node("MatMul", "h v", "u")]
+    return save(path, [*nodes, node("Add", "c u", "y")], weights, (1, 1, 1, 5))
+
+
+def columns(path: Path) -> Path:
+    """A column of inputs, multiplied from the left; a leaky ReLU, a sigmoid."""
+    weights = {"w": normal(7, 5, seed=1), "b": normal(7, 1, seed=2), "v": normal(3, 7, seed=3)}
+    nodes = [
+        node("MatMul", "w x", "z"),
+        node("Add", "z b", "a"),
+        node("LeakyRelu", "a", "h", alpha=0.2),
+    ]
+    nodes += [node("Sigmoid", "h", "s"), node("MatMul", "v s", "u"), node("Flatten", "u", "y")]
+    return save(path, nodes, weights, ("batch", 5, 1))
+
+
+def eran(path: Path) -> Path:
+    """Normalised by channel, channels-last as TensorFlow's, flattened by a computed shape."""
+    weights = {"m": normal(2), "d": np.float32([0.5, 3.0]), "k": normal(2, 2, 3, 3, seed=1)}
+    weights |= {"n": np.array([1, -1]), "w": normal(60, 4, seed=3), "one": np.array([1])}
+    nodes = [node("Sub", "x m", "s"), node("Div", "s d", "r")]
+    nodes += [
+        node("Transpose", "r", "t", perm=[0, 3, 1, 2]),
+        node("Conv", "t k", "z", pads=[1] * 4),
+    ]
+    nodes += [
+        node("Relu", "z", "h"),
+        node("Shape", "h", "shape"),
+        node("Constant", "", "i", value_ints=[0]),
+    ]
+    nodes += [node("Gather", "shape i", "g"), node("Mul", "g one", "batch")]
+    nodes += [
+        node("Constant", "", "rest", value_ints=[-1]),
+        node("Concat", "batch rest", "q", axis=0),
+    ]
+    nodes += [node("Reshape", "h q", "f"), node("MatMul", "f w", "y")]
+    return save(path, nodes, weights, ("batch", 6, 5, 2))
+
+
+def flat_images(path: Path) -> Path:
+    """Vectors that are images of two channels, with a scale for every pixel."""
+    weights = {"s": normal(1, 60, seed=5), "shape": np.array([-1, 2, 6, 5]), **FLATTENED}
+    nodes = [node("Reshape", "x shape", "i"), node("Conv", "i k", "h", pads=[1] * 4)]
+    nodes += [node("Flatten", "h", "g"), node("Mul", "g s", "f"), HEAD[1]]
+    return save(path, nodes, weights | {"k": normal(2, 2, 3, 3, seed=1)}, (1, 60))
+
+
+def residual(path: Path) -> Path:
+    """Batch norm, two branches that meet, and global means."""
+    weights = {"k": normal(3, 2, 3, 3), "l": normal(3, 3, 3, 3, seed=1), "w": normal(3, 4, seed=2)}
+    names = "gamma beta mean variance"
+    nodes = [node("Conv", "x k", "z", pads=[1] * 4), node("BatchNormalization", f"z {names}", "n")]
+    nodes += [node("Relu", "n", "h"), node("Conv", "h l", "r", pads=[1] * 4)]
+    nodes += [node("Add", "r h", "a"), node("Relu", "a", "o"), node("GlobalAveragePool", "o", "p")]
+    nodes += [node("Dropout", "p", "d"), node("Squeeze", "d axes", "v"), node("MatMul", "v w", "y")]
+    return save(path, nodes, weights | statistics(3) | {"axes": np.array([2, 3])}, IMAGE)
+
+
+def normalised_vectors(path: Path) -> Path:
+    """Batch norm of what was flattened, whose channels are places of images."""
+    names = "gamma beta mean variance"
+    nodes = [node("Flatten", "x", "g"), node("BatchNormalization", f"g {names}", "f"), HEAD[1]]
+    return save(path, nodes, {**FLATTENED, **statistics(60)}, IMAGE)
+
+
+def shared(path: Path) -> Path:
+    """A product that is read twice: the bias of one reader is not the other's."""
+    weights = {"w": normal(5, 3), "b": normal(3, seed=1), "two": np.float32([2.0])}
+    nodes = [node("MatMul", "x w", "z"), node("Add", "z b", "a"), node("Mul", "z two", "m")]
+    return save(path, [*nodes, node("Sub", "a m", "y")], weights, (1, 5))
+
+
+NETWORKS = {
+    "matmul": matmul,
+    "columns": columns,
+    "eran": eran,
+    "flat images": flat_images,
+    "residual": residual,
+    "normalised vectors": normalised_vectors,
+    "shared": shared,
+    "conv": convolution(),
+    "conv strided": convolution(strides=[2, 2], pads=[1, 1, 1, 1]),
+    "conv lopsided": convolution(strides=[2, 1], pads=[0, 2, 1, 0]),
+    "conv same": convolution(strides=[2, 2], auto_pad="SAME_UPPER"),
+    "conv dilated": convolution(dilations=[2, 1]),
+    "conv grouped": convolution(group=2, pads=[1, 1, 1, 1]),
+    "average": pooling("AveragePool", 12, kernel_shape=[2, 2], strides=[2, 2]),
+    "average padded": pooling(
+        "AveragePool", 24, kernel_shape=[2, 2], strides=[2, 2], pads=[1] * 4, count_include_pad=1
+    ),
+    "average same": pooling("AveragePool", 60, kernel_shape=[3, 3], pads=[1] * 4),
+    "maximum": pooling("MaxPool", 16, kernel_shape=[3, 2], strides=[2, 1]),
+    "maximum same": pooling("MaxPool", 60, kernel_shape=[3, 3], pads=[1] * 4),
+}
+
+
+def read(make, folder: Path) -> tuple[OnnxNetwork, ReferenceEvaluator]:
+    path = make(folder / "net.onnx")
+    return onnx_file.read(path), ReferenceEvaluator(str(path))
+
+
+def theirs(evaluator: ReferenceEvaluator, network: OnnxNetwork, flat: np.ndarray) -> np.ndarray:
+    return np.stack([evaluator.run(None, {"x": x.reshape(network.shape)})[0].ravel() for x in flat])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_compute_what_the_files_say(name: str, tmp_path: Path) -> None:
+    network, evaluator = read(NETWORKS[name], tmp_path)
+    flat = normal(7, network.positions.size, seed=8, size=3.0)
+    wanted = theirs(evaluator, network, flat)
+    assert np.abs(wanted).max() > 0.5
+    assert (wanted.std(axis=0) > 1e-2).all()
+    found = network.model(network.laid(flat)).numpy()
+    np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=1e-4)
+    np.testing.assert_allclose(network.evaluate(flat[0]), wanted[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["matmul", "eran", "residual", "conv lopsided"])
+def test_bounds_of_the_network_hold_for_the_file(name: str, tmp_path: Path) -> None:
+    network, evaluator = read(NETWORKS[name], tmp_path)
+    centre, random = normal(1, network.positions.size, size=0.3), np.random.default_rng(2)
+    graph = trace(network.model).lower()
+    region = Region(Linf(), tf.constant(network.laid(centre)), 0.02, -9.0, 9.0)
+    outputs = network.model.output_shape[-1]
+    least = crown_ibp_bounds(graph, region, tf.eye(outputs)[tf.newaxis], arithmetic="sound")
+    moves = random.uniform(-0.0199, 0.0199, (200, centre.size)).astype(np.float32)
+    values = theirs(evaluator, network, centre + moves)
+    assert (values >= least.margins.numpy()).all()
+    assert (values.min(axis=0) - least.margins.numpy() < 5.0).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [
+        ((1, 3, 4, 5), (4, 5, 3)),
+        ((1, 12), (12,)),
+        ((1, 12, 1), (12,)),
+        (("n", 12), (12,)),
+    ],
+)
+def test_images_are_channels_last_and_vectors_stay(shape, wanted, tmp_path: Path) -> None:
+    size = int(np.prod(shape[1:]))
+    nodes = [node("Flatten", "x", "f"), node("MatMul", "f w", "y")]
+    network = onnx_file.read(save(tmp_path / "net.onnx", nodes, {"w": normal(size, 3)}, shape))
+    assert network.model.input_shape[1:] == wanted
+    assert network.model.output_shape == (None, 3)
+
+
+def test_weights_and_biases_are_one_layer(tmp_path: Path) -> None:
+    network, _ = read(matmul, tmp_path)
+    kinds = [type(layer).__name__ for layer in network.model.layers[1:]]
+    assert kinds == ["Rescaling", "Flatten", "Dense", "ReLU", "Dense"]
+    np.testing.assert_array_equal(network.model.layers[-1].bias, normal(3, seed=4))
+
+
+def test_a_final_softmax_is_left_out_with_a_note(tmp_path: Path) -> None:
+    nodes = [node("MatMul", "x w", "z"), node("Softmax", "z", "y", axis=1)]
+    network, evaluator = read(lambda path: save(path, nodes, {"w": normal(5, 3)}, (1, 5)), tmp_path)
+    assert network.notes == ("the final softmax is left out: it keeps the order of the logits",)
+    x = normal(1, 5, seed=1)
+    logits = np.exp(network.model(x).numpy())
+    np.testing.assert_allclose(logits / logits.sum(), evaluator.run(None, {"x": x})[0], rtol=1e-5)
+
+
+LSTM = node("LSTM", "x w r", "y", hidden_size=3)
+REFUSED = {
+    "unknown": ([LSTM], r"expected operations among Add, .*; received 'LSTM' \(the_y\)"),
+    "softmax": (
+        [node("Softmax", "x", "s"), node("MatMul", "s k", "y")],
+        r"received 'Softmax' \(the_s\)",
+    ),
+    "product": ([node("Mul", "x x", "y")], r"'the_y' \(Mul\): expected a constant factor"),
+    "zero": ([node("Div", "x zero", "y")], "expected a divisor other than 0"),
+    "double": ([node("Add", "x double", "y")], "float32 as operand 1; received float64"),
+    "matrix": ([node("MatMul", "x w", "y")], "expected one vector for a matrix"),
+    "images": ([node("Conv", "x w4", "y")], r"expected images \[1, channels, height, width\]"),
+    "larger": ([node("Add", "x w", "y")], r"no larger than \[1, 4\]; received .*\[3, 4\]"),
+    "constant": ([node("Add", "w w", "y")], "an output that depends on the input"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_counterpart_is_refused(name: str, tmp_path: Path) -> None:
+    nodes, words = REFUSED[name]
+    weights = {"w": normal(3, 4), "r": normal(1, 3), "k": normal(4, 3), "w4": normal(3, 4, 1, 1)}
+    weights |= {"zero": np.zeros(1, np.float32), "double": np.ones(1)}
+    with pytest.raises(UserError, match=words) as caught:
+        onnx_file.read(save(tmp_path / "net.onnx", nodes, weights, (1, 4)))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"auto_pad": "SAME_LOWER"}, "expected auto_pad=NOTSET"),
+        ({"pads": [1, 0, 0, 0]}, "no padding, or that of SAME_UPPER"),
+        ({"ceil_mode": 1}, "expected ceil_mode=0; received ceil_mode=1"),
+    ],
+)
+def test_settings_without_a_counterpart_are_refused(settings, words, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=words):
+        read(pooling("MaxPool", 60, kernel_shape=[3, 3], **settings), tmp_path)
+
+
+def test_a_network_that_computes_something_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(operations.OPERATIONS, "Relu", operations.OPERATIONS["Tanh"])
+    with pytest.raises(UserError, match=r"computes what .*net.onnx does; .* differ by \d+\.\d+"):
+        read(matmul, tmp_path)
+
+
+def test_batch_normalisation_of_old_files_is_that_of_inference(tmp_path: Path) -> None:
+    nodes = [node("BatchNormalization", "x gamma beta mean variance", "f"), HEAD[1]]
+    weights = statistics(3) | {"w": normal(2, 3), "b": normal(2)}
+    network = onnx_file.read(save(tmp_path / "net.onnx", nodes, weights, (1, 3), opset=9))
+    x = normal(4, 3, seed=5)
+    scale = weights["gamma"] / np.sqrt(weights["variance"] + 1e-5)
+    wanted = ((x - weights["mean"]) * scale + weights["beta"]) @ weights["w"].T + weights["b"]
+    np.testing.assert_allclose(network.model(x), wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(network.evaluate(x[0]), wanted[0], rtol=1e-4, atol=1e-5)
+
+
+def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("hello")
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    whole = matmul(tmp_path / "whole.onnx").read_bytes()
+    (tmp_path / "short.onnx").write_bytes(whole[: len(whole) // 2])
+    for name in ("text", "empty", "short", "absent"):
+        with pytest.raises(UserError, match=f"onnx_file: expected an .*{name}.onnx") as caught:
+            onnx_file.read(tmp_path / f"{name}.onnx")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(2, 4), ("n", "m"), (4,), (1, 0)])
+def test_inputs_of_unknown_shape_are_refused(shape, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="of a known shape, one at a time"):
+        onnx_file.read(save(tmp_path / "net.onnx", [node("Relu", "x", "y")], {}, shape))
+
+
+def test_without_the_package_the_message_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(UserError, match=r"pip install 'rt_tf\[vnn\]'"):
+        onnx_file.read(tmp_path / "net.onnx")

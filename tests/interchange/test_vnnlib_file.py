@@ -1,0 +1,172 @@
+"""VNN-LIB files as boxes and clauses, in exact numbers."""
+
+import itertools
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rt_tf.errors import UserError
+from rt_tf.interchange import results, vnnlib_file
+from rt_tf.interchange.property import Clause, Property, rounded
+from tests.interchange.files import robustness, vnnlib
+
+ACAS = "(assert (<= Y_0 Y_1))\n(assert (<= Y_0 Y_2))"
+
+
+def of(path: Path, condition: str, inputs: int = 2, outputs: int = 3) -> list[Property]:
+    ends = [str(-i - 1) for i in range(inputs)], [f"{i}.5e-1" for i in range(inputs)]
+    return vnnlib_file.read(vnnlib(path / "p.vnnlib", *ends, outputs, condition))
+
+
+def rows(clause: Clause) -> list[tuple]:
+    """(weights, offset) by row."""
+    return [
+        (row.astype(int).tolist(), offset)
+        for row, offset in zip(clause.rows, clause.offsets, strict=True)
+    ]
+
+
+def test_a_classification_has_a_clause_for_every_other_class(tmp_path: Path) -> None:
+    (found,) = of(tmp_path, robustness(1, 3))
+    assert found.lower == (Fraction(-1), Fraction(-2))
+    assert found.upper == (Fraction(1, 20), Fraction(3, 20))
+    assert [rows(clause) for clause in found.clauses] == [[([-1, 1, 0], 0)], [([0, 1, -1], 0)]]
+
+
+def test_assertions_hold_together(tmp_path: Path) -> None:
+    (found,) = of(tmp_path, ACAS)
+    assert [rows(clause) for clause in found.clauses] == [[([1, -1, 0], 0), ([1, 0, -1], 0)]]
+
+
+@pytest.mark.parametrize(
+    ("comparison", "wanted"),
+    [
+        ("(>= Y_0 3.9911256459)", ([-1, 0, 0], Fraction("-3.9911256459"))),
+        ("(<= 1e-3 Y_2)", ([0, 0, -1], Fraction(-1, 1000))),
+        ("(<= (+ Y_0 (* -2.0 Y_1) 1.5) (- Y_2 7))", ([1, -2, -1], Fraction(-17, 2))),
+        ("(<= (* 0.1 Y_0) (* 0.3 Y_1))", ([1, -3, 0], 0)),
+        ("(<= (- 2) (- Y_0))", ([1, 0, 0], 2)),
+        ("(<= (- Y_0 Y_1 Y_2) .5)", ([1, -1, -1], Fraction(1, 2))),
+        ("(<= (* 2 (+ Y_0 1) 3) Y_0)", ([1, 0, 0], Fraction(-6, 5))),
+    ],
+)
+def test_comparisons_are_rows_of_whole_numbers(comparison, wanted, tmp_path: Path) -> None:
+    (found,) = of(tmp_path, f"(assert {comparison})")
+    assert [rows(clause) for clause in found.clauses] == [[wanted]]
+
+
+def test_an_equality_is_two_rows(tmp_path: Path) -> None:
+    (found,) = of(tmp_path, "(assert (= Y_0 Y_1))")
+    assert rows(found.clauses[0]) == [([1, -1, 0], 0), ([-1, 1, 0], 0)]
+
+
+def test_disjunctions_over_inputs_are_properties_of_their_own(tmp_path: Path) -> None:
+    """Boxes that meet the common one, each with the clauses of the cases that share it."""
+    left, right = "(<= X_0 -0.5)", "(>= X_0 -0.25)"
+    cases = [f"(and {left} (<= Y_0 1))", f"(and {right} (<= Y_1 1))", f"(and {left} (<= Y_2 1))"]
+    cases.append("(and (>= X_0 7) (<= Y_2 5))")  # beyond the common box
+    found = of(tmp_path, f"(assert (or {' '.join(cases)}))")
+    assert [(p.lower[0], p.upper[0]) for p in found] == [
+        (-1, Fraction(-1, 2)),
+        (Fraction(-1, 4), Fraction(1, 20)),
+    ]
+    assert [[rows(clause) for clause in p.clauses] for p in found] == [
+        [[([1, 0, 0], 1)], [([0, 0, 1], 1)]],
+        [[([0, 1, 0], 1)]],
+    ]
+
+
+def test_disjunctions_multiply(tmp_path: Path) -> None:
+    """Which outputs are in some clause, against the formula itself."""
+    first, second = "(or (<= Y_0 0) (<= Y_1 0))", "(or (<= Y_2 0) (and (>= Y_0 1) (>= Y_1 1)))"
+    (found,) = of(tmp_path, f"(assert {first})\n(assert {second})")
+    assert len(found.clauses) == 4
+    for y in itertools.product([-1.0, 0.0, 0.5, 1.0, 2.0], repeat=3):
+        told = (y[0] <= 0 or y[1] <= 0) and (y[2] <= 0 or (y[0] >= 1 and y[1] >= 1))
+        assert any(clause.holds(np.float32(y)) for clause in found.clauses) == told
+
+
+def test_version_2_is_read_too(tmp_path: Path) -> None:
+    (tmp_path / "p.vnnlib").write_text(
+        "(vnnlib-version <2.0>)\n(declare-network N (declare-input X float32 [1, 2])"
+        " (declare-output Y float32 [1, 2]))\n(assert (and (<= X[0, 0] 1.0) (>= X[0, 0] 0.5)))\n"
+        "(assert (== X[0, 1] 0.1))\n(assert (<= Y[0, 1] Y[0, 0]))"
+    )
+    (found,) = vnnlib_file.read(tmp_path / "p.vnnlib")
+    assert found[:2] == ((Fraction(1, 2), Fraction(1, 10)), (1, Fraction(1, 10)))
+    assert rows(found.clauses[0]) == [([-1, 1], 0)]
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ("(assert (<= X_0 Y_0))", "constraints of inputs one by one; received one of 2 variables"),
+        ("(assert (<= (* Y_0 Y_1) 1))", "a product of variables"),
+        ("(assert (< Y_0 1))", "expected <=, >= or ==; received"),
+        ("(assert (<= (* 0.123456789 Y_0) Y_1))", "weights of outputs that float32 holds"),
+        ("", "expected constraints of outputs"),
+        ("(assert (<= Y_0 1)", "expected VNN-LIB; .*p.vnnlib is not: .*"),
+        ("(assert (<= Y_7 1))", "expected VNN-LIB; .*Index 7 is out of bounds"),
+    ],
+)
+def test_what_is_of_another_form_is_refused(condition, words, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        of(tmp_path, condition)
+    assert "\n" not in str(caught.value)
+
+
+def test_inputs_without_ends_are_refused(tmp_path: Path) -> None:
+    path = vnnlib(tmp_path / "p.vnnlib", ["0"], ["1"], 1, "(assert (<= Y_0 1))")
+    path.write_text(path.read_text().replace("(assert (>= X_0 0))", ""))
+    with pytest.raises(UserError, match="a lower and an upper end .*; received none of X_0"):
+        vnnlib_file.read(path)
+    path.write_text("(declare-const X_0 Real)\n(declare-const X_2 Real)")
+    with pytest.raises(UserError, match=r"expected declarations of X_0, X_1, .*received X_0, X_2"):
+        vnnlib_file.read(path)
+
+
+def test_ends_are_rounded_to_the_side_that_is_asked() -> None:
+    """The neighbours in float32 on either side, judged by exact fractions."""
+    random = np.random.default_rng(0)
+    numbers = [Fraction(str(x)) for x in random.standard_normal(200)]
+    numbers += [
+        Fraction(0),
+        Fraction(1, 3),
+        Fraction(1, 2),
+        Fraction(16777217),
+        Fraction(1, 10**50),
+    ]
+    for number in numbers:
+        below, above = (Fraction(float(rounded(number, side))) for side in (-1, 1))
+        assert below <= number <= above
+        up = Fraction(float(np.nextafter(np.float32(float(below)), np.float32(np.inf))))
+        assert above == (below if below == number else up)
+
+
+def test_outer_ends_hold_the_box_and_inner_ends_are_in_it() -> None:
+    ends = (Fraction(1, 10), Fraction(1, 3), Fraction(1, 10**40))
+    found = Property(ends, (Fraction(1, 10), Fraction(2, 3), Fraction(2, 10**40)), ())
+    for (low, high), lower, upper in zip(
+        np.transpose(found.outer()), found.lower, found.upper, strict=True
+    ):
+        assert Fraction(float(low)) <= lower <= upper <= Fraction(float(high))
+    low, high = found.inner()
+    assert low[0] == high[0] == np.float32(0.1)  # what a network reads of 0.1
+    assert ends[1] <= Fraction(float(low[1])) <= Fraction(float(high[1])) <= Fraction(2, 3)
+    assert found.point(low)[0] == Fraction(1, 10)
+    assert found.point(low)[1] == Fraction(float(low[1]))
+
+
+def test_results_are_exact_decimals() -> None:
+    point = (Fraction(1, 10), Fraction(float(np.float32(0.3))))
+    text = results.text("sat", point, np.float32([1.5, -2e-7]))
+    answer, *pairs = text.replace("(", "").replace(")", "").split("\n")[:-1]
+    assert answer == "sat"
+    names, values = zip(*(pair.split() for pair in pairs), strict=True)
+    assert names == ("X_0", "X_1", "Y_0", "Y_1")
+    assert [Fraction(Decimal(v)) for v in values] == [*point, 1.5, float(np.float32(-2e-7))]
+    assert text.count("(") == text.count(")") == 5
+    assert results.text("unknown") == "unknown\n"

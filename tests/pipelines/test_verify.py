@@ -1,0 +1,195 @@
+"""Properties of ONNX networks decided, where the answer is known by other means."""
+
+import itertools
+import re
+import time
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines import verifying
+from pipelines.verifying import Clock, decided
+from rt_tf.certify.decision import Verdict, decider
+from rt_tf.certify.exclusion import Finding
+from rt_tf.errors import UserError
+from rt_tf.interchange import onnx_file, vnnlib_file
+from tests.interchange.files import dense_relu, node, normal, robustness, save, vnnlib
+from tests.pipelines.conftest import finish, start
+
+# y = |x_0 - x_1|, by two units; a bound that takes each alone finds up to the sum of their maxima.
+ABSOLUTE = ([[[1, -1], [-1, 1]], [[1, 1]]], [[0, 0], [0]])
+
+
+@pytest.fixture
+def absolute(tmp_path: Path) -> Path:
+    return dense_relu(tmp_path / "net.onnx", *ABSOLUTE)
+
+
+def at_least(folder: Path, number: str, lower=("0.1", "0.3"), upper=("0.2", "0.9")) -> Path:
+    """Whether |x_0 - x_1| can be as large as a number: up to 4/5 in this box."""
+    return vnnlib(folder / "p.vnnlib", lower, upper, 1, f"(assert (>= Y_0 {number}))")
+
+
+def answer(network: Path, asked: Path, seconds: float = 60.0) -> Verdict:
+    return decided(network, asked, Clock(time.monotonic() + seconds))
+
+
+@pytest.mark.parametrize(
+    ("number", "wanted"), [("0.8001", "unsat"), ("0.7999", "sat"), ("0.75", "sat")]
+)
+def test_the_answer_is_that_of_exact_reasoning(number, wanted, absolute, tmp_path: Path) -> None:
+    assert answer(absolute, at_least(tmp_path, number)).answer == wanted
+
+
+def test_nothing_is_proved_within_the_rounding_of_float32(absolute, tmp_path: Path) -> None:
+    """The maximum itself, whose ends float32 does not hold."""
+    assert answer(absolute, at_least(tmp_path, "0.8")).answer in ("sat", "unknown")
+    beside = at_least(tmp_path, "0.80000001")  # 1e-8 above the maximum
+    assert answer(absolute, beside).answer == "unknown"
+
+
+def test_outputs_in_a_narrow_band_are_found(absolute, tmp_path: Path) -> None:
+    """Several rows at once, whose gradients point different ways."""
+    band = "(assert (and (>= Y_0 0.6) (<= Y_0 0.7)))\n(assert (<= Y_0 0.61))"
+    verdict = answer(absolute, vnnlib(tmp_path / "p", ["0", "0"], ["1", "1"], 1, band))
+    assert verdict.answer == "sat"
+    assert 0.6 <= verdict.counterexample.outputs[0] <= 0.61
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_answers_agree_with_a_grid_of_points(seed: int, tmp_path: Path) -> None:
+    """Random networks of two inputs: what is unsat has no grid point, what is sat has its own."""
+    matrices = [normal(6, 2, seed=seed), normal(5, 6, seed=9 + seed), normal(3, 5, seed=19 + seed)]
+    biases = [normal(len(matrix), seed=seed + 30) for matrix in matrices]
+    network = dense_relu(tmp_path / "net.onnx", matrices, biases)
+    size = 0.1 * (1 + seed)
+    lower, upper = [str(-size), "0.3"], [str(size), str(0.3 + size)]
+    corners = [np.linspace(float(a), float(b), 60) for a, b in zip(lower, upper, strict=True)]
+    grid = np.float32(list(itertools.product(*corners)))
+    h = np.maximum(grid @ matrices[0].T + biases[0], 0)
+    y = np.maximum(h @ matrices[1].T + biases[1], 0) @ matrices[2].T + biases[2]
+    label = int(y[len(y) // 2].argmax())
+    verdict = answer(network, vnnlib(tmp_path / "p.vnnlib", lower, upper, 3, robustness(label, 3)))
+    errs = (y.argmax(axis=1) != label).any()
+    assert verdict.answer in (("sat",) if errs else ("unsat", "sat", "unknown"))
+    if verdict.counterexample is not None:
+        outputs = verdict.counterexample.outputs
+        assert np.delete(outputs, label).max() >= outputs[label]
+
+
+def test_images_keep_their_order(tmp_path: Path) -> None:
+    """A pixel of one channel decides; its number in the file is that of channels-first."""
+    kernel = np.zeros((1, 2, 1, 1), np.float32)
+    kernel[0, 1] = 1.0  # the second channel alone
+    nodes = [node("Conv", "x k", "z"), node("Relu", "z", "h"), node("Flatten", "h", "f")]
+    weights = {"k": kernel, "w": np.float32([[1, 0], [0, 0], [0, 0], [0, 1], [0, 0], [0, 0]])}
+    nodes.append(node("MatMul", "f w", "y"))
+    network = save(tmp_path / "net.onnx", nodes, weights, (1, 2, 2, 3))
+    lower = [str(0.01 * i) for i in range(12)]
+    upper = [str(0.01 * i + 0.001) for i in range(12)]  # pixels 6 and 9 are read
+    for condition, wanted in (
+        ("(assert (>= Y_1 0.0911))", "unsat"),
+        ("(assert (<= Y_1 0.0905))", "sat"),
+        ("(assert (or (and (<= Y_0 0.0599)) (and (>= Y_0 0.0611))))", "unsat"),
+    ):
+        verdict = answer(network, vnnlib(tmp_path / "p.vnnlib", lower, upper, 2, condition))
+        assert verdict.answer == wanted
+    asked = vnnlib(tmp_path / "p.vnnlib", lower, upper, 2, "(assert (<= Y_1 0.0905))")
+    point = answer(network, asked).counterexample.point
+    ends = zip(point, lower, upper, strict=True)
+    assert all(Fraction(low) <= x <= Fraction(high) for x, low, high in ends)
+
+
+@pytest.mark.parametrize(("number", "wanted"), [("0.9", "sat"), ("1.3", "unsat")])
+def test_properties_of_several_boxes_are_all_asked(number, wanted, absolute, tmp_path) -> None:
+    """In the first box |x_0 - x_1| goes up to 0.9, in the second up to 1."""
+    boxes = ["(and (<= X_0 0.4) (>= Y_0 0.95))", f"(and (>= X_0 0.6) (>= Y_0 {number}))"]
+    condition = f"(assert (or {' '.join(boxes)}))"
+    asked = vnnlib(tmp_path / "p.vnnlib", ["0.1", "0"], ["1", "1"], 1, condition)
+    assert answer(absolute, asked).answer == wanted
+
+
+def test_a_complete_search_is_asked_what_is_left_open(absolute, tmp_path: Path) -> None:
+    asked = vnnlib_file.read(at_least(tmp_path, "0.80000001"))
+    calls = []
+
+    def search(graph, region, rows, offsets, seconds) -> Finding:
+        calls.append((rows.shape.as_list(), [float(o) for o in offsets], seconds))
+        return Finding(excluded=len(calls) > 1)
+
+    clock = Clock(time.monotonic() + 60.0)
+    network = onnx_file.read(absolute)
+    searches = {"first": search, "second": search}
+    verdict = decider(network, asked, clock.left, searches).decide(asked)
+    assert verdict == Verdict("unsat", "second")
+    assert [call[:2] for call in calls] == [([1, 1, 1], [-0.80000001])] * 2
+    assert 0.0 < calls[0][2] <= 60.0
+
+
+def test_what_a_search_calls_a_counterexample_is_judged(absolute, tmp_path: Path) -> None:
+    asked = vnnlib_file.read(at_least(tmp_path, "0.80000001"))
+
+    def search(*question) -> Finding:
+        return Finding(excluded=False, point=np.float32([0.1, 0.9]))
+
+    clock = Clock(time.monotonic() + 60.0)
+    found = decider(onnx_file.read(absolute), asked, clock.left, {"wrong": search}).decide(asked)
+    assert found.answer == "unknown"
+
+
+def test_time_that_is_over_is_a_timeout(absolute, tmp_path: Path) -> None:
+    assert answer(absolute, at_least(tmp_path, "0.80001"), seconds=0.0).answer == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "words"),
+    [(3, 1, "of 2 inputs and 1 outputs, .*received one of 3 and 1"), (2, 2, "one of 2 and 2")],
+)
+def test_properties_of_another_size_are_refused(inputs, outputs, words, absolute, tmp_path) -> None:
+    ends = ["0"] * inputs, ["1"] * inputs
+    with pytest.raises(UserError, match=words):
+        answer(absolute, vnnlib(tmp_path / "p", *ends, outputs, "(assert (<= Y_0 1))"))
+
+
+def test_a_softmax_is_refused(tmp_path: Path) -> None:
+    nodes = [node("MatMul", "x w", "z"), node("Softmax", "z", "y")]
+    network = save(tmp_path / "net.onnx", nodes, {"w": normal(2, 2)}, (1, 2))
+    asked = vnnlib(tmp_path / "p", ["0"] * 2, ["1"] * 2, 2, "(assert (<= Y_0 1))")
+    with pytest.raises(UserError, match="without a final softmax"):
+        answer(network, asked)
+
+
+def test_the_command_answers_on_the_screen_and_in_a_file(absolute, tmp_path: Path) -> None:
+    """Two processes: a counterexample, and a mistake in one line."""
+    files = [f"--onnx_file={absolute}", f"--results_file={tmp_path / 'out.txt'}"]
+    told = start("verify", *files, f"--vnnlib_file={at_least(tmp_path, '0.75')}")
+    wrong = start("verify", *files, f"--vnnlib_file={tmp_path / 'absent'}")
+    result, mistake = finish(told), finish(wrong)
+    assert (result.returncode, result.stdout) == (0, "sat (attack)\n"), result.stderr
+    first, *rest = (tmp_path / "out.txt").read_text().splitlines()
+    assert first == "sat"
+    found = {n: Fraction(Decimal(v)) for n, v in re.findall(r"\((\w+) (\S+?)\)", "".join(rest))}
+    assert Fraction("0.1") <= found["X_0"] <= Fraction("0.2")
+    assert Fraction("0.3") <= found["X_1"] <= Fraction("0.9")
+    assert found["Y_0"] >= Fraction("0.75")
+    assert abs(found["X_0"] - found["X_1"]) - found["Y_0"] < 1e-6
+    assert mistake.returncode == 2
+    words = f"error: vnnlib_file: expected a file; there is no file {tmp_path / 'absent'}\n"
+    assert mistake.stderr == words
+
+
+def test_an_alarm_ends_what_takes_too_long(monkeypatch, tmp_path: Path) -> None:
+    """Whatever is being computed: the answer is written before the process ends."""
+    ended = []
+    monkeypatch.setattr(verifying.os, "_exit", ended.append)
+    monkeypatch.setattr(verifying, "decided", lambda *_: time.sleep(0.3) or Verdict("unknown", ""))
+    clock = Clock(time.monotonic() + 0.05)
+    results = tmp_path / "out.txt"
+    written = []
+    monkeypatch.setattr(verifying, "write_text", lambda path, text: written.append(text))
+    verifying.verify(Path(), Path(), results, clock)
+    assert ended == [0]
+    assert written[0] == "timeout\n"
