@@ -170,9 +170,10 @@ def _judged(
         return findings, None
     point = np.asarray(findings[rung].point)[np.newaxis]
     prediction = int(answered_labels(question.subject, point, question.eps)[0])
-    if prediction == example["label"]:
-        return {**findings, rung: _unconfirmed(findings[rung])}, None
     region = Region(question.subject.threat, tf.constant(image[np.newaxis]), question.eps)
+    inside = bool(region.inside(tf.constant(point)).numpy()[0])
+    if prediction == example["label"] or not inside:
+        return {**findings, rung: _unconfirmed(findings[rung])}, None
     distance = float(region.distance(tf.constant(point)).numpy()[0])
     file = f"adversarial/{example['index']:05d}-certify.npy"
     (question.folder / file).parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +182,7 @@ def _judged(
 
 
 def _unconfirmed(finding: Finding) -> Finding:
-    """The traced network errs where the served one does not: their logits are a rounding apart."""
+    """A point that the served network gets right, or that is outside by a rounding."""
     return finding._replace(falsified=False, cause="error")
 
 

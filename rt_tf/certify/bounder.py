@@ -1,5 +1,6 @@
 """The computations of branch and bound, compiled once for a network: arrays in, arrays out."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,20 +9,19 @@ import tensorflow as tf
 from rt_tf.bounds.full import Settings, full_enclosure
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.leaves import LeafBounder, Leaves, split_nodes
+from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
-from rt_tf.network.wiring import Wiring
-from rt_tf.threats.region import Region, Threat
+from rt_tf.threats.region import Region
 
 
 class Root(NamedTuple):
     """One example before any split.
 
-    enclosure: of batch 1, sound. units: [units], those whose sign is open, among all
-    pre-activation values; lower, upper: their bounds.
+    given: what its region is made of. enclosure: of batch 1, sound. units: [units], those whose
+    sign is open, among all pre-activation values; lower, upper: their bounds.
     """
 
-    image: Tensor
-    eps: Tensor
+    given: tuple[Tensor, ...]
     enclosure: Enclosure
     units: np.ndarray
     lower: np.ndarray
@@ -41,24 +41,33 @@ class Judged(NamedTuple):
 
 
 class Bounder:
-    """Bounds examples and their leaves. memory: MiB that an example's enclosure may take."""
+    """Bounds examples and their leaves.
 
-    def __init__(self, wiring: Wiring, threat: Threat, memory: float) -> None:
-        self.wiring = wiring
-        self.threat = threat
+    network: lowers the network. region: makes an example's region (batch 1) of tensors of the given
+    signature. memory: MiB that an example's enclosure may take.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[], Graph],
+        region: Callable[..., Region],
+        signature: Sequence[tf.TensorSpec],
+        memory: float,
+    ) -> None:
+        self.network = network
+        self.region = region
         self.settings = Settings("adaptive", "sound", memory)
-        self.nodes = split_nodes(wiring.lower())
-        self._compile()
+        self.nodes = split_nodes(network())
+        self._compile(list(signature))
 
-    def root(self, image: np.ndarray, eps: float) -> Root:
+    def root(self, *given: Tensor) -> Root:
         """Encloses one example."""
-        example = tf.constant(image[np.newaxis], tf.float32), tf.constant(eps, tf.float32)
-        enclosure = self._enclose(*example)
+        enclosure = self._enclose(*given)
         boxes = [enclosure.boxes[i] for i in self.nodes]
         lower = np.concatenate([box.lower.numpy().ravel() for box in boxes] or [np.zeros(0)])
         upper = np.concatenate([box.upper.numpy().ravel() for box in boxes] or [np.zeros(0)])
         units = np.flatnonzero((lower < 0.0) & (upper > 0.0)).astype(np.int32)
-        return Root(*example, enclosure, units, lower[units], upper[units])
+        return Root(given, enclosure, units, lower[units], upper[units])
 
     def places(self, root: Root) -> np.ndarray:
         """The units' pre-activation nodes and numbers there: int32 [units, 2]."""
@@ -70,7 +79,7 @@ class Bounder:
 
     def slope_units(self, root: Root) -> tuple[np.ndarray, np.ndarray]:
         """The units of every activation: (activation node, flat unit), and which of the root's."""
-        graph, places = self.wiring.lower(), self.places(root)
+        graph, places = self.network(), self.places(root)
         found = [
             (activation, places[k, 1], k)
             for activation in graph.activations()
@@ -88,40 +97,35 @@ class Bounder:
         """Lower bounds of leaves as they are, not sound to the last digit: [leaves]."""
         return self._quickly(*self._given(root, leaves)).numpy()
 
-    def _enclosure(self, image: Tensor, eps: Tensor) -> Enclosure:
-        region = Region(self.threat, image, eps).outward()
-        return full_enclosure(self.wiring.lower(), region, self.settings)
-
     def _given(self, root: Root, leaves: Leaves) -> tuple[Any, ...]:
         numbers = Leaves(*(tf.constant(values, tf.float32) for values in leaves))
-        return root.image, root.eps, root.enclosure, tf.constant(root.units), numbers
+        return root.given, root.enclosure, tf.constant(root.units), numbers
 
-    def _judge(self, *given: Any) -> tuple[Tensor, ...]:
-        *root, leaves, steps = given
-        bounder = self._leaf_bounder(*root)
+    def _enclosure(self, *given: Tensor) -> Enclosure:
+        return full_enclosure(self.network(), self.region(*given).outward(), self.settings)
+
+    def _judge(self, given: Any, *asked: Any) -> tuple[Tensor, ...]:
+        *root, leaves, steps = asked
+        bounder = self._leaf_bounder(given, *root)
         found = bounder.bound(leaves, steps)
-        region = Region(self.threat, root[0], root[1])
-        return *found, region.inside(found.points), bounder.graph(found.points)
+        inside = self.region(*given).inside(found.points)
+        return *found, inside, bounder.graph(found.points)
 
-    def _quick(self, *given: Any) -> Tensor:
-        *root, leaves = given
-        return self._leaf_bounder(*root).quick(leaves)
+    def _quick(self, given: Any, *asked: Any) -> Tensor:
+        *root, leaves = asked
+        return self._leaf_bounder(given, *root).quick(leaves)
 
-    def _leaf_bounder(
-        self, image: Tensor, eps: Tensor, enclosure: Enclosure, units: Tensor
-    ) -> LeafBounder:
-        region = Region(self.threat, image, eps)
-        return LeafBounder(self.wiring.lower(), region, enclosure, units)
+    def _leaf_bounder(self, given: Any, enclosure: Enclosure, units: Tensor) -> LeafBounder:
+        return LeafBounder(self.network(), self.region(*given), enclosure, units)
 
-    def _compile(self) -> None:
+    def _compile(self, signature: list[tf.TensorSpec]) -> None:
         """The enclosure's function first, since the others' signatures hold what it returns."""
-        example = [tf.TensorSpec([1, *self.wiring.input_shape]), tf.TensorSpec([])]
-        self._enclose = tf.function(self._enclosure, autograph=False, input_signature=example)
+        self._enclose = tf.function(self._enclosure, autograph=False, input_signature=signature)
         returned = self._enclose.get_concrete_function().structured_outputs
         enclosure = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), returned)
-        by_unit, rows = tf.TensorSpec([None, None]), tf.TensorSpec([None, self.wiring.classes])
-        leaves = Leaves(rows, by_unit, by_unit, by_unit)
-        given = [*example, enclosure, tf.TensorSpec([None], tf.int32), leaves]
+        numbers = tf.TensorSpec([None, None])
+        leaves = Leaves(numbers, numbers, numbers, numbers)
+        given = [tuple(signature), enclosure, tf.TensorSpec([None], tf.int32), leaves]
         steps = tf.TensorSpec([], tf.int32)
         self._judged = tf.function(self._judge, autograph=False, input_signature=[*given, steps])
         self._quickly = tf.function(self._quick, autograph=False, input_signature=given)

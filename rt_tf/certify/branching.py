@@ -5,6 +5,7 @@ on from their parents'. Sources: Wang et al. 2021 (beta-CROWN); De Palma et al. 
 branching: of the units that cost the bound most, the one whose children's bounds are best.
 """
 
+import functools
 import heapq
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from rt_tf.certify.rung import Asked, Finding
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Activation
 from rt_tf.network.wiring import Wiring
-from rt_tf.threats.region import Threat
+from rt_tf.threats.region import Region, Threat
 
 TIME_LIMIT = 30.0  # seconds an example
 PARENTS = 32  # leaves that are split at once
@@ -48,7 +49,10 @@ class BranchAndBound:
         memory: float = MEMORY,
     ) -> None:
         refuse_curved(wiring, "branch_and_bound")
-        self.bounder = Bounder(wiring, threat, memory)
+        example = tf.TensorSpec([1, *wiring.input_shape]), tf.TensorSpec([])
+        region = functools.partial(Region, threat)
+        self.bounder = Bounder(wiring.lower, region, example, memory)
+        self.classes = wiring.classes
         self.time_limit = time_limit
 
     def __call__(self, asked: Asked) -> Iterator[Finding]:
@@ -60,7 +64,8 @@ class BranchAndBound:
 
     def _settled(self, image: np.ndarray, label: int, eps: float, deadline: float) -> Finding:
         try:
-            return Search(self.bounder, image, label, eps).run(deadline)
+            root = self.bounder.root(tf.constant(image[np.newaxis]), tf.constant(eps, tf.float32))
+            return Search(self.bounder, root, label, self.classes).run(deadline)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             return Finding(-np.inf, 0.0, "memory")
 
@@ -113,11 +118,10 @@ class Batch(NamedTuple):
 class Search:
     """The search for one example: leaves that are open, and each row's tree."""
 
-    def __init__(self, bounder: Bounder, image: np.ndarray, label: int, eps: float) -> None:
+    def __init__(self, bounder: Bounder, root: Root, label: int, classes: int) -> None:
         self.bounder = bounder
+        self.root = root
         self.label = label
-        self.root: Root = bounder.root(image, eps)
-        classes = bounder.wiring.classes
         self.spec = margin_spec(tf.constant([label], tf.int64), classes)[0].numpy()
         self.others = np.delete(np.arange(classes), label)
         self.trees = [Growth() for _ in self.others]
