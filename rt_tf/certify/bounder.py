@@ -123,8 +123,9 @@ class Bounder:
         self._enclose = tf.function(self._enclosure, autograph=False, input_signature=signature)
         returned = self._enclose.get_concrete_function().structured_outputs
         enclosure = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), returned)
+        outputs = returned.boxes[self.network().output].lower.shape[1]
         numbers = tf.TensorSpec([None, None])
-        leaves = Leaves(numbers, numbers, numbers, numbers)
+        leaves = Leaves(tf.TensorSpec([None, outputs]), numbers, numbers, numbers)
         given = [tuple(signature), enclosure, tf.TensorSpec([None], tf.int32), leaves]
         steps = tf.TensorSpec([], tf.int32)
         self._judged = tf.function(self._judge, autograph=False, input_signature=[*given, steps])
