@@ -4,6 +4,7 @@ import json
 
 from rich.console import Console
 
+from pipelines import proving
 from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
@@ -40,6 +41,12 @@ def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> None:
             f"records: expected whole ones that agree; {error}; once {run.records} (or the part "
             "that is wrong) is deleted, certify and evaluate write it anew"
         ) from error
+    proving.write(
+        load_network(run),
+        run.records,
+        run.export / export.EXTRA,
+        lambda rows: dataset.test.images(rows),
+    )
     export.attach(
         run.export,
         {

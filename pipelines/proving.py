@@ -1,0 +1,79 @@
+"""The proofs of a run's certificates, gathered for a checker that knows nothing of this library."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from pipelines.verdict import Row
+from rt_tf import models
+from rt_tf.errors import UserError
+from rt_tf.files import write_bytes
+from rt_tf.reporting import network_file, proof_store
+from rt_tf.reporting.proofs import Certified, write_proofs
+from rt_tf.reporting.record_file import read_lines
+
+Originals = Callable[[Sequence[int]], np.ndarray]
+WEAKER = {"probable": "high-probability", "trusted": "solver-trusted"}
+
+
+def write(network: keras.Model, records: Path, export: Path, originals: Originals) -> Path:
+    """Writes network.npz and each question's proofs.npz beside the records; the folder.
+
+    export: where network.npz goes, too. What cannot be checked is listed with why.
+    """
+    folder = records.with_name("proofs")
+    shutil.rmtree(folder, ignore_errors=True)
+    sha256, why = _network(network, folder / "network.npz", export)
+    for question in sorted(records.glob("*/certify*.jsonl")):
+        header = json.loads(question.open().readline())
+        rows = read_lines(question.parent / "examples.jsonl")
+        certificates = _certificates(question.parent, rows, originals, why)
+        write_proofs(
+            folder / question.parent.name / "proofs.npz",
+            sha256,
+            header["threat"],
+            header["eps"],
+            network.output_shape[-1],
+            certificates,
+        )
+    return folder
+
+
+def _network(network: keras.Model, path: Path, export: Path) -> tuple[str, str | None]:
+    """Writes network.npz; its checksum, and why there is none where it cannot be written."""
+    members = models.members(network)
+    if len(members) > 1:
+        return "", "a cascade of networks"
+    try:
+        sha256 = network_file.write_network(path, members[0])
+    except UserError as error:
+        return "", str(error).removeprefix("proofs: ")
+    write_bytes(export / "network.npz", path.read_bytes())
+    return sha256, None
+
+
+def _certificates(
+    folder: Path, rows: list[Row], originals: Originals, why: str | None
+) -> Iterator[Certified]:
+    """Those that are proved, and those that are so in a weaker sense."""
+    for row in rows:
+        told = _told(row)
+        if told is None:
+            continue
+        rung, weaker = told
+        kept = row["proof"] and not weaker
+        proof = proof_store.load(folder / row["proof"]) if kept else None
+        image = originals([row["index"]])[0]
+        yield Certified(row["index"], row["label"], image, rung, proof, why or weaker)
+
+
+def _told(row: Row) -> tuple[str, str | None] | None:
+    """The rung that a certificate is by, and why it is not a proof; None where there is none."""
+    if row["verdict"] == "certified":
+        return row["rung"], None
+    weak = [(name, WEAKER.get(rung["verdict"])) for name, rung in row["rungs"].items()]
+    return next(((name, why) for name, why in weak if why), None)
