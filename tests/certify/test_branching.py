@@ -1,0 +1,186 @@
+"""Branch and bound: exact on small networks, by programs with binaries and by the checker."""
+
+import functools
+
+import networks
+import numpy as np
+import pytest
+import tensorflow as tf
+from oracles.matrices import read
+from oracles.relaxed import Relaxation, ends_of
+
+from rt_tf.bounds.full import Settings, full_enclosure
+from rt_tf.bounds.result import margin_spec
+from rt_tf.certify import branching
+from rt_tf.certify.branching import BranchAndBound, best_splits
+from rt_tf.certify.rung import Asked, Finding
+from rt_tf.checker import network as checked_network
+from rt_tf.checker import proofs as checked_proofs
+from rt_tf.checker.verdict import check
+from rt_tf.errors import UserError
+from rt_tf.network.trace import trace
+from rt_tf.reporting.network_file import network_arrays, network_sha256
+from rt_tf.reporting.proofs import Certified, proof_arrays
+from rt_tf.threats.l2 import L2
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.region import Region
+
+# Radii at which some examples need splits and some have counterexamples.
+RADII = {
+    "dense": (0.1, 0.15, 0.2),
+    "conv_4x4": (0.2, 0.3, 0.35),
+    "residual": (0.07, 0.1),
+    "conv_same": (0.01, 0.02, 0.03),
+    "batch_norm": (0.07, 0.1),
+    "leaky_relu": (0.01, 0.02, 0.1),
+    "max_pool": (0.3, 0.35),
+}
+QUICK = ["dense", "conv_4x4"]
+EXAMPLES = 3
+CLOSE = 2e-3  # to 0: rounding may decide
+
+
+@pytest.fixture(autouse=True, scope="module")
+def full_products() -> None:
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+@functools.cache
+def rung(name: str) -> BranchAndBound:
+    return BranchAndBound(networks.known(name)[1], Linf(), time_limit=20.0)
+
+
+@functools.cache
+def examples(name: str) -> tuple[np.ndarray, np.ndarray]:
+    model, wiring = networks.known(name)
+    x = networks.images(wiring.input_shape, EXAMPLES)
+    return x, model(x).numpy().argmax(axis=1)
+
+
+def settled(name: str, eps: float) -> list[Finding]:
+    x, labels = examples(name)
+    return list(rung(name)(Asked(x, labels, eps, [None] * len(x))))
+
+
+def least_margins(name: str, eps: float) -> np.ndarray:
+    """By HiGHS, of programs with a binary for every ReLU: [examples]."""
+    _, wiring = networks.known(name)
+    x, labels = examples(name)
+    graph, network = wiring.lower(), read(wiring.lower(), wiring.input_shape)
+    region = Region(Linf(), tf.constant(x), eps)
+    boxes = full_enclosure(graph, region, Settings()).boxes
+    spec = margin_spec(tf.constant(labels), wiring.classes).numpy().astype(np.float64)
+    relaxations = [Relaxation(network, ends) for ends in ends_of(region, boxes)]
+    return np.array(
+        [min(r.exact(row).value for row in rows) for r, rows in zip(relaxations, spec, strict=True)]
+    )
+
+
+RELU_ALONE = [name for name in RADII if name != "leaky_relu"]  # what the oracle knows
+
+
+@pytest.mark.parametrize("name", networks.mostly_slow(RELU_ALONE, QUICK))
+def test_it_settles_small_networks_as_programs_with_binaries_do(name: str) -> None:
+    for eps in RADII[name]:
+        for found, least in zip(settled(name, eps), least_margins(name, eps), strict=True):
+            if abs(least) > CLOSE:
+                assert found.settled, (eps, found, least)
+                assert found.certified == (least > 0.0)
+            if found.certified:
+                assert found.margin <= least + 1e-5
+
+
+@pytest.mark.parametrize("name", networks.mostly_slow(list(RADII), ["conv_4x4", "leaky_relu"]))
+def test_what_falsifies_is_inside_and_answered_otherwise(name: str) -> None:
+    model, _ = networks.known(name)
+    x, labels = examples(name)
+    met = 0
+    for eps in RADII[name]:
+        for image, label, found in zip(x, labels, settled(name, eps), strict=True):
+            if found.falsified:
+                assert not found.certified
+                assert np.abs(found.point - image).max() < eps
+                assert ((found.point >= 0.0) & (found.point <= 1.0)).all()
+                assert model(found.point[np.newaxis]).numpy().argmax() != label
+                met += 1
+    assert met
+
+
+CHECKED = ["dense", "conv_4x4", "residual", "batch_norm"]  # the checker knows no others of these
+
+
+@pytest.mark.parametrize("name", networks.mostly_slow(CHECKED, QUICK))
+def test_the_checker_accepts_its_proofs(name: str) -> None:
+    """Trees with splits among them: bounds alone would not have done."""
+    model, wiring = networks.known(name)
+    arrays = network_arrays(model)
+    network = checked_network.from_arrays(arrays)
+    x, labels = examples(name)
+    forks = 0
+    for eps in RADII[name]:
+        certified = [
+            Certified(k, int(labels[k]), x[k], "branch_and_bound", found.proof, None)
+            for k, found in enumerate(settled(name, eps))
+            if found.certified
+        ]
+        kept = proof_arrays(network_sha256(arrays), "linf", eps, wiring.classes, certified)
+        proofs = checked_proofs.from_arrays(kept, network)
+        assert len(proofs.certificates) == len(certified)
+        assert all(check(network, proofs, certificate).holds for certificate in proofs.certificates)
+        trees = [tree for one in certified for tree in one.proof.trees.values()]
+        forks += sum(len(tree.nodes) > 1 for tree in trees)
+    assert forks
+
+
+def test_it_asks_of_a_ball_what_the_threat_says() -> None:
+    """An L2 ball lies within the Linf ball of its radius: what holds there holds in it."""
+    _, wiring = networks.known("dense")
+    x, labels = examples("dense")
+    asked = Asked(x, labels, 0.2, [None] * len(x))
+    in_l2 = list(BranchAndBound(wiring, L2(), 20.0)(asked))
+    assert all(found.settled for found in in_l2)
+    for round_, square in zip(in_l2, settled("dense", 0.2), strict=True):
+        assert round_.certified >= square.certified
+
+
+def test_time_that_is_over_is_the_cause() -> None:
+    x, labels = examples("conv_4x4")
+    hurried = BranchAndBound(networks.known("conv_4x4")[1], Linf(), time_limit=0.0)
+    found = list(hurried(Asked(x, labels, 0.25, [None] * len(x))))
+    assert all(f.cause == "time" and f.margin <= 0.0 and f.proof is None for f in found)
+    assert all(f.certified for f in settled("conv_4x4", 0.25))
+
+
+def test_memory_that_is_too_little_is_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*arguments: object) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+
+    searching = BranchAndBound(networks.known("dense")[1], Linf())
+    monkeypatch.setattr(searching.bounder, "bound", exhausted)
+    x, labels = examples("dense")
+    assert {f.cause for f in searching(Asked(x, labels, 0.1, [None] * 3))} == {"memory"}
+
+
+def test_curved_activations_are_refused() -> None:
+    with pytest.raises(UserError, match="expected ReLU and LeakyReLU alone .*layer 'conv2d"):
+        BranchAndBound(networks.known("s_shaped")[1], Linf())
+    with pytest.raises(UserError, match="branch_and_bound; layer '"):
+        BranchAndBound(trace(networks.build("bent")), Linf())
+
+
+def test_images_out_of_the_pixel_range_are_left_unknown() -> None:
+    x, labels = examples("dense")
+    found = list(rung("dense")(Asked(x + 2.0, labels, 0.05, [None] * len(x))))
+    assert not any(f.settled for f in found)
+
+
+def test_fewer_candidates_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = [f.certified for f in settled("dense", 0.2)]
+    monkeypatch.setattr(branching, "CANDIDATES", 1)
+    monkeypatch.setattr(branching, "PARENTS", 2)
+    assert [f.certified for f in settled("dense", 0.2)] == expected
+
+
+def test_the_best_split_is_that_whose_worse_side_is_best() -> None:
+    sides = [[-1.0, 3.0], [-0.5, -0.6], [-0.5, 0.2], [2.0, 1.0], [-9.0, -9.0], [0.1, -0.1]]
+    np.testing.assert_array_equal(best_splits(np.array(sides).ravel(), parents=2), [2, 0])
