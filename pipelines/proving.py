@@ -1,6 +1,5 @@
 """The proofs of a run's certificates, gathered for a checker that knows nothing of this library."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
 from rt_tf.reporting import network_file, proof_store
 from rt_tf.reporting.proofs import Certified, write_proofs
-from rt_tf.reporting.record_file import read_lines
+from rt_tf.reporting.record_file import read, read_lines
 
 Originals = Callable[[Sequence[int]], np.ndarray]
 WEAKER = {"probable": "high-probability", "trusted": "solver-trusted"}
@@ -29,7 +28,7 @@ def write(network: keras.Model, records: Path, export: Path, originals: Original
     shutil.rmtree(folder, ignore_errors=True)
     sha256, why = _network(network, folder / "network.npz", export)
     for question in sorted(records.glob("*/certify*.jsonl")):
-        header = json.loads(question.open().readline())
+        header, _ = read(question)
         rows = read_lines(question.parent / "examples.jsonl")
         certificates = _certificates(question.parent, rows, originals, why)
         write_proofs(

@@ -1,0 +1,188 @@
+"""Certifying a finished run by the whole ladder, as `python -m pipelines.certify` does."""
+
+import re
+import shutil
+import signal
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from absl import flags
+
+from pipelines import check
+from pipelines.parsing import parse
+from rt_tf.errors import UserError
+from rt_tf.reporting import records
+from tests.pipelines.conftest import command, report_of, run, start
+from tests.pipelines.test_interruption import wait_for
+
+EPS = 0.02
+LADDER = "--rungs=interval,attack,branch_and_bound"
+SAMPLES = 60
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished, tmp_path / "copy")
+
+
+def ask(folder: Path, *arguments: str) -> None:
+    usual = [f"--model_dir={folder}", f"--epsilon={EPS}", f"--samples={SAMPLES}", "--quiet"]
+    run("certify", *usual, *arguments)
+
+
+def rows_of(folder: Path, name: str = "certify") -> list[dict]:
+    return records.read(folder / f"records/linf-{EPS}/{name}.jsonl")[1]
+
+
+def question_of(folder: Path) -> dict:
+    (found,) = [q for q in report_of(folder)["questions"] if q["epsilon"] == EPS]
+    return found
+
+
+def verdicts(rows: list[dict]) -> dict[int, tuple]:
+    return {row["index"]: (row["verdict"], row["cause"]) for row in rows}
+
+
+@pytest.fixture(scope="module")
+def certified(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose first examples are all certified or falsified."""
+    folder = shutil.copytree(finished, tmp_path_factory.mktemp("certified") / "run")
+    ask(folder, LADDER)
+    return folder
+
+
+def test_every_example_has_its_verdict_with_evidence(certified: Path) -> None:
+    count = Counter(row["verdict"] for row in rows_of(certified))
+    assert count["certified"] > 0
+    assert count["falsified"] > 0
+    assert sum(count.values()) == SAMPLES
+    folder = certified / f"records/linf-{EPS}"
+    for row in rows_of(certified):
+        found = row["counterexample"]
+        assert (found is not None) == (row["cause"] == "attack")
+        if found:
+            assert np.load(folder / found["file"]).shape == (8, 8, 1)
+            assert found["distance"] <= EPS
+        if row["rung"] == "branch_and_bound":
+            assert (folder / row["proof"]).exists()
+        if row["cause"] == "misclassified":
+            assert row["rungs"] == {}
+
+
+def test_the_report_counts_counterexamples_of_the_ladder(certified: Path) -> None:
+    found, rows = question_of(certified), rows_of(certified)
+    count = Counter(row["verdict"] for row in rows)
+    assert found["certified"]["count"] == count["certified"]
+    assert found["attacked"]["count"] == SAMPLES - count["falsified"]
+    assert found["attacked"]["n"] == SAMPLES
+    assert found["trusted"] is None
+    assert found["probable"] is None
+    rungs = {rung["rung"]: rung for rung in found["certificate"]["rungs"]}
+    told = sum(rung["falsified"] for rung in rungs.values())
+    assert told == sum(row["cause"] == "attack" for row in rows)
+    examples = report_of(certified)["examples"]["linf"]
+    assert any(example["attack"] == "certify" for example in examples)
+
+
+def test_the_checker_accepts_a_report_whole(certified: Path, capsys: pytest.CaptureFixture) -> None:
+    values = flags.FlagValues()
+    parse(["check", f"--proofs={certified}/proofs"], [check.check_group(values)], "")
+    assert check.run(values) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"branch_and_bound\W+[1-9]\d*\W+0\W+0\W", shown)
+    kept = (certified / "export/assets.extra/network.npz").read_bytes()
+    assert kept == (certified / "proofs/network.npz").read_bytes()
+
+
+def test_parts_of_several_processes_merge(copy: Path, certified: Path) -> None:
+    ask(copy, LADDER, "--slice=1/3")
+    ask(copy, LADDER, "--slice=3/3")
+    assert len(rows_of(copy, "certify-1of3")) == len(rows_of(copy, "certify-3of3")) == SAMPLES / 3
+    assert question_of(copy)["certified"]["n"] == SAMPLES * 2 / 3
+    ask(copy, LADDER)  # the rest
+    assert len(rows_of(copy)) == SAMPLES / 3
+    merged = records.merge(copy / f"records/linf-{EPS}")
+    assert verdicts(merged) == verdicts(records.merge(certified / f"records/linf-{EPS}"))
+
+
+def test_parts_may_work_at_the_same_time_but_not_beside_others(copy: Path) -> None:
+    usual = [f"--model_dir={copy}", f"--epsilon={EPS}", "--samples=20", LADDER]
+    first, second = (start("certify", *usual, f"--slice={k}/2") for k in (1, 2))
+    ends = [process.communicate(timeout=120) for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], ends
+    assert len(records.merge(copy / f"records/linf-{EPS}")) == 20
+    assert question_of(copy)["certified"]["n"] == 20
+
+
+def test_a_part_waits_for_nobody_that_holds_the_run_alone(copy: Path) -> None:
+    from pipelines.run_directory import RunDirectory
+
+    with RunDirectory(copy).locked(), pytest.raises(UserError, match="nobody is working on"):
+        ask(copy, LADDER, "--slice=1/2")
+    with (
+        RunDirectory(copy).locked(shared=True),
+        pytest.raises(UserError, match="nobody is working on"),
+    ):
+        ask(copy, LADDER)
+
+
+def test_a_killed_command_loses_what_it_was_at_alone(copy: Path) -> None:
+    file = copy / f"records/linf-{EPS}/certify.jsonl"
+    usual = [f"--model_dir={copy}", f"--epsilon={EPS}", "--rungs=branch_and_bound", "--quiet"]
+    process = start("certify", *usual)
+    wait_for(lambda: file.exists() and file.read_bytes().count(b"\n") > 3)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = file.read_bytes().splitlines(keepends=True)
+    whole = [line for line in before if line.endswith(b"\n")]
+    assert 3 < len(whole) < 360
+    ask(copy, "--rungs=branch_and_bound")
+    assert file.read_bytes().splitlines(keepends=True)[: len(whole)] == whole
+
+
+def test_more_time_is_given_to_those_that_had_too_little(copy: Path) -> None:
+    ask(copy, "--rungs=branch_and_bound", "--time_limit=0")
+    timed_out = {row["index"] for row in rows_of(copy) if row["cause"] == "time"}
+    others = [row for row in rows_of(copy) if row["cause"] != "time"]
+    assert timed_out
+    ask(copy, "--rungs=branch_and_bound", "--time_limit=20")
+    assert [row for row in rows_of(copy) if row["index"] not in timed_out] == others
+    assert not [row for row in rows_of(copy) if row["verdict"] == "unknown"]
+
+
+def test_without_rungs_the_usual_ladder_is_climbed_in_the_quickest_order(copy: Path) -> None:
+    usual = [f"--model_dir={copy}", f"--epsilon={EPS}", "--samples=120"]
+    result = command("certify", *usual)
+    assert result.returncode == 0, result.stderr
+    assert "is quickest on 20 images" in result.stdout
+    header, _ = records.read(copy / f"records/linf-{EPS}/certify.jsonl")
+    ladder = ["attack", "interval", "crown_ibp", "crown", "alpha_crown", "branch_and_bound"]
+    assert header["settings"]["rungs"] == ladder
+    assert question_of(copy)["outcomes"]["loose"] == 0
+
+
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [
+        ("--slice=0/2", "expected a part k/n"),
+        ("--slice=3/2", "expected a part k/n"),
+        ("--slice=half", "expected a part k/n"),
+        ("--rungs=milp9", "expected one of attack, interval"),
+        ("--time_limit=-1", "expected a number in"),
+    ],
+)
+def test_bad_flags_are_told_in_a_line(
+    finished: Path, flag: str, told: str, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit):
+        ask(finished, flag)
+    err = capsys.readouterr().err
+    assert told in err
+    assert err.count("\n") == 1
+
+
+def test_a_part_without_examples_is_refused(copy: Path) -> None:
+    with pytest.raises(UserError, match="slice: expected a part that has examples"):
+        ask(copy, LADDER, "--slice=61/70")
