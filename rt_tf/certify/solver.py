@@ -7,8 +7,7 @@ import numpy as np
 
 from rt_tf.certify.programs import Model
 
-SOLVED = highspy.HighsModelStatus.kOptimal
-STOPPED = (highspy.HighsModelStatus.kInterrupt, highspy.HighsModelStatus.kObjectiveTarget)
+DONE = (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInterrupt)
 
 
 class Solved(NamedTuple):
@@ -71,19 +70,22 @@ class Solver:
             return self.linear(costs, constant, seconds)
         if seconds <= 0.0:
             return NOTHING._replace(cause="time")
-        self._set(time_limit=seconds, objective_target=decided[0])
+        self._set(time_limit=seconds)
         self._ask(costs, constant)
         if start is not None:
             self.highs.setSolution(_solution(start))
-        cause = self._run(enough=decided[1])
-        solution, info = self.highs.getSolution(), self.highs.getInfo()
-        found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-        return NOTHING._replace(
-            cause=cause,
-            bound=info.mip_dual_bound if cause != "error" else -np.inf,
-            value=info.objective_function_value if found else np.inf,
-            point=np.array(solution.col_value) if found else None,
-        )
+        watch = _Watch(self.costs, constant, decided)
+        self.highs.cbMipImprovingSolution += watch.improved
+        self.highs.cbMipInterrupt += watch.interrupt
+        cause = self._run()
+        self.highs.clearCallbacks()
+        if cause == "error":
+            return NOTHING
+        info = self.highs.getInfo()
+        if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
+            watch.look(np.array(self.highs.getSolution().col_value))
+        bound, value = info.mip_dual_bound, watch.value
+        return NOTHING._replace(cause=cause, bound=bound, value=value, point=watch.point)
 
     def _set(self, **options: Any) -> None:
         for name, value in options.items():
@@ -91,26 +93,46 @@ class Solver:
                 raise ValueError(f"HiGHS refused {name}={value}")
 
     def _ask(self, costs: np.ndarray, constant: float) -> None:
-        every = np.zeros(len(self.columns))
-        every[: len(costs)] = costs
-        self.highs.changeColsCost(len(every), self.columns, every)
+        self.costs = np.zeros(len(self.columns))
+        self.costs[: len(costs)] = costs
+        self.highs.changeColsCost(len(self.costs), self.columns, self.costs)
         self.highs.changeObjectiveOffset(constant)
 
-    def _run(self, enough: float = np.inf) -> str | None:
-        """Runs until there is an answer, and says what kept it from one. enough: of the bound."""
-
-        def decided(event: highspy.HighsCallbackEvent) -> None:
-            if event.data_in is not None and event.data_out.mip_dual_bound >= enough:
-                event.data_in.user_interrupt = True
-
-        self.highs.cbMipInterrupt += decided
-        status = self.highs.run()
-        self.highs.cbMipInterrupt -= decided
-        outcome = self.highs.getModelStatus()
+    def _run(self) -> str | None:
+        """Runs until there is an answer, and says what kept it from one."""
+        status, outcome = self.highs.run(), self.highs.getModelStatus()
         if outcome == highspy.HighsModelStatus.kTimeLimit:
             return "time"
-        right = status != highspy.HighsStatus.kError and outcome in (SOLVED, *STOPPED)
+        right = status != highspy.HighsStatus.kError and outcome in DONE
         return None if right else "error"
+
+
+class _Watch:
+    """Keeps the best point of a search, and says when to end it.
+
+    After a start HiGHS tells of the start's point with the value of a better one: the value is
+    taken from the point.
+    """
+
+    def __init__(self, costs: np.ndarray, constant: float, decided: tuple[float, float]) -> None:
+        self.costs, self.constant = costs, constant
+        self.low, self.high = decided
+        self.value = np.inf
+        self.point: np.ndarray | None = None
+
+    def look(self, point: np.ndarray) -> None:
+        """Takes note of a feasible point."""
+        value = float(self.costs @ point) + self.constant
+        if value < self.value:
+            self.value, self.point = value, point
+
+    def improved(self, event: highspy.HighsCallbackEvent) -> None:
+        self.look(np.array(event.data_out.mip_solution))
+
+    def interrupt(self, event: highspy.HighsCallbackEvent) -> None:
+        done = self.value <= self.low or event.data_out.mip_dual_bound >= self.high
+        if done and event.data_in is not None:
+            event.data_in.user_interrupt = True
 
 
 def _program(model: Model) -> highspy.HighsLp:
