@@ -24,7 +24,7 @@ def shares(program: Program, solved: Solved) -> np.ndarray:
     """Of every unit, the slope in [0, 1] as proofs keep it: float16 [units]."""
     count, pixels = len(program.units), len(program.inputs[0])
     read, triangle = solved.row_duals[:count], solved.row_duals[count : 2 * count]
-    used = read + triangle / program.upper + solved.column_duals[pixels : pixels + count]
+    used = read + triangle * program.faces()[1] + solved.column_duals[pixels : pixels + count]
     adaptive = (program.upper > -program.lower).astype(np.float64)
     positive = used > 0.0
     found = np.where(positive, read / np.where(positive, used, 1.0), adaptive)

@@ -1,6 +1,5 @@
 """An example as the solver's rungs read it: its sound bounds, and its network as a program."""
 
-import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -67,6 +66,7 @@ class Reader:
         self.graph = wiring.lower()
         self.negative_slopes = negative_slopes(self.graph, rung)
         self.shapes = shapes_of(self.graph, wiring.input_shape)
+        self.linear: dict[int, Linear] = {}
         self._bounds = tf.function(self._bound, autograph=False, input_signature=self._signature())
 
     @property
@@ -74,13 +74,15 @@ class Reader:
         """Whether the network's matrices take too much memory."""
         return entries(self.graph, self.shapes) > MOST_ENTRIES
 
-    @functools.cached_property
-    def linear(self) -> dict[int, Linear]:
-        """The affine operations, as they were when the reader was made."""
-        return matrices(self.graph, self.shapes)
+    def prepare(self) -> None:
+        """Does what is done once for all examples."""
+        if not self.linear and not self.too_large:
+            self._bounds.get_concrete_function()
+            self.linear = matrices(self.graph, self.shapes)
 
     def read(self, image: np.ndarray, label: int, eps: float) -> Example:
         """One example; image: without batch."""
+        self.prepare()
         x = tf.constant(image[np.newaxis], tf.float32)
         enclosure, margins = self._bounds(x, tf.constant([label], tf.int64), tf.constant(eps))
         region = Region(self.threat, x, eps)

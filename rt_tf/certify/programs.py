@@ -83,6 +83,11 @@ class Program(NamedTuple):
         active = (read > 0.0)[np.zeros(count, bool) if binary is None else binary]
         return np.concatenate([values, np.maximum(-read, 0.0), active.astype(np.float64)])
 
+    def faces(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The triangles' upper faces, q z + r p <= size: (size, q, r), scaled so that q, r <= 1."""
+        size = np.minimum(self.upper, -self.lower)
+        return size, size / self.upper, size / -self.lower
+
     def _equations(self) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
         count, pixels = len(self.units), len(self.inputs[0])
         one = sp.eye_array(count)
@@ -91,8 +96,8 @@ class Program(NamedTuple):
         return matrix, self.before.constant, self.before.constant
 
     def _triangles(self, which: np.ndarray) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
-        rows = self._rows(which, 1.0 / self.upper[which], -1.0 / self.lower[which])
-        return rows, np.full(len(which), -np.inf), np.ones(len(which))
+        size, z, p = (values[which] for values in self.faces())
+        return self._rows(which, z, p), np.full(len(which), -np.inf), size
 
     def _cases(self, which: np.ndarray) -> list[tuple[sp.csr_array, np.ndarray, np.ndarray]]:
         """z - u a <= 0; p - l a <= -l."""

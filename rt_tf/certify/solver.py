@@ -10,6 +10,10 @@ from rt_tf.certify.programs import Model
 DONE = (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInterrupt)
 
 
+class ModelError(ValueError):
+    """HiGHS takes no such model: numbers beyond its range, say."""
+
+
 class Solved(NamedTuple):
     """cause: None, or why there is no answer, time or error. Of a minimum, in any case:
 
@@ -34,10 +38,12 @@ class Solver:
     def __init__(self, model: Model, threads: int = 1, method: str = "ipm") -> None:
         self.model = model
         self.highs = highspy.Highs()
+        self.highs.resetGlobalScheduler(True)  # else the process's first number of threads stays
         self._set(output_flag=False, threads=threads, solver=method, mip_rel_gap=0.0)
         self.columns = np.arange(model.matrix.shape[1], dtype=np.int32)
-        if self.highs.passModel(_program(model)) == highspy.HighsStatus.kError:
-            raise ValueError("HiGHS refused the model")
+        defined = np.isfinite(model.matrix.data).all()  # HiGHS asks this of sizes alone
+        if not defined or self.highs.passModel(_program(model)) == highspy.HighsStatus.kError:
+            raise ModelError("HiGHS refused the model")
 
     def linear(self, costs: np.ndarray, constant: float, seconds: float) -> Solved:
         """The least costs . v + constant, without crossover: no basis is needed."""

@@ -1,8 +1,9 @@
 """Rungs of the ladder that ask HiGHS: the triangles' linear program, and programs with binaries.
 
-Whatever rests on HiGHS's word is `trusted` in a finding; its answers count from SLACK on. What the
-dual of a linear program says of the lower slopes makes a sound backward bound of our own, which
-needs nobody's word. Rungs are made once for a network and keep the weights that it had then.
+Whatever rests on HiGHS's word is `trusted` in a finding: of the network in exact arithmetic, over
+sound bounds of its layers; answers count from SLACK on. What the dual of a linear program says of
+the lower slopes makes a sound backward bound of our own, which needs nobody's word. Rungs are made
+once for a network and keep the weights that it had then.
 """
 
 import functools
@@ -19,7 +20,7 @@ from rt_tf.certify.dual_slopes import confirmed, shares
 from rt_tf.certify.examples import Example, Reader
 from rt_tf.certify.proof import Proof
 from rt_tf.certify.rung import Asked, Finding, Rung
-from rt_tf.certify.solver import Solver
+from rt_tf.certify.solver import ModelError, Solver
 from rt_tf.network.graph import Graph
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Threat
@@ -102,6 +103,7 @@ def _with_binaries(reader: Reader, choice: Choice, time_limit: float, threads: i
 
 
 def _climb(reader: Reader, answers: Answers, time_limit: float, asked: Asked) -> Iterator[Finding]:
+    reader.prepare()
     for image, label, point in zip(asked.images, asked.labels, asked.points, strict=True):
         began = time.perf_counter()
         found = _found(reader, answers, began + time_limit, (image, int(label), asked.eps), point)
@@ -122,11 +124,16 @@ def _found(
         example = reader.read(*question)
     except (tf.errors.ResourceExhaustedError, MemoryError):
         return Finding(-np.inf, 0.0, "memory")
+    if not np.isfinite(example.margins).all():  # nor are the bounds that a program is made of
+        return Finding(-np.inf, 0.0, "error")
     known = [] if point is None else [point]
     before = reader.worst(example, known)
     if before.errs:
         return Finding(before.margin, 0.0, point=before.point, falsified=True)
-    answer = answers(example, point, until)
+    try:
+        answer = answers(example, point, until)
+    except ModelError:
+        return Finding(-np.inf, 0.0, "error")
     after = reader.worst(example, [*known, *answer.met])
     if after.errs:
         return Finding(after.margin, 0.0, point=after.point, falsified=True)

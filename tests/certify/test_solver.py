@@ -20,7 +20,7 @@ from rt_tf.certify.dual_slopes import confirmed, shares
 from rt_tf.certify.examples import Example, Reader
 from rt_tf.certify.matrices import matrices, shapes_of
 from rt_tf.certify.rung import Asked, Finding
-from rt_tf.certify.solver import Solver
+from rt_tf.certify.solver import ModelError, Solver
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Activation
 from rt_tf.network.trace import trace
@@ -404,6 +404,41 @@ def test_no_answer_is_no_certificate(kind, monkeypatch):
     monkeypatch.setattr(highspy.Highs, "getModelStatus", lambda highs: failed)
     (lost,) = rung(wiring, Linf())(question)
     assert (lost.margin, lost.cause, lost.certified) == (-np.inf, "error", False)
+
+
+def test_what_overflows_is_no_certificate():
+    """Of bounds that are not numbers no unit looks unstable."""
+    layers = keras.layers
+    model = networks.chain(layers.Flatten(), layers.Dense(3, "relu"), layers.Dense(3, "relu"))
+    wiring = trace(networks.randomize(model))
+    for layer in model.layers[1:3]:
+        layer.kernel.assign(layer.kernel * 1e25)
+    question = asked("dense", 0.1, 1)[1]
+    for label in range(networks.CLASSES):
+        again = question._replace(labels=np.array([label]))
+        (finding,) = solver_rungs.lp(wiring, Linf())(again)
+        assert (finding.margin, finding.cause, finding.certified) == (-np.inf, "error", False)
+
+
+def test_a_model_beyond_the_solvers_range_is_refused():
+    program = example_of("dense")[1].program
+    binary = every_unit(program)
+    for upper in (program.upper * np.nan, program.upper * 1e20):
+        with pytest.raises(ModelError):
+            Solver(program._replace(upper=upper).model(binary))
+
+
+def test_each_solver_has_its_number_of_threads():
+    """Of which HiGHS has one for the whole process."""
+    example = example_of("dense")[1]
+    objective = example.program.objective(example.row(0))
+    binary = every_unit(example.program)
+    values = [
+        Solver(example.program.model(binary), threads, "choose").integer(*objective, LONG).value
+        for threads in (1, 2, 1)
+    ]
+    assert values == pytest.approx([values[0]] * 3, abs=1e-6)
+    assert np.isfinite(values[0])
 
 
 def test_what_has_no_program_is_refused():
