@@ -33,24 +33,26 @@ NOTHING = Solved("error", -np.inf, np.inf, None, np.zeros(0), np.zeros(0))
 
 
 class Solver:
-    """One model, asked about several objectives. threads: of HiGHS. method: simplex or ipm."""
+    """One model, asked about several objectives. threads: of HiGHS. method: simplex or ipm.
+
+    ModelError for a model that HiGHS does not take. Every question has a HiGHS of its own: one
+    that was interrupted goes on being so.
+    """
 
     def __init__(self, model: Model, threads: int = 1, method: str = "ipm") -> None:
-        self.model = model
-        self.highs = highspy.Highs()
-        self.highs.resetGlobalScheduler(True)  # else the process's first number of threads stays
-        self._set(output_flag=False, threads=threads, solver=method, mip_rel_gap=0.0)
+        self.model, self.threads, self.method = model, threads, method
+        if not np.isfinite(model.matrix.data).all():  # HiGHS asks this of sizes alone
+            raise ModelError("expected a model of numbers; received others")
+        self.program = _program(model)
         self.columns = np.arange(model.matrix.shape[1], dtype=np.int32)
-        defined = np.isfinite(model.matrix.data).all()  # HiGHS asks this of sizes alone
-        if not defined or self.highs.passModel(_program(model)) == highspy.HighsStatus.kError:
-            raise ModelError("HiGHS refused the model")
+        self._open()
 
     def linear(self, costs: np.ndarray, constant: float, seconds: float) -> Solved:
         """The least costs . v + constant, without crossover: no basis is needed."""
         if seconds <= 0.0:
             return NOTHING._replace(cause="time")
-        self._set(run_crossover="off", time_limit=seconds)
         self._ask(costs, constant)
+        self._set(run_crossover="off", time_limit=seconds)
         cause = self._run()
         if cause is not None:
             return NOTHING._replace(cause=cause)
@@ -76,15 +78,14 @@ class Solver:
             return self.linear(costs, constant, seconds)
         if seconds <= 0.0:
             return NOTHING._replace(cause="time")
-        self._set(time_limit=seconds)
         self._ask(costs, constant)
+        self._set(time_limit=seconds)
         if start is not None:
             self.highs.setSolution(_solution(start))
         watch = _Watch(self.costs, constant, decided)
         self.highs.cbMipImprovingSolution += watch.improved
         self.highs.cbMipInterrupt += watch.interrupt
         cause = self._run()
-        self.highs.clearCallbacks()
         if cause == "error":
             return NOTHING
         info = self.highs.getInfo()
@@ -93,12 +94,21 @@ class Solver:
         bound, value = info.mip_dual_bound, watch.value
         return NOTHING._replace(cause=cause, bound=bound, value=value, point=watch.point)
 
+    def _open(self) -> None:
+        self.highs = highspy.Highs()
+        self.highs.resetGlobalScheduler(True)  # else the process's first number of threads stays
+        options = {"threads": self.threads, "solver": self.method}
+        self._set(output_flag=False, mip_rel_gap=0.0, **options)
+        if self.highs.passModel(self.program) == highspy.HighsStatus.kError:
+            raise ModelError("HiGHS refused the model")
+
     def _set(self, **options: Any) -> None:
         for name, value in options.items():
             if self.highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
                 raise ValueError(f"HiGHS refused {name}={value}")
 
     def _ask(self, costs: np.ndarray, constant: float) -> None:
+        self._open()
         self.costs = np.zeros(len(self.columns))
         self.costs[: len(costs)] = costs
         self.highs.changeColsCost(len(self.costs), self.columns, self.costs)

@@ -225,30 +225,36 @@ def test_an_assignment_is_feasible_and_of_the_networks_value(name):
         assert found == pytest.approx(example.row(0) @ logits, abs=1e-4)
 
 
-def test_a_start_is_accepted_and_ends_the_search_where_it_is_good_enough():
+def test_a_start_is_accepted_and_ends_the_search_where_it_is_good_enough(monkeypatch):
     example = example_of("conv_strided")[1]
     program, binary = example.program, every_unit(example.program)
     costs, constant = program.objective(example.row(0))
     start = program.assignment(np.mean(program.inputs, axis=0), binary)
     value = costs @ start[: len(costs)] + constant
-    solver, accepted = Solver(program.model(binary), method="choose"), []
-    take = solver.highs.setSolution
-    solver.highs.setSolution = lambda solution: accepted.append(take(solution))
+    accepted, take = [], highspy.Highs.setSolution
+    monkeypatch.setattr(
+        highspy.Highs,
+        "setSolution",
+        lambda highs, solution: accepted.append(take(highs, solution)),
+    )
+    solver = Solver(program.model(binary), method="choose")
     solved = solver.integer(costs, constant, LONG, start, decided=(value + 1e-3, np.inf))
     assert accepted == [highspy.HighsStatus.kOk]
     assert solved.cause is None
     assert solved.bound <= solved.value <= value + 1e-3
+    assert costs @ solved.point[: len(costs)] + constant == pytest.approx(solved.value, abs=1e-9)
 
 
-def test_the_search_ends_once_the_bound_is_good_enough():
+def test_the_search_ends_once_the_bound_is_good_enough_and_the_next_begins_anew():
     example = example_of("conv_strided")[1]
     program, binary = example.program, every_unit(example.program)
     solver = Solver(program.model(binary), method="choose")
-    objective = program.objective(example.row(0))
-    least = solver.integer(*objective, LONG).value
-    solved = solver.integer(*objective, LONG, decided=(-np.inf, least - 1.0))
-    assert solved.cause is None
-    assert least - 1.0 <= solved.bound <= least + 1e-6
+    objectives = [program.objective(example.row(k)) for k in (0, 1)]
+    least = [solver.integer(*objective, LONG).value for objective in objectives]
+    for objective, value in zip(objectives * 2, least * 2, strict=True):
+        solved = solver.integer(*objective, LONG, decided=(-np.inf, value - 1.0))
+        assert solved.cause is None
+        assert value - 1.0 <= solved.bound <= value + 1e-6
 
 
 def test_binaries_are_of_the_layer_and_the_largest_triangles():
