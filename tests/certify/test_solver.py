@@ -412,6 +412,17 @@ def test_no_answer_is_no_certificate(kind, monkeypatch):
     assert (lost.margin, lost.cause, lost.certified) == (-np.inf, "error", False)
 
 
+@rungs
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_crown_proves_needs_no_solver(kind):
+    wiring, question = asked("conv_4x4", 0.001, 1)
+    (finding,) = getattr(solver_rungs, kind)(wiring, Linf(), time_limit=0.0)(question)
+    expected = reader_of("conv_4x4").read(question.images[0], int(question.labels[0]), 0.001)
+    assert finding.margin == expected.margins.min() > 0.0
+    assert not finding.trusted
+    assert finding.proof.trees == {}
+
+
 def test_what_overflows_is_no_certificate():
     """Of bounds that are not numbers no unit looks unstable."""
     layers = keras.layers
