@@ -124,6 +124,30 @@ SEARCHES = {
         ("memory", "time_limit"),
         threats=("linf", "l2", "l1"),
     ),
+    "lp": Entry(
+        "rt_tf.certify.solver_rungs:lp",
+        "the linear program of all triangles, by HiGHS",
+        ("memory", "threads", "time_limit"),
+        threats=("linf",),
+    ),
+    "milp_last": Entry(
+        "rt_tf.certify.solver_rungs:milp_last",
+        "the same with binaries for the last hidden layer",
+        ("memory", "threads", "time_limit"),
+        threats=("linf",),
+    ),
+    "milp_conv": Entry(
+        "rt_tf.certify.solver_rungs:milp_conv",
+        "the same with up to 300 binaries for the ReLU after the last convolution",
+        ("binaries", "memory", "threads", "time_limit"),
+        threats=("linf",),
+    ),
+    "milp": Entry(
+        "rt_tf.certify.solver_rungs:milp",
+        "the same with a binary for every open ReLU: the network itself, for small ones",
+        ("memory", "threads", "time_limit"),
+        threats=("linf",),
+    ),
 }
 
 MODELS = {

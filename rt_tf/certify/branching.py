@@ -29,6 +29,7 @@ from rt_tf.threats.region import Region, Threat
 TIME_LIMIT = 30.0  # seconds an example
 PARENTS = 32  # leaves that are split at once
 ROOT_STEPS, STEPS = 40, 10  # of ascent, for an unsplit row and for a new leaf
+LAST_STEPS = 400  # for a leaf without units to split, which nothing but ascent can prove
 CANDIDATES = 4  # units whose splits are tried for a leaf
 
 RULE: dict[str, str | bool] = {"intermediate": "backward", "slope": "adaptive", "shared": False}
@@ -138,6 +139,8 @@ class Search:
             if time.perf_counter() > deadline:
                 return self._finding("time")
             point = self._bound(self._children(self._parents()), STEPS)
+        if point is None and self.stuck:
+            point = self._bound(self._unsplittable(), LAST_STEPS)
         if point is not None:
             return Finding(-np.inf, 0.0, point=point, falsified=True)
         return self._finding(None)
@@ -153,6 +156,12 @@ class Search:
         zeros = np.zeros((count, units), np.float32)
         start = np.broadcast_to(crown, (count, units))
         return Batch(np.arange(count), np.zeros(count, np.int64), zeros, start, zeros)
+
+    def _unsplittable(self) -> Batch:
+        """The leaves without units to split, once more."""
+        stuck, self.stuck = self.stuck, []
+        columns = zip(*(leaf.batch_row for leaf in stuck), strict=True)
+        return Batch(*(np.array(column) for column in columns))
 
     def _parents(self) -> list[Open]:
         count = min(PARENTS, len(self.open))

@@ -149,5 +149,5 @@ def test_tf32_is_refused_at_the_start_and_later(examples):
 
 
 def test_unknown_rungs_are_refused(examples):
-    with pytest.raises(UserError, match="bound: expected one of interval, .*received 'milp'"):
-        Ladder(examples[0], Linf(), ["milp"])
+    with pytest.raises(UserError, match="bound: expected one of interval, .*received 'milp9'"):
+        Ladder(examples[0], Linf(), ["milp9"])
