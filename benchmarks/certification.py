@@ -1,0 +1,148 @@
+"""Complete rungs against each other: settled images a minute, and whether they agree.
+
+    python -m benchmarks.certification --model_dir=runs/mnist/goal_01 --epsilon=0.1 \
+        --data_dir=<your TFDS folder> [--samples=1000] [--hard=30] [--time_limit=30]
+
+The first test images that a run's network gets right are certified by CROWN; of those that it
+leaves open, so many (--hard) are asked of every rung by itself, from nothing. A rung settles an
+image by a proof, a solver's word or a counterexample. Exits with 1 if any two contradict each
+other, that is if one certifies what another one has a counterexample to. Keeps the figures in
+benchmarks/results/certification.json, by run and radius.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.table import Table
+
+import rt_tf.models  # noqa: F401 - tells Keras of this library's layers
+from benchmarks.timing import surroundings
+from rt_tf import data
+from rt_tf.certify.ladder import Ladder, made
+from rt_tf.certify.rung import Asked, Finding
+from rt_tf.files import write_text
+from rt_tf.network.trace import trace
+from rt_tf.network.wiring import Wiring
+from rt_tf.threats.linf import Linf
+
+RESULT = Path(__file__).parent / "results" / "certification.json"
+RUNGS = ("attack", "alpha_crown", "branch_and_bound", "lp", "milp_last", "milp_conv", "milp")
+CHUNK = 100
+
+
+class Hard(NamedTuple):
+    """Images that CROWN leaves open, and how many were asked and right."""
+
+    asked: Asked
+    samples: int
+    right: int
+    left: int
+
+
+def hard(wiring: Wiring, split: data.Split, eps: float, samples: int, most: int) -> Hard:
+    """The first images that CROWN leaves open."""
+    samples = min(samples or len(split), len(split))
+    ladder, graph = Ladder(wiring, Linf(), ["interval", "crown_ibp", "crown"]), wiring.lower()
+    right, left = 0, []
+    for begin in range(0, samples, CHUNK):
+        rows = np.arange(begin, min(begin + CHUNK, samples))
+        images, labels = split.images(rows), split.labels[rows]
+        own = graph(tf.constant(images)).numpy().argmax(axis=1) == labels
+        right += int(own.sum())
+        found = ladder.climb(images[own], labels[own], eps)
+        left += [rows[own][k] for k, f in found if not any(one.settled for one in f.values())]
+    rows = np.array(sorted(left)[:most])
+    asked = Asked(split.images(rows), split.labels[rows], eps, [None] * len(rows))
+    return Hard(asked, samples, right, len(left))
+
+
+def timed(wiring: Wiring, name: str, asked: Asked, limit: float) -> tuple[list[Finding], float]:
+    """What a rung finds and the seconds it takes, compilation aside."""
+    rung = made(name, wiring, Linf(), {"time_limit": limit})
+    one = Asked(asked.images[:1], asked.labels[:1], asked.eps, asked.points[:1])
+    list(rung(one))
+    began = time.perf_counter()
+    return list(rung(asked)), time.perf_counter() - began
+
+
+def row_of(findings: Sequence[Finding], seconds: float) -> dict[str, Any]:
+    """What is kept of a rung."""
+    counts = {
+        "certified": sum(f.certified for f in findings),
+        "trusted": sum(f.trusted and f.margin > 0.0 for f in findings),
+        "falsified": sum(f.falsified for f in findings),
+    }
+    settled = sum(counts.values())
+    return {**counts, "seconds": seconds, "settled_per_minute": 60.0 * settled / seconds}
+
+
+def contradictions(found: dict[str, list[Finding]]) -> list[int]:
+    """Places of images that one rung certifies and another has a counterexample to."""
+    return [
+        k
+        for k, told in enumerate(zip(*found.values(), strict=True))
+        if any(f.margin > 0.0 and not f.probable for f in told) and any(f.falsified for f in told)
+    ]
+
+
+def shown(title: str, rows: dict[str, dict[str, Any]], screen: Console) -> None:
+    """The table."""
+    heads = ("rung", "certified", "trusted", "falsified", "seconds", "settled a minute")
+    table = Table(*heads, title=title)
+    for name, row in rows.items():
+        numbers = (f"{row['seconds']:.1f}", f"{row['settled_per_minute']:.1f}")
+        table.add_row(name, *(str(row[k]) for k in heads[1:4]), *numbers)
+    screen.print(table)
+
+
+def keep(name: str, eps: float, kept: dict[str, Any]) -> None:
+    """Adds a run's figures to the file."""
+    known = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    known[f"{name} eps {eps:g}"] = kept
+    write_text(RESULT, json.dumps(known, indent=1) + "\n")
+
+
+def main() -> None:
+    """The entry point."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model_dir", type=Path, required=True)
+    parser.add_argument("--epsilon", type=float, required=True)
+    parser.add_argument("--data_dir")
+    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--hard", type=int, default=30)
+    parser.add_argument("--time_limit", type=float, default=30.0)
+    parser.add_argument("--rungs", default=",".join(RUNGS))
+    values = parser.parse_args()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    facts = json.loads((values.model_dir / "run.json").read_text())
+    dataset = data.load(facts["dataset"]["name"], data_dir=values.data_dir)
+    network = keras.models.load_model(values.model_dir / "best" / "network.keras")
+    wiring = trace(network)
+    asked = hard(wiring, dataset.test, values.epsilon, values.samples, values.hard)
+    found, rows = {}, {}
+    for name in values.rungs.split(","):
+        found[name], seconds = timed(wiring, name, asked.asked, values.time_limit)
+        rows[name] = row_of(found[name], seconds)
+    count = len(asked.asked.labels)
+    told = f"{count} of the {asked.left} that CROWN leaves open of {asked.right} right"
+    shown(f"{facts['system']} at linf {values.epsilon:g}: {told}", rows, Console())
+    wrong = contradictions(found)
+    about = {"samples": asked.samples, "right": asked.right, "open": asked.left, "asked": count}
+    about |= {"time_limit": values.time_limit, "contradictions": len(wrong)}
+    keep(facts["system"], values.epsilon, {**surroundings(), **about, "rungs": rows})
+    raise SystemExit(f"contradictions at places {wrong}" if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
