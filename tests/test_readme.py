@@ -13,13 +13,14 @@ import pytest
 from absl import flags as absl_flags
 
 from benchmarks import systems
-from pipelines import certify, evaluate, export, flags, parsing, tune
+from pipelines import certify, check, evaluate, export, flags, parsing, tune, verify
 from rt_tf import catalogue
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 GOALS = ["mnist/goal_01", "mnist/goal_03"]
-PAGES = [README, (ROOT / "docs" / "attacks.md").read_text()]
+DOCS = ("attacks", "certification", "certify_your_model", "tightness")
+PAGES = [README, *((ROOT / "docs" / f"{name}.md").read_text() for name in DOCS)]
 COMMANDS = [
     command
     for page in PAGES
@@ -32,6 +33,8 @@ GROUPS = {
     "evaluate": lambda v: [make(v) for make in evaluate.GROUPS],
     "tune": lambda v: [tune.tune_group(v), *flags.training_groups(v)],
     "export": lambda v: [make(v) for make in export.GROUPS],
+    "check": lambda v: [check.check_group(v)],
+    "verify": lambda v: [verify.verify_group(v)],
 }
 
 

@@ -19,6 +19,8 @@ from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
 
+DESCENT = (0.5, 0.3, 0.2, 0.1)  # steps, in radii
+
 
 class Leaves(NamedTuple):
     """A batch of leaves; `units` are those whose sign the example's enclosure leaves open.
@@ -38,7 +40,7 @@ class LeafBounds(NamedTuple):
 
     margins: [leaves], lower bounds in sound arithmetic. slopes (of float16's numbers), multipliers:
     what gives them, [leaves, units]. scores: [leaves, units], what a unit's relaxation costs the
-    bound, 0 where its sign is known. points: [leaves, ...], where the linear bounds are least.
+    bound, 0 where its sign is known. points: [leaves, ...], near where the linear bounds are least.
     """
 
     margins: Tensor
@@ -86,7 +88,7 @@ class LeafBounder:
             slopes[:, 0],
             multipliers[:, 0],
             tf.where(leaves.signs == 0.0, self._scores(walk), 0.0),
-            self._points(walk.met[0][:, 0]),
+            self._descended(leaves.rows, self._points(walk.met[0][:, 0])),
         )
 
     def quick(self, leaves: Leaves) -> Tensor:
@@ -150,9 +152,22 @@ class LeafBounder:
 
     def _points(self, coefficients: Tensor) -> Tensor:
         """Where the region makes linear functions least, as near as a step goes: [leaves, ...]."""
-        region, zeros = self.inner, tf.zeros([tf.shape(coefficients)[0]])
-        x = tf.zeros_like(coefficients) + region.x
-        return region.project(x + region.step(x, -coefficients, region.radius(), zeros))
+        return self._stepped(tf.zeros_like(coefficients) + self.inner.x, coefficients, 1.0)
+
+    def _descended(self, rows: Tensor, x: Tensor) -> Tensor:
+        """A few steps down the rows themselves: points that are wrong are near those of bounds."""
+        for share in DESCENT:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                values = tf.reduce_sum(rows * self.graph(x))
+            x = self._stepped(x, tape.gradient(values, x), share)
+        return x
+
+    def _stepped(self, x: Tensor, gradient: Tensor, share: float) -> Tensor:
+        """A step of a share of the radius against a gradient."""
+        region, zeros = self.inner, tf.zeros([tf.shape(x)[0]])
+        move = region.step(x, -gradient, share * region.radius(), zeros)
+        return region.project(x + move)
 
 
 def split_nodes(graph: Graph) -> list[int]:

@@ -5,6 +5,7 @@ on from their parents'. Sources: Wang et al. 2021 (beta-CROWN); De Palma et al. 
 branching: of the units that cost the bound most, the one whose children's bounds are best.
 """
 
+import contextlib
 import functools
 import heapq
 import time
@@ -55,18 +56,32 @@ class BranchAndBound:
         self.bounder = Bounder(wiring.lower, region, example, memory)
         self.classes = wiring.classes
         self.time_limit = time_limit
+        self.compiled = False
 
     def __call__(self, asked: Asked) -> Iterator[Finding]:
         """One finding for every example, in order, each as soon as it is there."""
         for image, label in zip(asked.images, asked.labels, strict=True):
+            if not self.compiled:
+                self._compile(image, int(label), asked.eps)
             began = time.perf_counter()
             found = self._settled(image, int(label), asked.eps, began + self.time_limit)
             yield found._replace(seconds=time.perf_counter() - began)
 
+    def _compile(self, image: np.ndarray, label: int, eps: float) -> None:
+        """First calls take seconds, which are no example's."""
+        self.compiled = True
+        with contextlib.suppress(tf.errors.ResourceExhaustedError, MemoryError):
+            search = self._search(image, label, eps)
+            self.bounder.quick(search.root, search.leaves(search.start()))
+            self.bounder.bound(search.root, search.leaves(search.start()), 1)
+
+    def _search(self, image: np.ndarray, label: int, eps: float) -> "Search":
+        root = self.bounder.root(tf.constant(image[np.newaxis]), tf.constant(eps, tf.float32))
+        return Search(self.bounder, root, label, self.classes)
+
     def _settled(self, image: np.ndarray, label: int, eps: float, deadline: float) -> Finding:
         try:
-            root = self.bounder.root(tf.constant(image[np.newaxis]), tf.constant(eps, tf.float32))
-            return Search(self.bounder, root, label, self.classes).run(deadline)
+            return self._search(image, label, eps).run(deadline)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             return Finding(-np.inf, 0.0, "memory")
 
@@ -134,7 +149,7 @@ class Search:
 
     def run(self, deadline: float) -> Finding:
         """Searches until everything is proved, a counterexample is met, or time is over."""
-        point = self._bound(self._start(), ROOT_STEPS)
+        point = self._bound(self.start(), ROOT_STEPS)
         while point is None and self.open:
             if time.perf_counter() > deadline:
                 return self._finding("time")
@@ -149,7 +164,7 @@ class Search:
         margin = min([self.least, *(leaf.bound for leaf in (*self.open[:1], *self.stuck))])
         return Finding(float(margin), 0.0, cause, proof=self._proof() if margin > 0.0 else None)
 
-    def _start(self) -> Batch:
+    def start(self) -> Batch:
         """Every row, unsplit, with CROWN's slopes."""
         count, units = len(self.others), len(self.root.units)
         crown = (self.root.upper > -self.root.lower).astype(np.float32)
@@ -171,7 +186,7 @@ class Search:
         """Both sides of the best of each leaf's candidates."""
         units = np.stack([np.resize(parent.candidates, CANDIDATES) for parent in parents])
         tried = self._sides(parents, units)
-        best = best_splits(self.bounder.quick(self.root, self._leaves(tried)), len(parents))
+        best = best_splits(self.bounder.quick(self.root, self.leaves(tried)), len(parents))
         first = 2 * (np.arange(len(parents)) * CANDIDATES + best)
         chosen = tried.take(np.stack([first, first + 1], axis=1).ravel())
         forks = zip(parents, units[np.arange(len(parents)), best], strict=True)
@@ -186,12 +201,13 @@ class Search:
         batch.signs[where] = np.tile([1, -1], units.size)
         return batch
 
-    def _leaves(self, batch: Batch) -> Leaves:
+    def leaves(self, batch: Batch) -> Leaves:
+        """A batch with the rows that it asks about."""
         return Leaves(self.spec[batch.rows], batch.signs, batch.slopes, batch.multipliers)
 
     def _bound(self, batch: Batch, steps: int) -> np.ndarray | None:
         """Bounds leaves; keeps those that stay open. A counterexample, if one was met."""
-        found = self.bounder.bound(self.root, self._leaves(batch), steps)
+        found = self.bounder.bound(self.root, self.leaves(batch), steps)
         wrong = found.inside & (found.logits.argmax(axis=1) != self.label)
         if wrong.any():
             return found.points[wrong][0]
