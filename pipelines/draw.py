@@ -17,7 +17,7 @@ same of random networks. Prints how much larger the outer bounds are.
   python -m pipelines.draw --model_dir=runs/points/provable --compare=runs/points/natural --out=docs
 """
 
-WIDTH = 130
+WIDTH = 140
 
 
 def draw_group(values: flags.FlagValues) -> Group:

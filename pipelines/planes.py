@@ -28,7 +28,7 @@ from rt_tf.threats.region import Region
 METHODS: dict[str, dict[str, Any]] = {"interval": {}, "dual": {}, "alpha_crown": {"steps": 40}}
 RADII = (0.05, 0.1, 0.25)  # thesis, figure 3.4
 HIDDEN = (100, 100, 100)
-DPI = 100
+DPI = 85
 
 
 class Planar(NamedTuple):
@@ -129,7 +129,7 @@ def table(found: Mapping[str, Polytope]) -> Table:
 
 
 def _range(values: np.ndarray) -> str:
-    return f"{values.min():.3g} .. {values.max():.3g}"
+    return f"{values.min():.4g} .. {values.max():.4g}"
 
 
 def _check_point(run: Planar, point: int) -> None:

@@ -114,6 +114,4 @@ def _tell_beyond(axes: Axes, polytope: Polytope) -> None:
     low, high = _view(polytope, 0)
     widths = {name: np.ptp(corners[:, 0]) for name, corners in polytope.outer.items()}
     far = [f"{n}: {w / (high - low):.0f} x the panel" for n, w in widths.items() if w > high - low]
-    if far:
-        place: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 7, "color": MUTED}
-        axes.text(0.02, 0.98, "\n".join(far), va="top", **place)
+    axes.set_xlabel("; ".join(far), fontsize=7, color=MUTED)
