@@ -20,7 +20,7 @@ from rt_tf.certify.dual_slopes import confirmed, shares
 from rt_tf.certify.examples import Example, Reader
 from rt_tf.certify.proof import Proof
 from rt_tf.certify.rung import Asked, Finding, Rung
-from rt_tf.certify.solver import ModelError, Solver
+from rt_tf.certify.solver import ModelError, Solved, Solver
 from rt_tf.network.graph import Graph
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Threat
@@ -98,7 +98,9 @@ def milp(
 
 
 def _with_binaries(reader: Reader, choice: Choice, time_limit: float, threads: int) -> Rung:
-    answers = functools.partial(_integer, choice, threads)
+    def answers(example: Example, start: np.ndarray | None, until: float) -> Answer:
+        return _Search(choice, threads, reader, example, start, until).answer()
+
     return functools.partial(_climb, reader, answers, time_limit)
 
 
@@ -170,29 +172,58 @@ def _linear(
     return Answer(float(margins.min()), met, trusted=True)
 
 
-def _integer(
-    choice: Choice, threads: int, example: Example, start: np.ndarray | None, until: float
-) -> Answer:
-    """By a program with the chosen binaries, until the sign of every row's minimum is known."""
-    margins, program = example.margins.astype(np.float64), example.program
-    binary = choice(program)
-    solver = Solver(program.model(binary), threads, method="choose")
-    first = program.assignment(_first(example, start), binary)
-    met: list[np.ndarray] = []
-    for k in example.open_rows:
-        objective, left = program.objective(example.row(k)), until - time.perf_counter()
-        solved = solver.integer(*objective, left, first, decided=(-SLACK, 2.0 * SLACK))
+class _Search:
+    """One example by a program with the chosen binaries; every row by the triangles first.
+
+    They take a small part of the time, prove many rows, and find points where to begin.
+    """
+
+    def __init__(
+        self,
+        choice: Choice,
+        threads: int,
+        reader: Reader,
+        example: Example,
+        start: np.ndarray | None,
+        until: float,
+    ) -> None:
+        self.reader, self.example, self.until = reader, example, until
+        self.program = example.program
+        self.binary = choice(self.program)
+        self.relaxed = Solver(self.program.model(), threads)
+        self.exact = Solver(self.program.model(self.binary), threads, method="choose")
+        point = example.region.x.numpy() if start is None else start
+        self.met = [np.clip(point.astype(np.float64).ravel(), *self.program.inputs)]
+
+    def answer(self) -> Answer:
+        """The worst row first, up to one that is not proved."""
+        margins = self.example.margins.astype(np.float64)
+        for k in self.example.open_rows:
+            solved = self._row(self.example.row(k))
+            if solved.cause is not None:
+                return Answer(-np.inf, self.met, solved.cause)
+            margins[k] = max(margins[k], solved.bound - SLACK)
+            if margins[k] <= 0.0:
+                break
+        return Answer(float(margins.min()), self.met, trusted=True)
+
+    def _row(self, row: np.ndarray) -> Solved:
+        """Until the sign of the row's minimum is known, or the network errs."""
+        objective = self.program.objective(row)
+        relaxed = self.relaxed.linear(*objective, self.until - time.perf_counter())
+        self._meet(relaxed)
+        if relaxed.cause is not None or relaxed.bound > SLACK or self._errs():
+            return relaxed
+        starts = [self.program.assignment(x, self.binary) for x in self.met]
+        start = min(starts, key=lambda v: float(objective[0] @ v[: len(objective[0])]))
+        left = self.until - time.perf_counter()
+        solved = self.exact.integer(*objective, left, start, decided=(-SLACK, 2.0 * SLACK))
+        self._meet(solved)
+        return solved
+
+    def _meet(self, solved: Solved) -> None:
         if solved.point is not None:
-            met.append(solved.point[: len(program.inputs[0])])
-        if solved.cause is not None:
-            return Answer(-np.inf, met, solved.cause)
-        margins[k] = max(margins[k], solved.bound - SLACK)
-        if margins[k] <= 0.0:
-            break
-    return Answer(float(margins.min()), met, trusted=True)
+            self.met.append(solved.point[: len(self.program.inputs[0])])
 
-
-def _first(example: Example, start: np.ndarray | None) -> np.ndarray:
-    """An input to begin with: the one given, taken into the box, or the image itself. Flat."""
-    point = example.region.x.numpy() if start is None else start
-    return np.clip(point.astype(np.float64).ravel(), *example.program.inputs)
+    def _errs(self) -> bool:
+        return self.reader.worst(self.example, self.met).errs

@@ -413,10 +413,10 @@ def test_what_overflows_is_no_certificate():
     wiring = trace(networks.randomize(model))
     for layer in model.layers[1:3]:
         layer.kernel.assign(layer.kernel * 1e25)
-    question = asked("dense", 0.1, 1)[1]
+    question, rung = asked("dense", 0.1, 1)[1], solver_rungs.lp(wiring, Linf())
     for label in range(networks.CLASSES):
         again = question._replace(labels=np.array([label]))
-        (finding,) = solver_rungs.lp(wiring, Linf())(again)
+        (finding,) = rung(again)
         assert (finding.margin, finding.cause, finding.certified) == (-np.inf, "error", False)
 
 
