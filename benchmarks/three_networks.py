@@ -31,11 +31,29 @@ class Networks(NamedTuple):
     eps: float
 
     def question(self, samples: int, eps: float | None) -> Question:
-        """The first test images, each with another class that is drawn for it."""
+        """The first test images, each with another class that is drawn for it.
+
+        UserError for radii beyond 1, and for more images than there are.
+        """
+        if not 1 <= samples <= len(self.test):
+            raise UserError(f"samples: expected 1 to {len(self.test)}; received {samples}")
+        if eps is not None and not 0.0 <= eps <= 1.0:
+            raise UserError(f"epsilon: expected a radius in [0, 1]; received {eps:g}")
         images, labels = self.test.images()[:samples], self.test.labels[:samples]
         draw = np.random.default_rng(0)
         others = (labels + draw.integers(1, self.classes, len(labels))) % self.classes
         return Question(images, labels, others, self.eps if eps is None else eps)
+
+
+def chosen(model_dir: str | None, natural: str | None, data_dir: str | None) -> Networks:
+    """Those of runs, or of digits. UserError for a natural run without another one."""
+    if model_dir is not None:
+        return of_runs(model_dir, natural, data_dir)
+    if natural is not None:
+        raise UserError(
+            f"natural: expected --model_dir=<a provably trained run> beside it; received {natural}"
+        )
+    return of_digits(data_dir)
 
 
 def of_digits(data_dir: str | None) -> Networks:

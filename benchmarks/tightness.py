@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.margins import BOXES, TIGHTEST, Margin, disorder, measured
-from benchmarks.three_networks import Networks, of_digits, of_runs
+from benchmarks.three_networks import Networks, chosen
 from benchmarks.timing import surroundings
 from pipelines.console import one_line_errors
 from rt_tf.files import write_bytes, write_text
@@ -162,11 +162,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write the margins to")
     arguments = parser.parse_args()
     with one_line_errors():
-        networks = (
-            of_runs(arguments.model_dir, arguments.natural, arguments.data_dir)
-            if arguments.model_dir
-            else of_digits(arguments.data_dir)
-        )
+        networks = chosen(arguments.model_dir, arguments.natural, arguments.data_dir)
         found = study(networks, arguments.samples, arguments.epsilon, arguments.time_limit)
     console = Console(highlight=False, width=120)
     for table in tables(found):

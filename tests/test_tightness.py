@@ -12,7 +12,7 @@ from oracles.relaxed import Relaxation
 
 from benchmarks import tightness
 from benchmarks.margins import BOXES, Question, disorder, measured
-from benchmarks.three_networks import Networks
+from benchmarks.three_networks import Networks, chosen
 from rt_tf import catalogue, data
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
@@ -104,6 +104,17 @@ def test_a_study_from_networks_to_its_file(network):
     )
     assert kept["networks"]["toy"]["margins"][0]["programs"].keys() == set(BOXES.values())
     assert len(tightness.tables(found)) == 1
+
+
+def test_a_users_mistakes_are_told(network):
+    with pytest.raises(UserError, match="natural: expected --model_dir=.* received runs/a"):
+        chosen(None, "runs/a", None)
+    test = data.Split("test", np.zeros((2, 4, 4, 2), np.uint8), *[np.arange(2)] * 2, 255)
+    networks_of_two = Networks({"toy": network}, test, 3, EPS)
+    with pytest.raises(UserError, match="samples: expected 1 to 2; received 3"):
+        networks_of_two.question(3, None)
+    with pytest.raises(UserError, match=r"epsilon: expected a radius in \[0, 1\]; received 2"):
+        networks_of_two.question(1, 2.0)
 
 
 def test_other_activations_are_refused():

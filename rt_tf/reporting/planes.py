@@ -59,7 +59,8 @@ def decision_regions(answers: Mapping[str, np.ndarray], points: Points) -> Figur
 @styled
 def polytopes(rows: Sequence[Mapping[str, Polytope]]) -> Figure:
     """A panel for every polytope, in rows, with titles."""
-    figure, panels = _panels(len(rows), max(map(len, rows)), 2.3)
+    side = 3.0 if len(rows) == 1 else 2.3
+    figure, panels = _panels(len(rows), max(map(len, rows)), side)
     for line, row in zip(panels, rows, strict=True):
         for axes, (title, polytope) in zip(line, row.items(), strict=True):
             _reached(axes, polytope)
