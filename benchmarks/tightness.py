@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--data_dir", help="where TFDS keeps its data sets")
     parser.add_argument("--samples", type=int, default=20, help="test images, from the first")
     parser.add_argument("--epsilon", type=float, help="the radius; else the first run's own")
-    parser.add_argument("--time_limit", type=float, default=1.0, help="seconds of binaries")
+    parser.add_argument("--time_limit", type=float, default=0.5, help="seconds of binaries")
     parser.add_argument("--figure", type=Path, help="PNG file to draw the margins to")
     parser.add_argument("--json", type=Path, help="file to write the margins to")
     arguments = parser.parse_args()
