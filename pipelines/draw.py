@@ -1,0 +1,60 @@
+"""Draws networks in the plane: `python -m pipelines.draw --model_dir=... --out=...`."""
+
+import sys
+from typing import Any
+
+from absl import flags
+
+from pipelines.console import console, import_tensorflow, one_line_errors
+from pipelines.flags import run_group
+from pipelines.parsing import Group, fail, parse, whole
+from pipelines.run_directory import trained_flags
+
+ABOUT = """Draws networks in the plane (Wong 2020, thesis, figures 3.3 to 3.5): the decision regions
+of runs on points; what a run reaches from the box around a point, and outer bounds of that; the
+same of random networks. Prints how much larger the outer bounds are.
+
+  python -m pipelines.draw --model_dir=runs/points/provable --compare=runs/points/natural --out=docs
+"""
+
+WIDTH = 140
+
+
+def draw_group(values: flags.FlagValues) -> Group:
+    """What is drawn, and where to."""
+    group = Group("Figures", values)
+    group.text("compare", None, "The directory of a second run on the same data, to draw beside.")
+    group.text("out", None, "Folder for plane-regions.png, plane-trained.png, plane-random.png.")
+    group.one("point", whole(0), 0, "The test point, from 0, whose box the runs are asked about.")
+    group.one("resolution", whole(2, 2000), 300, "Inputs tried along either side of a square.")
+    about = "Directions that each bound is asked about: corners that a polygon has at most."
+    group.one("directions", whole(3, 10000), 64, about)
+    group.one("networks", whole(1, 6), 3, "Random networks.")
+    return group
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The entry point."""
+    values = flags.FLAGS
+    parse(argv or sys.argv, [run_group(values), draw_group(values)], ABOUT)
+    if not values.out:
+        fail("out: expected --out=<folder for the pictures>; received none")
+    with one_line_errors():
+        draw(values)
+
+
+def draw(values: Any) -> None:
+    """Writes the pictures, and prints the table."""
+    directories = [values.model_dir, *([values.compare] if values.compare else [])]
+    asked = {directory: trained_flags(directory) for directory in directories}
+    import_tensorflow()
+    from rich.console import Console
+
+    from pipelines import planes
+
+    found = planes.draw(asked, values, console(values.quiet))
+    Console(highlight=False, width=WIDTH).print(planes.table(found))
+
+
+if __name__ == "__main__":
+    main()
