@@ -1,5 +1,9 @@
 """HiGHS: minima of linear programs and of mixed-integer ones, under a time limit."""
 
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import highspy
@@ -95,7 +99,7 @@ class Solver:
         return NOTHING._replace(cause=cause, bound=bound, value=value, point=watch.point)
 
     def _open(self) -> None:
-        self.highs = highspy.Highs()
+        self.highs = _silently(highspy.Highs)
         self.highs.resetGlobalScheduler(True)  # else the process's first number of threads stays
         options = {"threads": self.threads, "solver": self.method}
         self._set(output_flag=False, mip_rel_gap=0.0, **options)
@@ -149,6 +153,19 @@ class _Watch:
         done = self.value <= self.low or event.data_out.mip_dual_bound >= self.high
         if done and event.data_in is not None:
             event.data_in.user_interrupt = True
+
+
+def _silently(make: Callable[[], highspy.Highs]) -> highspy.Highs:
+    """HiGHS announces itself on the process's standard output whatever its options say."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            return make()
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def _program(model: Model) -> highspy.HighsLp:
