@@ -99,15 +99,15 @@ def _put_in_place(staged: Path, path: Path) -> None:
 def _check_parity(table: dict[str, Endpoint], path: Path, images: np.ndarray, few: int) -> None:
     """Compares each endpoint with what it was made of. few: images that bounds have room for.
 
-    What tries one radius is computed operation by operation, so that what compilation changes
-    shows; a search is made of what was compared so.
+    What is not compared as compiled is computed operation by operation, so that what compilation
+    changes shows.
     """
     served = load(path)
     for name, endpoint in table.items():
         asked = [tf.constant(images)]
         if endpoint.probe is not None:
             asked = [tf.constant(images[:few]), tf.constant(endpoint.probe)]
-        with _eagerly(endpoint.tries == 1):
+        with _eagerly(not endpoint.compiled):
             ours = endpoint.compute(*asked)[endpoint.compared].numpy()
         theirs = getattr(served, name)(*asked)[endpoint.compared].numpy()
         _check_equal(f"{name} {endpoint.compared}", ours, theirs, endpoint.resolution)
