@@ -27,9 +27,9 @@ def verdicts(folder: Path) -> set[str]:
     return {path.name for path in (folder / "export").glob("*BLESSED")}
 
 
-def verified(folder: Path) -> dict:
+def verified(folder: Path, name: str = "linf-0.05") -> dict:
     questions = {question["name"]: question for question in report_of(folder)["questions"]}
-    return questions["linf-0.05"]["certified"]
+    return questions[name]["certified"]
 
 
 def sums(folder: Path) -> str:
@@ -42,10 +42,12 @@ def sums(folder: Path) -> str:
 
 
 def test_at_the_bar_it_is_blessed(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rate = verified(copy)
+    run("certify", f"--model_dir={copy}", "--epsilon=0.001", "--samples=30")
+    rate = verified(copy, "linf-0.001")
     assert 0.0 < rate["rate"] < 1.0
-    assert judged(copy, f"--min_verified_accuracy={rate['rate']}") is None
-    assert f"BLESSED: {rate['count']} of 40 images verified" in capsys.readouterr().out
+    assert judged(copy, f"--min_verified_accuracy={rate['rate']}", "--epsilon=0.001") is None
+    out = capsys.readouterr().out
+    assert f"BLESSED: {rate['count']} of 30 images verified at linf 0.001" in out
     assert verdicts(copy) == {"BLESSED"}
     text = (copy / "export" / "BLESSED").read_text()
     assert f"network_sha256: {report_of(copy)['model']['network_sha256']}\n" in text
@@ -66,7 +68,7 @@ def test_above_the_rate_the_command_fails_in_one_line(copy: Path) -> None:
 def test_what_cannot_be_judged_is_refused_and_nothing_is_written(copy: Path) -> None:
     before = (copy / "export" / "saved_model.pb").stat().st_mtime_ns
     bar = "--min_verified_accuracy=0.5"
-    words = "expected certificates at linf-0.07; there are linf-0.025, linf-0.05; .*epsilon=0.07 "
+    words = "expected certificates at linf-0.07; there are linf-0.001, .*epsilon=0.07 "
     with pytest.raises(UserError, match=words):
         judged(copy, bar, "--epsilon=0.07")
     with pytest.raises(UserError, match="expected one radius; received 2"):
