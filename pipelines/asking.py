@@ -5,24 +5,32 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.console import console, import_tensorflow, next_commands, one_line_errors
+from pipelines.console import console, import_tensorflow, next_commands, one_line_errors, refuse
 from pipelines.given import asked_flags
 from pipelines.parsing import Group, parse
 
 Makers = Sequence[Callable[[flags.FlagValues], Group]]
 Action = Callable[[Any, flags.FlagValues, Any], None]  # pipelines.finished.Finished, flags, console
+Judge = Callable[[Any, flags.FlagValues, Any], str | None]  # the same, and the report: a refusal
 
 
-def ask(argv: list[str], about: str, makers: Makers, action: Action) -> None:
-    """Answers a command line; ends with one line where it is wrong."""
+def ask(
+    argv: list[str], about: str, makers: Makers, action: Action, judge: Judge | None = None
+) -> None:
+    """Answers a command line; ends with one line where it is wrong, or is refused by the judge."""
     values = flags.FLAGS
     parse(argv, [make(values) for make in makers], about)
     with one_line_errors():
-        answer(values, action)
+        refusal = answer(values, action, judge)
+    if refusal is not None:
+        refuse(refusal)
 
 
-def answer(values: flags.FlagValues, action: Action) -> None:
-    """Does something with the network of a run, and refreshes the run's report."""
+def answer(values: flags.FlagValues, action: Action, judge: Judge | None = None) -> str | None:
+    """Does something with the network of a run, and refreshes the run's report.
+
+    judge: looks at the report; what it refuses is returned.
+    """
     asked = asked_flags(values)
     import_tensorflow()
     from pipelines import finished, publish
@@ -30,9 +38,12 @@ def answer(values: flags.FlagValues, action: Action) -> None:
     screen = console(values.quiet)
     with finished.opened(values, asked, screen) as found:
         action(found, values, screen)
+        refusal = None
         if found.alone():
-            publish.report(found.run, found.dataset, screen)
+            report = publish.report(found.run, found.dataset, screen)
+            refusal = judge(found, values, report) if judge else None
         else:
             print("other processes are at work on this run: the last one writes its report")
         if found.is_new:
             print(next_commands(found.run.path, found.threat.has_support))
+    return refusal

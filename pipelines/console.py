@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,6 +15,7 @@ from pipelines.parsing import fail
 from rt_tf.errors import UserError
 
 INTERRUPTED = 130
+REFUSED = 1
 
 
 def console(quiet: bool) -> Console:
@@ -49,6 +50,12 @@ def one_line_errors() -> Iterator[None]:
         if not _disk(error):
             raise
         fail(f"disk: expected room to write; {_disk(error)}; the same command goes on from here")
+
+
+def refuse(line: str) -> NoReturn:
+    """One line on stderr, and the status of what was done and found wanting."""
+    print(line, file=sys.stderr)
+    raise SystemExit(REFUSED)
 
 
 def import_tensorflow() -> None:

@@ -5,24 +5,45 @@ from typing import Any
 
 from pipelines.asking import ask
 from pipelines.flags import run_group
+from pipelines.question_flags import blessing_group
+from rt_tf.errors import UserError
 
-ABOUT = """Exports the SavedModel of a finished run, its report and model card inside.
+ABOUT = """Exports the SavedModel of a finished run, its report and model card inside; and, with a
+bar, the verdict BLESSED or NOT_BLESSED beside it (exit status 1; docs/serving.md).
 
-  python -m pipelines.export --model_dir=runs/digits/ibp"""
-GROUPS = (run_group,)
+  python -m pipelines.export --model_dir=runs/digits/ibp
+  python -m pipelines.export --model_dir=runs/digits/ibp --min_verified_accuracy=0.9"""
+GROUPS = (run_group, blessing_group)
 
 
 def main(argv: list[str] | None = None) -> None:
     """The entry point."""
-    ask(argv or sys.argv, ABOUT, GROUPS, export)
+    ask(argv or sys.argv, ABOUT, GROUPS, export, bless)
 
 
 def export(found: Any, values: Any, screen: Any) -> None:
-    """Writes the SavedModel anew."""
-    from pipelines import publish
+    """Writes the SavedModel anew, which has no verdict then; not where none could be given."""
+    from pipelines import blessing, publish
 
+    if values.min_verified_accuracy is not None:
+        blessing.check(found)
+    elif values.epsilon is not None:
+        raise UserError("epsilon: expected --min_verified_accuracy with --epsilon; received none")
     publish.export_model(found.run, found.dataset, found.threat)
     print(f"exported to {found.run.export}")
+
+
+def bless(found: Any, values: Any, report: Any) -> str | None:
+    """Gives the verdict that is asked for; returns it where it is a refusal."""
+    from pipelines import blessing
+
+    if values.min_verified_accuracy is None:
+        return None
+    verdict = blessing.bless(found, values.min_verified_accuracy, report)
+    if not verdict.is_blessed:
+        return verdict.line()
+    print(verdict.line())
+    return None
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from rt_tf.errors import UserError
 from rt_tf.reporting import export
 from rt_tf.reporting.attack_text import sanity_lines, suite_table
 from rt_tf.reporting.consistency import Inconsistent
+from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.report import write_report
 from rt_tf.reporting.text import model_card, summary_text, terminal_table
 from rt_tf.threats.region import Threat
@@ -32,7 +33,7 @@ def export_model(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> No
         ) from error
 
 
-def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> None:
+def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> Row:
     """Writes the report, puts it into the export and TensorBoard, and prints its table."""
     try:
         found = write_report(run.path, originals=lambda rows: dataset.test.images(rows))
@@ -62,3 +63,4 @@ def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> None:
         terminal.print(suite_table(suite))
     if found["suites"]:
         terminal.print(*sanity_lines(found), sep="\n")
+    return found

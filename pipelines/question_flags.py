@@ -178,6 +178,15 @@ def radii_group(values: flags.FlagValues) -> Group:
     return group
 
 
+def blessing_group(values: flags.FlagValues) -> Group:
+    """What must be proved of a network that is to be served."""
+    group = Group("Blessing", values)
+    about = "Least share of the asked test images, misclassified ones too, that is certified."
+    group.one("min_verified_accuracy", within(0.0, 1.0), None, f"{about} Not given: no verdict.")
+    group.phases("epsilon", number, None, "The radius of that; the run's own if not given.")
+    return group
+
+
 def starts_group(values: flags.FlagValues) -> Group:
     """The randomness of an attack on a finished run."""
     group = Group("Randomness", values)

@@ -127,6 +127,12 @@ def test_the_export_serves_and_certifies_without_this_library(
         for epsilon in (-0.1, 2.0, np.nan):
             proof = served.certify(x, tf.constant(epsilon, tf.float32))
             assert not proof["certified"].numpy().any()
+        found = served.radius(x, tf.constant(0.5))
+        assert (found["radius"].numpy()[1:3] == 0).all() and found["radius"].numpy()[0] > 0
+        for image, radius, method in zip(x, found["radius"].numpy(), found["method"].numpy()):
+            if radius > 0:
+                by_it = getattr(served, "certify_" + method.decode())
+                assert by_it(image[None], tf.constant(radius))["certified"].numpy().all()
         assert "rt_tf" not in sys.modules
     """
     code = textwrap.dedent(script)

@@ -1,0 +1,68 @@
+"""Whether an exported network has been proved well enough to be served: BLESSED or NOT_BLESSED.
+
+As of TFX's Evaluator, the verdict is which of two files there is, here in the SavedModel's own
+directory: a service that watches it reads the verdict where it finds the model, and a new export
+begins without one. The file says what was asked, and how it was answered, in lines `name: value`.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from rt_tf.files import write_text
+from rt_tf.reporting.formats import percent
+from rt_tf.reporting.record_file import Row
+
+BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"
+
+
+class Verdict(NamedTuple):
+    """A question's answer against a bar.
+
+    question: of the report's schema, with a certificate. bar: the least verified accuracy. network:
+    its checksum. The rate is of all examples asked, misclassified ones too.
+    """
+
+    question: Row
+    bar: float
+    network: str
+
+    @property
+    def is_blessed(self) -> bool:
+        return bool(self.question["certified"]["rate"] >= self.bar)
+
+    @property
+    def name(self) -> str:
+        return BLESSED if self.is_blessed else NOT_BLESSED
+
+    def line(self) -> str:
+        """The verdict in words."""
+        rate, question = self.question["certified"], self.question
+        beside = "at or above" if self.is_blessed else "below"
+        return (
+            f"{self.name}: {rate['count']} of {rate['n']} images verified at "
+            f"{question['threat']} {question['epsilon']:g}, {percent(rate)}, "
+            f"{beside} the bar of {100 * self.bar:.15g} %"
+        )
+
+    def text(self) -> str:
+        """What its file says."""
+        rate = self.question["certified"]
+        facts = {
+            "verified_accuracy": rate["rate"],
+            "interval_95": f"{rate['low']} {rate['high']}",
+            "certified": rate["count"],
+            "images": rate["n"],
+            "indices": self.question["certificate"]["sample"]["indices"],
+            "min_verified_accuracy": self.bar,
+            "threat": self.question["threat"],
+            "epsilon": self.question["epsilon"],
+            "network_sha256": self.network,
+        }
+        return "".join(f"{name}: {value}\n" for name, value in facts.items())
+
+
+def write(path: Path, verdict: Verdict) -> Path:
+    """Puts the verdict into a SavedModel's directory; at no time are both files there."""
+    other = {BLESSED: NOT_BLESSED, NOT_BLESSED: BLESSED}[verdict.name]
+    (path / other).unlink(missing_ok=True)
+    return write_text(path / verdict.name, verdict.text())

@@ -1,0 +1,172 @@
+"""What a SavedModel answers: a table of endpoints, each a function of tensors.
+
+    serve(image) -> logits, label
+    certify(image, epsilon) -> label, certified, margin: by the better of the methods
+    certify_<method>(image, epsilon) -> label, certified, margin: by that method alone
+    radius(image, epsilon) -> label, radius, method: the largest radius up to epsilon that was
+        certified, of `radius.STEPS` + 1 that are tried; 0 if none was
+
+image: [batch, ...] float32; epsilon: a scalar, float32. `label` is the network's answer; of a
+cascade its first member's, by which it stands where that is certified.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from rt_tf import models
+from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
+from rt_tf.bounds.result import Bounds, margin_spec
+from rt_tf.bounds.rounding import products_are_exact
+from rt_tf.certify import cascade, radius
+from rt_tf.network.ops import Tensor
+from rt_tf.network.trace import trace
+from rt_tf.network.wiring import Wiring
+from rt_tf.threats.region import Region, Threat
+
+METHODS = {"interval": interval_bounds, "crown_ibp": crown_ibp_bounds}  # the cheapest first
+NO_METHOD = "none"
+PROBE, RADIUS_PROBE = 0.01, 0.3
+
+
+class Endpoint(NamedTuple):
+    """One row of the table.
+
+    compute: (image) or (image, epsilon) -> outputs. compared: the output that parity is about.
+    probe: the epsilon it is compared at, None where the endpoint takes none. compiled: it is
+    compared as compiled, since what it is made of is compared elsewhere. resolution: what the
+    compared output may differ by besides rounding.
+    """
+
+    compute: Callable[..., dict[str, Tensor]]
+    compared: str
+    probe: float | None = None
+    compiled: bool = False
+    resolution: float = 0.0
+
+
+def endpoints(network: keras.Model, threat: Threat) -> dict[str, Endpoint]:
+    """The table; of a threat without a support function, there are no certificates in it."""
+    members = models.members(network)
+    table = {"serve": Endpoint(_serve(members[0]), "logits")}
+    if threat.has_support:
+        certifier = Certifier(members, threat)
+        table["certify"] = Endpoint(_certify(certifier, list(METHODS)), "margin", PROBE)
+        for name in METHODS:
+            alone = _certify(certifier, [name])
+            table[f"certify_{name}"] = Endpoint(alone, "margin", PROBE, compiled=True)
+        step = 2.0 * RADIUS_PROBE / 2**radius.STEPS
+        found = _radius(certifier)
+        table["radius"] = Endpoint(found, "radius", RADIUS_PROBE, True, step)
+    return table
+
+
+class Certifier:
+    """Certificates of what a network answers; of a cascade's members, see `certify.cascade`.
+
+    margins: by method, (image, labels [batch, members], epsilon [batch]) -> [batch]; graphs that
+    all endpoints share.
+    """
+
+    def __init__(self, members: Sequence[keras.Model], threat: Threat) -> None:
+        self.members, self.threat = members, threat
+        self.wirings = [trace(member) for member in members]
+        self.margins = {name: self._shared(bounds) for name, bounds in METHODS.items()}
+
+    def labels(self, image: Tensor) -> Tensor:
+        """What each member answers: [batch, members]."""
+        answers = [tf.argmax(member(image, training=False), axis=-1) for member in self.members]
+        return tf.stack(answers, axis=1)
+
+    def first_method(self, image: Tensor, labels: Tensor, epsilon: Tensor, asked: Tensor) -> Tensor:
+        """The number, from 1, of the first method that certifies; 0 if none does: [batch] int32.
+
+        asked: [batch] bool. A method sees the examples that those before it left open.
+        """
+        first = tf.zeros_like(epsilon, tf.int32)
+        for number, margins in enumerate(self.margins.values(), start=1):
+            left = tf.where(asked & (first == 0))[:, 0]
+            rows = [tf.gather(values, left) for values in (image, labels, epsilon)]
+            found = tf.cond(
+                tf.size(left) > 0, functools.partial(margins, *rows), lambda: tf.zeros([0])
+            )
+            new = number * tf.cast(found > 0.0, tf.int32)
+            first = tf.tensor_scatter_nd_update(first, left[:, tf.newaxis], new)
+        return first
+
+    def _shared(self, bounds: Callable[..., Bounds]) -> Callable[..., Tensor]:
+        image = tf.TensorSpec([None, *self.members[0].input_shape[1:]], tf.float32)
+        labels = tf.TensorSpec([None, len(self.members)], tf.int64)
+        epsilon = tf.TensorSpec([None], tf.float32)
+
+        def margin(image: Tensor, labels: Tensor, epsilon: Tensor) -> Tensor:
+            own = tf.unstack(labels, axis=1)
+            margins = [
+                certified_margin(wiring, self.threat, bounds, image, own[0], epsilon)
+                for wiring in self.wirings
+            ]
+            return cascade.answer(own, margins).margin
+
+        return tf.function(margin, input_signature=[image, labels, epsilon], autograph=False)
+
+
+def certified_margin(
+    wiring: Wiring,
+    threat: Threat,
+    bounds: Callable[..., Bounds],
+    image: Tensor,
+    label: Tensor,
+    epsilon: Tensor,
+) -> Tensor:
+    """A lower bound of the least margin, sound in arithmetic; -inf where not defined: [batch]."""
+    region, spec = Region(threat, image, epsilon), margin_spec(label, wiring.classes)
+    margins = bounds(wiring.lower(), region, spec, arithmetic="sound").margins
+    pixels = list(range(1, image.shape.rank))
+    valid = tf.reduce_all((image >= region.lower) & (image <= region.upper), axis=pixels)
+    valid &= (epsilon >= 0.0) & (epsilon <= threat.largest)
+    valid &= products_are_exact(tf.cast(tf.size(image) > 0, tf.float32))
+    return tf.where(valid, tf.reduce_min(margins, axis=1), -float("inf"))
+
+
+def _serve(member: keras.Model) -> Callable[..., dict[str, Tensor]]:
+    def serve(image: Tensor) -> dict[str, Tensor]:
+        logits = member(image, training=False)
+        return {"logits": logits, "label": tf.argmax(logits, axis=-1)}
+
+    return serve
+
+
+def _certify(certifier: Certifier, methods: Sequence[str]) -> Callable[..., dict[str, Tensor]]:
+    """The certificate of the predicted class: no point of the region is answered otherwise."""
+
+    @tf.autograph.experimental.do_not_convert
+    def certify(image: Tensor, epsilon: Tensor) -> dict[str, Tensor]:
+        labels = certifier.labels(image)
+        asked = image, labels, _each(epsilon, image)
+        margin = functools.reduce(tf.maximum, [certifier.margins[name](*asked) for name in methods])
+        return {"label": labels[:, 0], "certified": margin > 0.0, "margin": margin}
+
+    return certify
+
+
+def _radius(certifier: Certifier) -> Callable[..., dict[str, Tensor]]:
+    """A certified radius of the predicted class, and the cheapest method that certifies it."""
+
+    @tf.autograph.experimental.do_not_convert
+    def largest(image: Tensor, epsilon: Tensor) -> dict[str, Tensor]:
+        labels = certifier.labels(image)
+        cap = _each(tf.minimum(epsilon, certifier.threat.largest), image)
+        certify = functools.partial(certifier.first_method, image, labels)
+        found = radius.largest(certify, cap)
+        method = tf.gather(tf.constant([NO_METHOD, *METHODS]), found.by)
+        return {"label": labels[:, 0], "radius": found.radius, "method": method}
+
+    return largest
+
+
+def _each(epsilon: Tensor, image: Tensor) -> Tensor:
+    """One radius for every example: [batch]."""
+    return tf.fill(tf.shape(image)[:1], epsilon)
