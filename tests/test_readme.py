@@ -13,13 +13,14 @@ import pytest
 from absl import flags as absl_flags
 
 from benchmarks import systems
-from pipelines import certify, check, evaluate, export, flags, parsing, tune, verify
+from pipelines import certify, check, draw, evaluate, export, flags, parsing, tune, verify
+from pipelines.flags import run_group
 from rt_tf import catalogue
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 GOALS = ["mnist/goal_01", "mnist/goal_03"]
-DOCS = ("attacks", "certification", "certify_your_model", "tightness")
+DOCS = ("attacks", "certification", "certify_your_model", "serving", "tightness")
 PAGES = [README, *((ROOT / "docs" / f"{name}.md").read_text() for name in DOCS)]
 COMMANDS = [
     command
@@ -33,6 +34,7 @@ GROUPS = {
     "evaluate": lambda v: [make(v) for make in evaluate.GROUPS],
     "tune": lambda v: [tune.tune_group(v), *flags.training_groups(v)],
     "export": lambda v: [make(v) for make in export.GROUPS],
+    "draw": lambda v: [run_group(v), draw.draw_group(v)],
     "check": lambda v: [check.check_group(v)],
     "verify": lambda v: [verify.verify_group(v)],
 }
