@@ -4,7 +4,7 @@
     certify(image, epsilon) -> label, certified, margin: by the better of the methods
     certify_<method>(image, epsilon) -> label, certified, margin: by that method alone
     radius(image, epsilon) -> label, radius, method: the largest radius up to epsilon that was
-        certified, of `radius.STEPS` + 1 that are tried; 0 if none was
+        certified, of `bisection.STEPS` + 1 that are tried; 0 if none was
 
 image: [batch, ...] float32; epsilon: a scalar, float32. `label` is the network's answer; of a
 cascade its first member's, by which it stands where that is certified.
@@ -21,7 +21,7 @@ from rt_tf import models
 from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
 from rt_tf.bounds.result import Bounds, margin_spec
 from rt_tf.bounds.rounding import products_are_exact
-from rt_tf.certify import cascade, radius
+from rt_tf.certify import bisection, cascade
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
@@ -58,7 +58,7 @@ def endpoints(network: keras.Model, threat: Threat) -> dict[str, Endpoint]:
         for name in METHODS:
             alone = _certify(certifier, [name])
             table[f"certify_{name}"] = Endpoint(alone, "margin", PROBE, compiled=True)
-        step = 2.0 * RADIUS_PROBE / 2**radius.STEPS
+        step = 2.0 * RADIUS_PROBE / 2**bisection.STEPS
         found = _radius(certifier)
         table["radius"] = Endpoint(found, "radius", RADIUS_PROBE, True, step)
     return table
@@ -160,7 +160,7 @@ def _radius(certifier: Certifier) -> Callable[..., dict[str, Tensor]]:
         labels = certifier.labels(image)
         cap = _each(tf.minimum(epsilon, certifier.threat.largest), image)
         certify = functools.partial(certifier.first_method, image, labels)
-        found = radius.largest(certify, cap)
+        found = bisection.largest(certify, cap)
         method = tf.gather(tf.constant([NO_METHOD, *METHODS]), found.by)
         return {"label": labels[:, 0], "radius": found.radius, "method": method}
 
