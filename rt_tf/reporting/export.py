@@ -11,10 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf import models
-from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
-from rt_tf.bounds.result import margin_spec
+from rt_tf.bounds import cascade
 from rt_tf.bounds.rounding import products_are_exact
-from rt_tf.certify import cascade
 from rt_tf.files import write_text
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
@@ -115,7 +113,7 @@ def _certify(network: keras.Model, threat: Threat) -> Any:
 def certified_answer(
     network: keras.Model, threat: Threat, image: Tensor, epsilon: Tensor
 ) -> cascade.Answer:
-    """The predicted class and its certificate's margin; of a cascade, see `certify.cascade`."""
+    """The predicted class and its certificate's margin; of a cascade, see `bounds.cascade`."""
     members = models.members(network)
     labels = [tf.argmax(member(image, training=False), axis=-1) for member in members]
     margins = [
@@ -128,17 +126,13 @@ def certified_margin(
     wiring: Wiring, threat: Threat, image: Tensor, label: Tensor, epsilon: Tensor
 ) -> Tensor:
     """The better lower bound of the least margin, sound in arithmetic; -inf where not defined."""
-    graph, spec = wiring.lower(), margin_spec(label, wiring.classes)
     region = Region(threat, image, epsilon)
-    margins = [
-        tf.reduce_min(bounds(graph, region, spec, arithmetic="sound").margins, axis=1)
-        for bounds in (interval_bounds, crown_ibp_bounds)
-    ]
+    margin = cascade.least_margin(wiring.lower(), region, label, wiring.classes, "sound")
     pixels = list(range(1, image.shape.rank))
     valid = tf.reduce_all((image >= region.lower) & (image <= region.upper), axis=pixels)
     valid &= (epsilon >= 0.0) & (epsilon <= threat.largest)
     valid &= products_are_exact(tf.cast(tf.size(image) > 0, tf.float32))
-    return tf.where(valid, tf.maximum(*margins), -float("inf"))
+    return tf.where(valid, margin, -float("inf"))
 
 
 def _check_parity(network: keras.Model, threat: Threat, path: Path, images: np.ndarray) -> None:

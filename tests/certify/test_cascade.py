@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from rt_tf import layers, models
-from rt_tf.certify.cascade import answer, climb
+from rt_tf.bounds.cascade import answer
+from rt_tf.certify.cascade import climb
 from rt_tf.certify.ladder import Ladder
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
