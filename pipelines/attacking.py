@@ -16,7 +16,7 @@ from rt_tf import catalogue
 from rt_tf.attacks import noise
 from rt_tf.attacks.judge import attacked
 from rt_tf.attacks.suites import Budget
-from rt_tf.attacks.task import Network, Task
+from rt_tf.attacks.task import Network
 from rt_tf.attacks.transfer import transferred
 from rt_tf.reporting.record_file import RecordFile
 from rt_tf.threats.region import Region
@@ -118,7 +118,7 @@ def _points(
 ) -> Callable[..., Any]:
     """images, labels, index, eps -> points, whether they count, and how far from the images."""
     entry = catalogue.find("attack", budget.attack)
-    stop = len(subject.members) == 1  # a cascade abstains where an attack only just succeeds
+    stop = not subject.is_cascade  # a cascade abstains where an attack only just succeeds
     method = catalogue.attack(budget.attack, {**_settings(budget), "early_stop": stop})
     method = transferred(method, source.network) if source else method
     start = catalogue.resolve("start", budget.start)
@@ -129,7 +129,7 @@ def _points(
     ) -> tuple[tf.Tensor, ...]:
         region = Region(subject.threat, images, eps)
         keys = noise.keys(tf.constant([seed, 2], tf.int64), index)
-        task = Task(subject.network(), region, labels, keys, loss)
+        task = subject.task(region, labels, keys, loss)
         found = attacked(task, method, start, budget.restarts)
         return found.x, found.success, region.distance(found.x)
 

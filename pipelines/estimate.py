@@ -88,7 +88,7 @@ def cost(question: Question) -> Cost:
 
     @tf.function(autograph=False)
     def judging() -> tuple[tf.Tensor, ...]:
-        return asked.errs(asked.logits(x)), region.inside(x), region.distance(x)
+        return asked.errs_at(x), region.inside(x), region.distance(x)
 
     return Cost(*(_seconds(run) / len(asked.labels) for run in (step, judging)))
 
@@ -109,4 +109,4 @@ def _sample(subject: Subject, eps: float = 0.1) -> Task:
     rows = np.arange(min(CHUNK, len(subject.test)))
     images, labels = tf.constant(subject.test.images(rows)), tf.constant(subject.test.labels[rows])
     region = Region(subject.threat, images, eps)
-    return Task(subject.network(), region, labels, noise.keys(tf.constant([0]), labels))
+    return subject.task(region, labels, noise.keys(tf.constant([0]), labels))

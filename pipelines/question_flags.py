@@ -120,7 +120,8 @@ def bound_settings(values: flags.FlagValues) -> dict[str, Any]:
 def attack_group(values: flags.FlagValues) -> Group:
     """How the test split is attacked."""
     group = Group("Attack on the test split", values)
-    group.one("eval_attack", OneOf(catalogue.ATTACKS), "pgd", listed(catalogue.ATTACKS))
+    about = f"{listed(catalogue.ATTACKS)} pipelines.evaluate takes cascade for cascades."
+    group.one("eval_attack", OneOf(catalogue.ATTACKS), "pgd", about)
     group.one("eval_steps", whole(1), 40, "Steps of the attack.")
     group.one("eval_restarts", whole(1), 2, "Random starts; the worst counts.")
     group.one("eval_step_size", within(0.0, ANY), 0.0, "Step size in eps; 0: the attack's own.")

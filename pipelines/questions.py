@@ -17,13 +17,16 @@ from pipelines.console import progress
 from pipelines.run_directory import RunDirectory
 from pipelines.verdict import Row
 from rt_tf import data, models
-from rt_tf.attacks.task import Network
+from rt_tf.attacks.losses import Loss, cross_entropy
+from rt_tf.attacks.refutation import Refutation
+from rt_tf.attacks.task import Network, Task
 from rt_tf.errors import UserError
+from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
 from rt_tf.reporting import export
 from rt_tf.reporting.records import RecordFile, question_name
-from rt_tf.threats.region import Threat
+from rt_tf.threats.region import Region, Threat
 
 CHUNK = 100
 KEEP_EVERY = 0.5  # seconds, at most, that an answer waits to be written
@@ -49,9 +52,22 @@ class Subject(NamedTuple):
         """The network that gives the answers; a cascade's first member."""
         return self.members[0]
 
+    @property
+    def is_cascade(self) -> bool:
+        return len(self.members) > 1
+
     def network(self) -> Network:
         """What attacks climb. A cascade answers its first member's label, or abstains."""
         return self.wiring.lower()
+
+    def task(
+        self, region: Region, labels: Tensor, keys: Tensor, loss: Loss = cross_entropy
+    ) -> Task:
+        """What attacks are asked: errors, which of a cascade are those that it stands by."""
+        if not self.is_cascade:
+            return Task(self.network(), region, labels, keys, loss)
+        members = tuple(member.lower() for member in self.members)
+        return Refutation(members[0], region, labels, keys, loss, members=members)
 
 
 def subject(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> Subject:
@@ -186,7 +202,7 @@ def served_labels(subject: Subject, images: Any) -> np.ndarray:
 def answered_labels(subject: Subject, images: Any, eps: float) -> np.ndarray:
     """Those that the exported network stands by: where a cascade abstains, ABSTAINS. [batch]."""
     labels = served_labels(subject, images)
-    if len(subject.members) == 1:
+    if not subject.is_cascade:
         return labels
     certified = subject.served.certify(images, tf.constant(eps, tf.float32))["certified"]
     return np.where(certified.numpy(), labels, ABSTAINS)

@@ -94,6 +94,24 @@ def refuse_other_threats(attack: str, threat: Threat) -> None:
         )
 
 
+def refuse_attack_on_members(attack: str, is_cascade: bool) -> None:
+    """UserError for an attack on the members of a cascade where there is none."""
+    if attack in catalogue.ATTACKS and catalogue.ATTACKS[attack].cascade and not is_cascade:
+        raise UserError(
+            f"eval_attack: expected another than {attack} for a network that is no cascade; "
+            f"received {attack}; a cascade is trained by --new_member"
+        )
+
+
+def refuse_other_answers(threat: Threat, own: str) -> None:
+    """UserError for a cascade under another threat than the one its answers are certified for."""
+    if threat.name != own:
+        raise UserError(
+            f"threat: expected {own} for a cascade that answers by its certificates for {own}; "
+            f"received {threat.name}"
+        )
+
+
 def refuse_dynamic(phase: Phase, threat: Threat) -> None:
     """UserError for what XLA cannot compile: choices at run time, draws of Gamma."""
     fit = [name for name, entry in catalogue.BOUNDS.items() if threat.name in entry.static]

@@ -11,7 +11,12 @@ from pipelines.attacking import Attacker, Question, Source
 from pipelines.estimate import announce, warned
 from pipelines.question_flags import attack_group, eval_budget
 from pipelines.questions import Subject, load_network
-from pipelines.refusals import refuse_other_threats, refuse_start
+from pipelines.refusals import (
+    refuse_attack_on_members,
+    refuse_other_answers,
+    refuse_other_threats,
+    refuse_start,
+)
 from pipelines.run_directory import RunDirectory
 from rt_tf import models
 from rt_tf.attacks.suites import SUITES, Budget
@@ -25,6 +30,11 @@ from rt_tf.threats.union import Union
 
 # The attack of a suite's accuracy-eps curves, and of its transfers.
 PLAIN = Budget("pgd", 40)
+# The attack of cascades, on all of their members, and what it is told that others are to it.
+WHOLE = Budget("cascade", 40, 2)
+WEAKER = (
+    "{} climbs a cascade's first member alone: --eval_attack=cascade tries to refute its answer"
+)
 # A curve's radii in units of eps: some below, and from there on growing until nothing is left.
 BELOW = (0.25, 0.5, 0.75)
 GROWTH = 1.4
@@ -66,8 +76,10 @@ class Evaluation:
             self._note(told, warnings)
 
     def _questions(self, radii: Sequence[float]) -> list[Question]:
+        if self.subject.is_cascade:
+            refuse_other_answers(self.subject.threat, self.subject.run.frozen()["threat"])
         if not self.values.suite:
-            budget = eval_budget(self.values)
+            budget = self._budget()
             refuse_other_threats(budget.attack, self.subject.threat)
             refuse_start("eval_start", budget.start, self.subject.threat)
             return [Question(self.subject, eps, [budget]) for eps in radii]
@@ -79,14 +91,25 @@ class Evaluation:
                 )
         suite = SUITES[self.values.suite]
         asked = _parts(self.subject) if suite.by_part else [(self.subject, eps) for eps in radii]
+        budgets = (*suite.budgets, *([WHOLE] if self.subject.is_cascade else []))
         return [
-            Question(subject, eps, [b for b in suite.budgets if b.is_for(subject.threat.name)])
+            Question(subject, eps, [b for b in budgets if b.is_for(subject.threat.name)])
             for subject, eps in asked
         ]
 
+    def _budget(self) -> Budget:
+        """As the flags say; where they name no attack, that of cascades for a cascade."""
+        budget, cascade = eval_budget(self.values), self.subject.is_cascade
+        if cascade and not self.values["eval_attack"].present:
+            return budget._replace(attack=WHOLE.attack)
+        refuse_attack_on_members(budget.attack, cascade)
+        if cascade and budget.attack != WHOLE.attack:
+            self.screen.print(WEAKER.format(budget.attack))
+        return budget
+
     def _attack(self, question: Question) -> list[RecordFile]:
         tries: list[tuple[Budget, Source | None]] = [(b, None) for b in question.budgets]
-        tries += [(self._plain(question), source) for source in self.sources]
+        tries += [(self._transferred(question), source) for source in self.sources]
         return [
             self._ask(question, budget, question.eps, self.samples, source)
             for budget, source in tries
@@ -94,6 +117,11 @@ class Evaluation:
 
     def _plain(self, question: Question) -> Budget:
         return PLAIN if self.values.suite else question.budgets[0]
+
+    def _transferred(self, question: Question) -> Budget:
+        """What is tried on other networks: not what reads the members of this one."""
+        budget = self._plain(question)
+        return budget._replace(attack=PLAIN.attack) if budget.attack == WHOLE.attack else budget
 
     def _curve(self, question: Question) -> None:
         """A few examples at smaller radii, and at growing ones until none of them withstands."""
@@ -142,6 +170,11 @@ def _unbounded(subject: Subject) -> float:
 
 def _parts(subject: Subject) -> list[tuple[Subject, float]]:
     """The balls of the union, each as a question of its own."""
+    if subject.is_cascade:
+        raise UserError(
+            "suite: expected one of the whole region for a cascade, which answers by its "
+            "certificates for that; received one of the union's parts"
+        )
     if not isinstance(subject.threat, Union):
         raise UserError(
             f"threat: expected --threat=union for this suite; received {subject.threat.name}"

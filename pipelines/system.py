@@ -91,6 +91,8 @@ def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
     """The phases that the flags describe; UserError for what the threat or XLA does not allow."""
     found = read_phases(values)
     refusals.refuse_other_threats(values.eval_attack, threat)
+    several = any(phase.new_member for phase in found[1:])
+    refusals.refuse_attack_on_members(values.eval_attack, several)
     refusals.refuse_start("eval_start", values.eval_start, threat)
     if threat.has_support:
         for bound in (monitored_name(values.monitor_bound, found), *values.rungs):

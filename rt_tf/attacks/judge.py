@@ -21,8 +21,8 @@ class Attacked(NamedTuple):
 
 
 def judged(task: Task, x: Tensor) -> Attacked:
-    """Success is a point strictly in the region where the network errs, whoever found it."""
-    return Attacked(task.errs(task.logits(x)) & task.region.inside(x), x)
+    """Success is a point strictly in the region that the task seeks, whoever found it."""
+    return Attacked(task.errs_at(x) & task.region.inside(x), x)
 
 
 def attacked(task: Task, attack: Attack, start: Start, restarts: int = 1) -> Attacked:

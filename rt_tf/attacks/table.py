@@ -24,6 +24,7 @@ class AttackEntry(NamedTuple):
     black_box: it sees no gradients of the network.
     eager: it runs outside compiled code, and fails within.
     minimal: it seeks the smallest move, whatever the radius.
+    cascade: it is for cascades alone, and reads all of their members.
     """
 
     path: str
@@ -35,6 +36,7 @@ class AttackEntry(NamedTuple):
     black_box: bool = False
     eager: bool = False
     minimal: bool = False
+    cascade: bool = False
 
 
 NORMS = ("linf", "l2", "l1")
@@ -81,6 +83,14 @@ ATTACKS = {
         ("pgd_steps", "first"),
         threats=NORMS,
         cost=20.0,
+    ),
+    "cascade": AttackEntry(
+        "rt_tf.attacks.cascade:cascade_attack",
+        "of cascades: to where members agree on a wrong class and one of them certifies it",
+        ("classes",),
+        threats=(*NORMS, "union"),
+        cost=280.0,  # of three members and nine classes, two climbs for each, by forty passes
+        cascade=True,
     ),
     "apgd": AttackEntry(
         "rt_tf.attacks.apgd:apgd",

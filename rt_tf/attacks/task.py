@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import tensorflow as tf
 
@@ -62,6 +62,10 @@ class Task:
         answer = tf.argmax(logits, axis=-1, output_type=self.labels.dtype)
         return answer != self.labels if self.targets is None else answer == self.targets
 
+    def errs_at(self, x: Tensor) -> Tensor:
+        """Whether points are what the attack seeks: [batch]."""
+        return self.errs(self.logits(x))
+
     def noise(self, draw: Tensor | int) -> Tensor:
         """Uniform in [0, 1), shaped as the images; other numbers for every draw."""
         return noise.uniform(noise.fold(self.keys, draw), self.region.x.shape[1:].as_list())
@@ -70,7 +74,7 @@ class Task:
         """Uniform in [0, 1), one number an example; other ones for every draw."""
         return noise.uniform(noise.fold(self.keys, draw))
 
-    def take(self, rows: Tensor) -> "Task":
+    def take(self, rows: Tensor) -> Self:
         """The task of some examples."""
         return dataclasses.replace(
             self,
@@ -80,10 +84,10 @@ class Task:
             targets=None if self.targets is None else tf.gather(self.targets, rows),
         )
 
-    def inward(self) -> "Task":
+    def inward(self) -> Self:
         """The task in a region whose points, computed in float32, lie strictly inside."""
         return dataclasses.replace(self, region=self.region.inward())
 
-    def restart(self, number: Tensor | int) -> "Task":
+    def restart(self, number: Tensor | int) -> Self:
         """The same task with other random numbers."""
         return dataclasses.replace(self, keys=noise.fold(self.keys, number))

@@ -1,40 +1,14 @@
-"""What a cascade answers, and what its certificate says.
+"""Certifying by a cascade: what the ladders of its members find, which are asked in turn.
 
-The members are asked in turn. As soon as one gives another label than the first, the cascade
-abstains; else the first member that certifies its label answers with it; where none does, the
-cascade abstains. So no other label is answered anywhere in a ball around an input on which it
-answers (it may abstain there): of two members that answered, the earlier one has one label on both
-inputs, and the later one was asked after it. Without the agreement this would not hold.
-Source: Wong et al. 2018; Wong 2020 (thesis), algorithm 4.
+What a cascade answers is said in `rt_tf.bounds.cascade`.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from rt_tf.certify.ladder import Findings, Ladder
-from rt_tf.network.ops import Tensor
-
-
-class Answer(NamedTuple):
-    """label: the first member's, [batch]. margin: of the certificate; not above 0: it abstains."""
-
-    label: Tensor
-    margin: Tensor
-
-
-def answer(labels: Sequence[Tensor], margins: Sequence[Tensor]) -> Answer:
-    """A cascade's answer from what its members say, each [batch].
-
-    labels: the members' own. margins: lower bounds of the least margin of the first one's label.
-    """
-    agree, best = tf.ones_like(labels[0], tf.bool), tf.fill(tf.shape(margins[0]), -float("inf"))
-    for label, margin in zip(labels, margins, strict=True):
-        agree &= label == labels[0]
-        best = tf.maximum(best, tf.where(agree, margin, -float("inf")))
-    return Answer(labels[0], best)
 
 
 def climb(

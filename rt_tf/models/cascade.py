@@ -12,7 +12,7 @@ from rt_tf.errors import UserError
 class Cascade(keras.Model):
     """A functional model of members; its output are their logits, side by side.
 
-    What a cascade answers is said in `rt_tf.certify.cascade`: it abstains on an input that no
+    What a cascade answers is said in `rt_tf.bounds.cascade`: it abstains on an input that no
     member certifies, or on whose label the members that were asked do not agree.
     """
 

@@ -18,10 +18,11 @@ import keras
 import tensorflow as tf
 
 from rt_tf import models
+from rt_tf.bounds import cascade
 from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
 from rt_tf.bounds.result import Bounds, margin_spec
 from rt_tf.bounds.rounding import products_are_exact
-from rt_tf.certify import bisection, cascade
+from rt_tf.certify import bisection
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
@@ -65,7 +66,7 @@ def endpoints(network: keras.Model, threat: Threat) -> dict[str, Endpoint]:
 
 
 class Certifier:
-    """Certificates of what a network answers; of a cascade's members, see `certify.cascade`.
+    """Certificates of what a network answers; of a cascade's members, see `bounds.cascade`.
 
     margins: by method, (image, labels [batch, members], epsilon [batch]) -> [batch]; graphs that
     all endpoints share.

@@ -1,48 +1,26 @@
 """Cascades: their rule by hand, and on networks small enough to look everywhere."""
 
-import functools
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from planar import EPS, answered, grid, member, neighbours
 
-from rt_tf import layers, models
-from rt_tf.certify.cascade import answer, climb
+from rt_tf import models
+from rt_tf.bounds.cascade import answer
+from rt_tf.certify.cascade import climb
 from rt_tf.certify.ladder import Ladder
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
-from rt_tf.reporting import export, serving
+from rt_tf.reporting import export
 from rt_tf.threats.linf import Linf
-
-EPS = 0.03
-SIDE = 101  # of the grid of points, three of them within EPS
 
 
 @pytest.fixture(autouse=True, scope="module")
 def full_products() -> None:
     tf.config.experimental.enable_tensor_float_32_execution(False)
-
-
-def member(seed: int) -> keras.Model:
-    """A classifier of points in the plane into three classes, with curved borders."""
-    keras.utils.set_random_seed(seed)
-    point = keras.Input((1, 2, 1))
-    x = layers.Flatten()(point)
-    for units in (16, 16):
-        normal = keras.initializers.RandomNormal(stddev=0.6)
-        offset = keras.initializers.RandomUniform(-0.5, 0.5)
-        x = layers.Dense(units, kernel_initializer=normal, bias_initializer=offset)(x)
-        x = layers.ReLU()(x)
-    network = keras.Model(point, layers.Dense(3)(x))
-    network.layers[-1].bias.assign(-tf.reduce_mean(network(grid()), axis=0))
-    return network
-
-
-def grid() -> np.ndarray:
-    ends = np.linspace(0.0, 1.0, SIDE, dtype=np.float32)
-    return np.stack(np.meshgrid(ends, ends, indexing="ij"), axis=-1).reshape(-1, 1, 2, 1)
 
 
 def test_the_rule_by_hand() -> None:
@@ -54,49 +32,10 @@ def test_the_rule_by_hand() -> None:
     np.testing.assert_allclose(found.margin, [9.0, 9.0, -0.1, -0.1, 0.2])
 
 
-def certificates(network: keras.Model) -> tuple[np.ndarray, np.ndarray]:
-    """The labels, and which of them are certified, on the grid: each [SIDE * SIDE].
-
-    Eagerly: to compile it takes longer.
-    """
-    certify = serving.endpoints(network, Linf())["certify"].compute
-    tf.config.run_functions_eagerly(True)
-    try:
-        told = certify(tf.constant(grid()), tf.constant(EPS))
-    finally:
-        tf.config.run_functions_eagerly(False)
-    return told["label"].numpy(), told["certified"].numpy()
-
-
-@functools.cache
-def answered(seed: int, count: int = 3, agree: bool = True) -> np.ndarray:
-    """What a cascade of so many members answers on the grid, -1 where it abstains: [SIDE, SIDE].
-
-    agree: as it should be; else the first member that certifies answers with its own label.
-    """
-    networks = [member(10 * seed + k) for k in range(count)]
-    united = models.cascade(networks)
-    if agree:
-        labels, certified = certificates(united)
-    else:
-        labels, certified = np.full(SIDE**2, -1), np.zeros(SIDE**2, bool)
-        for network in networks:
-            own, proved = certificates(network)
-            new = proved & ~certified
-            labels = np.where(new, own, labels)
-            certified |= new
-    return np.where(certified, labels, -1).reshape(SIDE, SIDE)
-
-
 def conflicts(labels: np.ndarray) -> int:
-    """Pairs of grid points within EPS of each other with two different answers."""
-    reach, found = round(EPS * (SIDE - 1)), 0
-    for down in range(reach + 1):
-        for across in range(-reach, reach + 1):
-            rows = labels[down:, max(across, 0) : SIDE + min(across, 0)]
-            others = labels[: SIDE - down, max(-across, 0) : SIDE - max(across, 0)]
-            found += int(((rows != others) & (rows >= 0) & (others >= 0)).sum())
-    return found
+    """Grid points with a neighbour within EPS of another answer, one count for each neighbour."""
+    differ = [(others != labels) & (others >= 0) & (labels >= 0) for others in neighbours(labels)]
+    return int(np.sum(differ))
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -1,0 +1,98 @@
+"""The attack on a whole cascade: to a point at which it answers a wrong label.
+
+Such a point lies deep in the wrong class: all members up to one say it, and that one certifies it
+in the whole ball around the point. Climbing the first member's loss leads there by chance alone.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from rt_tf.attacks.apgd import apgd
+from rt_tf.attacks.ascent import chosen, persist, unless_empty
+from rt_tf.attacks.judge import Attacked
+from rt_tf.attacks.pgd import pgd
+from rt_tf.attacks.refutation import Refutation, assent
+from rt_tf.attacks.rivals import RIVALS, rivals
+from rt_tf.attacks.task import Task
+from rt_tf.errors import UserError
+from rt_tf.network.ops import Tensor
+
+Climb = Callable[[Task, Tensor], Tensor]
+Search = Callable[[Refutation, Tensor, Tensor], Attacked]  # task, where to start, targets: [batch]
+
+
+def cascade_attack(
+    task: Task, start: Tensor, steps: int, step_size: float = 0.0, classes: int = RIVALS
+) -> Tensor:
+    """Points answered wrongly, by example, else those of the plain attack: [batch, ...].
+
+    From the plain attack's points on, towards the likeliest wrong classes in turn and for every
+    member that might answer them: first to where the members up to it agree, and from there, if it
+    is reached, to where that member certifies. steps: of each climb. step_size: the plain attack's.
+    UserError unless the task is a `Refutation`.
+    """
+    _refuse_others(task)
+
+    def climb(some: Task, x: Tensor) -> Tensor:
+        if some.region.threat.name == "union":
+            return unless_empty(pgd)(some, x, steps=steps, early_stop=True)
+        return apgd(some, x, steps=steps)
+
+    def step(some: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        assert isinstance(some, Refutation)
+        x, targets = carried
+        found = search(some.restart(i), x, targets[:, i])
+        return [chosen(found.success, found.x, x), targets], found.success
+
+    search = _answering(climb, 1)
+    x, targets = pgd(task, start, steps, step_size), rivals(task, classes)
+    left = tf.where(~task.errs_at(x))[:, 0]
+    carried = [tf.gather(x, left), tf.gather(targets, left)]
+    found = persist(task.take(left), carried, targets.shape[1], step)[0]
+    return tf.tensor_scatter_nd_update(x, left[:, None], found)
+
+
+def _answering(climb: Climb, number: int) -> Search:
+    """Seeks points at which member `number` of a cascade, or a later one, answers `targets`."""
+
+    def search(task: Refutation, x: Tensor, targets: Tensor) -> Attacked:
+        agreed = assent(task, targets, number, certified=False)
+        x = climb(agreed, x)
+        return _where(agreed.errs_at(x), certifying, task, x, targets)
+
+    def certifying(task: Refutation, x: Tensor, targets: Tensor) -> Attacked:
+        wanted = assent(task, targets, number, certified=True)
+        points = climb(wanted, x)
+        success = tf.reduce_min(wanted.logits(points), axis=1) > 0.0
+        x = chosen(success, points, x)
+        if number == len(task.members):
+            return Attacked(success, x)
+        later = _where(~success, _answering(climb, number + 1), task, x, targets)
+        return Attacked(success | later.success, later.x)
+
+    return search
+
+
+def _where(
+    wanted: Tensor, search: Search, task: Refutation, x: Tensor, targets: Tensor
+) -> Attacked:
+    """What a search finds for the examples for which it is wanted, [batch]; no more for others."""
+    rows = tf.where(wanted)[:, 0]
+
+    def searched() -> tuple[Tensor, Tensor]:
+        found = search(task.take(rows), tf.gather(x, rows), tf.gather(targets, rows))
+        place = rows[:, None]
+        success = tf.scatter_nd(place, found.success, tf.shape(wanted, tf.int64))
+        return success, tf.tensor_scatter_nd_update(x, place, found.x)
+
+    nothing = tf.zeros_like(wanted)
+    return Attacked(*tf.cond(tf.reduce_any(wanted), searched, lambda: (nothing, x)))
+
+
+def _refuse_others(task: Task) -> None:
+    if not isinstance(task, Refutation):
+        raise UserError(
+            "cascade attack: expected the task of refuting a cascade, "
+            f"rt_tf.attacks.refutation.Refutation; received a {type(task).__name__}"
+        )

@@ -1,0 +1,54 @@
+"""What a cascade answers, and by which bounds.
+
+The members are asked in turn. As soon as one gives another label than the first, the cascade
+abstains; else the first member that certifies its label answers with it; where none does, the
+cascade abstains. So no other label is answered anywhere in a ball around an input on which it
+answers (it may abstain there): of two members that answered, the earlier one has one label on both
+inputs, and the later one was asked after it. Without the agreement this would not hold.
+Source: Wong et al. 2018; Wong 2020 (thesis), algorithm 4.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
+from rt_tf.bounds.result import margin_spec
+from rt_tf.network.graph import Graph
+from rt_tf.network.ops import Tensor
+from rt_tf.threats.region import Region
+
+
+class Answer(NamedTuple):
+    """label: the first member's, [batch]. margin: of the certificate; not above 0: it abstains."""
+
+    label: Tensor
+    margin: Tensor
+
+
+def answer(labels: Sequence[Tensor], margins: Sequence[Tensor]) -> Answer:
+    """A cascade's answer from what its members say, each [batch].
+
+    labels: the members' own. margins: lower bounds of the least margin of the first one's label.
+    """
+    agree, best = tf.ones_like(labels[0], tf.bool), tf.fill(tf.shape(margins[0]), -float("inf"))
+    for label, margin in zip(labels, margins, strict=True):
+        agree &= label == labels[0]
+        best = tf.maximum(best, tf.where(agree, margin, -float("inf")))
+    return Answer(labels[0], best)
+
+
+def least_margin(
+    graph: Graph, region: Region, labels: Tensor, classes: int, arithmetic: str = "fast"
+) -> Tensor:
+    """What is served certifies by this: a lower bound of the labels' least margin, [batch].
+
+    The better one of intervals and CROWN-IBP.
+    """
+    spec = margin_spec(labels, classes)
+    margins = [
+        tf.reduce_min(bounds(graph, region, spec, arithmetic=arithmetic).margins, axis=1)
+        for bounds in (interval_bounds, crown_ibp_bounds)
+    ]
+    return tf.maximum(*margins)

@@ -1,0 +1,152 @@
+"""The attack on cascades, against what a grid shows and where everything is known by hand."""
+
+import functools
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from planar import EPS, SIDE, answered, answers, grid, member, neighbours
+
+from rt_tf import layers
+from rt_tf.attacks import noise
+from rt_tf.attacks.cascade import cascade_attack
+from rt_tf.attacks.judge import attacked
+from rt_tf.attacks.pgd import pgd
+from rt_tf.attacks.refutation import Refutation, assent
+from rt_tf.attacks.starts import uniform
+from rt_tf.attacks.task import Task
+from rt_tf.errors import UserError
+from rt_tf.network.trace import trace
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.region import Region
+
+STEPS, COUNT = 10, 24
+Found = tuple[np.ndarray, np.ndarray]  # success, points
+
+
+@pytest.fixture(autouse=True, scope="module")
+def full_products() -> None:
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+def task_on(networks: list[keras.Model], x: tf.Tensor, labels: tf.Tensor) -> Refutation:
+    members = tuple(trace(network).lower() for network in networks)
+    keys = noise.keys(tf.constant([1, 2], tf.int64), tf.range(tf.shape(x)[0]))
+    return Refutation(members[0], Region(Linf(), x, EPS), labels, keys, members=members)
+
+
+@functools.cache
+def compiled(attack: Callable[..., tf.Tensor]) -> tuple[list[keras.Model], Callable[..., Found]]:
+    """Two members, whose weights may be changed, and an attack on their cascade."""
+    networks = [member(0), member(1)]
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, 1, 2, 1]), tf.TensorSpec([None], tf.int64)],
+        autograph=False,
+    )
+    def run(x: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        task = task_on(networks, x, labels)
+        return tuple(attacked(task, functools.partial(attack, steps=STEPS), uniform))
+
+    return networks, lambda x, labels: tuple(found.numpy() for found in run(x, labels))
+
+
+def found(
+    attack: Callable[..., tf.Tensor], seed: int, rows: np.ndarray, labels: np.ndarray
+) -> Found:
+    """What an attack finds around points of the grid, on the cascade `answered` of this seed."""
+    networks, run = compiled(attack)
+    for k, network in enumerate(networks):
+        network.set_weights(member(10 * seed + k).get_weights())
+    return run(grid()[rows], labels[rows])
+
+
+def drawn(chosen: np.ndarray, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(np.flatnonzero(chosen))[:COUNT]
+
+
+def wrong_nearby(answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Whether a point of the grid within EPS has another answer than the label: [SIDE * SIDE]."""
+    others = [(near != labels) & (near >= 0) for near in neighbours(answers)]
+    return np.any(others, axis=0).ravel()
+
+
+def test_it_finds_what_the_grid_shows_and_the_plain_attack_does_not() -> None:
+    labels = member(0)(grid()).numpy().argmax(1)
+    rows = drawn(wrong_nearby(answered(0, 2), labels.reshape(SIDE, SIDE)), 0)
+    success, x = found(cascade_attack, 0, rows, labels)
+    told = answers(compiled(cascade_attack)[0], x)
+    np.testing.assert_array_equal((told >= 0) & (told != labels[rows]), success)
+    assert (np.abs(x.astype(float) - grid()[rows]) < EPS)[success].all()
+    plain, _ = found(pgd, 0, rows, labels)
+    assert success.mean() >= 0.9
+    assert plain.sum() < success.sum()
+
+
+def test_it_finds_nothing_around_what_the_cascade_answers() -> None:
+    labels = answered(0, 2).ravel()
+    rows = drawn((labels >= 0) & wrong_nearby(answered(0, 2, agree=False), answered(0, 2)), 0)
+    success, _ = found(cascade_attack, 0, rows, labels)
+    assert len(rows) > 0
+    assert not success.any()
+
+
+def test_it_refutes_a_cascade_whose_members_need_not_agree() -> None:
+    """So the test above can fail."""
+    broken = answered(0, 2, agree=False)
+    rows = drawn((broken.ravel() >= 0) & wrong_nearby(broken, broken), 0)
+    success, x = found(cascade_attack, 0, rows, broken.ravel())
+    told = answers(compiled(cascade_attack)[0], x, agree=False)
+    assert ((told >= 0) & (told != broken.ravel()[rows]))[success].all()
+    assert success.mean() > 0.2
+
+
+def line(pixel: int, border: float) -> keras.Model:
+    """Says 1 where a coordinate is above a border, by 10 times as much; else 0."""
+    point = keras.Input((1, 2, 1))
+    network = keras.Model(point, layers.Dense(2)(layers.Flatten()(point)))
+    weights = np.zeros((2, 2), np.float32)
+    weights[pixel, 1] = 10.0
+    network.set_weights([weights, np.array([10.0 * border, 0.0], np.float32)])
+    return network
+
+
+def lines_task() -> Refutation:
+    """The first says 1 above .5 in x, the second above .6 in y; all points are labelled 1.
+
+    So 0 is answered where x < .5 and y < .6 - EPS, or x < .5 - EPS.
+    """
+    points = [(0.51, 0.595), (0.51, 0.605), (0.535, 0.5), (0.49, 0.2), (0.49, 0.7), (0.505, 0.7)]
+    x = tf.constant(points, tf.float32)[:, None, :, None]
+    return task_on([line(0, 0.5), line(1, 0.6)], x, tf.ones(len(points), tf.int64))
+
+
+def test_lines_are_answered_wrongly_where_they_can_be() -> None:
+    task = lines_task()
+    success, x = attacked(task, functools.partial(cascade_attack, steps=STEPS), uniform)
+    np.testing.assert_array_equal(success, [True, False, False, True, True, False])
+    assert x[0, 0, 0, 0] < 0.5
+    assert x[0, 0, 1, 0] < 0.6 - EPS
+    assert x[4, 0, 0, 0] < 0.5 - EPS
+    np.testing.assert_array_equal(task.errs_at(task.region.x), np.arange(6) == 3)
+
+
+def test_what_an_answer_takes() -> None:
+    task = lines_task()
+    zeros = tf.zeros(6, tf.int64)
+    both = assent(task, zeros, 2, certified=True)
+    x, y = task.region.x.numpy()[:, 0, :, 0].T
+    leads = [10 * (0.5 - x), 10 * (0.6 - y), 10 * (0.6 - y - EPS)]
+    np.testing.assert_allclose(both.logits(task.region.x), np.transpose(leads), atol=1e-5)
+    np.testing.assert_array_equal(both.errs_at(task.region.x), np.arange(6) == 3)
+    first = assent(task, zeros, 1, certified=False).take(tf.constant([3, 0]))
+    np.testing.assert_allclose(first.logits(first.region.x), [[0.1], [-0.1]], atol=1e-5)
+
+
+def test_it_is_for_cascades_alone() -> None:
+    task = lines_task()
+    alone = Task(task.network, task.region, task.labels, task.keys)
+    with pytest.raises(UserError, match="expected the task of refuting a cascade.*received a Task"):
+        cascade_attack(alone, alone.region.x, steps=1)
