@@ -7,16 +7,12 @@ from collections.abc import Sequence
 from absl import flags
 from rich.console import Console
 
+from pipelines import cascades
 from pipelines.attacking import Attacker, Question, Source
 from pipelines.estimate import announce, warned
-from pipelines.question_flags import attack_group, eval_budget
+from pipelines.question_flags import attack_group
 from pipelines.questions import Subject, load_network
-from pipelines.refusals import (
-    refuse_attack_on_members,
-    refuse_other_answers,
-    refuse_other_threats,
-    refuse_start,
-)
+from pipelines.refusals import refuse_other_threats, refuse_start
 from pipelines.run_directory import RunDirectory
 from rt_tf import models
 from rt_tf.attacks.suites import SUITES, Budget
@@ -30,11 +26,6 @@ from rt_tf.threats.union import Union
 
 # The attack of a suite's accuracy-eps curves, and of its transfers.
 PLAIN = Budget("pgd", 40)
-# The attack of cascades, on all of their members, and what it is told that others are to it.
-WHOLE = Budget("cascade", 40, 2)
-WEAKER = (
-    "{} climbs a cascade's first member alone: --eval_attack=cascade tries to refute its answer"
-)
 # A curve's radii in units of eps: some below, and from there on growing until nothing is left.
 BELOW = (0.25, 0.5, 0.75)
 GROWTH = 1.4
@@ -76,10 +67,9 @@ class Evaluation:
             self._note(told, warnings)
 
     def _questions(self, radii: Sequence[float]) -> list[Question]:
-        if self.subject.is_cascade:
-            refuse_other_answers(self.subject.threat, self.subject.run.frozen()["threat"])
+        cascades.refuse_threat(self.subject)
         if not self.values.suite:
-            budget = self._budget()
+            budget = cascades.single(self.values, self.subject, self.screen)
             refuse_other_threats(budget.attack, self.subject.threat)
             refuse_start("eval_start", budget.start, self.subject.threat)
             return [Question(self.subject, eps, [budget]) for eps in radii]
@@ -91,25 +81,15 @@ class Evaluation:
                 )
         suite = SUITES[self.values.suite]
         asked = _parts(self.subject) if suite.by_part else [(self.subject, eps) for eps in radii]
-        budgets = (*suite.budgets, *([WHOLE] if self.subject.is_cascade else []))
+        budgets = (*suite.budgets, *cascades.added(self.subject))
         return [
             Question(subject, eps, [b for b in budgets if b.is_for(subject.threat.name)])
             for subject, eps in asked
         ]
 
-    def _budget(self) -> Budget:
-        """As the flags say; where they name no attack, that of cascades for a cascade."""
-        budget, cascade = eval_budget(self.values), self.subject.is_cascade
-        if cascade and not self.values["eval_attack"].present:
-            return budget._replace(attack=WHOLE.attack)
-        refuse_attack_on_members(budget.attack, cascade)
-        if cascade and budget.attack != WHOLE.attack:
-            self.screen.print(WEAKER.format(budget.attack))
-        return budget
-
     def _attack(self, question: Question) -> list[RecordFile]:
         tries: list[tuple[Budget, Source | None]] = [(b, None) for b in question.budgets]
-        tries += [(self._transferred(question), source) for source in self.sources]
+        tries += [(cascades.elsewhere(self._plain(question)), source) for source in self.sources]
         return [
             self._ask(question, budget, question.eps, self.samples, source)
             for budget, source in tries
@@ -117,11 +97,6 @@ class Evaluation:
 
     def _plain(self, question: Question) -> Budget:
         return PLAIN if self.values.suite else question.budgets[0]
-
-    def _transferred(self, question: Question) -> Budget:
-        """What is tried on other networks: not what reads the members of this one."""
-        budget = self._plain(question)
-        return budget._replace(attack=PLAIN.attack) if budget.attack == WHOLE.attack else budget
 
     def _curve(self, question: Question) -> None:
         """A few examples at smaller radii, and at growing ones until none of them withstands."""

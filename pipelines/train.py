@@ -104,9 +104,12 @@ def _certify(work: Work) -> None:
 
 def _attack(work: Work) -> None:
     from pipelines.attacking import Attacker
+    from pipelines.cascades import tell_weaker
 
     subject = _subject(work)
-    attacker = Attacker(subject, eval_budget(work.values), work.values.seed)
+    budget = eval_budget(work.values)
+    tell_weaker(budget, subject, work.screen)
+    attacker = Attacker(subject, budget, work.values.seed)
     for eps, samples in _radii(work.values, subject.threat):
         attacker.attack(eps, samples, work.screen)
 

@@ -1,6 +1,7 @@
 """Systems that are more than settings of one phase, from the command to the report."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from rt_tf.errors import UserError
 from rt_tf.reporting import export
 from rt_tf.reporting.summary import main_question
 from rt_tf.training.loop import Loop
-from tests.pipelines.conftest import command, report_of
+from tests.pipelines.conftest import command, report_of, run
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,26 @@ def test_a_cascade_is_served_as_one_model(cascade: Path) -> None:
     events = EventAccumulator(str(cascade / "logs"), size_guidance={"tensors": 0}).Reload()
     shown = {"steering/member", "steering/open_examples", "verified/train", "verified/validation"}
     assert shown <= set(events.Tags()["tensors"])
+
+
+def test_a_cascade_is_attacked_as_a_whole(
+    cascade: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(cascade, tmp_path / "copy")
+    asked = (f"--model_dir={copy}", "--epsilon=0.15", "--eval_steps=5", "--samples=60")
+    run("evaluate", *asked)
+    assert "--eval_attack=cascade" not in capsys.readouterr().out
+    run("evaluate", *asked, "--eval_attack=pgd")
+    assert "pgd climbs a cascade's first member alone" in capsys.readouterr().out
+    (question,) = [q for q in report_of(copy)["questions"] if q["epsilon"] == 0.15]
+    left = {attack["id"]: attack["attacked"]["count"] for attack in question["attacks"]}
+    assert left["cascade-5x2"] < left["pgd-5x2"] <= question["clean"]["count"]
+
+
+def test_a_cascade_is_attacked_under_its_own_threat_alone(cascade: Path) -> None:
+    asked = (f"--model_dir={cascade}", "--threat=l2", "--epsilon=0.5", "--quiet")
+    with pytest.raises(UserError, match="threat: expected linf for a cascade.*; received l2"):
+        run("evaluate", *asked)
 
 
 def made(digits_dir: Path, tmp_path: Path, *arguments: str) -> Loop:
@@ -99,6 +120,7 @@ WASSERSTEIN = ["--threat=wasserstein", "--epsilon=1", "--eval_attack=adaptive"]
             "new_member: expected false for wasserstein",
         ),
         (["--epochs=2,2", "--new_member=true"], "new_member: expected false in the first phase"),
+        (["--eval_attack=cascade"], "for a network that is no cascade; received cascade"),
         ([*WASSERSTEIN, "--attack_start=ball"], "attack_start: expected another than ball for"),
         ([*WASSERSTEIN, "--eval_start=ball"], "eval_start: expected another than ball for"),
         ([*WASSERSTEIN, "--select_by=verified"], "received 'verified' with --threat=wasserstein"),
