@@ -90,7 +90,7 @@ class Bracket:
 
     def _first(self) -> float:
         guess = FURTHER * self.low if self.low > 0.0 else self.start.guess
-        return max(min(guess, self.start.most), self._floor)
+        return min(guess, self.start.most) if guess > self._floor else self._floor
 
     def _above(self) -> float:
         """Where the line from the margin at 0 through the last one falls to zero, or a bit beyond.

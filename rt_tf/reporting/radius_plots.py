@@ -24,9 +24,9 @@ def certified_radii(radius: Row) -> Figure:
     _distribution(figure, left, radius["distribution"])
     left.set(xlabel="images, by growing radius", ylabel=f"certified radius ({unit})")
     left.set_title("certified radius")
+    right.set_title("verified accuracy")
     _curve(right, radius["curve"])
     right.set(xlabel=f"eps ({unit})", ylabel="accuracy")
-    right.set_title("verified accuracy")
     return figure
 
 
