@@ -13,7 +13,7 @@ import pytest
 from absl import flags as absl_flags
 
 from benchmarks import systems
-from pipelines import certify, evaluate, export, flags, parsing, radius, tune
+from pipelines import certify, evaluate, export, flags, parsing, tune
 from rt_tf import catalogue
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,6 @@ GROUPS = {
     "evaluate": lambda v: [make(v) for make in evaluate.GROUPS],
     "tune": lambda v: [tune.tune_group(v), *flags.training_groups(v)],
     "export": lambda v: [make(v) for make in export.GROUPS],
-    "radius": lambda v: [make(v) for make in radius.GROUPS],
 }
 
 
