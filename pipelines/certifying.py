@@ -51,7 +51,7 @@ def certify(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Co
         known = _rungs_before(subject, eps)
         wanted = (*known, *(rung for rung in rungs if rung not in known))
         places, part = _part(first(subject, samples), values)
-        settings = {"rungs": list(wanted), "arithmetic": "sound", **_taken(wanted, bounds)}
+        settings = {"rungs": list(wanted), "arithmetic": "sound", **settings_taken(wanted, bounds)}
         again = functools.partial(_had_less_time, values.time_limit)
         records = record_file(subject, eps, "certify", "certify", settings, part, again)
         ladders = made(wanted)
@@ -138,7 +138,7 @@ def _planned(
     return [ladders[0].reordered(names)]
 
 
-def _taken(rungs: Sequence[str], bounds: dict[str, Any]) -> dict[str, Any]:
+def settings_taken(rungs: Sequence[str], bounds: dict[str, Any]) -> dict[str, Any]:
     """The settings that decide what the rungs find; memory and time do not."""
     entries = [(catalogue.SEARCHES | catalogue.BOUNDS)[rung] for rung in rungs]
     options = {option for entry in entries for option in entry.options} - {"memory", "time_limit"}

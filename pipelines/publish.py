@@ -14,7 +14,7 @@ from rt_tf.reporting.attack_text import sanity_lines, suite_table
 from rt_tf.reporting.consistency import Inconsistent
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.report import write_report
-from rt_tf.reporting.text import model_card, summary_text, terminal_table
+from rt_tf.reporting.text import model_card, radius_lines, summary_text, terminal_table
 from rt_tf.threats.region import Threat
 from rt_tf.training.tensorboard import TensorBoard
 
@@ -33,15 +33,20 @@ def export_model(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> No
         ) from error
 
 
+def contradiction(run: RunDirectory, error: Inconsistent) -> UserError:
+    """What is said of records that contradict each other."""
+    return UserError(
+        f"records: expected whole ones that agree; {error}; once {run.records} (or the part "
+        "that is wrong) is deleted, certify and evaluate write it anew"
+    )
+
+
 def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> Row:
     """Writes the report, puts it into the export and TensorBoard, and prints its table."""
     try:
         found = write_report(run.path, originals=lambda rows: dataset.test.images(rows))
     except Inconsistent as error:
-        raise UserError(
-            f"records: expected whole ones that agree; {error}; once {run.records} (or the part "
-            "that is wrong) is deleted, certify and evaluate write it anew"
-        ) from error
+        raise contradiction(run, error) from error
     proving.write(
         load_network(run),
         run.records,
@@ -59,6 +64,7 @@ def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> Row:
     TensorBoard(run.logs, dataset.validation).text("report", summary_text(found))
     terminal = Console(highlight=False)
     terminal.print(terminal_table(found))
+    terminal.print(*radius_lines(found), sep="\n", end="\n" if found["radii"] else "")
     for suite in found["suites"]:
         terminal.print(suite_table(suite))
     if found["suites"]:

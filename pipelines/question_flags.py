@@ -111,10 +111,24 @@ def bound_settings(values: flags.FlagValues) -> dict[str, Any]:
         option: values[f"bound_{option}"].value
         for option in ("memory", "steps", "projections", "delta")
     }
-    return {name: value for name, value in given.items() if value} | {
-        "seed": (values.bound_seed, 0),
-        "time_limit": values.time_limit,
-    }
+    searched = {"time_limit": values.time_limit} if "time_limit" in values else {}
+    taken = {name: value for name, value in given.items() if value}
+    return {**taken, "seed": (values.bound_seed, 0), **searched}
+
+
+def radius_group(values: flags.FlagValues) -> Group:
+    """How certified radii are searched."""
+    group = Group("Certified radii", values)
+    about = "The largest radius tried. Not given: four times the run's own."
+    group.phases("epsilon", number, None, about)
+    group.one("threat", OneOf(catalogue.THREATS), None, "Not given: the run's own threat.")
+    rungs = {name: RUNGS[name] for name in catalogue.certificates() if not RUNGS[name].probable}
+    about = f"Each goes on above what those before it certify. {listed(rungs)}"
+    group.phases("rungs", OneOf(rungs), "crown_ibp,crown", about)
+    about = "Share of a radius by which the search may fall short of where its bound fails."
+    group.one("tolerance", within(1e-4, 0.5), 0.01, about)
+    samples_flag(group)
+    return group
 
 
 def attack_group(values: flags.FlagValues) -> Group:

@@ -155,21 +155,25 @@ def record_file(
     again: answers that are asked for once more.
     """
     folder = subject.run.records / question_name(subject.threat.name, eps)
-    header = {
-        "kind": kind,
-        "id": name,
-        "threat": subject.threat.name,
-        **_made(subject.threat),
-        "eps": eps,
-        "split": subject.test.name,
-        "network_sha256": subject.checksum,
-        "settings": settings,
-    }
+    header = {**headed(subject, kind, name, settings), "eps": eps}
     if kind != "certify":
         return RecordFile(folder / f"attack-{name}.jsonl", header)
     path = folder / (f"certify-{part}.jsonl" if part else "certify.jsonl")
     others = [other for other in sorted(folder.glob("certify*.jsonl")) if other != path]
     return RecordFile(path, header, others, again)
+
+
+def headed(subject: Subject, kind: str, name: str, settings: Row) -> Row:
+    """What the header of any record file says: what is asked, of which network, by what method."""
+    return {
+        "kind": kind,
+        "id": name,
+        "threat": subject.threat.name,
+        **_made(subject.threat),
+        "split": subject.test.name,
+        "network_sha256": subject.checksum,
+        "settings": settings,
+    }
 
 
 def _made(threat: Threat) -> Row:

@@ -150,7 +150,7 @@ def test_flags_and_names_need_no_tensorflow():
     """So that --help and a bad flag answer at once."""
     light = ["rt_tf.errors", "rt_tf.catalogue", "pipelines.parsing", "pipelines.flags"]
     light += ["pipelines.train", "pipelines.certify", "pipelines.evaluate", "pipelines.export"]
-    light += ["pipelines.check", "pipelines.verify"]
+    light += ["pipelines.check", "pipelines.verify", "pipelines.radius"]
     program = f"""
 import importlib, sys
 for name in {light}:

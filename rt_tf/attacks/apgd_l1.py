@@ -45,7 +45,7 @@ def apgd_l1(task: Task, start: Tensor, *, steps: int) -> Tensor:
     pixels = each(start, math.prod(start.shape[1:]))
 
     def again(i: Tensor, x: Tensor, moving: Tensor, differing: Tensor) -> list[Tensor]:
-        radius = tf.constant(STAGES)[i] * task.region.eps
+        radius = tf.constant(STAGES)[i] * tf.cast(task.region.eps, tf.float32)
         stage = dataclasses.replace(task, region=dataclasses.replace(task.region, eps=radius))
         stage, last = stage.inward(), i == len(STAGES) - 1
         carried = [stage.region.project(x), moving, differing]

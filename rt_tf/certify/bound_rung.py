@@ -51,16 +51,20 @@ class BoundRung:
         signature = [
             tf.TensorSpec([None, *wiring.input_shape], tf.float32),
             tf.TensorSpec([None], tf.int64),
-            tf.TensorSpec([], tf.float32),
+            tf.TensorSpec([None], tf.float32),
         ]
         self._found = tf.function(self._least, autograph=False, input_signature=signature)
 
     def __call__(self, asked: Asked) -> Iterator[Finding]:
         """One finding for every example; without enough memory, all have none and say so."""
-        began, labels = time.perf_counter(), asked.labels.astype(np.int64)
+        return self.at(asked.images, asked.labels, np.full(len(asked.labels), asked.eps))
+
+    def at(self, images: np.ndarray, labels: np.ndarray, eps: np.ndarray) -> Iterator[Finding]:
+        """The same for examples [batch, ...] of which each has a radius of its own, [batch]."""
+        began, labels = time.perf_counter(), labels.astype(np.int64)
         count = len(labels)
         try:
-            found = self._found(asked.images, labels, tf.constant(asked.eps, tf.float32))
+            found = self._found(images, labels, tf.constant(eps, tf.float32))
             margins, proofs, cause = found.margins.numpy(), self._proofs(found, labels), None
         except (tf.errors.ResourceExhaustedError, MemoryError):
             margins, cause = np.full(count, -np.inf, np.float32), "memory"

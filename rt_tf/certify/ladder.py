@@ -33,7 +33,7 @@ class Ladder:
         rungs: Sequence[str],
         settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        _refuse_coarse_products()
+        refuse_coarse_products()
         self.wiring = wiring
         self.rungs = {name: made(name, wiring, threat, settings) for name in rungs}
 
@@ -51,7 +51,7 @@ class Ladder:
         images: [batch, ...]. A probable bound or a solver's word settles nothing, and neither does
         a rung that was stopped, which says so.
         """
-        _refuse_coarse_products()
+        refuse_coarse_products()
         findings: list[Findings] = [{} for _ in labels]
         points: list[np.ndarray | None] = [None for _ in labels]
         open_rows = list(range(len(labels)))
@@ -78,7 +78,8 @@ def made(name: str, wiring: Wiring, threat: Threat, settings: Mapping[str, Any])
     return BoundRung(name, wiring, threat, settings)
 
 
-def _refuse_coarse_products() -> None:
+def refuse_coarse_products() -> None:
+    """UserError while TF32 is on."""
     if tf.config.experimental.tensor_float_32_execution_enabled():
         raise UserError(
             "certify: expected full float32 products; TF32 is on; call "

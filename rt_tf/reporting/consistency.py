@@ -33,6 +33,8 @@ ATTACK_FIELDS = (
     "seconds",
 )
 ATTACK_SETTINGS = ("attack", "steps", "restarts")  # those that a report reads
+RADIUS_HEADER_FIELDS = ("threat", *SAME_IN_RUN, "settings")
+RADIUS_FIELDS = ("index", *SAME_EXAMPLE, "radius", "rung", "trials", "seconds")
 VERDICTS = ("certified", "falsified", "unknown")
 
 
@@ -159,4 +161,22 @@ def _check_no_counterexample(row: Row, threat: str, eps: float, proved: float | 
         distance > proved,
         f"example {row['index']}: certified at {threat} eps {proved}, falsified at {eps} "
         f"by a change of {distance:g}",
+    )
+
+
+def check_radius(row: Row, nearest: float | None, where: str) -> None:
+    """A line of certified radii agrees with itself and with the nearest counterexample's distance.
+
+    The radius is the largest eps of the trials that certified, and no counterexample is within.
+    """
+    certified = {trial["eps"]: trial["rung"] for trial in row["trials"] if trial["certified"]}
+    best = max(certified, default=0.0)
+    require(
+        (row["radius"], row["rung"]) == (best, certified.get(best)),
+        f"{where}: radius {row['radius']} by {row['rung']}, but the largest eps certified in its "
+        f"trials is {best} by {certified.get(best)}",
+    )
+    require(
+        nearest is None or row["radius"] < nearest,
+        f"{where}: certified up to {row['radius']}, falsified by a change of {nearest}",
     )

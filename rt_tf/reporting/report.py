@@ -11,7 +11,7 @@ import jinja2
 from matplotlib.figure import Figure
 
 from rt_tf.files import write_text
-from rt_tf.reporting import curves, drawing, pictures, plots
+from rt_tf.reporting import curves, drawing, pictures, plots, radius_plots
 from rt_tf.reporting.counterexamples import Images, Originals, measure
 from rt_tf.reporting.formats import duration, interval, percent
 from rt_tf.reporting.record_file import Row
@@ -70,6 +70,8 @@ def _figures(report: Row, images: Mapping[str, Images]) -> dict[str, str]:
     for threat, questions in by_threat(report).items():
         eps = main["epsilon"] if threat == main["threat"] else None
         vector[f"eps-{threat}"] = curves.accuracy_by_eps(questions, eps)
+    for radius in report["radii"]:
+        vector[f"radius-{radius['threat']}"] = radius_plots.certified_radii(radius)
     found = {name: _svg(figure) for name, figure in vector.items() if figure}
     for threat, pair in images.items():
         shown = pictures.adversarial_examples(*pair, report["examples"][threat])

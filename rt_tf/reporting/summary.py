@@ -4,6 +4,7 @@
     claim        {"sentence", "threat", "limits": [...]}: what is proved, in words
     main         the name of the question the run was made for, e.g. "linf-0.05"
     questions    [question], every (threat, eps) found, sorted
+    radii        [radius], by threat, where certified radii were searched
     suites       [suite], by name
     sanity       [{check, threat, passed, told}], see `sanity`
     examples     {threat: [example]}, the smallest counterexamples over all attacks and radii
@@ -24,6 +25,15 @@
     rung         {rung, tried, certified, credited, falsified, probable, trusted, loose, time,
                   memory, error, seconds}
     attack       {id, name, settings, sample, attacked: rate, distance: distances | null, seconds}
+    radius       {threat, settings, rungs: {rung: radii credited}, largest eps tried, sample,
+                  clean: rate, at_largest: rate of those certified there,
+                  quantiles: {"0.05", "0.25", "0.5", "0.75", "0.95"},
+                  correct, misclassified: distances | null (the radii of either; mean of correct
+                  ones is what papers call the average), trials: mean, seconds,
+                  curve: [{epsilon, certified: rate (right, and radius >= epsilon), attacked: rate |
+                  null (right, and no counterexample known within epsilon)}],
+                  distribution: [{n, correct: share, median}] by growing radius}; radii are of the
+                  class that the network gives, right or wrong
     suite        {suite, samples, warnings, sample, clean: rate,
                   rows: [{question, id, name, attacked: rate, distance: distances | null, seconds}],
                   minima: [{question, threat, epsilon, attacked: rate}] over all its attacks there,
@@ -32,7 +42,7 @@
     example      {question, threat, epsilon, index, label, prediction, attack, name, distance, file,
                   norms: {linf, l2, l1} measured again (where the report is written with images)}
     rate         {n, count, rate, low, high}: Clopper-Pearson 95 % interval
-    distances    {n, min, median, mean, max} of counterexamples, in the unit of the radius
+    distances    {n, min, median, mean, max}, of counterexamples or radii, in the threat's unit
     seconds      {total, mean, median, max} per image
     sample       {n, indices ("0-359,400"), sha256}
 
@@ -57,6 +67,7 @@ from rt_tf.reporting.answers import answer
 from rt_tf.reporting.claim import claim
 from rt_tf.reporting.consistency import Row, check_order, require
 from rt_tf.reporting.counterexamples import smallest
+from rt_tf.reporting.radii import radii
 from rt_tf.reporting.record_file import read_lines
 from rt_tf.reporting.records import Question, load, question_name
 from rt_tf.reporting.sanity import sanity
@@ -84,6 +95,7 @@ def summarise(run_dir: str | Path, examples: int = 8) -> Row:
         "claim": claim(main, run),
         "main": main.name,
         "questions": [answer(question) for question in questions],
+        "radii": radii(run_dir / "records", questions),
         "suites": suites(run_dir / "records", questions),
         "sanity": sanity(questions, math.prod(run["dataset"]["shape"])),
         "examples": smallest(questions, examples),

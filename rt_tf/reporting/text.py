@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -81,9 +82,11 @@ def model_card(report: Row) -> str:
             }
         ),
         "## Threat": report["claim"]["threat"] + ".",
-        "## Evidence": _evidence(question, provenance["flags"]),
+        "## Evidence": _lines(
+            [*_evidence(question, provenance["flags"]), *radius_lines(report)],
+        ),
         **({"## Attacks": "\n".join(_attacks(report))} if has_attacks(report) else {}),
-        "## Limits": "\n".join(f"- {limit}" for limit in report["claim"]["limits"]),
+        "## Limits": _lines(report["claim"]["limits"]),
         "## Provenance": _list(
             {
                 "seed": "none" if provenance["seed"] is None else provenance["seed"],
@@ -104,14 +107,33 @@ def _origin(given: Row | None) -> dict[str, str]:
     return {"given as": told, "file SHA-256": f"`{given['sha256']}`"}
 
 
-def _evidence(question: Row, flags: Row | None) -> str:
+def radius_lines(report: Row) -> list[str]:
+    """A sentence on the certified radii of each threat where they were searched."""
+    return [_radius_line(radius) for radius in report["radii"]]
+
+
+def _radius_line(radius: Row) -> str:
+    right, wrong = radius["correct"], radius["misclassified"]
+    parts = [f"{name} {count:,}" for name, count in radius["rungs"].items()]
+    of = [
+        f"mean {told['mean']:.4g}, median {told['median']:.4g} of {told['n']:,} {kind} images"
+        for kind, told in (("right", right), ("misclassified", wrong))
+        if told
+    ]
+    return (
+        f"certified radius ({radius['threat']}, up to {radius['largest']:g}): {'; '.join(of)}; "
+        f"by {', '.join(parts)}"
+    )
+
+
+def _evidence(question: Row, flags: Row | None) -> list[str]:
     certificate = question["certificate"]
     rungs = [f"{r['rung']} {r['credited']:,}" for r in (certificate or {"rungs": []})["rungs"]]
     attacks = [f"{a['id']}: {cell(a['attacked'])} withstood" for a in question["attacks"]]
     proved = "certified by " + ", ".join(rungs) if rungs else "no certificate was asked for"
     published = (flags or {}).get("published")
     told = [f"published for this system, clean / attacked / certified: {published}"]
-    return "\n".join(f"- {fact}" for fact in [proved, *attacks, *(told if published else [])])
+    return [proved, *attacks, *(told if published else [])]
 
 
 def _attacks(report: Row) -> list[str]:
@@ -140,4 +162,8 @@ def _shape(data: Row) -> str:
 
 
 def _list(facts: dict[str, Any]) -> str:
-    return "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    return _lines([f"{name}: {value}" for name, value in facts.items()])
+
+
+def _lines(facts: Sequence[str]) -> str:
+    return "\n".join(f"- {fact}" for fact in facts)

@@ -52,6 +52,15 @@ def test_linear_losses_are_maximised_within_ball_and_pixel_range(name):
     np.testing.assert_array_equal(reached.numpy()[best > middle + 0.02] > middle, True)
 
 
+@threats
+def test_the_radius_may_be_in_double_precision(name):
+    x, w = linear.images(12), linear.slopes()
+    radius = tf.constant(linear.RADII[name], tf.float64)
+    tasks = [linear.task(name, x, w, tf.constant([-99.0]), eps) for eps in (None, radius)]
+    single, double = (apgd(task, uniform(task), steps=5) for task in tasks)
+    np.testing.assert_allclose(double, single, atol=1e-6)
+
+
 @network_threats
 def test_the_ensemble_finds_what_pgd_finds_and_more(name):
     by_pgd = victims.found(name, "pgd")

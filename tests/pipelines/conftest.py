@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from pipelines import asking, certify, evaluate, export
+from pipelines import asking, certify, evaluate, export, radius
 from pipelines.parsing import parse
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -30,8 +30,18 @@ SMALL = (
     "--eval_steps=3",
     "--eval_restarts=1",
 )
-MODULES = {"certify": certify.certify, "evaluate": evaluate.attack, "export": export.export}
-GROUPS = {"certify": certify.GROUPS, "evaluate": evaluate.GROUPS, "export": export.GROUPS}
+MODULES = {
+    "certify": certify.certify,
+    "evaluate": evaluate.attack,
+    "export": export.export,
+    "radius": radius.search,
+}
+GROUPS = {
+    "certify": certify.GROUPS,
+    "evaluate": evaluate.GROUPS,
+    "export": export.GROUPS,
+    "radius": radius.GROUPS,
+}
 
 
 def start(module: str, *arguments: str) -> subprocess.Popen[str]:

@@ -1,0 +1,40 @@
+"""Searches certified radii by example: `python -m pipelines.radius --model_dir=...`."""
+
+import sys
+from typing import Any
+
+from pipelines import question_flags as ours
+from pipelines.asking import ask
+from pipelines.flags import run_group
+from rt_tf.errors import UserError
+
+ABOUT = """Searches, for each test image, the largest radius that has a certificate of the class
+that the network gives it, and refreshes the report of the run.
+
+  python -m pipelines.radius --model_dir=runs/digits/ibp
+  python -m pipelines.radius --model_dir=runs/digits/ibp --epsilon=0.3 --rungs=crown,alpha_crown
+"""
+GROUPS = (run_group, ours.radius_group, ours.threat_group, ours.bound_group)
+TIMES_OWN = 4.0  # the largest radius tried where none is given
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The entry point."""
+    ask(argv or sys.argv, ABOUT, GROUPS, search)
+
+
+def search(found: Any, values: Any, screen: Any) -> None:
+    """Searches up to the radius asked for, or up to four times the run's own."""
+    from pipelines import certified_radii
+
+    if len(found.radii) > 1:
+        told = ", ".join(f"{eps:g}" for eps in found.radii)
+        raise UserError(f"epsilon: expected one radius, the largest to try; received {told}")
+    largest = found.radii[0]
+    if values.epsilon is None:
+        largest = min(TIMES_OWN * largest, found.threat.largest)
+    certified_radii.search(found.subject(), largest, values, screen)
+
+
+if __name__ == "__main__":
+    main()

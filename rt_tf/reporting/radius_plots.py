@@ -1,0 +1,61 @@
+"""Certified radii as a figure: in increasing order, and as verified accuracy against eps."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from rt_tf.reporting.curves import UNITS
+from rt_tf.reporting.drawing import COLOURS, GAP, as_share, legend, styled
+from rt_tf.reporting.record_file import Row
+
+RIGHT = LinearSegmentedColormap.from_list("right", ["#b4483a", "#e8c547", COLOURS["certified"]])
+
+
+@styled
+def certified_radii(radius: Row) -> Figure:
+    """Left the radii, coloured by who is right (thesis, figure 3.7); right the curve over eps."""
+    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    unit = UNITS.get(radius["threat"], "pixels in [0, 1]")
+    _distribution(figure, left, radius["distribution"])
+    left.set(xlabel="images, by growing radius", ylabel=f"certified radius ({unit})")
+    left.set_title("certified radius")
+    right.set_title("verified accuracy")
+    _curve(right, radius["curve"])
+    right.set(xlabel=f"eps ({unit})", ylabel="accuracy")
+    return figure
+
+
+def _distribution(figure: Figure, axes: Axes, groups: list[Row]) -> None:
+    sizes = np.array([group["n"] for group in groups])
+    places = np.cumsum(sizes) - 0.5 * sizes
+    points = axes.scatter(
+        places,
+        [group["median"] for group in groups],
+        c=[group["correct"] for group in groups],
+        cmap=RIGHT,
+        vmin=0.0,
+        vmax=1.0,
+        s=14,
+    )
+    bar = figure.colorbar(points, ax=axes, pad=0.02, format=PercentFormatter(1.0, decimals=0))
+    bar.set_label("right")
+    axes.set_ylim(bottom=0.0)
+
+
+def _curve(axes: Axes, curve: list[Row]) -> None:
+    eps = [row["epsilon"] for row in curve]
+    known = [what for what in ("attacked", "certified") if curve[0][what]]
+    rates = {what: [row[what]["rate"] for row in curve] for what in known}
+    for what, values in rates.items():
+        axes.plot(eps, values, color=COLOURS[what], label=what)
+    if "attacked" in rates:
+        ends = (rates["certified"], rates["attacked"])
+        axes.fill_between(eps, *ends, color=COLOURS["attacked"], alpha=0.12, linewidth=0, label=GAP)
+    axes.set_xlim(0.0, eps[-1])
+    as_share(axes)
+    legend(axes)

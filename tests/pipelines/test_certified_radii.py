@@ -1,0 +1,147 @@
+"""Certified radii of a run: records that hold, that resume, and that the report tells of."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rt_tf.certify.radius import RadiusSearch
+from rt_tf.errors import UserError
+from rt_tf.reporting import records
+from tests.pipelines.conftest import command, report_of, run
+
+ASKED = ("--epsilon=0.2", "--samples=30", "--tolerance=0.02")
+
+
+@pytest.fixture(scope="module")
+def searched(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run whose radii were searched by the command itself."""
+    copy = shutil.copytree(finished, tmp_path_factory.mktemp("radii") / "run")
+    result = command("radius", f"--model_dir={copy}", *ASKED)
+    assert result.returncode == 0, result.stderr
+    assert "certified radius (linf, up to 0.2): mean" in " ".join(result.stdout.split())
+    return copy
+
+
+def told(folder: Path) -> tuple[dict, list[dict]]:
+    return records.read(folder / "records" / "radius-linf.jsonl")
+
+
+def nearest(folder: Path) -> dict[int, float]:
+    """The smallest stored counterexample of each example, measured from its file."""
+    from rt_tf import data
+
+    flags = (folder / "flags.cfg").read_text().splitlines()
+    data_dir = next(line.split("=")[1] for line in flags if line.startswith("--data_dir="))
+    images = data.load("digits", data_dir).test.images(slice(0, 40))
+    found: dict[int, float] = {}
+    for path in folder.glob("records/linf-*/adversarial/*.npy"):
+        index = int(path.stem.split("-")[0])
+        distance = float(np.abs(np.load(path).astype(float) - images[index].astype(float)).max())
+        found[index] = min(distance, found.get(index, 1.0))
+    return found
+
+
+def test_every_example_has_a_radius_below_its_counterexamples(searched: Path) -> None:
+    header, rows = told(searched)
+    assert header["settings"]["rungs"] == ["crown_ibp", "crown"]
+    assert sorted(row["index"] for row in rows) == list(range(30))
+    assert all(0.0 < row["radius"] <= 0.2 for row in rows)
+    distances = nearest(searched)
+    broken = [row for row in rows if row["index"] in distances]
+    assert broken
+    for row in broken:
+        assert row["radius"] < distances[row["index"]]
+        assert all(trial["eps"] < distances[row["index"]] for trial in row["trials"])
+        assert row["counterexample_at"] == pytest.approx(distances[row["index"]])
+
+
+def test_a_radius_agrees_with_certificates_at_an_eps(searched: Path, tmp_path: Path) -> None:
+    """Of the same bounds, but for the tolerance, where these are monotone as they mostly are."""
+    copy = shutil.copytree(searched, tmp_path / "run")
+    radii = {row["index"]: row["radius"] for row in told(searched)[1]}
+    eps = float(np.median(list(radii.values())))
+    more = ("--rungs=crown_ibp,crown", "--samples=30", f"--epsilon={eps!r}")
+    run("certify", f"--model_dir={copy}", *more)
+    _, rows = records.read(copy / "records" / f"linf-{eps!r}" / "certify.jsonl")
+    certified = {row["index"] for row in rows if row["verdict"] == "certified"}
+    right = {row["index"] for row in rows if row["prediction"] == row["label"]}
+    assert {i for i in right if radii[i] >= eps} <= certified
+    assert certified <= {i for i in right if radii[i] >= 0.98 * eps}
+    assert 5 < len(certified) < 25
+
+
+def test_the_report_tells_of_them(searched: Path) -> None:
+    _, rows = told(searched)
+    [radius] = report_of(searched)["radii"]
+    right = [row for row in rows if row["prediction"] == row["label"]]
+    assert radius["clean"]["count"] == radius["curve"][0]["certified"]["count"] == len(right)
+    assert radius["correct"]["mean"] == pytest.approx(np.mean([row["radius"] for row in right]))
+    for point in radius["curve"]:
+        held = sum(row["radius"] >= point["epsilon"] for row in right)
+        assert point["certified"]["count"] == held <= point["attacked"]["count"]
+    assert radius["curve"][-1]["epsilon"] == 0.2
+    page = (searched / "report" / "report.html").read_text()
+    assert "<h2>Certified radius</h2>" in page
+    assert 'alt="certified radii, linf"' in page
+    card = (searched / "export" / "assets.extra" / "MODEL_CARD.md").read_text()
+    assert "- certified radius (linf, up to 0.2): mean" in card
+
+
+def test_a_killed_search_goes_on(
+    searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copytree(searched, tmp_path / "run")
+    path = copy / "records" / "radius-linf.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:12]) + lines[12][:40])  # a header, 11 examples, half a line
+    asked, search = [], RadiusSearch.search
+
+    def counted(self, images, labels, most):  # type: ignore[no-untyped-def]
+        asked.append(len(labels))
+        return search(self, images, labels, most)
+
+    monkeypatch.setattr(RadiusSearch, "search", counted)
+    run("radius", f"--model_dir={copy}", *ASKED)
+    assert asked == [19]
+    assert path.read_text().startswith("".join(lines[:12]))
+    before = {row["index"]: row["radius"] for row in told(searched)[1]}
+    after = {row["index"]: row["radius"] for row in told(copy)[1]}
+    assert after == pytest.approx(before, rel=0.02)
+
+
+def test_other_settings_begin_anew_and_four_times_the_runs_own_is_the_largest(
+    searched: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(searched, tmp_path / "run")
+    run("radius", f"--model_dir={copy}", "--rungs=interval", "--samples=5")
+    header, rows = told(copy)
+    assert header["settings"]["largest"] == 0.2
+    assert len(rows) == 5
+    assert (copy / "records" / "radius-linf.jsonl.superseded").exists()
+
+
+def test_a_radius_that_reaches_a_counterexample_is_a_contradiction(
+    searched: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(searched, tmp_path / "run")
+    path = copy / "records" / "radius-linf.jsonl"
+    header, rows = told(copy)
+    row = next(row for row in rows if row["counterexample_at"] is not None)
+    row["radius"] = row["counterexample_at"]
+    row["trials"].append({**row["trials"][0], "eps": row["radius"], "certified": True})
+    row["rung"] = row["trials"][-1]["rung"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in (header, *rows)))
+    with pytest.raises(UserError, match=r"records: .*certified up to .*, falsified by a change of"):
+        run("radius", f"--model_dir={copy}", *ASKED)
+
+
+def test_what_cannot_be_searched_is_one_line(finished: Path) -> None:
+    with pytest.raises(UserError, match=r"epsilon: expected one radius.*received 0.1, 0.2"):
+        run("radius", f"--model_dir={finished}", "--epsilon=0.1,0.2")
+    bad = command("radius", f"--model_dir={finished}", "--rungs=attack")
+    assert bad.returncode == 2
+    assert "expected one of interval, crown_ibp" in bad.stderr
+    assert bad.stderr.count("\n") == 1
