@@ -82,6 +82,8 @@ class _Compiled:
 
 
 def _curved(graph: Graph) -> str | None:
-    """The name of a layer whose activation is not linear on either side of 0."""
-    nodes = (node for node in graph.nodes if isinstance(node.op, Activation))
-    return next((node.name for node in nodes if not node.op.rectifies), None)
+    """The name of the first layer whose activation is not linear on either side of 0."""
+    for node in graph.nodes:
+        if isinstance(node.op, Activation) and not node.op.rectifies:
+            return node.name
+    return None
