@@ -25,7 +25,7 @@ from rt_tf.threats.region import Region
 
 MOST_INPUTS = 10
 BOXES = 256  # that are bounded at once
-SHARE = 0.01  # of a box's largest coefficient, that every input counts as having
+SHARE = 0.1  # of a box's largest coefficient, that every input counts as having
 
 
 class Boxes(NamedTuple):
