@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rt_tf.certify.decision import Verdict, decider
+from rt_tf.certify.exclusion import Search
+from rt_tf.certify.input_splitting import InputSplitting
+from rt_tf.certify.unit_splitting import UnitSplitting
 from rt_tf.files import write_text
 from rt_tf.interchange import onnx_file as networks
 from rt_tf.interchange import results as formats
@@ -43,7 +46,12 @@ def decided(onnx_file: Path, vnnlib_file: Path, clock: Clock, seed: int = 0) -> 
     """The verdict on the properties of a file. UserError for files that cannot be read."""
     asked = properties.read(vnnlib_file)
     network = networks.read(onnx_file)
-    return decider(network, asked, clock.left, searches={}, seed=seed).decide(asked)
+    return decider(network, asked, clock.left, complete_searches(), seed).decide(asked)
+
+
+def complete_searches() -> dict[str, Search]:
+    """What is asked in turn about clauses that the bounds leave open."""
+    return {"input_splitting": InputSplitting(), "branch_and_bound": UnitSplitting()}
 
 
 def _alarm(clock: Clock, answer: Callable[[], None]) -> threading.Timer:

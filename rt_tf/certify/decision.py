@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from rt_tf.bounds.rounding import products_are_exact
 from rt_tf.certify.counterexample import Counterexample, candidates
-from rt_tf.certify.exclusion import METHODS, Search, left_open, searched
+from rt_tf.certify.exclusion import METHODS, Finding, Search, left_open, searched
 from rt_tf.errors import UserError
 from rt_tf.interchange.onnx_file import OnnxNetwork
 from rt_tf.interchange.property import Clause, Property
@@ -22,7 +22,7 @@ from rt_tf.threats.region import Region
 class Verdict(NamedTuple):
     """The answer, in VNN-COMP's words: unsat (proved), sat (with an input), unknown, timeout.
 
-    by: what found it.
+    by: what found it, or why nothing was found.
     """
 
     answer: str
@@ -84,20 +84,29 @@ class Decider:
 
     def _searched(self, property_: Property, region: Region, rest: list[Clause]) -> Verdict:
         """By each complete search, clause by clause."""
+        reasons: dict[str, None] = {"all methods": None}  # in order, and each once
         for by, search in self.searches.items():
             still = []
             for clause in rest:
                 if self.left() <= 0.0:
                     return Verdict("timeout", by)
                 found = searched(search, self.graph, region, clause, self.left())
-                point = None if found.point is None else self._judged(property_, found.point)
-                if point is not None:
+                if point := self._met(property_, found):
                     return Verdict("sat", by, point)
-                still += [] if found.excluded else [clause]
+                if not found.excluded:
+                    still.append(clause)
+                    reasons |= {f"{by}: {found.why}": None} if found.why else {}
             rest = still
             if not rest:
                 return Verdict("unsat", by)
-        return Verdict("timeout" if self.left() <= 0.0 else "unknown", "all methods")
+        return Verdict("timeout" if self.left() <= 0.0 else "unknown", "; ".join(reasons))
+
+    def _met(self, property_: Property, found: Finding) -> Counterexample | None:
+        """What a search met, moved from the outer ends to the inner ones and judged there."""
+        if found.point is None:
+            return None
+        inner = self._region(*property_.inner())
+        return self._judged(property_, inner.project(found.point[np.newaxis])[0].numpy())
 
     def _region(self, lower: np.ndarray, upper: np.ndarray) -> Region:
         ends = (self.network.laid(end[np.newaxis]) for end in (lower, upper))

@@ -17,10 +17,14 @@ METHODS = ("crown_ibp", "crown", "alpha_crown")
 
 
 class Finding(NamedTuple):
-    """What a complete search says of one clause. point: an input to be judged, if it met one."""
+    """What a complete search says of one clause.
+
+    point: an input to be judged, if it met one. why: what stopped it, if the clause is left open.
+    """
 
     excluded: bool
     point: np.ndarray | None = None
+    why: str = ""
 
 
 # (graph, region, rows [1, rows, outputs], offsets, seconds) -> whether for every input of the

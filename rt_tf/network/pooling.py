@@ -49,7 +49,7 @@ def max_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
         return tf.nn.max_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper())
 
     windows = Positive(_windows(rows, columns), rows.uses * columns.uses)
-    steps = _maxima([Step(windows)], math.prod(layer.pool_size))
+    steps = maxima([Step(windows)], math.prod(layer.pool_size))
     squeeze = Positive(lambda x: tf.squeeze(x, axis=-1))
     return [*steps, Step(squeeze, (len(steps),), hull=Positive(pool))]
 
@@ -65,13 +65,13 @@ def global_max_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
     columns_last = Positive(lambda x: tf.transpose(x, [0, 1, 3, 2]))  # [b, h, c, w]
     rows_last = Positive(lambda x: tf.transpose(x[..., 0], [0, 2, 1]))  # [b, c, h]
-    steps = _maxima([Step(columns_last)], width)
-    steps = _maxima([*steps, Step(rows_last, (len(steps),))], height)
+    steps = maxima([Step(columns_last)], width)
+    steps = maxima([*steps, Step(rows_last, (len(steps),))], height)
     reshape = Positive(lambda x: tf.reshape(x, [-1, *shape]))
     return [*steps, Step(reshape, (len(steps),), hull=Positive(pool))]
 
 
-def _maxima(steps: list[Step], width: int) -> list[Step]:
+def maxima(steps: list[Step], width: int) -> list[Step]:
     """The steps and max(a, b) = a + relu(b - a), in a tree over the last axis, down to one."""
     while width > 1:
         steps = [*steps, *_halve(width, before=len(steps))]

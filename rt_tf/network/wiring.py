@@ -56,7 +56,7 @@ class Wiring:
         number = [0]  # graph number of each value
         for i, call in enumerate(self.calls):
             steps = call.lower(statistics.get(i))
-            number.append(_append(nodes, steps, [number[k] for k in call.inputs], call.layer.name))
+            number.append(append(nodes, steps, [number[k] for k in call.inputs], call.layer.name))
         return Graph(tuple(nodes), number[self.output])
 
     def forward(
@@ -83,7 +83,7 @@ class Wiring:
         return any(_normalises(call.layer) for call in self.calls)
 
 
-def _append(nodes: list[Node], steps: list[Step], inputs: list[int], name: str) -> int:
+def append(nodes: list[Node], steps: list[Step], inputs: list[int], name: str) -> int:
     """Adds a layer's steps to the graph; returns the number of the layer's output."""
     numbers = list(inputs)
     for step in steps:

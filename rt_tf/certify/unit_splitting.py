@@ -1,0 +1,110 @@
+"""Branch and bound on the signs of units, for clauses of outputs."""
+
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.bounds.full import MEMORY
+from rt_tf.bounds.leaves import Leaves
+from rt_tf.certify.bounder import Bounder
+from rt_tf.certify.branching import Search
+from rt_tf.certify.clause_graph import CLASSES, LABEL, clause_graph, raised
+from rt_tf.certify.exclusion import Finding
+from rt_tf.certify.leaf_program import LeafProgram
+from rt_tf.network.graph import Graph
+from rt_tf.network.ops import Activation, Tensor
+from rt_tf.threats.box import between
+from rt_tf.threats.region import Region
+
+
+class UnitSplitting:
+    """A complete search for networks of ReLU and LeakyReLU; leaves others open.
+
+    memory: MiB for intermediate bounds. Compiled once for a network and a number of rows, since all
+    clauses share the variables that hold a clause.
+    """
+
+    def __init__(self, memory: float = MEMORY) -> None:
+        self.memory = memory
+        self._made: tuple[Graph, _Compiled] | None = None
+
+    def __call__(
+        self,
+        graph: Graph,
+        region: Region,
+        rows: Tensor,
+        offsets: Sequence[Fraction],
+        seconds: float,
+    ) -> Finding:
+        """The contract is in `rt_tf.certify.exclusion.Search`."""
+        deadline = time.perf_counter() + seconds
+        if curved := _curved(graph):
+            return Finding(False, why=f"layer '{curved}' has another activation than ReLU")
+        if seconds <= 0.0:
+            return Finding(False, why="time")
+        try:
+            search = self._compiled(graph, region, rows[0]).search(region, rows[0], offsets)
+            settled = search.run(deadline)
+            if settled.settled or settled.cause:
+                return Finding(settled.certified, settled.point, settled.cause or "")
+            return _of_linear_leaves(search, deadline)
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            return Finding(False, why="memory")
+
+    def _compiled(self, graph: Graph, region: Region, rows: Tensor) -> "_Compiled":
+        if self._made is None or self._made[0] is not graph or not self._made[1].takes(rows):
+            shape = region.x.shape[1:]
+            self._made = graph, _Compiled(graph, shape, rows, self.memory)
+        return self._made[1]
+
+
+class _Compiled:
+    """The computations for all clauses of as many rows as the given one has."""
+
+    def __init__(self, graph: Graph, shape: Sequence[int], rows: Tensor, memory: float) -> None:
+        self.rows = tf.Variable(tf.zeros_like(rows))
+        self.offsets = tf.Variable(tf.zeros(rows.shape[0]))
+        ends = [tf.TensorSpec([1, *shape])] * 2
+        self.bounder = Bounder(
+            lambda: clause_graph(graph, self.rows.value(), self.offsets.value()),
+            between,
+            ends,
+            memory,
+        )
+
+    def takes(self, rows: Tensor) -> bool:
+        return self.rows.shape == rows.shape
+
+    def search(self, region: Region, rows: Tensor, offsets: Sequence[Fraction]) -> Search:
+        """Of one clause, whose root is bounded here."""
+        self.rows.assign(rows)
+        self.offsets.assign(raised(offsets))
+        root = self.bounder.root(region.lower, region.upper)
+        return Search(self.bounder, root, LABEL, CLASSES)
+
+
+def _of_linear_leaves(search: Search, deadline: float) -> Finding:
+    """What is left when all units of a leaf are split and its multipliers are not the best ones."""
+    program = LeafProgram(search.bounder, search.root, search.spec[0])
+    for leaf in search.stuck:
+        if time.perf_counter() > deadline:
+            return Finding(False, why="time")
+        least = program.least(leaf.signs)
+        if program.graph(least.point[np.newaxis]).numpy()[0].argmax() != LABEL:
+            return Finding(False, least.point)
+        given = (leaf.signs, leaf.slopes, least.multipliers)
+        leaves = Leaves(search.spec[:1], *(values[np.newaxis] for values in given))
+        if search.bounder.bound(search.root, leaves, 0).margins[0] <= 0.0:
+            return Finding(False, why="rounding")
+    return Finding(True)
+
+
+def _curved(graph: Graph) -> str | None:
+    """The name of the first layer whose activation is not linear on either side of 0."""
+    for node in graph.nodes:
+        if isinstance(node.op, Activation) and not node.op.rectifies:
+            return node.name
+    return None
