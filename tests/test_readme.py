@@ -13,7 +13,7 @@ import pytest
 from absl import flags as absl_flags
 
 from benchmarks import systems
-from pipelines import certify, check, draw, evaluate, export, flags, parsing, tune, verify
+from pipelines import certify, check, draw, evaluate, export, flags, parsing, radius, tune, verify
 from pipelines.flags import run_group
 from rt_tf import catalogue
 
@@ -35,6 +35,7 @@ GROUPS = {
     "tune": lambda v: [tune.tune_group(v), *flags.training_groups(v)],
     "export": lambda v: [make(v) for make in export.GROUPS],
     "draw": lambda v: [run_group(v), draw.draw_group(v)],
+    "radius": lambda v: [make(v) for make in radius.GROUPS],
     "check": lambda v: [check.check_group(v)],
     "verify": lambda v: [verify.verify_group(v)],
 }
@@ -79,7 +80,7 @@ def test_tables_name_what_there_is() -> None:
 def test_files_that_are_named_exist() -> None:
     for name in re.findall(r"`((?:rt_tf|configs|benchmarks)/[\w/]+\.\w+)`", README):
         assert (ROOT / name).exists(), name
-    for name in re.findall(r"\]\((docs/[^)]+)\)", README):
+    for name in re.findall(r"\]\((docs/[^)#]+)", README):
         assert (ROOT / name).exists(), name
 
 

@@ -33,7 +33,7 @@ def parsed(*arguments: str) -> absl_flags.FlagValues:
             "expected one of none, fgsm, pgd, .*; received 'cw'",
         ),
         ("--bound=ibp", "expected one of none, interval, crown_ibp, .*; received 'ibp'"),
-        ("--rungs=interval,lp", "received 'lp'"),
+        ("--rungs=interval,ilp", "received 'ilp'"),
         ("--strategy=tpu", "expected one of default, mirrored; received 'tpu'"),
         ("--precision=half", "received 'half'"),
         ("--epsilon=abc", "expected a number or a fraction such as 8/255; received 'abc'"),
@@ -81,7 +81,7 @@ def test_bad_flags_end_with_one_line(
         (["--jit_compile", "--strategy=mirrored"], "jit_compile"),
         (
             ["--bound=cauchy", "--kappa=1", "--threat=l1", "--epsilon=1"],
-            "threat: expected linf or l2 with cauchy bounds; received l1",
+            "threat: expected linf or l2 with cauchy; received l1",
         ),
         (["--jit_compile", "--bound=dual", "--kappa=1"], "jit_compile: .* received --bound=dual"),
         (
