@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from planar import EPS, SIDE, answered, answers, grid, member, neighbours
 
-from rt_tf import layers
+from rt_tf import catalogue, layers
 from rt_tf.attacks import noise
 from rt_tf.attacks.cascade import cascade_attack
 from rt_tf.attacks.judge import attacked
@@ -19,7 +19,6 @@ from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
-from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 
 STEPS, COUNT = 10, 24
@@ -31,36 +30,26 @@ def full_products() -> None:
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
-def task_on(networks: list[keras.Model], x: tf.Tensor, labels: tf.Tensor) -> Refutation:
+def task_on(
+    networks: list[keras.Model], x: tf.Tensor, labels: tf.Tensor, threat: str = "linf"
+) -> Refutation:
     members = tuple(trace(network).lower() for network in networks)
     keys = noise.keys(tf.constant([1, 2], tf.int64), tf.range(tf.shape(x)[0]))
-    return Refutation(members[0], Region(Linf(), x, EPS), labels, keys, members=members)
+    region = Region(catalogue.threat(threat, {"radii": (1.0, 1.0, 1.0)}), x, EPS)
+    return Refutation(members[0], region, labels, keys, members=members)
 
 
 @functools.cache
-def compiled(attack: Callable[..., tf.Tensor]) -> tuple[list[keras.Model], Callable[..., Found]]:
-    """Two members, whose weights may be changed, and an attack on their cascade."""
-    networks = [member(0), member(1)]
-
-    @tf.function(
-        input_signature=[tf.TensorSpec([None, 1, 2, 1]), tf.TensorSpec([None], tf.int64)],
-        autograph=False,
-    )
-    def run(x: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        task = task_on(networks, x, labels)
-        return tuple(attacked(task, functools.partial(attack, steps=STEPS), uniform))
-
-    return networks, lambda x, labels: tuple(found.numpy() for found in run(x, labels))
+def networks() -> list[keras.Model]:
+    """Those of the cascade `answered(0, 2)`."""
+    return [member(0), member(1)]
 
 
-def found(
-    attack: Callable[..., tf.Tensor], seed: int, rows: np.ndarray, labels: np.ndarray
-) -> Found:
-    """What an attack finds around points of the grid, on the cascade `answered` of this seed."""
-    networks, run = compiled(attack)
-    for k, network in enumerate(networks):
-        network.set_weights(member(10 * seed + k).get_weights())
-    return run(grid()[rows], labels[rows])
+def found(attack: Callable[..., tf.Tensor], rows: np.ndarray, labels: np.ndarray) -> Found:
+    """What an attack finds around points of the grid."""
+    task = task_on(networks(), tf.constant(grid()[rows]), tf.constant(labels[rows]))
+    success, x = attacked(task, functools.partial(attack, steps=STEPS), uniform)
+    return success.numpy(), x.numpy()
 
 
 def drawn(chosen: np.ndarray, seed: int) -> np.ndarray:
@@ -74,13 +63,13 @@ def wrong_nearby(answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def test_it_finds_what_the_grid_shows_and_the_plain_attack_does_not() -> None:
-    labels = member(0)(grid()).numpy().argmax(1)
+    labels = networks()[0](grid()).numpy().argmax(1)
     rows = drawn(wrong_nearby(answered(0, 2), labels.reshape(SIDE, SIDE)), 0)
-    success, x = found(cascade_attack, 0, rows, labels)
-    told = answers(compiled(cascade_attack)[0], x)
+    success, x = found(cascade_attack, rows, labels)
+    told = answers(networks(), x)
     np.testing.assert_array_equal((told >= 0) & (told != labels[rows]), success)
     assert (np.abs(x.astype(float) - grid()[rows]) < EPS)[success].all()
-    plain, _ = found(pgd, 0, rows, labels)
+    plain, _ = found(pgd, rows, labels)
     assert success.mean() >= 0.9
     assert plain.sum() < success.sum()
 
@@ -88,7 +77,7 @@ def test_it_finds_what_the_grid_shows_and_the_plain_attack_does_not() -> None:
 def test_it_finds_nothing_around_what_the_cascade_answers() -> None:
     labels = answered(0, 2).ravel()
     rows = drawn((labels >= 0) & wrong_nearby(answered(0, 2, agree=False), answered(0, 2)), 0)
-    success, _ = found(cascade_attack, 0, rows, labels)
+    success, _ = found(cascade_attack, rows, labels)
     assert len(rows) > 0
     assert not success.any()
 
@@ -97,8 +86,8 @@ def test_it_refutes_a_cascade_whose_members_need_not_agree() -> None:
     """So the test above can fail."""
     broken = answered(0, 2, agree=False)
     rows = drawn((broken.ravel() >= 0) & wrong_nearby(broken, broken), 0)
-    success, x = found(cascade_attack, 0, rows, broken.ravel())
-    told = answers(compiled(cascade_attack)[0], x, agree=False)
+    success, x = found(cascade_attack, rows, broken.ravel())
+    told = answers(networks(), x, agree=False)
     assert ((told >= 0) & (told != broken.ravel()[rows]))[success].all()
     assert success.mean() > 0.2
 
@@ -113,22 +102,25 @@ def line(pixel: int, border: float) -> keras.Model:
     return network
 
 
-def lines_task() -> Refutation:
+def lines_task(threat: str = "linf") -> Refutation:
     """The first says 1 above .5 in x, the second above .6 in y; all points are labelled 1.
 
-    So 0 is answered where x < .5 and y < .6 - EPS, or x < .5 - EPS.
+    So 0 is answered where x < .5 and y < .6 - EPS, or x < .5 - EPS, whatever the threat.
     """
     points = [(0.51, 0.595), (0.51, 0.605), (0.535, 0.5), (0.49, 0.2), (0.49, 0.7), (0.505, 0.7)]
     x = tf.constant(points, tf.float32)[:, None, :, None]
-    return task_on([line(0, 0.5), line(1, 0.6)], x, tf.ones(len(points), tf.int64))
+    return task_on([line(0, 0.5), line(1, 0.6)], x, tf.ones(len(points), tf.int64), threat)
 
 
-def test_lines_are_answered_wrongly_where_they_can_be() -> None:
-    task = lines_task()
+@pytest.mark.parametrize("threat", ["linf", "l1", "union"])
+def test_lines_are_answered_wrongly_where_they_can_be(threat: str) -> None:
+    """Of the first point, one coordinate has to move by .01 and the other by .025."""
+    task = lines_task(threat)
     success, x = attacked(task, functools.partial(cascade_attack, steps=STEPS), uniform)
-    np.testing.assert_array_equal(success, [True, False, False, True, True, False])
-    assert x[0, 0, 0, 0] < 0.5
-    assert x[0, 0, 1, 0] < 0.6 - EPS
+    np.testing.assert_array_equal(success, [threat != "l1", False, False, True, True, False])
+    if success[0]:
+        assert x[0, 0, 0, 0] < 0.5
+        assert x[0, 0, 1, 0] < 0.6 - EPS
     assert x[4, 0, 0, 0] < 0.5 - EPS
     np.testing.assert_array_equal(task.errs_at(task.region.x), np.arange(6) == 3)
 
