@@ -4,7 +4,7 @@ Only units that intervals leave unstable are asked about: the rest have nothing 
 """
 
 import math
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -13,7 +13,7 @@ from rt_tf.bounds.backward import Walk
 from rt_tf.bounds.extents import extents
 from rt_tf.bounds.interval import Enclosure, enclose
 from rt_tf.bounds.relaxation import Relaxation, Slopes, relax
-from rt_tf.bounds.result import Box
+from rt_tf.bounds.result import Box, cut
 from rt_tf.bounds.views import View, Whole, Windows
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Activation, Affine, Op, Positive, Tensor
@@ -43,11 +43,16 @@ class Ends(NamedTuple):
 
 
 def full_enclosure(
-    graph: Graph, region: Region, settings: Settings, nodes: Set[int] | None = None
+    graph: Graph,
+    region: Region,
+    settings: Settings,
+    nodes: Set[int] | None = None,
+    known: Mapping[int, Box] | None = None,
 ) -> Enclosure:
     """Encloses every node, those before activations by backward passes.
 
     nodes: the ones to bound so (default: all that an activation reads); the others get intervals.
+    known: bounds of some of these that hold already.
     Source: Wong 2020 (thesis), algorithm 1; Zhang et al. 2018 (CROWN).
     """
     chosen = graph.preactivations() if nodes is None else nodes
@@ -56,6 +61,8 @@ def full_enclosure(
         box = enclosure.boxes[i]
         if i not in chosen or is_exact(graph, region, i):
             return box
+        if known is not None and i in known:
+            enclosure = enclosure._replace(boxes=enclosure.boxes | {i: cut(box, known[i])})
         return backward_box(graph, region, enclosure, i, settings)
 
     return enclose(graph, Box(*region.box()), settings.arithmetic, tighten)

@@ -4,6 +4,7 @@ Many boxes are bounded at once, in sound arithmetic; one that stays open is cut 
 that its bound is most sensitive to. Source: Wang et al. 2018 (ReluVal; Neurify).
 """
 
+import heapq
 import math
 import time
 from collections.abc import Sequence
@@ -15,9 +16,11 @@ import tensorflow as tf
 
 from rt_tf.bounds.backward import refuse_undefined, walk_back
 from rt_tf.bounds.full import MEMORY, Settings, full_enclosure
+from rt_tf.bounds.interval import Enclosure, enclose
+from rt_tf.bounds.result import Box
+from rt_tf.certify.boxes import Boxes, effects, middles
 from rt_tf.certify.clause_graph import lowered
 from rt_tf.certify.exclusion import Finding
-from rt_tf.interchange.property import TINY
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.box import between
@@ -25,48 +28,15 @@ from rt_tf.threats.region import Region
 
 MOST_INPUTS = 10
 BOXES = 256  # that are bounded at once
-SHARE = 0.1  # of a box's largest coefficient, that every input counts as having
-
-
-class Boxes(NamedTuple):
-    """Parts of a region: their ends [boxes, inputs].
-
-    excess: [boxes], of the row that is nearest to excluding a box. effects: [boxes, inputs], how
-    much its bound changes across a box.
-    """
-
-    lower: np.ndarray
-    upper: np.ndarray
-    excess: np.ndarray
-    effects: np.ndarray
-
-    def take(self, places: np.ndarray) -> "Boxes":
-        """Some of the boxes."""
-        return Boxes(*(values[places] for values in self))
-
-    @property
-    def are_small(self) -> bool:
-        """Whether any of them has no number between its ends."""
-        return bool((self.effects < 0.0).all(axis=1).any())
-
-    def halves(self) -> "Boxes":
-        """Both halves of every box."""
-        own = np.arange(len(self.lower))
-        place = self.effects.argmax(axis=1)
-        middle = middles(self.lower, self.upper)[own, place]
-        lower, upper = self.lower.copy(), self.upper.copy()
-        lower[own, place] = upper[own, place] = middle
-        twice = (np.concatenate([ends] * 2) for ends in (self.excess, self.effects))
-        return Boxes(
-            np.concatenate([self.lower, lower]), np.concatenate([upper, self.upper]), *twice
-        )
+LEAST = 2.0**-22  # of the region's width; in smaller boxes bounds are a matter of rounding
 
 
 class Judged(NamedTuple):
-    """Boxes bounded: margins [boxes, rows]; coefficients of the input [boxes, rows, inputs]."""
+    """Boxes bounded: margins [boxes, rows]; coefficients [boxes, rows, inputs]; `Boxes.known`."""
 
     margins: np.ndarray
     coefficients: np.ndarray
+    known: np.ndarray
 
 
 class InputSplitting:
@@ -78,7 +48,7 @@ class InputSplitting:
     def __init__(self, most_inputs: int = MOST_INPUTS, memory: float = MEMORY) -> None:
         self.most_inputs = most_inputs
         self.memory = memory
-        self._made: tuple[Graph, _Compiled] | None = None
+        self._made: tuple[Graph, Compiled] | None = None
 
     def __call__(
         self,
@@ -94,85 +64,131 @@ class InputSplitting:
         if math.prod(shape) > self.most_inputs:
             return Finding(False, why=f"more than {self.most_inputs} inputs")
         if self._made is None or self._made[0] is not graph:
-            self._made = graph, _Compiled(graph, shape, rows.shape[-1], self.memory)
+            self._made = graph, Compiled(graph, shape, rows.shape[-1], self.memory)
         try:
-            return _Splitting(self._made[1], rows[0].numpy(), offsets).run(region, deadline)
+            return _Splitting(self._made[1], region, rows[0].numpy(), offsets).run(deadline)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             return Finding(False, why="memory")
 
 
-class _Compiled:
+class Compiled:
     """The computations for one network, whose inputs are flat here."""
 
     def __init__(self, graph: Graph, shape: Sequence[int], outputs: int, memory: float) -> None:
         self.graph = graph
         self.shape = shape
         self.settings = Settings("adaptive", "sound", memory)
-        ends = [tf.TensorSpec([None, math.prod(shape)])] * 2
-        rows = tf.TensorSpec([None, outputs])
-        self._bounded = tf.function(self._bound, autograph=False, input_signature=[*ends, rows])
+        self.nodes = sorted(graph.preactivations())
+        zeros = tf.zeros([1, *shape])
+        shapes = enclose(graph, Box(zeros, zeros)).shapes
+        self.shapes = [shapes[i] for i in self.nodes]
+        self.units = sum(map(math.prod, self.shapes))
+        point = tf.TensorSpec([None, math.prod(shape)])
+        known = tf.TensorSpec([None, 2, self.units])
+        signature = [point, point, known, tf.TensorSpec([None, outputs])]
+        self._bounded = tf.function(self._bound, autograph=False, input_signature=signature)
         self._evaluated = tf.function(
-            lambda x: graph(self._shaped(x)), autograph=False, input_signature=ends[:1]
+            lambda x: graph(self._shaped(x)), autograph=False, input_signature=[point]
         )
 
-    def bound(self, lower: np.ndarray, upper: np.ndarray, rows: np.ndarray) -> Judged:
-        """Lower bounds of rows of outputs in boxes, in sound arithmetic."""
-        return Judged(*(found.numpy() for found in self._bounded(lower, upper, rows)))
+    def whole(self, region: Region) -> Boxes:
+        """The region as one box, of which nothing is known."""
+        lower, upper = (np.reshape(end, [1, -1]) for end in (region.lower, region.upper))
+        known = np.full((1, 2, self.units), np.inf, np.float32)
+        known[:, 0] = -np.inf
+        return Boxes(lower, upper, known, np.zeros_like(lower))
+
+    def bound(self, boxes: Boxes, rows: np.ndarray) -> Judged:
+        """Lower bounds of rows of outputs, in sound arithmetic."""
+        return Judged(*(found.numpy() for found in self._bounded(*boxes[:3], rows)))
 
     def outputs(self, points: np.ndarray) -> np.ndarray:
         """The network's outputs at points [points, inputs]."""
         return self._evaluated(points).numpy()
 
-    def _bound(self, lower: Tensor, upper: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _bound(self, lower: Tensor, upper: Tensor, known: Tensor, rows: Tensor) -> tuple:
         region = between(self._shaped(lower), self._shaped(upper)).outward()
-        enclosure = full_enclosure(self.graph, region, self.settings)
+        enclosure = full_enclosure(self.graph, region, self.settings, known=self._boxes(known))
         spec = tf.repeat(rows[tf.newaxis], tf.shape(lower)[0], axis=0)
         walk = walk_back(self.graph, region, spec, enclosure, arithmetic="sound")
         coefficients = tf.reshape(walk.met[0], tf.concat([tf.shape(spec)[:2], [-1]], axis=0))
-        return refuse_undefined(walk.minimum(), enclosure.boxes), coefficients
+        margins = refuse_undefined(walk.minimum(), enclosure.boxes)
+        return margins, coefficients, self._joined(enclosure)
 
     def _shaped(self, x: Tensor) -> Tensor:
         return tf.reshape(x, [-1, *self.shape])
 
+    def _boxes(self, known: Tensor) -> dict[int, Box]:
+        """[boxes, 2, units] -> by pre-activation node."""
+        found, start = {}, 0
+        for i, shape in zip(self.nodes, self.shapes, strict=True):
+            end = start + math.prod(shape)
+            ends = tf.unstack(known[:, :, start:end], axis=1)
+            found[i] = Box(*(tf.reshape(values, [-1, *shape]) for values in ends))
+            start = end
+        return found
+
+    def _joined(self, enclosure: Enclosure) -> Tensor:
+        """The contrary."""
+        none = tf.zeros([tf.shape(enclosure.boxes[0].lower)[0], 2, 0])
+        ends = [tf.stack(enclosure.boxes[i], axis=1) for i in self.nodes]
+        flat = [tf.reshape(both, [-1, 2, math.prod(both.shape[2:])]) for both in ends]
+        return tf.concat([none, *flat], axis=2)
+
 
 class _Splitting:
-    """The search for one clause: the boxes that are open."""
+    """The search for one clause: a heap of (excess, number, box), the boxes that are open."""
 
-    def __init__(self, compiled: _Compiled, rows: np.ndarray, offsets: Sequence[Fraction]) -> None:
+    def __init__(
+        self, compiled: Compiled, region: Region, rows: np.ndarray, offsets: Sequence[Fraction]
+    ) -> None:
         self.compiled = compiled
         self.rows = rows
         self.below = lowered(offsets)  # a float32 number is above it if and only if the offset
         self.offsets = np.array([float(offset) for offset in offsets])
+        self.start = compiled.whole(region)
+        self.least = LEAST * (self.start.upper - self.start.lower)
+        self.open: list[tuple[float, int, Boxes]] = []
+        self.bounded = 0
 
-    def run(self, region: Region, deadline: float) -> Finding:
+    def run(self, deadline: float) -> Finding:
         """Splits until all boxes are excluded, a point is met, or time is over."""
-        lower, upper = (np.reshape(end, [1, -1]) for end in (region.lower, region.upper))
-        fresh = Boxes(lower, upper, np.zeros(1), np.zeros_like(lower))
-        rest = fresh.take(np.zeros(0, int))
-        while len(fresh.lower):
-            if time.perf_counter() > deadline:
-                return Finding(False, why="time")
-            still, point = self._judged(fresh)
+        fresh = self.start
+        while time.perf_counter() <= deadline:
+            still, excess, point = self._judged(fresh)
             if point is not None:
                 return Finding(False, point)
-            if still.are_small:
-                return Finding(False, why="no float32 number is between the ends of a box")
-            fresh, rest = _worst(Boxes(*map(np.concatenate, zip(rest, still, strict=True))))
-            fresh = fresh.halves()
-        return Finding(True)
+            if (still.effects < 0.0).all(axis=1).any():
+                return Finding(False, why="a box is too small to be cut")
+            self._keep(still, excess)
+            if not self.open:
+                return Finding(True)
+            fresh = self._worst().halves()
+        return Finding(False, why="time")
 
-    def _judged(self, boxes: Boxes) -> tuple[Boxes, np.ndarray | None]:
-        """Boxes that stay open; an input in the clause, if one was met."""
-        found = self.compiled.bound(boxes.lower, boxes.upper, self.rows)
-        excluded = np.isfinite(found.margins) & (found.margins > self.below)
-        still = np.flatnonzero(~excluded.any(axis=1))
-        excess = np.where(np.isfinite(found.margins), found.margins - self.offsets, -np.inf)[still]
+    def _keep(self, boxes: Boxes, excess: np.ndarray) -> None:
+        for lacking, *box in zip(excess, *boxes, strict=True):
+            self.bounded += 1
+            heapq.heappush(self.open, (float(lacking), self.bounded, Boxes(*box)))
+
+    def _worst(self) -> Boxes:
+        """As many boxes as are split at once, those that lack most."""
+        count = min(BOXES // 2, len(self.open))
+        boxes = [heapq.heappop(self.open)[2] for _ in range(count)]
+        return Boxes(*map(np.stack, zip(*boxes, strict=True)))
+
+    def _judged(self, boxes: Boxes) -> tuple[Boxes, np.ndarray, np.ndarray | None]:
+        """Boxes that stay open, the excess of their best rows; an input in the clause, if met."""
+        found = self.compiled.bound(boxes, self.rows)
+        finite = np.isfinite(found.margins)
+        still = np.flatnonzero(~(finite & (found.margins > self.below)).any(axis=1))
+        excess = np.where(finite, found.margins - self.offsets, -np.inf)[still]
         row = excess.argmax(axis=1)
         slopes = found.coefficients[still, row]
         lower, upper = boxes.lower[still], boxes.upper[still]
         point = self._met(lower, upper, slopes) if still.size else None
-        worst = excess.max(axis=1, initial=-np.inf)
-        return Boxes(lower, upper, worst, _effects(lower, upper, slopes)), point
+        rest = Boxes(lower, upper, found.known[still], effects(lower, upper, slopes, self.least))
+        return rest, excess[np.arange(len(still)), row], point
 
     def _met(self, lower: np.ndarray, upper: np.ndarray, slopes: np.ndarray) -> np.ndarray | None:
         """The point deepest in the clause, of the centres and where the linear bounds are least."""
@@ -181,27 +197,3 @@ class _Splitting:
         worst = (outputs @ self.rows.T.astype(np.float64) - self.offsets).max(axis=1)
         best = int(worst.argmin())
         return points[best].reshape(self.compiled.shape) if worst[best] <= 0.0 else None
-
-
-def middles(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """Numbers between ends, none that would be flushed to zero."""
-    middle = 0.5 * lower + 0.5 * upper
-    middle = np.where(np.abs(middle) < TINY, np.float32(0.0), middle)
-    return np.clip(middle, lower, upper)
-
-
-def _effects(lower: np.ndarray, upper: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    """How much linear functions change across boxes by each input; -1 where none can be cut."""
-    sizes = np.abs(slopes)
-    sizes += SHARE * sizes.max(axis=1, keepdims=True, initial=0.0) + TINY
-    middle = middles(lower, upper)
-    return np.where((lower < middle) & (middle < upper), sizes * (upper - lower), -1.0)
-
-
-def _worst(boxes: Boxes) -> tuple[Boxes, Boxes]:
-    """As many boxes as are split at once, those that lack most; and the rest."""
-    count = BOXES // 2
-    if len(boxes.lower) <= count:
-        return boxes, boxes.take(np.zeros(0, int))
-    order = np.argpartition(boxes.excess, count)
-    return boxes.take(order[:count]), boxes.take(order[count:])

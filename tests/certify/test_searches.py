@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from rt_tf.certify.boxes import Boxes, middles
 from rt_tf.certify.exclusion import METHODS, Finding, left_open
-from rt_tf.certify.input_splitting import Boxes, InputSplitting, middles
+from rt_tf.certify.input_splitting import Compiled, InputSplitting
 from rt_tf.certify.unit_splitting import UnitSplitting
 from rt_tf.interchange.property import TINY, Clause
 from rt_tf.network.graph import Graph
@@ -103,7 +104,7 @@ def test_without_time_nothing_is_found(search: str) -> None:
 
 def test_five_inputs_are_split() -> None:
     """A network as those of ACAS Xu are: what is above all samples by a tenth, and just below."""
-    graph = graph_of(dense_relu(5, 12, 12, 5, seed=1))
+    graph = graph_of(dense_relu(5, 12, 12, 12, 5, seed=1))
     region = box([-0.4] * 5, [0.4] * 5)
     noise = np.random.default_rng(1).random((100_000, 5), np.float32)
     most = graph(region.start(tf.constant(noise))).numpy()[:, 0]
@@ -114,6 +115,30 @@ def test_five_inputs_are_split() -> None:
     assert ask(search, graph, region, above) == Finding(True)
     found = ask(search, graph, region, below)
     assert below.holds(graph(found.point[np.newaxis]).numpy()[0])
+
+
+def test_what_is_known_of_a_box_holds_in_its_halves_and_tightens_their_bounds() -> None:
+    """Every pre-activation value of samples lies within; three layers of one size."""
+    model = dense_relu(3, 8, 8, 8, 2, seed=2)
+    graph, rows = graph_of(model), np.eye(2, dtype=np.float32)
+    compiled = Compiled(graph, (3,), 2, memory=64.0)
+    whole = compiled.whole(box([-0.5] * 3, [0.5] * 3))
+    found = compiled.bound(whole, rows)
+    halves = whole._replace(known=found.known, effects=np.float32([[0, 1, 0]])).halves()
+    own = compiled.bound(halves, rows)
+    afresh = compiled.bound(halves._replace(known=np.concatenate([whole.known] * 2)), rows)
+    assert (own.margins >= afresh.margins).all()
+    assert (own.margins > afresh.margins).any()
+    for k in range(2):
+        noise = np.random.default_rng(k).random((2000, 3), np.float32)
+        x = halves.lower[k] + noise * (halves.upper[k] - halves.lower[k])
+        assert (graph(x).numpy() >= own.margins[k]).all()
+        values = []
+        for layer in model.layers[:-1]:
+            values.append(x @ layer.kernel.numpy() + layer.bias.numpy())
+            x = np.maximum(values[-1], 0.0)
+        values = np.concatenate(values, axis=1)
+        assert ((own.known[k, 0] <= values) & (values <= own.known[k, 1])).all()
 
 
 def test_inputs_are_split_below_any_activation_and_units_are_not() -> None:
@@ -135,20 +160,20 @@ def test_many_inputs_are_not_split() -> None:
     assert found == Finding(False, why="more than 1 inputs")
 
 
-def test_a_box_without_numbers_inside_ends_the_search() -> None:
+def test_a_box_that_is_too_small_ends_the_search() -> None:
     """Where the answer is a matter of rounding: the maximum of |x_0 - x_1| itself, 1, and a bit."""
     model = keras.Sequential([L.Input((2,)), L.Dense(2, "relu"), L.Dense(1)])
     model.layers[0].set_weights([np.float32([[1, -1], [-1, 1]]), np.zeros(2)])
     model.layers[1].set_weights([np.ones((2, 1)), np.zeros(1)])
     beside = clause([[-1.0]], [-1 - Fraction(1, 10**8)])
     found = ask(InputSplitting(), graph_of(model), box([0.0, 0.0], [1.0, 1.0]), beside)
-    assert found == Finding(False, why="no float32 number is between the ends of a box")
+    assert found == Finding(False, why="a box is too small to be cut")
 
 
 def test_halves_join_without_a_gap() -> None:
     lower = np.float32([[0.1, -3.0], [-1.0, 0.0]])
     upper = np.float32([[0.3, 5.0], [1.0, 7.0]])
-    halves = Boxes(lower, upper, np.zeros(2), np.float32([[1, 2], [2, 1]])).halves()
+    halves = Boxes(lower, upper, np.zeros((2, 2, 0)), np.float32([[1, 2], [2, 1]])).halves()
     middle = middles(lower, upper)
     assert np.array_equal(halves.lower[:2], lower)
     assert np.array_equal(halves.upper[2:], upper)
