@@ -8,7 +8,7 @@ WORKDIR /app
 # The dependencies first: this layer stays while only the code changes.
 COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY rt_tf/__init__.py rt_tf/
-RUN pip install --no-cache-dir .
+RUN pip install --no-cache-dir '.[vnn]'
 COPY rt_tf rt_tf
 COPY pipelines pipelines
 COPY configs configs

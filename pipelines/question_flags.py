@@ -33,7 +33,7 @@ def file_flags(group: Group) -> None:
     group.text(
         "keras_file", None, "A .keras file: a functional or Sequential classifier of images."
     )
-    group.text("onnx_file", None, "The same as an ONNX file (pip install 'rt_tf[vnn]').")
+    group.text("onnx_file", None, "The same as an ONNX file (pip install -e '.[vnn]').")
     about = "What the network takes for black and white, such as 0,255 (--epsilon is of 0,1)."
     group.one("input_range", ends, None, f"{about} Not given: 0,1.")
 

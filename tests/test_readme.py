@@ -1,4 +1,4 @@
-"""What the README promises: its Python runs, its flags and those of docs/attacks.md exist, its
+"""What the README promises: its Python runs, its flags and those of the pages in DOCS exist, its
 tables name what there is, its results are those that are kept.
 """
 

@@ -13,5 +13,5 @@ def needed(package: str) -> ModuleType:
     except ModuleNotFoundError as error:
         raise UserError(
             f"{package}: expected the package {error.name}, which is not installed; "
-            "pip install 'rt_tf[vnn]' brings it"
+            "pip install -e '.[vnn]' brings it"
         ) from error

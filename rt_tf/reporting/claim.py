@@ -64,13 +64,15 @@ def _limits(main: Question, run: Row) -> list[str]:
     return [
         f"A certificate covers the exported float32 network (SHA-256 {network}…) in any order of "
         "summation, with or without fused multiply-add and denormals: the bounds carry a stated "
-        "model of rounding errors. It does not cover other precisions or changed weights.",
+        "model of rounding errors. It does not cover other precisions, convolutions that transform "
+        "their input (Winograd, FFT), TF32 or changed weights.",
         "It covers this threat and radius only: not other norms, larger radii, rotations, "
         "corruptions, or changes made before the image was digitised.",
         f"It is a statement about the listed images of the {split} split. The intervals say what "
         "to expect of further images from the same source; nothing is said about other sources.",
         "Attacked accuracy is an upper limit set by the attacks listed; a stronger attack may "
         "lower it, never below certified accuracy. Between the two, the answer is not known.",
-        "The proof is computed by rt_tf's bound code, which is tested but not itself verified by "
-        "a proof checker.",
+        "The proofs are computed by rt_tf's bound code, which is tested, not formally verified. "
+        "python -m pipelines.check recomputes those of the layers and threats that docs/proofs.md "
+        "has by another program, in NumPy alone; it lists the others as unchecked.",
     ]
