@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from rt_tf.checker.proofs import Proofs
 
 ABOUT = """Checks again the certificates that a run kept proofs of, by a program of its own that
-computes with NumPy alone, from two files (docs/proofs.md). The exit status is 1 if any certificate does not hold.
+computes with NumPy alone, from two files (docs/proofs.md). The exit status is 1 if any certificate
+does not hold.
 
   python -m pipelines.check --proofs=runs/digits/ibp/proofs
   python -m pipelines.check --proofs=proofs.npz --network=network.npz --samples=100
