@@ -165,11 +165,11 @@ WASSERSTEIN = ["--threat=wasserstein", "--epsilon=1", "--eval_attack=adaptive"]
         ),
         (
             ["--monitor_bound=probable", "--threat=l1", "--epsilon=1"],
-            "threat: expected linf or l2 with probable bounds; received l1",
+            "threat: expected linf or l2 with probable; received l1",
         ),
         (
             ["--rungs=interval,probable", "--threat=l1", "--epsilon=1"],
-            "threat: expected linf or l2 with probable bounds; received l1",
+            "threat: expected linf or l2 with probable; received l1",
         ),
         (["--model_scale=2"], "model_scale: expected 1, or one of wong_wide, wong_deep"),
     ],
