@@ -1,5 +1,6 @@
 """Certifying the test examples of a run, rung by rung."""
 
+import contextlib
 import functools
 import time
 from collections import Counter
@@ -47,19 +48,22 @@ def certify(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Co
     for rung in rungs:
         refuse_unanswered(rung, subject.threat)
     made = functools.cache(functools.partial(_ladders, subject, bounds=bounds))
-    for eps, samples in radii:
-        known = _rungs_before(subject, eps)
-        wanted = (*known, *(rung for rung in rungs if rung not in known))
-        places, part = _part(first(subject, samples), values)
-        settings = {"rungs": list(wanted), "arithmetic": "sound", **settings_taken(wanted, bounds)}
-        again = functools.partial(_had_less_time, values.time_limit)
-        records = record_file(subject, eps, "certify", "certify", settings, part, again)
-        ladders = made(wanted)
-        if values.rungs is None:
-            ladders = _planned(subject, ladders, eps, places, records.done, screen)
-        question = _Question(subject, ladders, eps, records.path.parent, values.time_limit)
-        title, found = f"certify eps {eps:.4g}", functools.partial(_certificates, question)
-        answer(subject, records, places, found, title, _status(len(records.rows)), screen)
+    part = "{}of{}".format(*values.slice) if "slice" in values and values.slice else ""
+    with subject.run.holding(part):
+        for eps, samples in radii:
+            known = _rungs_before(subject, eps)
+            wanted = (*known, *(rung for rung in rungs if rung not in known))
+            ladders = made(wanted)  # before any file is touched: a rung may refuse the network
+            settings = {"rungs": list(wanted), "arithmetic": "sound"}
+            settings |= settings_taken(wanted, bounds)
+            again = functools.partial(_had_less_time, values.time_limit)
+            records = record_file(subject, eps, "certify", "certify", settings, part, again)
+            places = _places(first(subject, samples), values)
+            if values.rungs is None:
+                ladders = _planned(subject, ladders, eps, places, records.done, screen)
+            question = _Question(subject, ladders, eps, records.path.parent, values.time_limit)
+            title, found = f"certify eps {eps:.4g}", functools.partial(_certificates, question)
+            answer(subject, records, places, found, title, _status(len(records.rows)), screen)
 
 
 class _Question(NamedTuple):
@@ -72,16 +76,16 @@ class _Question(NamedTuple):
     time_limit: float
 
 
-def _part(places: Sequence[int], values: flags.FlagValues) -> tuple[Sequence[int], str]:
-    """The places that this process answers for, and its part's name: none if it is alone."""
+def _places(places: Sequence[int], values: flags.FlagValues) -> Sequence[int]:
+    """The places that this process answers for."""
     if "slice" not in values or values.slice is None:
-        return places, ""
+        return places
     k, n = values.slice
     if k > len(places):
         raise UserError(
             f"slice: expected a part that has examples; received {k}/{n} of {len(places)} examples"
         )
-    return places[k - 1 :: n], f"{k}of{n}"
+    return places[k - 1 :: n]
 
 
 def _rungs(subject: Subject, values: flags.FlagValues, screen: Console) -> list[str]:
@@ -123,19 +127,23 @@ def _planned(
 ) -> Ladders:
     """With the rungs in the order that was quickest on the first examples left, if they are many.
 
-    Not for a cascade, whose members see different examples.
+    The usual ones, the complete one last; rungs that a question has besides come after it. Not
+    without a complete one, nor for a cascade, whose members see different examples.
     """
     left = [i for i in places if i not in done]
     rows = np.array(left[:PILOT])
-    if len(ladders) > 1 or len(left) < WORTH_A_PLAN:
+    usual = [rung for rung in LADDER if rung in ladders[0].rungs]
+    if len(ladders) > 1 or len(left) < WORTH_A_PLAN or LADDER[-1] not in usual:
         return ladders
     images, labels = subject.test.images(rows), subject.test.labels[rows]
     right = served_labels(subject, images) == labels
     if not right.any():
         return ladders
-    names = plan.order(plan.measure(ladders[0], images[right], labels[right], eps))
+    measured = plan.measure(ladders[0].reordered(usual), images[right], labels[right], eps)
+    names = plan.order(measured)
     screen.print(f"certify eps {eps:.4g}: {' -> '.join(names)} is quickest on {len(rows)} images")
-    return [ladders[0].reordered(names)]
+    others = [rung for rung in ladders[0].rungs if rung not in usual]
+    return [ladders[0].reordered([*names, *others])]
 
 
 def settings_taken(rungs: Sequence[str], bounds: dict[str, Any]) -> dict[str, Any]:
@@ -195,7 +203,10 @@ def _kept(folder: Path, example: Row, findings: Findings) -> str | None:
 def _rungs_before(subject: Subject, eps: float) -> list[str]:
     """The rungs of the certificates there are of this network at a radius."""
     folder = subject.run.records / question_name(subject.threat.name, eps)
-    headers = [read(path)[0] for path in sorted(folder.glob("certify*.jsonl"))]
+    headers = []
+    for path in sorted(folder.glob("certify*.jsonl")):
+        with contextlib.suppress(FileNotFoundError):  # superseded by another part meanwhile
+            headers.append(read(path)[0])
     own = [header for header in headers if header.get("network_sha256") == subject.checksum]
     return own[0].get("settings", {}).get("rungs", []) if own else []
 

@@ -27,12 +27,12 @@ def write(network: keras.Model, records: Path, export: Path, originals: Original
     folder = records.with_name("proofs")
     shutil.rmtree(folder, ignore_errors=True)
     sha256, why = _network(network, folder / "network.npz", export)
-    for question in sorted(records.glob("*/certify*.jsonl")):
-        header, _ = read(question)
-        rows = read_lines(question.parent / "examples.jsonl")
-        certificates = _certificates(question.parent, rows, originals, why)
+    for question in sorted({path.parent for path in records.glob("*/certify*.jsonl")}):
+        header, _ = read(next(question.glob("certify*.jsonl")))
+        rows = read_lines(question / "examples.jsonl")
+        certificates = _certificates(question, rows, originals, why)
         write_proofs(
-            folder / question.parent.name / "proofs.npz",
+            folder / question.name / "proofs.npz",
             sha256,
             header["threat"],
             header["eps"],

@@ -4,6 +4,7 @@ Records are appended chunk by chunk, so that a killed command goes on where it s
 """
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -24,7 +25,8 @@ from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
-from rt_tf.reporting import export
+from rt_tf.reporting import export, parts
+from rt_tf.reporting.record_file import line
 from rt_tf.reporting.records import RecordFile, question_name
 from rt_tf.threats.region import Region, Threat
 
@@ -158,9 +160,16 @@ def record_file(
     header = {**headed(subject, kind, name, settings), "eps": eps}
     if kind != "certify":
         return RecordFile(folder / f"attack-{name}.jsonl", header)
-    path = folder / (f"certify-{part}.jsonl" if part else "certify.jsonl")
-    others = [other for other in sorted(folder.glob("certify*.jsonl")) if other != path]
-    return RecordFile(path, header, others, again)
+    whole = folder / "certify.jsonl"
+    path = folder / f"certify-{part}.jsonl" if part else whole
+    others = [other for other in sorted(folder.glob("certify-*.jsonl")) if other != path]
+    plain = json.loads(line(header))
+    if not part:
+        parts.joined(whole, plain, others)
+    done = parts.elsewhere(plain, others, whole) if part else set()
+    records = RecordFile(path, header, again)
+    records.done |= done
+    return records
 
 
 def headed(subject: Subject, kind: str, name: str, settings: Row) -> Row:

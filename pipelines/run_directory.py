@@ -82,6 +82,29 @@ class RunDirectory:
                     (self.path / "lock").unlink()
                     self._remove_if_empty()
 
+    @contextlib.contextmanager
+    def holding(self, part: str) -> Iterator[None]:
+        """Holds one of several parts, `1of4`, of a run that is shared; nothing where it is "".
+
+        UserError if another process holds it, or one of another number of parts.
+        """
+        if not part:
+            yield
+            return
+        for path in self.path.glob("lock-*of*"):
+            with path.open("a+") as file:
+                same = path.name.split("of")[1] == part.split("of")[1]
+                if (path.name == f"lock-{part}" or not same) and not Lock(file).take():
+                    raise UserError(
+                        f"slice: expected a part that nobody is working on, of as many as others "
+                        f"work on; another process is at {path.name.removeprefix('lock-')}"
+                    )
+        own = self.path / f"lock-{part}"
+        with own.open("a+") as file:
+            Lock(file).take()
+            yield
+            own.unlink()
+
     def compare(self, flags: dict[str, str], accept_changes: bool, acceptable: bool = True) -> bool:
         """Whether any flag that matters differs from those the run was started with.
 

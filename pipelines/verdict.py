@@ -51,7 +51,7 @@ def certificate(
 
 def _margin(findings: Findings) -> float | None:
     """The best bound that is proved."""
-    bounds = [f.margin for f in findings.values() if not (f.probable or f.trusted)]
+    bounds = [f.margin for f in findings.values() if not (f.probable or f.trusted or f.falsified)]
     return max((float(margin) for margin in bounds if np.isfinite(margin)), default=None)
 
 
@@ -74,5 +74,5 @@ def _told(finding: Finding) -> str:
 def _cause(findings: Findings) -> str:
     """Why an example is unknown: what stopped a rung, since with more of it that might decide."""
     stopped = [finding.cause for finding in findings.values() if finding.cause]
-    bounded = any(np.isfinite(finding.margin) for finding in findings.values())
+    bounded = any(np.isfinite(f.margin) or f.point is not None for f in findings.values())
     return stopped[-1] if stopped else "loose" if bounded else "error"

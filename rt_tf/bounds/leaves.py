@@ -87,7 +87,7 @@ class LeafBounder:
             margins[:, 0],
             slopes[:, 0],
             multipliers[:, 0],
-            tf.where(leaves.signs == 0.0, self._scores(walk), 0.0),
+            tf.where(leaves.signs == 0.0, self._scores(walk), 0.0) if self.nodes else leaves.signs,
             self._descended(leaves.rows, self._points(walk.met[0][:, 0])),
         )
 
@@ -127,6 +127,8 @@ class LeafBounder:
 
     def _spread(self, values: Tensor) -> dict[int, Tensor]:
         """[leaves, units] -> by pre-activation node [leaves, ...], 0 where there is no unit."""
+        if not self.nodes:
+            return {}
         parts = tf.split(_spread(values, self.units, self.places), self.sizes, axis=1)
         shapes = self.enclosure.shapes
         return {

@@ -38,7 +38,12 @@ class AttackRung:
         """One finding for every example, with the worst point of the attack."""
         began, labels = time.perf_counter(), asked.labels.astype(np.int64)
         numbers = np.array([zlib.crc32(image.tobytes()) for image in asked.images], np.int64)
-        found = self._attack(asked.images, labels, numbers, tf.constant(asked.eps, tf.float64))
+        try:
+            found = self._attack(asked.images, labels, numbers, tf.constant(asked.eps, tf.float64))
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            seconds = (time.perf_counter() - began) / len(labels)
+            yield from [Finding(-np.inf, seconds, "memory")] * len(labels)
+            return
         points, success = (t.numpy() for t in found)
         seconds = (time.perf_counter() - began) / len(labels)
         for point, wrong in zip(points, success, strict=True):

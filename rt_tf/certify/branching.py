@@ -154,8 +154,12 @@ class Search:
             if time.perf_counter() > deadline:
                 return self._finding("time")
             point = self._bound(self._children(self._parents()), STEPS)
-        if point is None and self.stuck:
-            point = self._bound(self._unsplittable(), LAST_STEPS)
+        stuck, self.stuck = self.stuck, []
+        for begin in range(0, len(stuck), PARENTS):
+            if point is None and time.perf_counter() < deadline:
+                point = self._bound(_batch(stuck[begin : begin + PARENTS]), LAST_STEPS)
+            else:
+                self.stuck += stuck[begin : begin + PARENTS]
         if point is not None:
             return Finding(-np.inf, 0.0, point=point, falsified=True)
         return self._finding(None)
@@ -171,12 +175,6 @@ class Search:
         zeros = np.zeros((count, units), np.float32)
         start = np.broadcast_to(crown, (count, units))
         return Batch(np.arange(count), np.zeros(count, np.int64), zeros, start, zeros)
-
-    def _unsplittable(self) -> Batch:
-        """The leaves without units to split, once more."""
-        stuck, self.stuck = self.stuck, []
-        columns = zip(*(leaf.batch_row for leaf in stuck), strict=True)
-        return Batch(*(np.array(column) for column in columns))
 
     def _parents(self) -> list[Open]:
         count = min(PARENTS, len(self.open))
@@ -195,8 +193,7 @@ class Search:
 
     def _sides(self, parents: Sequence[Open], units: np.ndarray) -> Batch:
         """Both sides of splits at units [parents, candidates]: >= 0, <= 0, >= 0, ..."""
-        columns = zip(*(parent.batch_row for parent in parents), strict=True)
-        batch = Batch(*(np.repeat(np.array(c), 2 * units.shape[1], axis=0) for c in columns))
+        batch = Batch(*(np.repeat(c, 2 * units.shape[1], axis=0) for c in _batch(parents)))
         where = np.arange(2 * units.size), np.repeat(units.ravel(), 2)
         batch.signs[where] = np.tile([1, -1], units.size)
         return batch
@@ -252,6 +249,12 @@ class Search:
             for j, tree in zip(self.others, self.trees, strict=True)
         }
         return Proof(RULE, units, trees)
+
+
+def _batch(leaves: Sequence[Open]) -> Batch:
+    """What a batch holds of leaves."""
+    columns = zip(*(leaf.batch_row for leaf in leaves), strict=True)
+    return Batch(*(np.array(column) for column in columns))
 
 
 def heights(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:

@@ -98,7 +98,7 @@ def _of_linear_leaves(search: Search, deadline: float) -> Finding:
         given = (leaf.signs, leaf.slopes, least.multipliers)
         leaves = Leaves(search.spec[:1], *(values[np.newaxis] for values in given))
         if search.bounder.bound(search.root, leaves, 0).margins[0] <= 0.0:
-            return Finding(False, why="rounding")
+            return Finding(False, why="a leaf without units to split is not proved")
     return Finding(True)
 
 

@@ -20,39 +20,22 @@ class RecordFile:
     `done` holds the indices recorded so far, `rows` their lines. A last line cut short is dropped
     from the file. A file with another header is not mixed with: it is kept as
     `<name>.superseded`, `superseded` holds that path, and the records start anew.
-    parts: other files of the same table, whose lines count as recorded; those with another header
-    are superseded, too. again: lines to drop, since their examples are to be asked once more.
+    again: lines whose examples are to be asked once more; a new line replaces the old one.
     """
 
     def __init__(
         self,
         path: str | Path,
         header: Mapping[str, Any],
-        parts: Iterable[Path] = (),
         again: Callable[[Row], bool] = lambda row: False,
     ) -> None:
         self.path = Path(path)
         self.header: Row = json.loads(line({"header": True, **header}))
         self.superseded: Path | None = None
         self.rows: list[Row] = []
-        if not self._resume(again):
+        if not self._resume():
             write_bytes(self.path, line(self.header))
-        self.done: set[int] = {row["index"] for row in self.rows}
-        for part in parts:
-            self._take_up(part)
-
-    def _take_up(self, part: Path) -> None:
-        """Counts the lines of another file of the table as recorded."""
-        header, rows, _ = _parse(part)
-        if header is not None and header != self.header:
-            self._supersede(part)
-            return
-        self.rows += [row for row in rows if row["index"] not in self.done]
-        self.done |= {row["index"] for row in rows}
-
-    def _supersede(self, path: Path) -> None:
-        self.superseded = path.with_name(path.name + ".superseded")
-        path.replace(self.superseded)
+        self.done: set[int] = {row["index"] for row in self.rows if not again(row)}
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Record examples, durably: whole lines or, on an OSError such as a full disk, none.
@@ -66,23 +49,34 @@ class RecordFile:
         again = self.done.intersection(indices)
         if again or len(set(indices)) < len(indices):
             raise ValueError(f"{self.path}: examples recorded twice: {sorted(again) or indices}")
-        _append(self.path, data)
-        self.rows += new
+        others = [row for row in self.rows if row["index"] not in indices]
+        if len(others) < len(self.rows):
+            write_bytes(self.path, b"".join(map(line, [self.header, *others, *new])))
+        else:
+            _append(self.path, data)
+        self.rows = others + new
         self.done.update(indices)
 
-    def _resume(self, again: Callable[[Row], bool]) -> bool:
+    def _resume(self) -> bool:
         if not self.path.exists():
             return False
         header, rows, whole = _parse(self.path)
         if header is None:
             return False
         if header != self.header:
-            self._supersede(self.path)
+            self.superseded = supersede(self.path)
             return False
-        self.rows = [row for row in rows if not again(row)]
-        if whole is not None or len(self.rows) < len(rows):
-            write_bytes(self.path, b"".join(map(line, [header, *self.rows])))
+        if whole is not None:
+            write_bytes(self.path, whole)
+        self.rows = rows
         return True
+
+
+def supersede(path: Path) -> Path:
+    """Keeps a file under another name; the name."""
+    kept = path.with_name(path.name + ".superseded")
+    path.replace(kept)
+    return kept
 
 
 def read(path: str | Path) -> tuple[Row, list[Row]]:

@@ -96,8 +96,14 @@ def load(records_dir: str | Path) -> list[Question]:
     questions = [_load_question(folder) for folder in folders]
     headers = {q.name: next(iter(q.headers.values())) for q in questions}
     check_same(headers, SAME_IN_RUN, str(records_dir))
-    check_across((q.threat, q.eps, q.rows) for q in questions)
+    check_across((_made(q), q.eps, q.rows) for q in questions)
     return sorted(questions, key=lambda q: (q.threat, q.eps))
+
+
+def _made(question: Question) -> str:
+    """The threat as it is made: radii of a union's balls, say, tell it from others."""
+    settings = next(iter(question.headers.values())).get("threat_settings")
+    return f"{question.threat} {settings}" if settings else question.threat
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -179,6 +185,7 @@ def _merge_example(
         counterexample = certificate.get("counterexample")
         check_evidence(counterexample, eps, where)
         _check_there(folder, (counterexample or {}).get("file"), where)
+        _check_there(folder, certificate.get("proof"), where)
     for name, attack in attacks.items():
         check_attack(attack, eps, f"{where}, {name}")
         _check_there(folder, attack["file"], where)

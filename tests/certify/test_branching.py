@@ -189,3 +189,13 @@ def test_fewer_candidates_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_best_split_is_that_whose_worse_side_is_best() -> None:
     sides = [[-1.0, 3.0], [-0.5, -0.6], [-0.5, 0.2], [2.0, 1.0], [-9.0, -9.0], [0.1, -0.1]]
     np.testing.assert_array_equal(best_splits(np.array(sides).ravel(), parents=2), [2, 0])
+
+
+def test_a_network_without_activations_is_settled_at_once() -> None:
+    model, wiring = networks.known("affine")
+    x = networks.images(wiring.input_shape, EXAMPLES)
+    labels = model(x).numpy().argmax(axis=1)
+    found = list(BranchAndBound(wiring, Linf())(Asked(x, labels, 0.02, [None] * EXAMPLES)))
+    assert all(f.settled for f in found)
+    wrong = list(BranchAndBound(wiring, Linf())(Asked(x, labels, 0.9, [None] * EXAMPLES)))
+    assert all(f.falsified for f in wrong)

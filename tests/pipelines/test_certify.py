@@ -101,8 +101,8 @@ def test_parts_of_several_processes_merge(copy: Path, certified: Path) -> None:
     ask(copy, LADDER, "--slice=3/3")
     assert len(rows_of(copy, "certify-1of3")) == len(rows_of(copy, "certify-3of3")) == SAMPLES / 3
     assert question_of(copy)["certified"]["n"] == SAMPLES * 2 / 3
-    ask(copy, LADDER)  # the rest
-    assert len(rows_of(copy)) == SAMPLES / 3
+    ask(copy, LADDER)  # the rest, and all in one file
+    assert len(rows_of(copy)) == SAMPLES
     merged = records.merge(copy / f"records/linf-{EPS}")
     assert verdicts(merged) == verdicts(records.merge(certified / f"records/linf-{EPS}"))
 
@@ -153,6 +153,44 @@ def test_more_time_is_given_to_those_that_had_too_little(copy: Path) -> None:
     kept = [row for row in before if row["index"] not in timed_out]
     assert [row for row in after if row["index"] not in timed_out] == kept
     assert not [row for row in after if row["verdict"] == "unknown"]
+
+
+def test_those_that_are_not_asked_again_keep_their_verdicts(copy: Path) -> None:
+    usual = ["--rungs=branch_and_bound", "--epsilon=0.04"]
+    ask(copy, *usual, "--time_limit=0")
+    before = rows_of(copy, eps=0.04)
+    ask(copy, *usual, "--time_limit=20", "--samples=5")
+    after = {row["index"]: row for row in rows_of(copy, eps=0.04)}
+    assert len(after) == SAMPLES
+    assert all(after[row["index"]] == row for row in before if row["index"] >= 5)
+    assert not [row for row in after.values() if row["index"] < 5 and row["cause"] == "time"]
+
+
+def test_a_rung_that_refuses_the_network_leaves_the_records_alone(copy: Path) -> None:
+    ask(copy, "--rungs=interval", "--samples=5")
+    before = rows_of(copy)
+    with pytest.raises(UserError, match="milp_conv"):
+        ask(copy, "--rungs=interval,milp_conv", "--samples=5")
+    assert rows_of(copy) == before
+
+
+def test_a_part_is_one_process_s_and_all_count_to_the_same_number(copy: Path) -> None:
+    from pipelines.run_directory import RunDirectory
+
+    with RunDirectory(copy).locked(shared=True), RunDirectory(copy).holding("1of2"):
+        for other in ("1/2", "1/4"):
+            with pytest.raises(UserError, match="slice: expected a part that nobody"):
+                ask(copy, LADDER, f"--slice={other}")
+    assert not list(copy.glob("lock-*"))
+
+
+def test_parts_of_other_settings_are_refused_and_superseded_by_one_alone(copy: Path) -> None:
+    ask(copy, "--rungs=interval", "--samples=10", "--slice=1/2")
+    with pytest.raises(UserError, match="slice: expected the settings of the other parts"):
+        ask(copy, "--rungs=attack,crown", "--samples=10", "--slice=2/2")
+    ask(copy, "--rungs=attack,interval", "--samples=10")
+    assert len(rows_of(copy)) == 10
+    assert not list((copy / f"records/linf-{EPS}").glob("certify-*.jsonl"))
 
 
 def test_without_rungs_the_usual_ladder_is_climbed_in_the_quickest_order(copy: Path) -> None:

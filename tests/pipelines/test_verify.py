@@ -16,6 +16,7 @@ from rt_tf.certify.decision import Verdict, decider
 from rt_tf.certify.exclusion import Finding
 from rt_tf.errors import UserError
 from rt_tf.interchange import onnx_file, vnnlib_file
+from tests.certify import clauses
 from tests.interchange.files import dense_relu, node, normal, robustness, save, vnnlib
 from tests.pipelines.conftest import finish, start
 
@@ -127,6 +128,38 @@ def test_a_complete_search_is_asked_what_is_left_open(absolute, tmp_path: Path) 
     assert verdict == Verdict("unsat", "second")
     assert [call[:2] for call in calls] == [([1, 1, 1], [-0.80000001])] * 2
     assert 0.0 < calls[0][2] <= 60.0
+
+
+@pytest.mark.parametrize(("side", "wanted"), [(1e-3, "unsat"), (-1e-3, "sat")])
+def test_units_are_split_where_inputs_are_many(side: float, wanted: str, tmp_path: Path) -> None:
+    """A network of two inputs, and of ten more that it does not read."""
+    model = clauses.dense_relu(2, 5, 4, 3, seed=4)
+    row = [-1.0, 0.0, 0.0]
+    region = clauses.box([-1.0, -0.75], [0.75, 1.0])
+    most = -clauses.least_excess(model, region, clauses.clause([row], [0.0]))
+    kernels = [layer.kernel.numpy() for layer in model.layers]
+    kernels[0] = np.concatenate([kernels[0], np.zeros((10, 5))])
+    biases = [layer.bias.numpy() for layer in model.layers]
+    network = dense_relu(tmp_path / "net.onnx", [kernel.T for kernel in kernels], biases)
+    lower, upper = [-1.0, -0.75, *[0] * 10], [0.75, 1.0, *[1] * 10]
+    asked = vnnlib(tmp_path / "p", lower, upper, 3, f"(assert (>= Y_0 {most + side:.9f}))")
+    verdict = answer(network, asked)
+    assert verdict.answer == wanted
+    assert (verdict.by == "branch_and_bound") == (wanted == "unsat")
+
+
+def test_what_no_search_can_do_is_said(tmp_path: Path) -> None:
+    """tanh(x_0 - x_1) + tanh(x_1 - x_0) is 0; nothing splits tanh, nor boxes of so many inputs."""
+    first = np.zeros((11, 2))
+    first[:2] = [[1, -1], [-1, 1]]
+    weights = {"v": np.float32(first), "w": np.ones((2, 1), np.float32)}
+    nodes = [node("MatMul", "x v", "z"), node("Tanh", "z", "h"), node("MatMul", "h w", "y")]
+    network = save(tmp_path / "net.onnx", nodes, weights, (1, 11))
+    asked = vnnlib(tmp_path / "p", [-1] * 11, [1] * 11, 1, "(assert (>= Y_0 0.25))")
+    verdict = answer(network, asked)
+    assert verdict.answer == "unknown"
+    reasons = "input_splitting: more than 10 inputs; branch_and_bound: layer .* another activation"
+    assert re.search(reasons, verdict.by)
 
 
 def test_what_a_search_calls_a_counterexample_is_judged(absolute, tmp_path: Path) -> None:
