@@ -212,7 +212,7 @@ def _rungs_before(subject: Subject, eps: float) -> list[str]:
 
 
 def _had_less_time(limit: float, row: Row) -> bool:
-    return row["cause"] == "time" and row.get("time_limit", limit) < limit
+    return row.get("cause") == "time" and row.get("time_limit", limit) < limit
 
 
 def _status(before: int) -> Callable[[list[Row]], str]:

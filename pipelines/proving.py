@@ -9,6 +9,7 @@ import numpy as np
 
 from pipelines.verdict import Row
 from rt_tf import models
+from rt_tf.checker.malformed import MalformedError
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
 from rt_tf.reporting import network_file, proof_store
@@ -49,7 +50,7 @@ def _network(network: keras.Model, path: Path, export: Path) -> tuple[str, str |
         return "", "a cascade of networks"
     try:
         sha256 = network_file.write_network(path, members[0])
-    except UserError as error:
+    except (UserError, MalformedError) as error:
         return "", str(error).removeprefix("proofs: ")
     write_bytes(export / "network.npz", path.read_bytes())
     return sha256, None

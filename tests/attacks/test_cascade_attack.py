@@ -112,7 +112,7 @@ def lines_task(threat: str = "linf") -> Refutation:
     return task_on([line(0, 0.5), line(1, 0.6)], x, tf.ones(len(points), tf.int64), threat)
 
 
-@pytest.mark.parametrize("threat", ["linf", "l1", "union"])
+@pytest.mark.parametrize("threat", ["linf", "l1", pytest.param("union", marks=pytest.mark.slow)])
 def test_lines_are_answered_wrongly_where_they_can_be(threat: str) -> None:
     """Of the first point, one coordinate has to move by .01 and the other by .025."""
     task = lines_task(threat)

@@ -54,6 +54,7 @@ def test_at_the_bar_it_is_blessed(copy: Path, capsys: pytest.CaptureFixture[str]
     assert "  BLESSED\n" in sums(copy)
 
 
+@pytest.mark.slow
 def test_above_the_rate_the_command_fails_in_one_line(copy: Path) -> None:
     result = command("export", f"--model_dir={copy}", "--min_verified_accuracy=1", "--quiet")
     assert result.returncode == 1, result.stderr
@@ -88,6 +89,7 @@ def test_a_bar_that_is_no_share_is_refused(
     assert "min_verified_accuracy" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_new_export_has_no_verdict(copy: Path) -> None:
     run("export", f"--model_dir={copy}")
     assert verdicts(copy) == set()

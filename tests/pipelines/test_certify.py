@@ -107,6 +107,7 @@ def test_parts_of_several_processes_merge(copy: Path, certified: Path) -> None:
     assert verdicts(merged) == verdicts(records.merge(certified / f"records/linf-{EPS}"))
 
 
+@pytest.mark.slow
 def test_parts_may_work_at_the_same_time_but_not_beside_others(copy: Path) -> None:
     usual = [f"--model_dir={copy}", f"--epsilon={EPS}", "--samples=20", LADDER]
     first, second = (start("certify", *usual, f"--slice={k}/2") for k in (1, 2))

@@ -29,7 +29,7 @@ def test_a_finished_run_is_whole(finished: Path) -> None:
 
 def test_records_hold_a_line_per_example_that_checks(finished: Path) -> None:
     _, rows = records.read(finished / "records" / "linf-0.05" / "certify.jsonl")
-    assert [row["index"] for row in rows] == list(range(40))
+    assert sorted(row["index"] for row in rows) == list(range(40))
     for question in records.load(finished / "records"):
         for row in question.rows:
             assert row["verdict"] in {"certified", "falsified", "unknown"}

@@ -60,6 +60,7 @@ def test_a_cascade_is_served_as_one_model(cascade: Path) -> None:
     assert shown <= set(events.Tags()["tensors"])
 
 
+@pytest.mark.slow
 def test_a_cascade_is_attacked_as_a_whole(
     cascade: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
