@@ -74,5 +74,6 @@ def _told(finding: Finding) -> str:
 def _cause(findings: Findings) -> str:
     """Why an example is unknown: what stopped a rung, since with more of it that might decide."""
     stopped = [finding.cause for finding in findings.values() if finding.cause]
-    bounded = any(np.isfinite(f.margin) or f.point is not None for f in findings.values())
-    return stopped[-1] if stopped else "loose" if bounded else "error"
+    bounds = [np.isfinite(finding.margin) for finding in findings.values() if finding.point is None]
+    loose = any(bounds) or (findings and not bounds)  # an attack alone bounds nothing
+    return stopped[-1] if stopped else "loose" if loose else "error"
