@@ -57,6 +57,7 @@ def test_further_members_certify_more() -> None:
     assert sum(gained) > 0
 
 
+@pytest.mark.slow
 def test_climbing_finds_what_is_served(tmp_path: Path) -> None:
     networks = [member(k) for k in (0, 1, 2)]
     united, images = models.cascade(networks), grid()[::20]

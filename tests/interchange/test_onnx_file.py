@@ -305,5 +305,5 @@ def test_without_the_package_the_message_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(UserError, match=r"pip install 'rt_tf\[vnn\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '.\[vnn\]'"):
         onnx_file.read(tmp_path / "net.onnx")
