@@ -2,8 +2,7 @@
 
 import functools
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from absl import flags
@@ -12,7 +11,7 @@ from rich.console import Console
 from pipelines.certifying import settings_taken
 from pipelines.publish import contradiction
 from pipelines.question_flags import bound_settings
-from pipelines.questions import Subject, answer, first, headed
+from pipelines.questions import Subject, answer, first, headed, paced
 from pipelines.refusals import refuse_unanswered
 from pipelines.verdict import Row
 from rt_tf.certify.bracket import Trial
@@ -43,7 +42,7 @@ def search(subject: Subject, largest: float, values: flags.FlagValues, screen: C
     ends = _ends(subject, header)
     found = functools.partial(_radii, subject, searching, largest, ends)
     places, title = first(subject, values.samples), f"radius up to {largest:.4g}"
-    answer(subject, file, places, found, title, _status(len(file.rows)), screen)
+    answer(subject, file, places, found, title, paced(len(file.rows), _median), screen)
 
 
 def _refuse(subject: Subject, rungs: list[str]) -> None:
@@ -99,12 +98,5 @@ def _trial(trial: Trial) -> Row:
     return {**trial._asdict(), "margin": trial.margin if math.isfinite(trial.margin) else None}
 
 
-def _status(before: int) -> Callable[[list[Row]], str]:
-    """The median so far, and how many images a second since the command began."""
-    began = time.monotonic()
-
-    def status(rows: list[Row]) -> str:
-        pace = (len(rows) - before) / max(time.monotonic() - began, 1e-3)
-        return f"median {np.median([row['radius'] for row in rows]):.3g}; {pace:.3g} images/s"
-
-    return status
+def _median(rows: list[Row]) -> str:
+    return f"median {np.median([row['radius'] for row in rows]):.3g}"

@@ -2,9 +2,8 @@
 
 import contextlib
 import functools
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from pipelines.questions import (
     answer,
     answered_labels,
     first,
+    paced,
     record_file,
     served_labels,
 )
@@ -63,7 +63,9 @@ def certify(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Co
                 ladders = _planned(subject, ladders, eps, places, records.done, screen)
             question = _Question(subject, ladders, eps, records.path.parent, values.time_limit)
             title, found = f"certify eps {eps:.4g}", functools.partial(_certificates, question)
-            answer(subject, records, places, found, title, _status(len(records.rows)), screen)
+            answer(
+                subject, records, places, found, title, paced(len(records.rows), _verdicts), screen
+            )
 
 
 class _Question(NamedTuple):
@@ -106,7 +108,7 @@ def _rungs(subject: Subject, values: flags.FlagValues, screen: Console) -> list[
             left_out[rung] = "a cascade's members are asked in turn"
         elif known and subject.threat.name not in known:
             left_out[rung] = f"it has no answer to {subject.threat.name}"
-        elif rung == "branch_and_bound" and not subject.wiring.lower().rectifies:
+        elif rung == "branch_and_bound" and subject.wiring.lower().curved:
             left_out[rung] = "the network has other activations than ReLU"
     for rung, why in left_out.items():
         screen.print(f"without {rung}: {why}")
@@ -215,14 +217,6 @@ def _had_less_time(limit: float, row: Row) -> bool:
     return row.get("cause") == "time" and row.get("time_limit", limit) < limit
 
 
-def _status(before: int) -> Callable[[list[Row]], str]:
-    """Verdicts so far, and how many images a second since the command began."""
-    began = time.monotonic()
-
-    def status(rows: list[Row]) -> str:
-        count = Counter(row["verdict"] for row in rows)
-        pace = (len(rows) - before) / max(time.monotonic() - began, 1e-3)
-        told = ", ".join(f"{count[verdict]:,} {verdict}" for verdict in VERDICTS)
-        return f"{told}; {pace:.3g} images/s"
-
-    return status
+def _verdicts(rows: list[Row]) -> str:
+    count = Counter(row["verdict"] for row in rows)
+    return ", ".join(f"{count[verdict]:,} {verdict}" for verdict in VERDICTS)

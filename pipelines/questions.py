@@ -4,7 +4,6 @@ Records are appended chunk by chunk, so that a killed command goes on where it s
 """
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -26,7 +25,6 @@ from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
 from rt_tf.reporting import export, parts
-from rt_tf.reporting.record_file import line
 from rt_tf.reporting.records import RecordFile, question_name
 from rt_tf.threats.region import Region, Threat
 
@@ -126,6 +124,17 @@ def first(subject: Subject, samples: int) -> range:
     return range(min(samples or len(subject.test), len(subject.test)))
 
 
+def paced(before: int, told: Callable[[list[Row]], str]) -> Callable[[list[Row]], str]:
+    """A status with how many images a second there were since now, when there were `before`."""
+    began = time.monotonic()
+
+    def status(rows: list[Row]) -> str:
+        pace = (len(rows) - before) / max(time.monotonic() - began, 1e-3)
+        return f"{told(rows)}; {pace:.3g} images/s"
+
+    return status
+
+
 def _bundled(answers: Iterable[Row]) -> Iterator[list[Row]]:
     """What comes within half a second together; the rest of it, too, if there is an interrupt."""
     waiting: list[Row] = []
@@ -163,10 +172,9 @@ def record_file(
     whole = folder / "certify.jsonl"
     path = folder / f"certify-{part}.jsonl" if part else whole
     others = [other for other in sorted(folder.glob("certify-*.jsonl")) if other != path]
-    plain = json.loads(line(header))
     if not part:
-        parts.joined(whole, plain, others)
-    done = parts.elsewhere(plain, others, whole) if part else set()
+        parts.joined(whole, header, others)
+    done = parts.elsewhere(header, others, whole) if part else set()
     records = RecordFile(path, header, again)
     records.done |= done
     return records

@@ -46,8 +46,13 @@ def lower_bound(
         splits=splits,
         arithmetic=arithmetic,
     )
+    return least_of(walk, enclosure)
+
+
+def least_of(walk: "Walk", enclosure: Enclosure) -> Tensor:
+    """The lower bounds of a finished pass; in sound arithmetic -inf where any is not defined."""
     margins = walk.minimum()
-    return refuse_undefined(margins, enclosure.boxes) if arithmetic == "sound" else margins
+    return refuse_undefined(margins, enclosure.boxes) if walk.sound else margins
 
 
 def walk_back(

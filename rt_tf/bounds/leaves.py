@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from rt_tf.bounds.backward import Walk, lower_bound, walk_back
+from rt_tf.bounds.backward import Walk, least_of, lower_bound, walk_back
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.relaxation import Split
 from rt_tf.bounds.result import Box
@@ -77,14 +77,14 @@ class LeafBounder:
         start = [leaves.slopes[:, tf.newaxis], leaves.multipliers[:, tf.newaxis]]
 
         def bound(variables: list[Tensor]) -> Tensor:
-            return self._lower(leaves, *variables)
+            return lower_bound(**self._pass(leaves, *variables))
 
         slopes, multipliers = ascend(bound, start, steps, slopes=1, enough=enough)
         slopes = as_kept(slopes)
-        margins = self._lower(leaves, slopes, multipliers, "sound")
-        walk = walk_back(**self._pass(leaves, slopes, multipliers))
+        asked = self._pass(leaves, slopes, multipliers, "sound")
+        walk = walk_back(**asked)
         return LeafBounds(
-            margins[:, 0],
+            least_of(walk, asked["enclosure"])[:, 0],
             slopes[:, 0],
             multipliers[:, 0],
             tf.where(leaves.signs == 0.0, self._scores(walk), 0.0) if self.nodes else leaves.signs,
@@ -93,14 +93,8 @@ class LeafBounder:
 
     def quick(self, leaves: Leaves) -> Tensor:
         """Lower bounds as they are, in fast arithmetic: [leaves]."""
-        return self._lower(leaves, leaves.slopes[:, tf.newaxis], leaves.multipliers[:, tf.newaxis])[
-            :, 0
-        ]
-
-    def _lower(
-        self, leaves: Leaves, slopes: Tensor, multipliers: Tensor, arithmetic: str = "fast"
-    ) -> Tensor:
-        return lower_bound(**self._pass(leaves, slopes, multipliers, arithmetic))
+        variables = leaves.slopes[:, tf.newaxis], leaves.multipliers[:, tf.newaxis]
+        return lower_bound(**self._pass(leaves, *variables))[:, 0]
 
     def _pass(
         self, leaves: Leaves, slopes: Tensor, multipliers: Tensor, arithmetic: str = "fast"

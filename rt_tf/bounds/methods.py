@@ -99,7 +99,7 @@ def alpha_crown_bounds(
         graph, region, spec, enclosure, steps=steps, shared=shared, arithmetic=arithmetic
     )
     found = Bounds(optimum.margins, *enclosure, slopes=optimum.slopes)
-    if graph.rectifies:
+    if graph.curved is None:
         return found
     ruled = _margins(graph, region, spec, enclosure, settings)  # better for some curved functions
     return found._replace(margins=tf.maximum(optimum.margins, ruled.margins), slopes=None)

@@ -20,10 +20,9 @@ from rt_tf.bounds.leaves import Leaves
 from rt_tf.bounds.result import margin_spec
 from rt_tf.certify.bounder import Bounder, Judged, Root
 from rt_tf.certify.growth import Growth
-from rt_tf.certify.proof import Proof
+from rt_tf.certify.proof import CROWN, Proof
 from rt_tf.certify.rung import Asked, Finding
 from rt_tf.errors import UserError
-from rt_tf.network.ops import Activation
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
 
@@ -32,8 +31,6 @@ PARENTS = 32  # leaves that are split at once
 ROOT_STEPS, STEPS = 40, 10  # of ascent, for an unsplit row and for a new leaf
 LAST_STEPS = 400  # for a leaf without units to split, which nothing but ascent can prove
 CANDIDATES = 4  # units whose splits are tried for a leaf
-
-RULE: dict[str, str | bool] = {"intermediate": "backward", "slope": "adaptive", "shared": False}
 
 
 class BranchAndBound:
@@ -88,12 +85,11 @@ class BranchAndBound:
 
 def refuse_curved(wiring: Wiring, rung: str) -> None:
     """UserError, by name, for an activation that is not linear on either side of 0."""
-    for _, node in wiring.lower().numbered():
-        if isinstance(node.op, Activation) and not node.op.rectifies:
-            raise UserError(
-                f"rungs: expected ReLU and LeakyReLU alone for {rung}; layer '{node.name}' has "
-                "another activation; leave the rung out"
-            )
+    if curved := wiring.lower().curved:
+        raise UserError(
+            f"rungs: expected ReLU and LeakyReLU alone for {rung}; layer '{curved}' has another "
+            "activation; leave the rung out"
+        )
 
 
 class Open(NamedTuple):
@@ -248,7 +244,7 @@ class Search:
             int(j): tree.tree(places, columns)
             for j, tree in zip(self.others, self.trees, strict=True)
         }
-        return Proof(RULE, units, trees)
+        return Proof(CROWN, units, trees)
 
 
 def _batch(leaves: Sequence[Open]) -> Batch:

@@ -12,12 +12,10 @@ import tensorflow as tf
 from rt_tf.bounds.backward import lower_bound
 from rt_tf.certify.examples import Example
 from rt_tf.certify.programs import Program
-from rt_tf.certify.proof import Leaf, Proof, Tree
+from rt_tf.certify.proof import CROWN, Proof, unsplit
 from rt_tf.certify.solver import Solved
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
-
-RULE: dict[str, str | bool] = {"intermediate": "backward", "slope": "adaptive", "shared": False}
 
 
 def shares(program: Program, solved: Solved) -> np.ndarray:
@@ -47,8 +45,8 @@ def confirmed(
             slope=by_node,
             arithmetic="sound",
         ).numpy()[0]
-    trees = {int(example.others[k]): _leaf(slopes[k]) for k in rows}
-    return float(margins.min()), Proof(RULE, units.astype(np.int32), trees)
+    trees = {int(example.others[k]): unsplit(slopes[k]) for k in rows}
+    return float(margins.min()), Proof(CROWN, units.astype(np.int32), trees)
 
 
 def _by_node(example: Example, slopes: list[np.ndarray]) -> dict[int, Tensor]:
@@ -61,7 +59,3 @@ def _by_node(example: Example, slopes: list[np.ndarray]) -> dict[int, Tensor]:
         values[:, units[own, 1]] = np.stack(slopes)[:, own]
         found[int(node)] = tf.constant(values.reshape(1, len(slopes), *shape))
     return found
-
-
-def _leaf(slopes: np.ndarray) -> Tree:
-    return Tree(np.full((1, 2), -1, np.int32), [Leaf(slopes, np.zeros(0, np.float32))])

@@ -5,9 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rt_tf.certify.proof import Leaf, Tree
-
-LEAF = (-1, -1)
+from rt_tf.certify.proof import LEAF, Leaf, Tree
 
 
 class Fork(NamedTuple):

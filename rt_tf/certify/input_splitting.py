@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.bounds.backward import refuse_undefined, walk_back
+from rt_tf.bounds.backward import least_of, walk_back
 from rt_tf.bounds.full import MEMORY, Settings, full_enclosure
 from rt_tf.bounds.interval import Enclosure, enclose
 from rt_tf.bounds.result import Box
@@ -112,8 +112,7 @@ class Compiled:
         spec = tf.repeat(rows[tf.newaxis], tf.shape(lower)[0], axis=0)
         walk = walk_back(self.graph, region, spec, enclosure, arithmetic="sound")
         coefficients = tf.reshape(walk.met[0], tf.concat([tf.shape(spec)[:2], [-1]], axis=0))
-        margins = refuse_undefined(walk.minimum(), enclosure.boxes)
-        return margins, coefficients, self._joined(enclosure)
+        return least_of(walk, enclosure), coefficients, self._joined(enclosure)
 
     def _shaped(self, x: Tensor) -> Tensor:
         return tf.reshape(x, [-1, *self.shape])

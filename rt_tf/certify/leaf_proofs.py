@@ -4,13 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rt_tf.certify.growth import LEAF
-from rt_tf.certify.proof import Leaf, Proof, Tree
+from rt_tf.certify.proof import CROWN, Proof, Rule, Tree, unsplit
 from rt_tf.network.ops import Tensor
 
-Rule = dict[str, str | bool]
 RULES: dict[str, Rule] = {
-    "alpha_crown": {"intermediate": "backward", "slope": "adaptive", "shared": False},
+    "alpha_crown": CROWN,
     "shared_slope": {"intermediate": "backward", "slope": "parallel", "shared": True},
 }
 
@@ -44,5 +42,4 @@ def _units(activation: int, count: int) -> np.ndarray:
 
 def _trees(others: np.ndarray, slopes: np.ndarray) -> dict[int, Tree]:
     """One leaf for every row. slopes: [rows, units]."""
-    none, nodes = np.zeros(0, np.float32), np.array([LEAF], np.int32)
-    return {int(j): Tree(nodes, [Leaf(row, none)]) for j, row in zip(others, slopes, strict=True)}
+    return {int(j): unsplit(row) for j, row in zip(others, slopes, strict=True)}

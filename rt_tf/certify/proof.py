@@ -4,6 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+Rule = dict[str, str | bool]  # of the pre-activation bounds
+
+CROWN: Rule = {"intermediate": "backward", "slope": "adaptive", "shared": False}
+LEAF = (-1, -1)  # in a tree's nodes
+
 
 class Leaf(NamedTuple):
     """One backward pass. slopes: float16 [units]; multipliers: float32, of the splits above it."""
@@ -26,6 +31,11 @@ class Proof(NamedTuple):
     node, flat unit) whose slopes the leaves give, int32 [units, 2]. trees: by the other class.
     """
 
-    rule: dict[str, str | bool]
+    rule: Rule
     units: np.ndarray
     trees: dict[int, Tree]
+
+
+def unsplit(slopes: np.ndarray) -> Tree:
+    """The tree of one leaf. slopes: float16 [units]."""
+    return Tree(np.array([LEAF], np.int32), [Leaf(slopes, np.zeros(0, np.float32))])

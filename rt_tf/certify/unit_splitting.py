@@ -15,7 +15,7 @@ from rt_tf.certify.clause_graph import CLASSES, LABEL, clause_graph, raised
 from rt_tf.certify.exclusion import Finding
 from rt_tf.certify.leaf_program import LeafProgram
 from rt_tf.network.graph import Graph
-from rt_tf.network.ops import Activation, Tensor
+from rt_tf.network.ops import Tensor
 from rt_tf.threats.box import between
 from rt_tf.threats.region import Region
 
@@ -41,7 +41,7 @@ class UnitSplitting:
     ) -> Finding:
         """The contract is in `rt_tf.certify.exclusion.Search`."""
         deadline = time.perf_counter() + seconds
-        if curved := _curved(graph):
+        if curved := graph.curved:
             return Finding(False, why=f"layer '{curved}' has another activation than ReLU")
         if seconds <= 0.0:
             return Finding(False, why="time")
@@ -100,11 +100,3 @@ def _of_linear_leaves(search: Search, deadline: float) -> Finding:
         if search.bounder.bound(search.root, leaves, 0).margins[0] <= 0.0:
             return Finding(False, why="a leaf without units to split is not proved")
     return Finding(True)
-
-
-def _curved(graph: Graph) -> str | None:
-    """The name of the first layer whose activation is not linear on either side of 0."""
-    for node in graph.nodes:
-        if isinstance(node.op, Activation) and not node.op.rectifies:
-            return node.name
-    return None

@@ -46,10 +46,12 @@ class Graph:
         return [i for i, node in self.numbered() if isinstance(node.op, Activation)]
 
     @property
-    def rectifies(self) -> bool:
-        """Whether all activations are linear on either side of 0, as ReLU is."""
-        ops = (node.op for node in self.nodes)
-        return all(op.rectifies for op in ops if isinstance(op, Activation))
+    def curved(self) -> str | None:
+        """The name of the first layer whose activation is not linear on either side of 0."""
+        for node in self.nodes:
+            if isinstance(node.op, Activation) and not node.op.rectifies:
+                return node.name
+        return None
 
     def preactivations(self) -> set[int]:
         """Numbers of the nodes that activations read."""

@@ -1,21 +1,23 @@
 """Record files of one table that several processes share: each writes a part of its own."""
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
-from rt_tf.reporting.record_file import Row, line, read, supersede
+from rt_tf.reporting.record_file import Row, line, read, supersede, written
 
 
-def joined(path: Path, header: Mapping[str, Any], parts: Iterable[Path]) -> None:
+def joined(path: Path, header: Mapping[str, Any], parts: Sequence[Path]) -> None:
     """Moves the lines of parts into the one file of a table; for a process that works alone.
 
     Parts with another header are superseded. Where two tell of one example, the first counts.
     """
-    header = {"header": True, **header}
+    if not parts:
+        return
+    header = written(header)
     found: dict[int, Row] = {}
     taken = []
     for part in [*([path] if path.exists() else []), *parts]:
@@ -38,7 +40,7 @@ def elsewhere(header: Mapping[str, Any], parts: Iterable[Path], whole: Path) -> 
     UserError for a part with another header: a process may be at work on it. The whole table's
     file is superseded then.
     """
-    header, done = {"header": True, **header}, set()
+    header, done = written(header), set()
     for part in [*parts, whole]:
         with contextlib.suppress(FileNotFoundError):  # superseded by another part meanwhile
             own, rows = read(part)

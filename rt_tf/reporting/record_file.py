@@ -30,7 +30,7 @@ class RecordFile:
         again: Callable[[Row], bool] = lambda row: False,
     ) -> None:
         self.path = Path(path)
-        self.header: Row = json.loads(line({"header": True, **header}))
+        self.header = written(header)
         self.superseded: Path | None = None
         self.rows: list[Row] = []
         if not self._resume():
@@ -70,6 +70,11 @@ class RecordFile:
             write_bytes(self.path, whole)
         self.rows = rows
         return True
+
+
+def written(header: Mapping[str, Any]) -> Row:
+    """A header as a file has it."""
+    return json.loads(line({"header": True, **header}))
 
 
 def supersede(path: Path) -> Path:

@@ -19,7 +19,6 @@ import tensorflow as tf
 
 from rt_tf import models
 from rt_tf.bounds import cascade
-from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
 from rt_tf.bounds.result import Bounds, margin_spec
 from rt_tf.bounds.rounding import products_are_exact
 from rt_tf.certify import bisection
@@ -28,7 +27,6 @@ from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
 
-METHODS = {"interval": interval_bounds, "crown_ibp": crown_ibp_bounds}  # the cheapest first
 NO_METHOD = "none"
 PROBE, RADIUS_PROBE = 0.01, 0.3
 
@@ -55,8 +53,8 @@ def endpoints(network: keras.Model, threat: Threat) -> dict[str, Endpoint]:
     table = {"serve": Endpoint(_serve(members[0]), "logits")}
     if threat.has_support:
         certifier = Certifier(members, threat)
-        table["certify"] = Endpoint(_certify(certifier, list(METHODS)), "margin", PROBE)
-        for name in METHODS:
+        table["certify"] = Endpoint(_certify(certifier, list(cascade.SERVED)), "margin", PROBE)
+        for name in cascade.SERVED:
             alone = _certify(certifier, [name])
             table[f"certify_{name}"] = Endpoint(alone, "margin", PROBE, compiled=True)
         step = 2.0 * RADIUS_PROBE / 2**bisection.STEPS
@@ -75,7 +73,7 @@ class Certifier:
     def __init__(self, members: Sequence[keras.Model], threat: Threat) -> None:
         self.members, self.threat = members, threat
         self.wirings = [trace(member) for member in members]
-        self.margins = {name: self._shared(bounds) for name, bounds in METHODS.items()}
+        self.margins = {name: self._shared(bounds) for name, bounds in cascade.SERVED.items()}
 
     def labels(self, image: Tensor) -> Tensor:
         """What each member answers: [batch, members]."""
@@ -162,7 +160,7 @@ def _radius(certifier: Certifier) -> Callable[..., dict[str, Tensor]]:
         cap = _each(tf.minimum(epsilon, certifier.threat.largest), image)
         certify = functools.partial(certifier.first_method, image, labels)
         found = bisection.largest(certify, cap)
-        method = tf.gather(tf.constant([NO_METHOD, *METHODS]), found.by)
+        method = tf.gather(tf.constant([NO_METHOD, *cascade.SERVED]), found.by)
         return {"label": labels[:, 0], "radius": found.radius, "method": method}
 
     return largest
