@@ -1,27 +1,22 @@
 """Proofs of single examples on disk, until a report gathers them: `proofs/00012.npz`."""
 
-import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from rt_tf.certify.proof import Leaf, Proof, Tree
+from rt_tf.certify.proof import LEAF, Leaf, Proof, Tree
 from rt_tf.files import write_bytes
+from rt_tf.reporting.network_file import archived
+from rt_tf.reporting.proofs import arrays_of
 
 
 def keep(folder: Path, index: int, proof: Proof) -> str:
     """Writes an example's proof whole or not at all; the file's name within the folder."""
     file = f"proofs/{index:05d}.npz"
-    arrays = {"rule": np.array(json.dumps(proof.rule)), "units": proof.units}
-    for j, tree in proof.trees.items():
-        arrays[f"{j}.tree"] = tree.nodes
-        arrays[f"{j}.slopes"] = np.stack([leaf.slopes for leaf in tree.leaves])
-        arrays[f"{j}.multipliers"] = np.concatenate([leaf.multipliers for leaf in tree.leaves])
-        arrays[f"{j}.depths"] = np.array([len(leaf.multipliers) for leaf in tree.leaves])
-    data = io.BytesIO()
-    np.savez_compressed(data, allow_pickle=False, **arrays)
-    write_bytes(folder / file, data.getvalue())
+    arrays = {"rule": np.array(json.dumps(proof.rule)), **arrays_of(proof)}
+    write_bytes(folder / file, archived(arrays))
     return file
 
 
@@ -34,7 +29,17 @@ def load(path: Path) -> Proof:
 
 
 def _tree(arrays: np.lib.npyio.NpzFile, j: int) -> Tree:
-    cuts = np.cumsum(arrays[f"{j}.depths"])[:-1]
-    multipliers = np.split(arrays[f"{j}.multipliers"], cuts)
-    slopes = arrays[f"{j}.slopes"]
-    return Tree(arrays[f"{j}.tree"], [Leaf(s, m) for s, m in zip(slopes, multipliers, strict=True)])
+    nodes, slopes = arrays[f"{j}.tree"], arrays[f"{j}.slopes"]
+    multipliers = np.split(arrays[f"{j}.multipliers"], np.cumsum(list(_depths(nodes)))[:-1])
+    return Tree(nodes, [Leaf(s, m) for s, m in zip(slopes, multipliers, strict=True)])
+
+
+def _depths(nodes: np.ndarray) -> Iterator[int]:
+    """How many splits are above each leaf. nodes: a tree in preorder."""
+    open_depths = [0]
+    for node in nodes:
+        depth = open_depths.pop()
+        if tuple(node) == LEAF:
+            yield depth
+        else:
+            open_depths += [depth + 1, depth + 1]

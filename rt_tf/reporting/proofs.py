@@ -71,7 +71,8 @@ def proof_arrays(
         if why is not None:
             unchecked.append(_example(certified) | {"why": why})
             continue
-        arrays |= _arrays(len(records), certified.proof)
+        parts = {} if certified.proof is None else arrays_of(certified.proof)
+        arrays |= {f"{len(records)}.{name}": values for name, values in parts.items()}
         records.append(_example(certified) | _how(certified))
         images.append(np.asarray(certified.image, np.float32))
     arrays["images"] = np.stack(images) if images else np.zeros((0,), np.float32)
@@ -121,12 +122,11 @@ def _how(certified: Certified) -> dict[str, Any]:
     }
 
 
-def _arrays(k: int, proof: Proof | None) -> Arrays:
-    if proof is None:
-        return {}
-    arrays = {f"{k}.units": np.asarray(proof.units, np.int32).reshape(-1, 2)}
+def arrays_of(proof: Proof) -> Arrays:
+    """A proof's units and, under each row's class, its tree, slopes and multipliers."""
+    arrays = {"units": np.asarray(proof.units, np.int32).reshape(-1, 2)}
     for j, tree in proof.trees.items():
-        arrays |= {f"{k}.{j}.{name}": values for name, values in _tree(tree, proof).items()}
+        arrays |= {f"{j}.{name}": values for name, values in _tree(tree, proof).items()}
     return arrays
 
 
