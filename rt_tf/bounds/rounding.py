@@ -4,8 +4,8 @@ Error model. A sum of m products and a bias, in float32, in any order, with or w
 multiply-add, differs from the exact value by at most `gamma(m + 1) (|W||x| + |b|)`, and by
 `m tiny (1 + max|W| + max|x|)` where numbers below the normal range are flushed to zero (Higham,
 Accuracy and Stability of Numerical Algorithms, ch. 3). Sound arithmetic widens every bound by this
-error twice over: once for the network that will be served, once for the bound's own computation.
-The bounds then hold for the values that the served network computes, not for its idealisation.
+error of the network that will be served and by that of the bound's own sums. The bounds then hold
+for the values that the served network computes, not for its idealisation.
 """
 
 import tensorflow as tf
@@ -28,6 +28,11 @@ def gamma(terms: int) -> float:
     return terms * UNIT / (1.0 - 2.0 * terms * UNIT)
 
 
+def spare(terms: int) -> float:
+    """What makes a computed sum of so many magnitudes at least the exact one: 1 / (1 - gamma)."""
+    return 1.0 + 2.0 * gamma(terms + 4)  # gamma is at most 1/2
+
+
 def forward_error(op: Affine, size: Tensor, magnitude: Tensor) -> Tensor:
     """Bounds the rounding of an affine operation and of its interval image, elementwise.
 
@@ -35,7 +40,7 @@ def forward_error(op: Affine, size: Tensor, magnitude: Tensor) -> Tensor:
     error counts twice; the 4 further terms pay for the handful of roundings around the sums.
     """
     flushed = tf.reshape(underflow(op, size), [-1] + [1] * (magnitude.shape.rank - 1))
-    return 2.0 * gamma(op.terms + 4) * magnitude + flushed
+    return 2.0 * gamma(op.terms + 4) * spare(op.terms) * magnitude + flushed
 
 
 def underflow(op: Affine, size: Tensor) -> Tensor:
@@ -58,7 +63,7 @@ def backward_error(op: Affine | Positive, size: Tensor, magnitude: Tensor) -> Te
         return 4.0 * gamma(op.terms + 4) * magnitude + 2.0 * op.terms * TINY
     own = gamma(op.transposed_terms + 4) + gamma(BLOCK + 4)
     flushed = tf.reshape(underflow(op, size), [-1] + [1] * (magnitude.shape.rank - 1))
-    return 2.0 * (gamma(op.terms + 4) + own) * magnitude + flushed
+    return (gamma(op.terms + 4) + own) * spare(op.terms) * magnitude + flushed
 
 
 def activation_error(op: Activation, lines: Lines, source: Tensor, size: Tensor) -> Tensor:
