@@ -54,13 +54,14 @@ def page(report: Row, images: Mapping[str, Images]) -> str:
         main=main_question(report),
         threats=by_threat(report),
         weaker=weaker(report),
-        figures=_figures(report, images),
+        figures=drawn(report, images),
         colours=drawing.COLOURS,
         not_checked=not_checked(report["sanity"]),
     )
 
 
-def _figures(report: Row, images: Mapping[str, Images]) -> dict[str, str]:
+def drawn(report: Row, images: Mapping[str, Images]) -> dict[str, str]:
+    """The page's figures, as data URIs by name."""
     main = main_question(report)
     vector = {
         "training": plots.training_curves(report["training"]["history"]),

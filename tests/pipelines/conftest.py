@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from absl import flags
 
 from pipelines import asking, certify, evaluate, export, radius
 from pipelines.parsing import parse
+from rt_tf.reporting import report
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 SMALL = (
@@ -81,6 +82,14 @@ def run(module: str, *arguments: str) -> None:
 def report_of(folder: Path) -> dict:
     """The report of a run."""
     return json.loads((folder / "report" / "report.json").read_text())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def undrawn() -> Iterator[None]:
+    """Pages of commands run in this process have no figures: those of other processes do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "drawn", lambda *_: {})
+        yield
 
 
 @pytest.fixture(scope="session")
