@@ -1,36 +1,26 @@
 """Branch and bound: splits units until all parts of a region are proved, or one is disproved.
 
 Subproblems (leaves) of one example are bounded many at a time, with slopes and multipliers that go
-on from their parents'. Sources: Wang et al. 2021 (beta-CROWN); De Palma et al. 2021, filtered smart
-branching: of the units that cost the bound most, the one whose children's bounds are best.
+on from their parents'.
 """
 
 import contextlib
 import functools
-import heapq
 import time
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from rt_tf.bounds.full import MEMORY
-from rt_tf.bounds.leaves import Leaves
-from rt_tf.bounds.result import margin_spec
-from rt_tf.certify.bounder import Bounder, Judged, Root
-from rt_tf.certify.growth import Growth
-from rt_tf.certify.proof import CROWN, Proof
+from rt_tf.certify.bounder import Bounder
 from rt_tf.certify.rung import Asked, Finding
+from rt_tf.certify.tree_search import TreeSearch
 from rt_tf.errors import UserError
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
 
 TIME_LIMIT = 30.0  # seconds an example
-PARENTS = 32  # leaves that are split at once
-ROOT_STEPS, STEPS = 40, 10  # of ascent, for an unsplit row and for a new leaf
-LAST_STEPS = 400  # for a leaf without units to split, which nothing but ascent can prove
-CANDIDATES = 4  # units whose splits are tried for a leaf
 
 
 class BranchAndBound:
@@ -72,9 +62,9 @@ class BranchAndBound:
             self.bounder.quick(search.root, search.leaves(search.start()))
             self.bounder.bound(search.root, search.leaves(search.start()), 1)
 
-    def _search(self, image: np.ndarray, label: int, eps: float) -> "Search":
+    def _search(self, image: np.ndarray, label: int, eps: float) -> TreeSearch:
         root = self.bounder.root(tf.constant(image[np.newaxis]), tf.constant(eps, tf.float32))
-        return Search(self.bounder, root, label, self.classes)
+        return TreeSearch(self.bounder, root, label, self.classes)
 
     def _settled(self, image: np.ndarray, label: int, eps: float, deadline: float) -> Finding:
         try:
@@ -90,179 +80,3 @@ def refuse_curved(wiring: Wiring, rung: str) -> None:
             f"rungs: expected ReLU and LeakyReLU alone for {rung}; layer '{curved}' has another "
             "activation; leave the rung out"
         )
-
-
-class Open(NamedTuple):
-    """A leaf that is not proved; the one with the least bound comes first.
-
-    number: of the leaf among all. row: which of the specification; node: of the row's tree.
-    """
-
-    bound: float
-    number: int
-    row: int
-    node: int
-    signs: np.ndarray  # int8 [units]
-    slopes: np.ndarray  # float16 [units]
-    multipliers: np.ndarray  # float32 [units]
-    candidates: np.ndarray  # units to split, the costliest first
-
-    @property
-    def batch_row(self) -> tuple:
-        """What a batch holds of it."""
-        return self.row, self.node, self.signs, self.slopes, self.multipliers
-
-
-class Batch(NamedTuple):
-    """Leaves to bound: whose rows and nodes they are, and their numbers by unit."""
-
-    rows: np.ndarray
-    nodes: np.ndarray
-    signs: np.ndarray
-    slopes: np.ndarray
-    multipliers: np.ndarray
-
-    def take(self, places: np.ndarray) -> "Batch":
-        """Some of the leaves."""
-        return Batch(*(values[places] for values in self))
-
-
-class Search:
-    """The search for one example: leaves that are open, and each row's tree."""
-
-    def __init__(self, bounder: Bounder, root: Root, label: int, classes: int) -> None:
-        self.bounder = bounder
-        self.root = root
-        self.label = label
-        self.spec = margin_spec(tf.constant([label], tf.int64), classes)[0].numpy()
-        self.others = np.delete(np.arange(classes), label)
-        self.trees = [Growth() for _ in self.others]
-        self.open: list[Open] = []
-        self.stuck: list[Open] = []  # leaves without units to split, or without bounds
-        self.triangles = heights(self.root.lower, self.root.upper)
-        self.least = np.inf  # bound of all leaves that are proved
-        self.bounded = 0
-
-    def run(self, deadline: float) -> Finding:
-        """Searches until everything is proved, a counterexample is met, or time is over."""
-        point = self._bound(self.start(), ROOT_STEPS)
-        while point is None and self.open:
-            if time.perf_counter() > deadline:
-                return self._finding("time")
-            point = self._bound(self._children(self._parents()), STEPS)
-        stuck, self.stuck = self.stuck, []
-        for begin in range(0, len(stuck), PARENTS):
-            if point is None and time.perf_counter() < deadline:
-                point = self._bound(_batch(stuck[begin : begin + PARENTS]), LAST_STEPS)
-            else:
-                self.stuck += stuck[begin : begin + PARENTS]
-        if point is not None:
-            return Finding(-np.inf, 0.0, point=point, falsified=True)
-        return self._finding(None)
-
-    def _finding(self, cause: str | None) -> Finding:
-        margin = min([self.least, *(leaf.bound for leaf in (*self.open[:1], *self.stuck))])
-        return Finding(float(margin), 0.0, cause, proof=self._proof() if margin > 0.0 else None)
-
-    def start(self) -> Batch:
-        """Every row, unsplit, with CROWN's slopes."""
-        count, units = len(self.others), len(self.root.units)
-        crown = (self.root.upper > -self.root.lower).astype(np.float32)
-        zeros = np.zeros((count, units), np.float32)
-        start = np.broadcast_to(crown, (count, units))
-        return Batch(np.arange(count), np.zeros(count, np.int64), zeros, start, zeros)
-
-    def _parents(self) -> list[Open]:
-        count = min(PARENTS, len(self.open))
-        return [heapq.heappop(self.open) for _ in range(count)]
-
-    def _children(self, parents: Sequence[Open]) -> Batch:
-        """Both sides of the best of each leaf's candidates."""
-        units = np.stack([np.resize(parent.candidates, CANDIDATES) for parent in parents])
-        tried = self._sides(parents, units)
-        best = best_splits(self.bounder.quick(self.root, self.leaves(tried)), len(parents))
-        first = 2 * (np.arange(len(parents)) * CANDIDATES + best)
-        chosen = tried.take(np.stack([first, first + 1], axis=1).ravel())
-        forks = zip(parents, units[np.arange(len(parents)), best], strict=True)
-        nodes = [self.trees[parent.row].split(parent.node, int(unit)) for parent, unit in forks]
-        return chosen._replace(nodes=np.array(nodes).ravel())
-
-    def _sides(self, parents: Sequence[Open], units: np.ndarray) -> Batch:
-        """Both sides of splits at units [parents, candidates]: >= 0, <= 0, >= 0, ..."""
-        batch = Batch(*(np.repeat(c, 2 * units.shape[1], axis=0) for c in _batch(parents)))
-        where = np.arange(2 * units.size), np.repeat(units.ravel(), 2)
-        batch.signs[where] = np.tile([1, -1], units.size)
-        return batch
-
-    def leaves(self, batch: Batch) -> Leaves:
-        """A batch with the rows that it asks about."""
-        return Leaves(self.spec[batch.rows], batch.signs, batch.slopes, batch.multipliers)
-
-    def _bound(self, batch: Batch, steps: int) -> np.ndarray | None:
-        """Bounds leaves; keeps those that stay open. A counterexample, if one was met."""
-        found = self.bounder.bound(self.root, self.leaves(batch), steps)
-        wrong = found.inside & (found.logits.argmax(axis=1) != self.label)
-        if wrong.any():
-            return found.points[wrong][0]
-        for k in range(len(batch.rows)):
-            self._keep(batch, found, k)
-        self.bounded += len(batch.rows)
-        return None
-
-    def _keep(self, batch: Batch, found: Judged, k: int) -> None:
-        """Closes a leaf that is proved; else it stays open, with the units to split next."""
-        row, node, margin = int(batch.rows[k]), int(batch.nodes[k]), float(found.margins[k])
-        if margin > 0.0:
-            self.trees[row].close(node, found.slopes[k], found.multipliers[k])
-            self.least = min(self.least, margin)
-            return
-        leaf = Open(
-            margin,
-            self.bounded + k,
-            row,
-            node,
-            batch.signs[k].astype(np.int8),
-            found.slopes[k].astype(np.float16),
-            found.multipliers[k],
-            self._candidates(batch.signs[k], found.scores[k]),
-        )
-        if leaf.candidates.size and np.isfinite(margin):
-            heapq.heappush(self.open, leaf)
-        else:
-            self.stuck.append(leaf)
-
-    def _candidates(self, signs: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """The costliest of the units that are open, then those with the largest triangles."""
-        ranks = scores + 1e-9 * self.triangles
-        order = np.argsort(-ranks, kind="stable")
-        return order[signs[order] == 0][:CANDIDATES]
-
-    def _proof(self) -> Proof:
-        places = self.bounder.places(self.root)
-        units, columns = self.bounder.slope_units(self.root)
-        trees = {
-            int(j): tree.tree(places, columns)
-            for j, tree in zip(self.others, self.trees, strict=True)
-        }
-        return Proof(CROWN, units, trees)
-
-
-def _batch(leaves: Sequence[Open]) -> Batch:
-    """What a batch holds of leaves."""
-    columns = zip(*(leaf.batch_row for leaf in leaves), strict=True)
-    return Batch(*(np.array(column) for column in columns))
-
-
-def heights(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """How high the ReLU's triangle is above 0, of units that are open."""
-    return upper * -lower / (upper - lower)
-
-
-def best_splits(bounds: np.ndarray, parents: int) -> np.ndarray:
-    """Which of the splits tried for each parent is best: [parents].
-
-    bounds: of both sides of all, [parents * candidates * 2]. Best is the split whose worse side is,
-    with a tenth of what both sides lack.
-    """
-    lacking = np.minimum(bounds, 0.0).reshape(parents, -1, 2)
-    return (lacking.min(axis=2) + 0.1 * lacking.sum(axis=2)).argmax(axis=1)

@@ -15,6 +15,7 @@ from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Activation, Tensor
 from rt_tf.threats.region import Region
 
+CHUNK = 64  # inputs that are raised at once
 PRICE = 1e4  # of a unit on the wrong side: more than any multiplier that is of use
 
 
@@ -26,34 +27,30 @@ class Vertex(NamedTuple):
 
 
 class Linear(NamedTuple):
-    """Values over the box, inputs scaled to [-1, 1]: constants [n], slopes [n, inputs]."""
+    """Values over the box, inputs scaled to [-1, 1]: constants [...], slopes [..., inputs]."""
 
     constants: np.ndarray
     slopes: np.ndarray
 
 
 class LeafProgram:
-    """Linear programs of the leaves of one root, whose region is `between` ends.
+    """Linear programs of the leaves of one root, whose region is a box."""
 
-    row: [outputs], of which the least value is asked.
-    """
-
-    def __init__(self, bounder: Bounder, root: Root, row: np.ndarray) -> None:
+    def __init__(self, bounder: Bounder, root: Root) -> None:
         self.graph: Graph = bounder.network()
-        self.region: Region = bounder.region(*root.given)
-        self.row = row
+        self.region: Region = bounder.region(*root.given).inward()
         self.places = bounder.places(root)
+        lower, upper = self.region.box()
+        self.centre, self.radii = 0.5 * (lower + upper), 0.5 * (upper - lower)
         boxes = root.enclosure.boxes
         self.active = {i: boxes[i].centre.numpy()[0] >= 0.0 for i in (0, *bounder.nodes)}
 
-    def least(self, signs: np.ndarray) -> Vertex:
-        """Solves the program of a leaf. signs: [units], 1 or -1.
+    def least(self, row: np.ndarray, signs: np.ndarray) -> Vertex:
+        """Solves the program of a leaf. row: [outputs], whose value it is; signs: [units], 1 or -1.
 
         Without a solution, the centre and multipliers of 0.
         """
-        values = [v.numpy().reshape(v.shape[0], -1).T for v in self._values(self._sides(signs))]
-        goal = _linear(self.row @ values[self.graph.output])
-        units = _linear(np.stack([values[node][own] for node, own in self.places]))
+        goal, units = self._linear(row, self._sides(signs))
         left = np.c_[-signs[:, np.newaxis] * units.slopes, -np.ones(len(signs))]
         inputs = goal.slopes.shape[-1]
         ends = [(-1.0, 1.0)] * inputs + [(0.0, None)]
@@ -69,36 +66,40 @@ class LeafProgram:
             sides[node].reshape(-1)[own] = sign > 0
         return sides
 
-    def _values(self, sides: dict[int, np.ndarray]) -> list[Tensor]:
-        """The linear network's values at the centre, then with one input after another raised."""
-        x = self.region.x
-        raised = tf.linalg.diag(tf.reshape(self._radii(), [-1]))
-        raised = tf.reshape(raised, [-1, *x.shape[1:]])
-        values = [tf.concat([x, x + raised], axis=0)]
+    def _linear(self, row: np.ndarray, sides: dict[int, np.ndarray]) -> tuple[Linear, Linear]:
+        """The row's value and those of the units, of the linear network that sides make.
+
+        Evaluated at the centre, then with one input after another raised to its upper end.
+        """
+        moves = tf.reshape(self.radii, [-1])
+        asked = [self._asked(row, sides, self.centre)]
+        for begin in range(0, len(moves), CHUNK):
+            chosen = tf.one_hot(range(begin, min(begin + CHUNK, len(moves))), len(moves)) * moves
+            raised = self.centre + tf.reshape(chosen, [-1, *self.centre.shape[1:]])
+            asked.append(self._asked(row, sides, raised))
+        values = np.concatenate(asked, axis=1).astype(np.float64)
+        linear = Linear(values[:, 0], values[:, 1:] - values[:, :1])
+        return Linear(linear.constants[0], linear.slopes[0]), Linear(*(v[1:] for v in linear))
+
+    def _asked(self, row: np.ndarray, sides: dict[int, np.ndarray], x: Tensor) -> np.ndarray:
+        """The row's value, then the units', for inputs x: [1 + units, inputs]."""
+        values = [x]
         for node in self.graph.nodes:
             inputs = [values[k] for k in node.inputs]
             if isinstance(node.op, Activation):
                 values.append(_slopes(node.op, sides[node.inputs[0]]) * inputs[0])
             else:
                 values.append(node.op(*inputs))
-        return values
+        flat = {i: v.numpy().reshape(len(v), -1) for i, v in enumerate(values)}
+        units = [flat[node][:, own] for node, own in self.places]
+        return np.stack([flat[self.graph.output] @ row, *units])
 
     def _shaped(self, scaled: np.ndarray) -> np.ndarray:
-        region = self.region
-        moves = scaled.astype(np.float32).reshape(region.x.shape) * self._radii()
-        return region.project(region.x + moves)[0].numpy()
-
-    def _radii(self) -> Tensor:
-        return 0.5 * (self.region.upper - self.region.lower)
+        moves = scaled.astype(np.float32).reshape(self.centre.shape) * self.radii
+        return self.region.project(self.centre + moves)[0].numpy()
 
 
 def _slopes(op: Activation, active: np.ndarray) -> Tensor:
     """Of an activation that is linear on either side of 0, where it is active and where not."""
     one = tf.constant(1.0)
     return tf.where(active, op(one), -op(-one))
-
-
-def _linear(values: np.ndarray) -> Linear:
-    """values: [..., 1 + inputs], at the centre and with each input raised to its upper end."""
-    values = values.astype(np.float64)
-    return Linear(values[..., 0], values[..., 1:] - values[..., :1])

@@ -4,16 +4,13 @@ import time
 from collections.abc import Sequence
 from fractions import Fraction
 
-import numpy as np
 import tensorflow as tf
 
 from rt_tf.bounds.full import MEMORY
-from rt_tf.bounds.leaves import Leaves
 from rt_tf.certify.bounder import Bounder
-from rt_tf.certify.branching import Search
 from rt_tf.certify.clause_graph import CLASSES, LABEL, clause_graph, raised
 from rt_tf.certify.exclusion import Finding
-from rt_tf.certify.leaf_program import LeafProgram
+from rt_tf.certify.tree_search import TreeSearch
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.box import between
@@ -48,11 +45,11 @@ class UnitSplitting:
         try:
             search = self._compiled(graph, region, rows[0]).search(region, rows[0], offsets)
             settled = search.run(deadline)
-            if settled.settled or settled.cause:
-                return Finding(settled.certified, settled.point, settled.cause or "")
-            return _of_linear_leaves(search, deadline)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             return Finding(False, why="memory")
+        if settled.settled or settled.cause:
+            return Finding(settled.certified, settled.point, settled.cause or "")
+        return Finding(False, why="a leaf without units to split is not proved")
 
     def _compiled(self, graph: Graph, region: Region, rows: Tensor) -> "_Compiled":
         if self._made is None or self._made[0] is not graph or not self._made[1].takes(rows):
@@ -78,25 +75,9 @@ class _Compiled:
     def takes(self, rows: Tensor) -> bool:
         return self.rows.shape == rows.shape
 
-    def search(self, region: Region, rows: Tensor, offsets: Sequence[Fraction]) -> Search:
+    def search(self, region: Region, rows: Tensor, offsets: Sequence[Fraction]) -> TreeSearch:
         """Of one clause, whose root is bounded here."""
         self.rows.assign(rows)
         self.offsets.assign(raised(offsets))
         root = self.bounder.root(region.lower, region.upper)
-        return Search(self.bounder, root, LABEL, CLASSES)
-
-
-def _of_linear_leaves(search: Search, deadline: float) -> Finding:
-    """What is left when all units of a leaf are split and its multipliers are not the best ones."""
-    program = LeafProgram(search.bounder, search.root, search.spec[0])
-    for leaf in search.stuck:
-        if time.perf_counter() > deadline:
-            return Finding(False, why="time")
-        least = program.least(leaf.signs)
-        if program.graph(least.point[np.newaxis]).numpy()[0].argmax() != LABEL:
-            return Finding(False, least.point)
-        given = (leaf.signs, leaf.slopes, least.multipliers)
-        leaves = Leaves(search.spec[:1], *(values[np.newaxis] for values in given))
-        if search.bounder.bound(search.root, leaves, 0).margins[0] <= 0.0:
-            return Finding(False, why="a leaf without units to split is not proved")
-    return Finding(True)
+        return TreeSearch(self.bounder, root, LABEL, CLASSES)
