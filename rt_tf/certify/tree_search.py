@@ -84,8 +84,9 @@ class TreeSearch:
             if time.perf_counter() > deadline:
                 return self._finding("time")
             point = self._bound(self._children(self._parents()), STEPS)
-        for settle in (self._ascended, self._solved):
-            point = settle(deadline) if point is None and self.stuck else point
+        if point is None and self.stuck:
+            is_box = self.bounder.region(*self.root.given).threat.is_box
+            point = self._solved(deadline) if is_box else self._ascended(deadline)
         if point is not None:
             return Finding(-np.inf, 0.0, point=point, falsified=True)
         over = self.stuck and time.perf_counter() > deadline
@@ -100,8 +101,6 @@ class TreeSearch:
 
     def _solved(self, deadline: float) -> np.ndarray | None:
         """Bounds them with the multipliers of the linear programs that they are in a box."""
-        if not self.bounder.region(*self.root.given).threat.is_box:
-            return None
         program = LeafProgram(self.bounder, self.root)
         for [leaf] in self._stuck(1, deadline):
             vertex = program.least(self.spec[leaf.row], leaf.signs)
@@ -113,8 +112,9 @@ class TreeSearch:
         return None
 
     def _stuck(self, count: int, deadline: float) -> Iterator[list[Open]]:
-        """Takes leaves that are stuck, so many at a time, until time is over."""
-        stuck, self.stuck = self.stuck, []
+        """Takes leaves that are stuck but have bounds, so many at a time, until time is over."""
+        stuck = [leaf for leaf in self.stuck if np.isfinite(leaf.bound)]
+        self.stuck = [leaf for leaf in self.stuck if not np.isfinite(leaf.bound)]
         for begin in range(0, len(stuck), count):
             if time.perf_counter() > deadline:
                 self.stuck += stuck[begin:]

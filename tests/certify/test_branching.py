@@ -172,12 +172,11 @@ def test_it_asks_of_a_ball_what_the_threat_says() -> None:
         assert round_.certified >= square.certified
 
 
-def test_time_that_is_over_is_the_cause() -> None:
-    x, labels = examples("conv_4x4")
-    hurried = BranchAndBound(networks.known("conv_4x4")[1], Linf(), time_limit=0.0)
-    found = list(hurried(Asked(x, labels, 0.25, [None] * len(x))))
-    assert all(f.cause == "time" and f.margin <= 0.0 and f.proof is None for f in found)
+def test_time_that_is_over_is_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(f.certified for f in settled("conv_4x4", 0.25))
+    monkeypatch.setattr(rung("conv_4x4"), "time_limit", 0.0)
+    found = settled("conv_4x4", 0.25)
+    assert all(f.cause == "time" and f.margin <= 0.0 and f.proof is None for f in found)
 
 
 def test_memory_that_is_too_little_is_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +218,8 @@ def test_a_network_without_activations_is_settled_at_once() -> None:
     model, wiring = networks.known("affine")
     x = networks.images(wiring.input_shape, EXAMPLES)
     labels = model(x).numpy().argmax(axis=1)
-    found = list(BranchAndBound(wiring, Linf())(Asked(x, labels, 0.02, [None] * EXAMPLES)))
+    searching = BranchAndBound(wiring, Linf())
+    found = list(searching(Asked(x, labels, 0.02, [None] * EXAMPLES)))
     assert all(f.settled for f in found)
-    wrong = list(BranchAndBound(wiring, Linf())(Asked(x, labels, 0.9, [None] * EXAMPLES)))
+    wrong = list(searching(Asked(x, labels, 0.9, [None] * EXAMPLES)))
     assert all(f.falsified for f in wrong)

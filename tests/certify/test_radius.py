@@ -73,7 +73,7 @@ def test_of_a_linear_network_it_is_margin_over_dual_norm(threat):
         assert exact * (1.0 - TOLERANCE) - 1e-5 <= radius.radius <= exact * (1.0 + 1e-5)
 
 
-@pytest.mark.parametrize("threat", networks.mostly_slow([*THREATS, "union"], ["linf", "l1"]))
+@pytest.mark.parametrize("threat", networks.mostly_slow([*THREATS, "union"], ["linf"]))
 def test_the_sound_bound_certifies_what_it_returns(examples, threat):
     wiring, x, labels = examples
     largest = THREATS.get(threat, 3.0)
@@ -110,7 +110,7 @@ def test_no_attack_succeeds_within_it(examples, threat):
     assert (radii < nearest).all()
 
 
-@pytest.mark.parametrize("name", PROVING)
+@pytest.mark.parametrize("name", networks.mostly_slow(PROVING, ["crown_ibp", "alpha_crown"]))
 @pytest.mark.parametrize("threat", networks.mostly_slow(["linf", "l2"], ["linf"]))
 def test_every_bound_takes_an_eps_for_each_example(examples, name, threat):
     wiring, x, labels = examples
@@ -137,7 +137,7 @@ def test_nothing_is_tried_above_each_examples_own_end(examples):
 
 def test_a_class_that_the_network_does_not_give_has_no_radius(examples):
     wiring, x, labels = examples
-    search = RadiusSearch(wiring, made("linf"), ["crown_ibp", "crown"], TOLERANCE)
+    search = RadiusSearch(wiring, made("linf"), ["crown_ibp"], TOLERANCE)
     radii = found(search, x, (labels + 1) % networks.CLASSES, 0.3)
     assert {(radius.radius, radius.rung) for radius in radii} == {(0.0, None)}
 

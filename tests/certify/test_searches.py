@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import keras
+import networks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -70,7 +71,7 @@ def test_neither_of_two_rows_excludes_the_clause_alone() -> None:
         assert least_excess(tiny()[0], q.region, clause([row], [offset])) < -NEAR
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", networks.mostly_slow(list(ROWS), ["two"]))
 @pytest.mark.parametrize("search", SEARCHES)
 def test_a_clause_is_excluded_if_and_only_if_no_input_is_in_it(search: str, name: str) -> None:
     q = asked(name)

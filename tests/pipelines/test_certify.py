@@ -98,7 +98,7 @@ def test_the_checker_accepts_a_report_whole(certified: Path, capsys: pytest.Capt
 
 def test_parts_of_several_processes_merge(copy: Path, tmp_path: Path) -> None:
     alone = shutil.copytree(copy, tmp_path / "alone")
-    ladder = "--rungs=interval,crown"
+    ladder = "--rungs=interval"
     ask(alone, ladder)
     ask(copy, ladder, "--slice=1/3")
     ask(copy, ladder, "--slice=3/3")
@@ -131,6 +131,17 @@ def test_a_part_waits_for_nobody_that_holds_the_run_alone(copy: Path) -> None:
         ask(copy, LADDER)
 
 
+def test_half_a_line_is_asked_again_and_no_other(certified: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(certified, tmp_path / "copy")
+    file = copy / f"records/linf-{EPS}/certify.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:20]) + lines[20][:30])
+    ask(copy, LADDER)
+    assert file.read_bytes().splitlines(keepends=True)[:20] == lines[:20]
+    assert verdicts(rows_of(copy)) == verdicts(rows_of(certified))
+
+
+@pytest.mark.slow
 def test_a_killed_command_loses_what_it_was_at_alone(copy: Path) -> None:
     file = copy / f"records/linf-{EPS}/certify.jsonl"
     usual = [f"--model_dir={copy}", f"--epsilon={EPS}", "--rungs=branch_and_bound", "--quiet"]
@@ -191,8 +202,8 @@ def test_a_part_is_one_process_s_and_all_count_to_the_same_number(copy: Path) ->
 def test_parts_of_other_settings_are_refused_and_superseded_by_one_alone(copy: Path) -> None:
     ask(copy, "--rungs=interval", "--samples=10", "--slice=1/2")
     with pytest.raises(UserError, match="slice: expected the settings of the other parts"):
-        ask(copy, "--rungs=attack,crown", "--samples=10", "--slice=2/2")
-    ask(copy, "--rungs=attack,interval", "--samples=10")
+        ask(copy, "--rungs=crown_ibp", "--samples=10", "--slice=2/2")
+    ask(copy, "--rungs=crown_ibp,interval", "--samples=10")
     assert len(rows_of(copy)) == 10
     assert not list((copy / f"records/linf-{EPS}").glob("certify-*.jsonl"))
 

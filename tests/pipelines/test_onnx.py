@@ -26,7 +26,8 @@ def classifier(path: Path, end: str = "Softmax") -> Path:
 
 def asked(file: Path, folder: Path, data_dir: Path) -> list[str]:
     places = [f"--onnx_file={file}", f"--model_dir={folder}", f"--data_dir={data_dir}"]
-    return [*places, "--dataset=digits", "--epsilon=0.0005", "--samples=20", "--input_range=0,16"]
+    asked = ["--epsilon=0.0005", "--samples=20", "--rungs=interval"]
+    return [*places, "--dataset=digits", "--input_range=0,16", *asked]
 
 
 def test_a_run_is_made_around_an_onnx_file(tmp_path: Path, digits_dir: Path) -> None:
