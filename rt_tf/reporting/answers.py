@@ -33,5 +33,6 @@ def _certificate(question: Question) -> Row | None:
         "settings": question.headers["certify"]["settings"],
         "sample": statistics.sample(rows),
         "seconds": statistics.seconds(row["seconds"] for row in rows),
+        "pace": statistics.pace(rows),
         "rungs": statistics.rungs(rows),
     }

@@ -1,4 +1,4 @@
-"""Robustness curves: accuracies of one threat against its radius."""
+"""Robustness curves: accuracies of one threat against its radius, and answers against time."""
 
 from __future__ import annotations
 
@@ -38,6 +38,30 @@ def accuracy_by_eps(questions: Sequence[Row], main: float | None = None) -> Figu
     unit = UNITS.get(questions[0]["threat"], "pixels in [0, 1]")
     axes.set(xlabel=f"eps ({unit})", ylabel="accuracy")
     as_share(axes)
+    legend(axes)
+    return figure
+
+
+SPREAD = 10.0  # how many times longer than the quickest image one takes, for times to be drawn
+
+
+@styled
+def settled_by_time(pace: Sequence[Row]) -> Figure | None:
+    """How many images were certified and falsified within so many seconds each."""
+    seconds = [row["seconds"] for row in pace]
+    if not seconds or seconds[-1] < SPREAD * seconds[0]:
+        return None
+    figure, axes = panel(7.2, 2.8)
+    certified = np.array([row["certified"] for row in pace])
+    settled = certified + [row["falsified"] for row in pace]
+    asked = settled[-1] + pace[-1]["open"]
+    style: dict[str, Any] = {"step": "post", "linewidth": 0, "alpha": 0.85}
+    axes.fill_between(seconds, 0, certified, color=COLOURS["certified"], label="certified", **style)
+    style |= {"color": COLOURS["attacked"], "label": "falsified"}
+    axes.fill_between(seconds, certified, settled, **style)
+    axes.axhline(asked, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    axes.set(xscale="log", xlabel="seconds an image", ylabel="images", ylim=(0, 1.05 * asked))
+    axes.set_xlim(seconds[0], seconds[-1])
     legend(axes)
     return figure
 

@@ -68,6 +68,8 @@ def drawn(report: Row, images: Mapping[str, Images]) -> dict[str, str]:
         "margins": plots.margin_histogram(main["margins"]),
         "classes": plots.class_bars(main["classes"]),
     }
+    if certificate := main["certificate"]:
+        vector["settled"] = curves.settled_by_time(certificate["pace"])
     for threat, questions in by_threat(report).items():
         eps = main["epsilon"] if threat == main["threat"] else None
         vector[f"eps-{threat}"] = curves.accuracy_by_eps(questions, eps)

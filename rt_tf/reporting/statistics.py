@@ -179,6 +179,33 @@ def seconds(values: Iterable[float | None]) -> Row | None:
     return {name: float(function(known)) for name, function in names.items()}
 
 
+PACES = 8  # points of time in every decade
+
+
+def pace(rows: Sequence[Row]) -> list[Row]:
+    """How many were certified, falsified and left open within so many seconds each.
+
+    [{"seconds", "certified", "falsified", "open"}], at powers of 10 in eighths, of the images that
+    were asked and that the network gets right.
+    """
+    asked = [row for row in rows if row["rungs"]]
+    if not asked:
+        return []
+    took = np.array([max(row["seconds"], 1e-6) for row in asked])
+    powers = np.floor(PACES * np.log10(took.min())), np.ceil(PACES * np.log10(took.max()))
+    times = 10.0 ** (np.arange(powers[0], powers[1] + 1) / PACES)
+    ended = {
+        "certified": np.array([is_certified(row) for row in asked]),
+        "falsified": np.array([row["certificate"]["verdict"] == "falsified" for row in asked]),
+    }
+    table = []
+    for time in times:
+        counts = {name: int((which & (took <= time)).sum()) for name, which in ended.items()}
+        left = len(asked) - sum(counts.values())
+        table.append({"seconds": float(f"{time:.3g}"), **counts, "open": left})
+    return table
+
+
 def distances(values: Iterable[float | None]) -> Row | None:
     """How far counterexamples moved: their number, least, median, mean and largest distance."""
     known = np.array([value for value in values if value is not None], np.float64)

@@ -19,9 +19,10 @@
                   common: {clean, attacked, certified} on the examples of both, if these are fewer,
                   outcomes: {certified, loose, time, memory, error, not_asked, attack,
                              misclassified},
-                  certificate: {settings, sample, seconds, rungs: [rung]} | null,
+                  certificate: {settings, sample, seconds, pace, rungs: [rung]} | null,
                   attacks: [attack],
                   classes: [{label, clean, attacked, certified}], margins: histogram | null}
+    pace         [{seconds, certified, falsified, open}]: within so many seconds an image
     rung         {rung, tried, certified, credited, falsified, probable, trusted, loose, time,
                   memory, error, seconds}
     attack       {id, name, settings, sample, attacked: rate, distance: distances | null, seconds}

@@ -8,7 +8,7 @@ import pytest
 from matplotlib._pylab_helpers import Gcf
 
 from rt_tf.reporting import curves, drawing, pictures, plots
-from rt_tf.reporting.statistics import rate
+from rt_tf.reporting.statistics import pace, rate
 from rt_tf.reporting.summary import main_question, summarise
 from tests.reporting.synthetic import originals
 
@@ -54,6 +54,23 @@ def test_accuracy_curves_carry_the_numbers(report):
     assert drawn["attacked"] == [[0.025, 24 / 30], [0.05, 50 / 60], [0.1, 36 / 60]]
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == ["clean", "attacked", "certified", "not known"]
+
+
+def test_settled_against_time():
+    row = {"rungs": {"crown": {}}, "seconds": 0.01, "certificate": {"verdict": "certified"}}
+    broken = {**row, "seconds": 0.5, "certificate": {"verdict": "falsified"}}
+    left = {**row, "seconds": 3.0, "certificate": {"verdict": "unknown"}}
+    wrong = {"rungs": {}, "seconds": 0.0, "certificate": {"verdict": "falsified"}}
+    rows = pace([row, row, broken, left, wrong])
+    at = {r["seconds"]: (r["certified"], r["falsified"], r["open"]) for r in rows}
+    assert at[0.01] == at[0.422] == (2, 0, 2)
+    assert at[0.562] == at[3.16] == (2, 1, 1)
+    assert (min(at), max(at)) == (0.01, 3.16)
+    axes = curves.settled_by_time(rows).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["certified", "falsified"]
+    assert axes.lines[0].get_ydata()[0] == 4
+    assert curves.settled_by_time(pace([row, row])) is None
+    assert curves.settled_by_time(pace([wrong])) is None
 
 
 def test_one_radius_and_a_missing_certificate(report):

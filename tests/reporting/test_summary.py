@@ -59,6 +59,8 @@ def test_evidence_of_the_main_question(run_dir):
     assert (crown["rung"], crown["tried"], crown["certified"]) == ("crown_ibp", 56, 45)
     assert main["certificate"]["settings"] == {"ladder": "interval,crown_ibp"}
     assert main["certificate"]["seconds"]["mean"] == pytest.approx(0.004)
+    last = main["certificate"]["pace"][-1]
+    assert (last["certified"], last["falsified"], last["open"]) == (45, 0, 11)
     [attack] = main["attacks"]
     assert (attack["id"], attack["attacked"]["count"]) == ("pgd-40x2", 50)
     assert attack["name"] == "pgd 40\N{MULTIPLICATION SIGN}2"
