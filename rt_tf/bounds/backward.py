@@ -80,7 +80,7 @@ def walk_back(
 class Walk:
     """The state of a backward pass for some rows: coefficients by node and the constants so far.
 
-    In sound arithmetic constants are summed in float64, whose own rounding is far below the spare
+    In sound arithmetic constants are summed in float64, whose own rounding is far below the further
     terms of the error model; `rounded` collects the errors of the float32 part. ragged: nodes whose
     coefficients may be of places outside an image. both: also bound from above, which parallel
     lines allow at once. met: final coefficients of activations and the input.

@@ -99,7 +99,8 @@ def sound_positive(op: Positive, inputs: list[Box]) -> Image:
     """The image under a sum with coefficients >= 0, widened likewise."""
     box = monotone(op, inputs)
     magnitude = op(*(x.magnitude for x in inputs))
-    error = 2.0 * rounding.gamma(op.terms + 4) * magnitude + op.terms * rounding.TINY
+    error = 2.0 * rounding.gamma(op.terms + 4) * rounding.spare(op.terms) * magnitude
+    error += op.terms * rounding.TINY
     return Image(Box(box.lower - error, box.upper + error), magnitude)
 
 

@@ -60,7 +60,7 @@ def backward_error(op: Affine | Positive, size: Tensor, magnitude: Tensor) -> Te
     The latter are the transposed map and the product with the bias, in blocks (`sum_by_blocks`).
     """
     if isinstance(op, Positive):
-        return 4.0 * gamma(op.terms + 4) * magnitude + 2.0 * op.terms * TINY
+        return 2.0 * gamma(op.terms + 4) * spare(op.terms) * magnitude + 2.0 * op.terms * TINY
     own = gamma(op.transposed_terms + 4) + gamma(BLOCK + 4)
     flushed = tf.reshape(underflow(op, size), [-1] + [1] * (magnitude.shape.rank - 1))
     return (gamma(op.terms + 4) + own) * spare(op.terms) * magnitude + flushed

@@ -15,7 +15,7 @@ from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Activation, Tensor
 from rt_tf.threats.region import Region
 
-CHUNK = 64  # inputs that are raised at once
+CHUNK = 64  # values whose slopes are taken at once
 PRICE = 1e4  # of a unit on the wrong side: more than any multiplier that is of use
 
 
@@ -26,15 +26,11 @@ class Vertex(NamedTuple):
     multipliers: np.ndarray
 
 
-class Linear(NamedTuple):
-    """Values over the box, inputs scaled to [-1, 1]: constants [...], slopes [..., inputs]."""
-
-    constants: np.ndarray
-    slopes: np.ndarray
-
-
 class LeafProgram:
-    """Linear programs of the leaves of one root, whose region is a box."""
+    """Linear programs of the leaves of one root, whose region is a box.
+
+    A unit before an activation that reads the input itself is taken on the side of its centre.
+    """
 
     def __init__(self, bounder: Bounder, root: Root) -> None:
         self.graph: Graph = bounder.network()
@@ -45,18 +41,23 @@ class LeafProgram:
         boxes = root.enclosure.boxes
         self.active = {i: boxes[i].centre.numpy()[0] >= 0.0 for i in (0, *bounder.nodes)}
 
-    def least(self, row: np.ndarray, signs: np.ndarray) -> Vertex:
-        """Solves the program of a leaf. row: [outputs], whose value it is; signs: [units], 1 or -1.
+    def least(self, row: np.ndarray, signs: np.ndarray, seconds: float) -> Vertex | None:
+        """Solves the program of a leaf, or has no solution within so many seconds.
 
-        Without a solution, the centre and multipliers of 0.
+        row: [outputs], whose value is least; signs: [units], 1 or -1.
         """
-        goal, units = self._linear(row, self._sides(signs))
-        left = np.c_[-signs[:, np.newaxis] * units.slopes, -np.ones(len(signs))]
-        inputs = goal.slopes.shape[-1]
-        ends = [(-1.0, 1.0)] * inputs + [(0.0, None)]
-        found = linprog([*goal.slopes, PRICE], left, signs * units.constants, bounds=ends)
+        constants, slopes = self._linear(row, self._sides(signs))
+        left = np.c_[-signs[:, np.newaxis] * slopes[1:], -np.ones(len(signs))]
+        ends = [(-1.0, 1.0)] * slopes.shape[1] + [(0.0, None)]
+        found = linprog(
+            [*slopes[0], PRICE],
+            left,
+            signs * constants[1:],
+            bounds=ends,
+            options={"time_limit": max(seconds, 0.0)},
+        )
         if found.status != 0:
-            return Vertex(self._shaped(np.zeros(inputs)), np.zeros(len(signs)))
+            return None
         return Vertex(self._shaped(found.x[:-1]), np.maximum(-found.ineqlin.marginals, 0.0))
 
     def _sides(self, signs: np.ndarray) -> dict[int, np.ndarray]:
@@ -66,23 +67,26 @@ class LeafProgram:
             sides[node].reshape(-1)[own] = sign > 0
         return sides
 
-    def _linear(self, row: np.ndarray, sides: dict[int, np.ndarray]) -> tuple[Linear, Linear]:
+    def _linear(self, row: np.ndarray, sides: dict[int, np.ndarray]) -> tuple[np.ndarray, ...]:
         """The row's value and those of the units, of the linear network that sides make.
 
-        Evaluated at the centre, then with one input after another raised to its upper end.
+        Constants [1 + units], at the centre, and slopes [1 + units, inputs], of inputs that are
+        scaled to [-1, 1].
         """
-        moves = tf.reshape(self.radii, [-1])
-        asked = [self._asked(row, sides, self.centre)]
-        for begin in range(0, len(moves), CHUNK):
-            chosen = tf.one_hot(range(begin, min(begin + CHUNK, len(moves))), len(moves)) * moves
-            raised = self.centre + tf.reshape(chosen, [-1, *self.centre.shape[1:]])
-            asked.append(self._asked(row, sides, raised))
-        values = np.concatenate(asked, axis=1).astype(np.float64)
-        linear = Linear(values[:, 0], values[:, 1:] - values[:, :1])
-        return Linear(linear.constants[0], linear.slopes[0]), Linear(*(v[1:] for v in linear))
+        constants, slopes = [], []
+        for begin in range(0, 1 + len(self.places), CHUNK):
+            asked = tf.range(begin, min(begin + CHUNK, 1 + len(self.places)))
+            x = tf.repeat(self.centre, len(asked), axis=0)  # one for each value, by its own slopes
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                own = tf.linalg.diag_part(tf.gather(self._values(row, sides, x), asked, axis=1))
+            gradient = tape.gradient(own, x) * self.radii
+            constants.append(own.numpy().astype(np.float64))
+            slopes.append(gradient.numpy().reshape(len(asked), -1).astype(np.float64))
+        return np.concatenate(constants), np.concatenate(slopes)
 
-    def _asked(self, row: np.ndarray, sides: dict[int, np.ndarray], x: Tensor) -> np.ndarray:
-        """The row's value, then the units', for inputs x: [1 + units, inputs]."""
+    def _values(self, row: np.ndarray, sides: dict[int, np.ndarray], x: Tensor) -> Tensor:
+        """The row's value, then the units', of inputs x: [inputs, 1 + units]."""
         values = [x]
         for node in self.graph.nodes:
             inputs = [values[k] for k in node.inputs]
@@ -90,9 +94,12 @@ class LeafProgram:
                 values.append(_slopes(node.op, sides[node.inputs[0]]) * inputs[0])
             else:
                 values.append(node.op(*inputs))
-        flat = {i: v.numpy().reshape(len(v), -1) for i, v in enumerate(values)}
-        units = [flat[node][:, own] for node, own in self.places]
-        return np.stack([flat[self.graph.output] @ row, *units])
+        count = tf.shape(x)[0]
+        parts = [tf.linalg.matvec(values[self.graph.output], row)[:, tf.newaxis]]
+        for node in dict.fromkeys(self.places[:, 0].tolist()):  # in the units' order
+            own = self.places[self.places[:, 0] == node, 1]
+            parts.append(tf.gather(tf.reshape(values[node], [count, -1]), own, axis=1))
+        return tf.concat(parts, axis=1)
 
     def _shaped(self, scaled: np.ndarray) -> np.ndarray:
         moves = scaled.astype(np.float32).reshape(self.centre.shape) * self.radii

@@ -76,6 +76,7 @@ class TreeSearch:
         self.triangles = heights(self.root.lower, self.root.upper)
         self.least = np.inf  # bound of all leaves that are proved
         self.bounded = 0
+        self.late = False  # whether time was over before all that are stuck were asked again
 
     def run(self, deadline: float) -> Finding:
         """Searches until everything is proved, a counterexample is met, or time is over."""
@@ -84,13 +85,12 @@ class TreeSearch:
             if time.perf_counter() > deadline:
                 return self._finding("time")
             point = self._bound(self._children(self._parents()), STEPS)
-        if point is None and self.stuck:
+        if point is None and self.stuck and self.root.units.size:
             is_box = self.bounder.region(*self.root.given).threat.is_box
             point = self._solved(deadline) if is_box else self._ascended(deadline)
         if point is not None:
             return Finding(-np.inf, 0.0, point=point, falsified=True)
-        over = self.stuck and time.perf_counter() > deadline
-        return self._finding("time" if over else None)
+        return self._finding("time" if self.late else None)
 
     def _ascended(self, deadline: float) -> np.ndarray | None:
         """Bounds leaves without units to split by a longer ascent."""
@@ -100,23 +100,29 @@ class TreeSearch:
         return None
 
     def _solved(self, deadline: float) -> np.ndarray | None:
-        """Bounds them with the multipliers of the linear programs that they are in a box."""
+        """Bounds leaves of a box by linear programs, whose multipliers are the best there are."""
         program = LeafProgram(self.bounder, self.root)
         for [leaf] in self._stuck(1, deadline):
-            vertex = program.least(self.spec[leaf.row], leaf.signs)
-            if self._is_wrong(vertex.point):
+            left = deadline - time.perf_counter()
+            vertex = program.least(self.spec[leaf.row], leaf.signs, left)
+            if vertex is None:
+                point = self._bound(_batch([leaf]), LAST_STEPS)
+            elif self._is_wrong(vertex.point):
                 return vertex.point
-            solved = leaf._replace(multipliers=vertex.multipliers)
-            if (point := self._bound(_batch([solved]), 0)) is not None:
+            else:
+                solved = leaf._replace(multipliers=vertex.multipliers)
+                point = self._bound(_batch([solved]), 0)
+            if point is not None:
                 return point
         return None
 
     def _stuck(self, count: int, deadline: float) -> Iterator[list[Open]]:
-        """Takes leaves that are stuck but have bounds, so many at a time, until time is over."""
-        stuck = [leaf for leaf in self.stuck if np.isfinite(leaf.bound)]
+        """Takes leaves without units to split, the worst first, so many at a time."""
+        stuck = sorted(leaf for leaf in self.stuck if np.isfinite(leaf.bound))
         self.stuck = [leaf for leaf in self.stuck if not np.isfinite(leaf.bound)]
         for begin in range(0, len(stuck), count):
-            if time.perf_counter() > deadline:
+            self.late = time.perf_counter() > deadline
+            if self.late:
                 self.stuck += stuck[begin:]
                 return
             yield stuck[begin : begin + count]

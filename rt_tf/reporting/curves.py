@@ -48,9 +48,10 @@ SPREAD = 10.0  # how many times longer than the quickest image one takes, for ti
 @styled
 def settled_by_time(pace: Sequence[Row]) -> Figure | None:
     """How many images were certified and falsified within so many seconds each."""
-    seconds = [row["seconds"] for row in pace]
-    if not seconds or seconds[-1] < SPREAD * seconds[0]:
+    if not pace or pace[-1]["seconds"] < SPREAD * pace[0]["seconds"]:
         return None
+    pace = [*pace, {**pace[-1], "seconds": pace[-1]["seconds"] ** 2 / pace[-2]["seconds"]}]
+    seconds = [row["seconds"] for row in pace]  # and one more, up to which the last step goes
     figure, axes = panel(7.2, 2.8)
     certified = np.array([row["certified"] for row in pace])
     settled = certified + [row["falsified"] for row in pace]

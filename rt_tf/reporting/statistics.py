@@ -188,11 +188,11 @@ def pace(rows: Sequence[Row]) -> list[Row]:
     [{"seconds", "certified", "falsified", "open"}], at powers of 10 in eighths, of the images that
     were asked and that the network gets right.
     """
-    asked = [row for row in rows if row["rungs"]]
-    if not asked:
+    asked = [row for row in rows if is_asked(row) and is_clean(row)]
+    took = np.array([row["seconds"] for row in asked])
+    if not took.any():
         return []
-    took = np.array([max(row["seconds"], 1e-6) for row in asked])
-    powers = np.floor(PACES * np.log10(took.min())), np.ceil(PACES * np.log10(took.max()))
+    powers = np.floor(PACES * np.log10(took[took > 0].min())), np.ceil(PACES * np.log10(took.max()))
     times = 10.0 ** (np.arange(powers[0], powers[1] + 1) / PACES)
     ended = {
         "certified": np.array([is_certified(row) for row in asked]),

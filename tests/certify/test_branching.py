@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import networks
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from rt_tf.bounds.result import Box, margin_spec
 from rt_tf.certify import tree_search
 from rt_tf.certify.branching import BranchAndBound
 from rt_tf.certify.leaf_program import LeafProgram
+from rt_tf.certify.proof import Proof
 from rt_tf.certify.rung import Asked, Finding
-from rt_tf.certify.tree_search import best_splits
+from rt_tf.certify.tree_search import TreeSearch, best_splits
 from rt_tf.checker import network as checked_network
 from rt_tf.checker import proofs as checked_proofs
 from rt_tf.checker.verdict import check
@@ -28,6 +30,7 @@ from rt_tf.reporting.proofs import Certified, proof_arrays
 from rt_tf.threats.l2 import L2
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
+from tests.certify.clauses import dense_relu
 
 # Radii at which some examples need splits and some have counterexamples.
 RADII = {
@@ -127,7 +130,7 @@ def test_a_linear_program_says_all_of_a_leaf_whose_units_have_signs(name: str) -
         values = enclose(bounder.network(), Box(tf.constant(inner), tf.constant(inner))).boxes
         signs = [values[i].lower.numpy().ravel()[own] for i, own in bounder.places(root)]
         signs = np.where(np.array(signs) >= 0.0, 1.0, -1.0).astype(np.float32)
-        vertex = program.least(row, signs)
+        vertex = program.least(row, signs, 10.0)
         asked = (row, signs, np.zeros_like(signs), vertex.multipliers)
         proved = bounder.bound(root, Leaves(*(values[np.newaxis] for values in asked)), 0)
         value = float(bounder.network()(vertex.point[np.newaxis]).numpy()[0] @ row)
@@ -138,27 +141,48 @@ def test_a_linear_program_says_all_of_a_leaf_whose_units_have_signs(name: str) -
 CHECKED = ["dense", "conv_4x4", "residual", "batch_norm"]  # the checker knows no others of these
 
 
+def accepted(model: keras.Model, asked: Asked, found: list[Finding]) -> list[Proof]:
+    """The proofs among findings, all of which the checker accepts."""
+    arrays = network_arrays(model)
+    network, classes = checked_network.from_arrays(arrays), model.output_shape[-1]
+    certified = [
+        Certified(k, int(asked.labels[k]), asked.images[k], "branch_and_bound", f.proof, None)
+        for k, f in enumerate(found)
+        if f.certified
+    ]
+    kept = proof_arrays(network_sha256(arrays), "linf", asked.eps, classes, certified)
+    proofs = checked_proofs.from_arrays(kept, network)
+    assert len(proofs.certificates) == len(certified)
+    assert all(check(network, proofs, certificate).holds for certificate in proofs.certificates)
+    return [one.proof for one in certified]
+
+
 @pytest.mark.parametrize("name", networks.mostly_slow(CHECKED, QUICK))
 def test_the_checker_accepts_its_proofs(name: str) -> None:
     """Trees with splits among them: bounds alone would not have done."""
-    model, wiring = networks.known(name)
-    arrays = network_arrays(model)
-    network = checked_network.from_arrays(arrays)
     x, labels = examples(name)
     forks = 0
     for eps in RADII[name]:
-        certified = [
-            Certified(k, int(labels[k]), x[k], "branch_and_bound", found.proof, None)
-            for k, found in enumerate(settled(name, eps))
-            if found.certified
-        ]
-        kept = proof_arrays(network_sha256(arrays), "linf", eps, wiring.classes, certified)
-        proofs = checked_proofs.from_arrays(kept, network)
-        assert len(proofs.certificates) == len(certified)
-        assert all(check(network, proofs, certificate).holds for certificate in proofs.certificates)
-        trees = [tree for one in certified for tree in one.proof.trees.values()]
+        asked = Asked(x, labels, eps, [None] * len(x))
+        proofs = accepted(networks.known(name)[0], asked, settled(name, eps))
+        trees = [tree for proof in proofs for tree in proof.trees.values()]
         forks += sum(len(tree.nodes) > 1 for tree in trees)
     assert forks
+
+
+def test_the_checker_accepts_what_linear_programs_prove(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without ascent, leaves whose units all have signs need their multipliers."""
+    for steps in ("ROOT_STEPS", "STEPS"):
+        monkeypatch.setattr(tree_search, steps, 0)
+    stuck, solved = [], TreeSearch._solved
+    monkeypatch.setattr(TreeSearch, "_solved", lambda s, d: stuck.extend(s.stuck) or solved(s, d))
+    model = dense_relu(2, 5, 4, 3, seed=0)
+    x = np.float32([[0.5, 0.5], [0.3, 0.6], [0.7, 0.2]])
+    asked = Asked(x, model(x).numpy().argmax(axis=1), 0.3, [None] * 3)
+    found = list(BranchAndBound(trace(model), Linf())(asked))
+    assert all(leaf.bound <= 0.0 for leaf in stuck)
+    assert len(stuck) > 10
+    assert len(accepted(model, asked, found)) == 3
 
 
 def test_it_asks_of_a_ball_what_the_threat_says() -> None:

@@ -57,10 +57,10 @@ def test_accuracy_curves_carry_the_numbers(report):
 
 
 def test_settled_against_time():
-    row = {"rungs": {"crown": {}}, "seconds": 0.01, "certificate": {"verdict": "certified"}}
+    row = {"correct": True, "seconds": 0.01, "certificate": {"verdict": "certified"}}
     broken = {**row, "seconds": 0.5, "certificate": {"verdict": "falsified"}}
     left = {**row, "seconds": 3.0, "certificate": {"verdict": "unknown"}}
-    wrong = {"rungs": {}, "seconds": 0.0, "certificate": {"verdict": "falsified"}}
+    wrong = {**row, "correct": False, "seconds": 0.0, "certificate": {"verdict": "falsified"}}
     rows = pace([row, row, broken, left, wrong])
     at = {r["seconds"]: (r["certified"], r["falsified"], r["open"]) for r in rows}
     assert at[0.01] == at[0.422] == (2, 0, 2)
