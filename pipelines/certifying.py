@@ -3,7 +3,7 @@
 import contextlib
 import functools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from pipelines.questions import (
 from pipelines.refusals import refuse_unanswered
 from pipelines.verdict import Counterexample, Row, certificate
 from rt_tf import catalogue
+from rt_tf.bounds.full import MEMORY
 from rt_tf.certify import plan
 from rt_tf.certify.cascade import climb
 from rt_tf.certify.ladder import Finding, Findings, Ladder
@@ -56,16 +57,41 @@ def certify(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Co
             ladders = made(wanted)  # before any file is touched: a rung may refuse the network
             settings = {"rungs": list(wanted), "arithmetic": "sound"}
             settings |= settings_taken(wanted, bounds)
-            again = functools.partial(_had_less_time, values.time_limit)
-            records = record_file(subject, eps, "certify", "certify", settings, part, again)
+            limits = Limits(values.time_limit, values.bound_memory or MEMORY)
+            records = record_file(
+                subject,
+                eps,
+                "certify",
+                "certify",
+                settings,
+                part,
+                limits.are_more_than,
+                _carried(settings),
+            )
             places = _places(first(subject, samples), values)
             if values.rungs is None:
                 ladders = _planned(subject, ladders, eps, places, records.done, screen)
-            question = _Question(subject, ladders, eps, records.path.parent, values.time_limit)
+            question = _Question(subject, ladders, eps, records.path.parent, limits)
             title, found = f"certify eps {eps:.4g}", functools.partial(_certificates, question)
             answer(
                 subject, records, places, found, title, paced(len(records.rows), _verdicts), screen
             )
+
+
+class Limits(NamedTuple):
+    """Seconds an example, and MiB for the coefficients of a pass."""
+
+    time: float
+    memory: float
+
+    def told(self, cause: str | None) -> Row:
+        """What a record says of the limit that was its cause."""
+        return {f"{cause}_limit": getattr(self, cause)} if cause in self._fields else {}
+
+    def are_more_than(self, row: Row) -> bool:
+        """Whether an example was left unknown for a lower limit, and is to be asked once more."""
+        limits = self.told(row.get("cause"))
+        return any(row.get(name, limit) < limit for name, limit in limits.items())
 
 
 class _Question(NamedTuple):
@@ -75,7 +101,7 @@ class _Question(NamedTuple):
     ladders: Ladders
     eps: float
     folder: Path
-    time_limit: float
+    limits: Limits
 
 
 def _places(places: Sequence[int], values: flags.FlagValues) -> Sequence[int]:
@@ -168,7 +194,7 @@ def _certificates(question: _Question, rows: np.ndarray, examples: list[Row]) ->
         findings, counterexample = _judged(question, example, images[place], findings)
         proof = _kept(question.folder, example, findings)
         row = certificate(example, findings, counterexample, proof)
-        yield row | ({"time_limit": question.time_limit} if row["cause"] == "time" else {})
+        yield row | question.limits.told(row["cause"])
 
 
 def _judged(
@@ -213,8 +239,18 @@ def _rungs_before(subject: Subject, eps: float) -> list[str]:
     return own[0].get("settings", {}).get("rungs", []) if own else []
 
 
-def _had_less_time(limit: float, row: Row) -> bool:
-    return row.get("cause") == "time" and row.get("time_limit", limit) < limit
+def _carried(settings: Row) -> Callable[[Row, Row], bool]:
+    """What is settled by some of the rungs, with the same settings, is so by all of them."""
+
+    def is_settled(header: Row, row: Row) -> bool:
+        before = header["settings"]
+        same = before.keys() <= settings.keys() and all(
+            before[name] == settings[name] for name in before if name != "rungs"
+        )
+        fewer = set(before.get("rungs", ())) <= set(settings["rungs"])
+        return same and fewer and row["verdict"] != "unknown"
+
+    return is_settled
 
 
 def _verdicts(rows: list[Row]) -> str:

@@ -159,11 +159,12 @@ def record_file(
     settings: Row,
     part: str = "",
     again: Callable[[Row], bool] = lambda row: False,
+    carried: Callable[[Row, Row], bool] = lambda header, row: False,
 ) -> RecordFile:
     """Where the answers of a method to a question are kept; those there are, are taken up.
 
     part: of several processes that share a certificate's examples, which one this is, `1of4`.
-    again: answers that are asked for once more.
+    again, carried: as in `RecordFile`.
     """
     folder = subject.run.records / question_name(subject.threat.name, eps)
     header = {**headed(subject, kind, name, settings), "eps": eps}
@@ -174,8 +175,8 @@ def record_file(
     others = [other for other in sorted(folder.glob("certify-*.jsonl")) if other != path]
     if not part:
         parts.joined(whole, header, others)
-    done = parts.elsewhere(header, others, whole) if part else set()
-    records = RecordFile(path, header, again)
+    done = parts.elsewhere(header, others, whole, again) if part else set()
+    records = RecordFile(path, header, again, carried)
     records.done |= done
     return records
 

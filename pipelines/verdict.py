@@ -76,4 +76,6 @@ def _cause(findings: Findings) -> str:
     stopped = [finding.cause for finding in findings.values() if finding.cause]
     bounds = [np.isfinite(finding.margin) for finding in findings.values() if finding.point is None]
     loose = any(bounds) or (findings and not bounds)  # an attack alone bounds nothing
-    return stopped[-1] if stopped else "loose" if loose else "error"
+    if stopped:
+        return "time" if "time" in stopped else stopped[-1]
+    return "loose" if loose else "error"

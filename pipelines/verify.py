@@ -56,7 +56,10 @@ def _given(values: Any, name: str) -> Path:
 
 
 def _results(values: Any) -> Path | None:
-    return Path(values.results_file) if values.results_file else None
+    path = Path(values.results_file) if values.results_file else None
+    if path and path.is_dir():
+        raise UserError(f"results_file: expected a file; received the folder {path}")
+    return path
 
 
 if __name__ == "__main__":

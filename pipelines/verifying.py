@@ -1,6 +1,7 @@
 """Deciding a property of a network of a file within a time limit."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from rt_tf.certify.decision import Verdict, decider
 from rt_tf.certify.exclusion import Search
 from rt_tf.certify.input_splitting import InputSplitting
 from rt_tf.certify.unit_splitting import UnitSplitting
+from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.interchange import onnx_file as networks
 from rt_tf.interchange import results as formats
@@ -56,8 +58,14 @@ def complete_searches() -> dict[str, Search]:
 
 def _alarm(clock: Clock, answer: Callable[[], None]) -> threading.Timer:
     def end() -> None:
-        answer()
-        os._exit(0)
+        status = 2
+        try:
+            answer()
+            status = 0
+        except UserError as error:
+            print(error, file=sys.stderr, flush=True)
+        finally:
+            os._exit(status)
 
     timer = threading.Timer(max(0.0, clock.left()), end)
     timer.daemon = True
@@ -68,6 +76,11 @@ def _alarm(clock: Clock, answer: Callable[[], None]) -> threading.Timer:
 def _answer(verdict: Verdict, results: Path | None) -> None:
     found = verdict.counterexample
     text = formats.text(verdict.answer, *(found or ()))
-    if results is not None:
-        write_text(results, text)
     print(f"{verdict.answer} ({verdict.by})", flush=True)
+    if results is not None:
+        try:
+            write_text(results, text)
+        except OSError as error:
+            raise UserError(
+                f"results_file: expected a file that can be written; {results}: {error}"
+            ) from error

@@ -48,13 +48,15 @@ class Decider:
         for property_ in properties:
             if found := self._attacked(property_):
                 return Verdict("sat", "attack", found)
-        by = "no case is possible"
+        verdicts = []
         for property_ in properties:
-            verdict = self._proved(property_)
-            if verdict.answer != "unsat":
-                return verdict
-            by = verdict.by
-        return Verdict("unsat", by)
+            verdicts.append(self._proved(property_))
+            if verdicts[-1].answer == "sat":
+                return verdicts[-1]
+        undecided = [verdict for verdict in verdicts if verdict.answer != "unsat"]
+        if undecided or verdicts:
+            return (undecided or verdicts[-1:])[0]
+        return Verdict("unsat", "no case is possible")
 
     def _attacked(self, property_: Property) -> Counterexample | None:
         region = self._region(*property_.inner())

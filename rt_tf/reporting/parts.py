@@ -1,7 +1,8 @@
 """Record files of one table that several processes share: each writes a part of its own."""
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +14,45 @@ from rt_tf.reporting.record_file import Row, line, read, supersede, written
 def joined(path: Path, header: Mapping[str, Any], parts: Sequence[Path]) -> None:
     """Moves the lines of parts into the one file of a table; for a process that works alone.
 
-    Parts with another header are superseded. Where two tell of one example, the first counts.
+    Parts with another header are superseded.
     """
     if not parts:
         return
     header = written(header)
-    found: dict[int, Row] = {}
-    taken = []
+    tables, taken = [], []
     for part in [*([path] if path.exists() else []), *parts]:
         own, rows = read(part)
         if own == header:
             taken.append(part)
-            found = {row["index"]: row for row in rows} | found
+            tables.append(rows)
         elif part != path:
             supersede(part)
     if any(part != path for part in taken):
-        write_bytes(path, b"".join(map(line, [header, *found.values()])))
+        write_bytes(path, b"".join(map(line, [header, *union(tables)])))
     for part in taken:
         if part != path:
             part.unlink()
 
 
-def elsewhere(header: Mapping[str, Any], parts: Iterable[Path], whole: Path) -> set[int]:
-    """Examples that other parts, or the whole table's file, have lines of.
+def union(tables: Iterable[Sequence[Row]]) -> list[Row]:
+    """The lines of several parts; where two tell of one example, the one that had more time."""
+    found: dict[int, Row] = {}
+    for rows in tables:
+        for row in rows:
+            before = found.get(row["index"], row)
+            found[row["index"]] = max(before, row, key=_settled)
+    return list(found.values())
+
+
+def _settled(row: Row) -> tuple[bool, float]:
+    """Whether a line has an answer, and for how long it was looked for where time ended that."""
+    return row["verdict"] != "unknown", row.get("time_limit", math.inf)
+
+
+def elsewhere(
+    header: Mapping[str, Any], parts: Iterable[Path], whole: Path, again: Callable[[Row], bool]
+) -> set[int]:
+    """Examples that other parts, or the whole table's file, have lines of; not to be asked again.
 
     UserError for a part with another header: a process may be at work on it. The whole table's
     file is superseded then.
@@ -45,7 +62,7 @@ def elsewhere(header: Mapping[str, Any], parts: Iterable[Path], whole: Path) -> 
         with contextlib.suppress(FileNotFoundError):  # superseded by another part meanwhile
             own, rows = read(part)
             if own == header:
-                done |= {row["index"] for row in rows}
+                done |= {row["index"] for row in rows if not again(row)}
             elif part == whole:
                 supersede(part)
             else:

@@ -18,9 +18,11 @@ class RecordFile:
     """One append-only JSONL file that goes on where it stopped, even after a kill.
 
     `done` holds the indices recorded so far, `rows` their lines. A last line cut short is dropped
-    from the file. A file with another header is not mixed with: it is kept as
-    `<name>.superseded`, `superseded` holds that path, and the records start anew.
-    again: lines whose examples are to be asked once more; a new line replaces the old one.
+    from the file. A file with another header is not mixed with: it is kept as `<name>.superseded`,
+    `superseded` holds that path, and the records start anew, or where an earlier superseded file of
+    this header ended.
+    again: lines whose examples are to be asked once more; a new line replaces the old one. carried:
+    which lines of a file with another header, its first argument, count under this one, too.
     """
 
     def __init__(
@@ -28,13 +30,13 @@ class RecordFile:
         path: str | Path,
         header: Mapping[str, Any],
         again: Callable[[Row], bool] = lambda row: False,
+        carried: Callable[[Row, Row], bool] = lambda header, row: False,
     ) -> None:
         self.path = Path(path)
         self.header = written(header)
         self.superseded: Path | None = None
         self.rows: list[Row] = []
-        if not self._resume():
-            write_bytes(self.path, line(self.header))
+        self._resume(carried)
         self.done: set[int] = {row["index"] for row in self.rows if not again(row)}
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -57,19 +59,28 @@ class RecordFile:
         self.rows = others + new
         self.done.update(indices)
 
-    def _resume(self) -> bool:
-        if not self.path.exists():
-            return False
-        header, rows, whole = _parse(self.path)
-        if header is None:
-            return False
-        if header != self.header:
+    def _resume(self, carried: Callable[[Row, Row], bool]) -> None:
+        header, rows, whole = _parse(self.path) if self.path.exists() else (None, [], None)
+        if header == self.header:
+            self.rows = rows
+            if whole is not None:
+                write_bytes(self.path, whole)
+            return
+        if header is not None:
+            rows = [row for row in rows if carried(header, row)]
             self.superseded = supersede(self.path)
-            return False
-        if whole is not None:
-            write_bytes(self.path, whole)
-        self.rows = rows
-        return True
+        before = self._before()
+        known = {row["index"] for row in before}
+        self.rows = before + [row for row in rows if row["index"] not in known]
+        write_bytes(self.path, b"".join(map(line, [self.header, *self.rows])))
+
+    def _before(self) -> list[Row]:
+        """The lines of the superseded file that has this header, if there is one."""
+        for path in sorted(self.path.parent.glob(f"{self.path.name}.superseded*")):
+            header, rows, _ = _parse(path)
+            if header == self.header:
+                return rows
+        return []
 
 
 def written(header: Mapping[str, Any]) -> Row:
@@ -78,8 +89,12 @@ def written(header: Mapping[str, Any]) -> Row:
 
 
 def supersede(path: Path) -> Path:
-    """Keeps a file under another name; the name."""
-    kept = path.with_name(path.name + ".superseded")
+    """Keeps a file under a name that is free; a file of its header gives way. The name."""
+    header, number = _parse(path)[0], 1
+    kept = path.with_name(f"{path.name}.superseded")
+    while kept.exists() and _parse(kept)[0] != header:
+        number += 1
+        kept = path.with_name(f"{path.name}.superseded-{number}")
     path.replace(kept)
     return kept
 

@@ -19,6 +19,7 @@ line, then a line an example) and the merged `examples.jsonl`:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,7 @@ from rt_tf.reporting.consistency import (
     check_same,
     require,
 )
+from rt_tf.reporting.parts import union
 from rt_tf.reporting.record_file import RecordFile, Row, line, read
 
 __all__ = ["Inconsistent", "Question", "RecordFile", "load", "merge", "question_name", "read"]
@@ -118,15 +120,13 @@ def table_name(stem: str) -> str:
 def _load_question(folder: Path) -> Question:
     files = _files(folder)
     headers = {name: header for name, (header, _) in files.items()}
-    for name, (header, rows) in files.items():
-        _check_whole(name, header, rows, f"{folder.name}/{name}")
     check_same(headers, SAME_IN_QUESTION, folder.name)
     made = {name: {"threat_settings": h.get("threat_settings", {})} for name, h in headers.items()}
     check_same(made, ["threat_settings"], folder.name)
     header = next(iter(headers.values()))
     name = question_name(header["threat"], header["eps"])
     require(name == folder.name, f"{folder.name}: its records are of {name}")
-    tables = {name: _by_index(rows, f"{folder.name}/{name}") for name, (_, rows) in files.items()}
+    tables = {name: {row["index"]: row for row in rows} for name, (_, rows) in files.items()}
     indices = sorted(set().union(*tables.values()))
     searched = _searched(headers.get(CERTIFY))
     merged = [
@@ -139,15 +139,31 @@ def _load_question(folder: Path) -> Question:
 
 def _files(folder: Path) -> dict[str, tuple[Row, list[Row]]]:
     """Headers and rows by table; the parts of a certificate's are joined."""
-    files: dict[str, tuple[Row, list[Row]]] = {}
+    headers: dict[str, Row] = {}
+    tables: dict[str, list[list[Row]]] = defaultdict(list)
     for path in _tables(folder):
         header, rows = read(path)
-        first, before = files.get(table_name(path.stem), (header, []))
-        require(first == header, f"{path}: its header differs from another part's")
-        files[table_name(path.stem)] = header, before + rows
-    if not files:
+        name = table_name(path.stem)
+        require(
+            headers.setdefault(name, header) == header, f"{path}: its header is not another part's"
+        )
+        _check_whole(name, header, rows, f"{folder.name}/{path.stem}")
+        tables[name].append(rows)
+    if not headers:
         raise UserError(f"{folder}: expected certify.jsonl or attack-<id>.jsonl, found neither")
-    return files
+    return {
+        name: (headers[name], _joined(tables[name], f"{folder.name}/{name}")) for name in headers
+    }
+
+
+def _joined(parts: Sequence[list[Row]], where: str) -> list[Row]:
+    """The lines of a table's parts, which must not contradict each other."""
+    rows = union(parts) if len(parts) > 1 else parts[0]
+    verdicts = {row["index"]: row["verdict"] for row in rows if "verdict" in row}
+    for row in (row for part in parts for row in part if len(parts) > 1):
+        same = row["verdict"] in ("unknown", verdicts[row["index"]])
+        require(same, f"{where}, example {row['index']}: parts have different verdicts")
+    return rows
 
 
 def _check_whole(name: str, header: Row, rows: Sequence[Row], where: str) -> None:
@@ -157,6 +173,8 @@ def _check_whole(name: str, header: Row, rows: Sequence[Row], where: str) -> Non
         check_fields(header["settings"], ATTACK_SETTINGS, f"{where}, settings")
     for number, row in enumerate(rows, start=2):
         check_fields(row, fields, f"{where}, line {number}")
+    once = len({row["index"] for row in rows}) == len(rows)
+    require(once, f"{where}: an example is recorded twice")
 
 
 def _searched(header: Row | None) -> bool:
@@ -164,12 +182,6 @@ def _searched(header: Row | None) -> bool:
     return header is not None and not SEARCHES.keys().isdisjoint(
         header["settings"].get("rungs", [])
     )
-
-
-def _by_index(rows: Sequence[Row], where: str) -> dict[int, Row]:
-    table = {row["index"]: row for row in rows}
-    require(len(table) == len(rows), f"{where}: an example is recorded twice")
-    return table
 
 
 def _merge_example(

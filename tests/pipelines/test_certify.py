@@ -11,6 +11,7 @@ import pytest
 from absl import flags
 
 from pipelines import check
+from pipelines.certifying import Limits
 from pipelines.parsing import parse
 from rt_tf.errors import UserError
 from rt_tf.reporting import records
@@ -179,6 +180,29 @@ def test_those_that_are_not_asked_again_keep_their_verdicts(copy: Path) -> None:
     assert len(after) == SAMPLES
     assert all(after[row["index"]] == row for row in before if row["index"] >= 5)
     assert not [row for row in after.values() if row["index"] < 5 and row["cause"] == "time"]
+
+
+def test_a_further_rung_is_asked_of_what_is_open_alone(copy: Path) -> None:
+    asked = ("--samples=20", "--epsilon=0.01")
+    ask(copy, "--rungs=interval", *asked)
+    before = {row["index"]: row for row in rows_of(copy, eps=0.01)}
+    ask(copy, "--rungs=crown_ibp", *asked)
+    after = {row["index"]: row for row in rows_of(copy, eps=0.01)}
+    left = {i for i, row in before.items() if row["verdict"] == "unknown"}
+    assert 0 < len(left) < 20
+    assert all(after[i] == before[i] for i in before.keys() - left)
+    assert {tuple(after[i]["rungs"]) for i in left} == {("interval", "crown_ibp")}
+
+
+def test_what_a_limit_left_open_is_asked_again_with_a_higher_one() -> None:
+    limits = Limits(time=10.0, memory=64.0)
+    assert limits.told("time") == {"time_limit": 10.0}
+    assert limits.told("memory") == {"memory_limit": 64.0}
+    assert limits.told("loose") == limits.told(None) == {}
+    assert limits.are_more_than({"cause": "time", "time_limit": 9.0})
+    assert limits.are_more_than({"cause": "memory", "memory_limit": 32.0})
+    assert not limits.are_more_than({"cause": "time", "time_limit": 10.0})
+    assert not limits.are_more_than({"cause": "loose", "time_limit": 9.0})
 
 
 def test_a_rung_that_refuses_the_network_leaves_the_records_alone(copy: Path) -> None:

@@ -10,6 +10,7 @@ INF = float("inf")
 RIGHT = {"index": 3, "image": "ab", "label": 1, "prediction": 1}
 CERTIFIED, LOOSE, LOST = Finding(0.5, 1.0), Finding(-0.1, 1.0), Finding(-INF, 1.0)
 EXHAUSTED = Finding(-INF, 1.0, "memory")
+LATE = Finding(-INF, 1.0, "time")
 LIKELY = Finding(0.7, 1.0, probable=True)  # no certificate, and no proved margin
 
 
@@ -24,6 +25,7 @@ LIKELY = Finding(0.7, 1.0, probable=True)  # no certificate, and no proved margi
         ([LOOSE, EXHAUSTED], "unknown", "memory", -0.1),
         ([EXHAUSTED, LOOSE], "unknown", "memory", -0.1),
         ([EXHAUSTED], "unknown", "memory", None),
+        ([LATE, EXHAUSTED], "unknown", "time", None),
         ([LOOSE, LIKELY], "unknown", "loose", -0.1),
         ([LIKELY, CERTIFIED], "certified", None, 0.5),
         ([LIKELY], "unknown", "loose", None),

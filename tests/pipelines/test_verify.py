@@ -13,7 +13,7 @@ import pytest
 
 from pipelines import verifying
 from pipelines.verifying import Clock, decided
-from rt_tf.certify.decision import Verdict, decider
+from rt_tf.certify.decision import Decider, Verdict, decider
 from rt_tf.certify.exclusion import Finding
 from rt_tf.errors import UserError
 from rt_tf.interchange import onnx_file, vnnlib_file
@@ -173,6 +173,36 @@ def test_what_a_search_calls_a_counterexample_is_judged(absolute, tmp_path: Path
     clock = Clock(time.monotonic() + 60.0)
     found = decider(onnx_file.read(absolute), asked, clock.left, {"wrong": search}).decide(asked)
     assert found.answer == "unknown"
+
+
+def test_a_box_that_stays_open_does_not_end_the_search(absolute, tmp_path, monkeypatch) -> None:
+    """A counterexample in the second box, which only a complete search meets."""
+    monkeypatch.setattr(Decider, "_attacked", lambda *_: None)
+    boxes = ["(and (<= X_0 0.4) (>= Y_0 0.89))", "(and (>= X_0 0.6) (>= Y_0 0.9))"]
+    condition = f"(assert (or {' '.join(boxes)}))"
+    asked = vnnlib_file.read(vnnlib(tmp_path / "p", ["0.1", "0"], ["1", "1"], 1, condition))
+
+    def search(graph, region, rows, offsets, seconds) -> Finding:
+        first = region.upper.numpy().min() < 0.5
+        return Finding(excluded=False, point=None if first else np.float32([1.0, 0.0]))
+
+    clock = Clock(time.monotonic() + 60.0)
+    network = onnx_file.read(absolute)
+    assert decider(network, asked, clock.left, {"a": search}).decide(asked).answer == "sat"
+    found = decider(network, asked[:1], clock.left, {"a": search}).decide(asked[:1])
+    assert found.answer == "unknown"
+
+
+def test_an_answer_that_cannot_be_kept_is_told_all_the_same(absolute, tmp_path, capsys) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="results_file: expected a file that can be written"):
+        verifying.verify(
+            absolute,
+            at_least(tmp_path, "0.75"),
+            tmp_path / "file" / "out.txt",
+            Clock(time.monotonic() + 60.0),
+        )
+    assert capsys.readouterr().out == "sat (attack)\n"
 
 
 def test_time_that_is_over_is_a_timeout(absolute, tmp_path: Path) -> None:

@@ -90,6 +90,33 @@ def test_another_header_supersedes(path: Path):
     assert read(path)[1] == []
 
 
+def test_no_superseded_file_is_lost(path: Path):
+    for k in range(3):
+        RecordFile(path, {**HEADER, "settings": k}).append(rows(k))
+    kept = [f"certify.jsonl{end}" for end in ("", ".superseded", ".superseded-2")]
+    assert sorted(file.name for file in path.parent.iterdir()) == kept
+    assert [read(path.with_name(name))[1] for name in kept] == [rows(2), rows(0), rows(1)]
+
+
+def test_settings_of_before_go_on_where_they_ended(path: Path):
+    RecordFile(path, HEADER).append(rows(0, 1))
+    RecordFile(path, {**HEADER, "settings": 2}).append(rows(0))
+    back = RecordFile(path, HEADER)
+    assert back.done == {0, 1}
+    back.append(rows(2))
+    assert read(path)[1] == rows(0, 1, 2)
+    assert RecordFile(path, {**HEADER, "settings": 2}).done == {0}
+    assert RecordFile(path, HEADER).done == {0, 1, 2}
+
+
+def test_lines_that_count_under_another_header_are_carried_over(path: Path):
+    RecordFile(path, HEADER).append(rows(0, 1))
+    more = {**HEADER, "settings": 2}
+    file = RecordFile(path, more, carried=lambda header, row: row["index"] == 1)
+    assert file.done == {1}
+    assert read(path)[1] == rows(1)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32("nan")])
 def test_nan_is_refused_and_nothing_written(path: Path, value):
     file = RecordFile(path, HEADER)

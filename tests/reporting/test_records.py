@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rt_tf.errors import UserError
+from rt_tf.reporting import parts
 from rt_tf.reporting.record_file import read_lines
 from rt_tf.reporting.records import Inconsistent, RecordFile, load, merge
 from tests.reporting.synthetic import NETWORK, attack_row, certify_row, header
@@ -139,6 +140,36 @@ def test_a_duplicated_line_is_refused(tmp_path):
     path.write_bytes(path.read_bytes() + path.read_bytes().splitlines(keepends=True)[1])
     with pytest.raises(Inconsistent, match="twice"):
         merge(folder)
+
+
+def parted(tmp_path, *rows):
+    """A question whose certificates are of parts: a line for each."""
+    folder = question(tmp_path)
+    for k, row in enumerate(rows):
+        RecordFile(folder / f"certify-{k}of9.jsonl", header("certify", 0.05)).append([row])
+    return folder
+
+
+def test_of_parts_that_tell_of_one_example_an_answer_counts(tmp_path):
+    early, late = (certify_row(5, U, cause="time", time_limit=limit) for limit in (1.0, 9.0))
+    [row] = merge(parted(tmp_path, early, certify_row(5, C), late))
+    assert row["verdict"] == C
+    assert [r["time_limit"] for r in parts.union([[early], [late]])] == [9.0]
+    assert [r["time_limit"] for r in parts.union([[late], [early]])] == [9.0]
+
+
+def test_parts_that_contradict_each_other_are_refused(tmp_path):
+    with pytest.raises(Inconsistent, match="example 5: parts have different verdicts"):
+        merge(parted(tmp_path, certify_row(5, C), certify_row(5, F)))
+
+
+def test_a_part_asks_once_more_what_is_to_be_asked_again(tmp_path):
+    folder = parted(tmp_path, certify_row(5, C), certify_row(6, U), certify_row(7, U))
+    files = sorted(folder.glob("certify-*"))
+    done = parts.elsewhere(
+        header("certify", 0.05), files, folder / "certify.jsonl", lambda row: row["index"] == 6
+    )
+    assert done == {5, 7}
 
 
 def test_a_renamed_directory_is_refused(tmp_path):
