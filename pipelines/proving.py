@@ -1,6 +1,5 @@
 """The proofs of a run's certificates, gathered for a checker that knows nothing of this library."""
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,11 +11,13 @@ from rt_tf import models
 from rt_tf.checker.malformed import MalformedError
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
+from rt_tf.folders import rewritten
 from rt_tf.reporting import network_file, proof_store
 from rt_tf.reporting.proofs import Certified, write_proofs
 from rt_tf.reporting.record_file import read, read_lines
 
 Originals = Callable[[Sequence[int]], np.ndarray]
+NETWORK = "network.npz"
 WEAKER = {"probable": "high-probability", "trusted": "solver-trusted"}
 
 
@@ -24,26 +25,28 @@ def write(network: keras.Model, records: Path, export: Path, originals: Original
     """Writes network.npz and each question's proofs.npz beside the records; the folder.
 
     export: where network.npz goes, too. What cannot be checked is listed with why.
+    Raises Inconsistent, and leaves what was there before, if a kept proof cannot be read.
     """
     folder = records.with_name("proofs")
-    shutil.rmtree(folder, ignore_errors=True)
-    sha256, why = _network(network, folder / "network.npz", export)
-    for question in sorted({path.parent for path in records.glob("*/certify*.jsonl")}):
-        header, _ = read(next(question.glob("certify*.jsonl")))
-        rows = read_lines(question / "examples.jsonl")
-        certificates = _certificates(question, rows, originals, why)
-        write_proofs(
-            folder / question.name / "proofs.npz",
-            sha256,
-            header["threat"],
-            header["eps"],
-            network.output_shape[-1],
-            certificates,
-        )
+    with rewritten(folder) as staged:
+        sha256, why = _network(network, staged / NETWORK)
+        for question in sorted({path.parent for path in records.glob("*/certify*.jsonl")}):
+            header, _ = read(next(question.glob("certify*.jsonl")))
+            rows = read_lines(question / "examples.jsonl")
+            write_proofs(
+                staged / question.name / "proofs.npz",
+                sha256,
+                header["threat"],
+                header["eps"],
+                network.output_shape[-1],
+                _certificates(question, rows, originals, why),
+            )
+    if why is None:
+        write_bytes(export / NETWORK, (folder / NETWORK).read_bytes())
     return folder
 
 
-def _network(network: keras.Model, path: Path, export: Path) -> tuple[str, str | None]:
+def _network(network: keras.Model, path: Path) -> tuple[str, str | None]:
     """Writes network.npz; its checksum, and why there is none where it cannot be written."""
     members = models.members(network)
     if len(members) > 1:
@@ -52,7 +55,6 @@ def _network(network: keras.Model, path: Path, export: Path) -> tuple[str, str |
         sha256 = network_file.write_network(path, members[0])
     except (UserError, MalformedError) as error:
         return "", str(error).removeprefix("proofs: ")
-    write_bytes(export / "network.npz", path.read_bytes())
     return sha256, None
 
 

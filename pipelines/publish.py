@@ -45,14 +45,14 @@ def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> Row:
     """Writes the report, puts it into the export and TensorBoard, and prints its table."""
     try:
         found = write_report(run.path, originals=lambda rows: dataset.test.images(rows))
+        proving.write(
+            load_network(run),
+            run.records,
+            run.export / export.EXTRA,
+            lambda rows: dataset.test.images(rows),
+        )
     except Inconsistent as error:
         raise contradiction(run, error) from error
-    proving.write(
-        load_network(run),
-        run.records,
-        run.export / export.EXTRA,
-        lambda rows: dataset.test.images(rows),
-    )
     export.attach(
         run.export,
         {

@@ -16,15 +16,11 @@ from pipelines.flags import EVALUATION, FIXED, OPERATIONAL, run_flags
 from pipelines.question_flags import FILES
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
+from rt_tf.folders import settle
 
-# See rt_tf.files, rt_tf.training.checkpoints.save_network and rt_tf.reporting.export.
-HALF_WRITTEN = (
-    "**/.*.tmp",
-    "best/partial-*",
-    "good/partial-*",
-    "partial-export",
-    "replaced-export",
-)
+# See rt_tf.files and rt_tf.training.checkpoints.save_network; of folders, rt_tf.folders.
+HALF_WRITTEN = ("**/.*.tmp", "best/partial-*", "good/partial-*")
+REWRITTEN = ("export", "proofs")
 
 
 class Lock:
@@ -217,6 +213,8 @@ class RunDirectory:
         for pattern in HALF_WRITTEN:
             for path in self.path.glob(pattern):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for name in REWRITTEN:
+            settle(self.path / name)
 
     def _remove_if_empty(self) -> None:
         if not self._others():

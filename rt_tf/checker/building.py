@@ -57,6 +57,7 @@ class _Node:
     def weights(self, name: str, rank: int) -> np.ndarray:
         values = self.reader.take(self.i, name)
         require(values.ndim == rank, self.where, f"'{name}' of {rank} axes", values.shape)
+        require(values.size > 0, self.where, f"'{name}' of positive sizes", values.shape)
         return values
 
     def broadcast(self, name: str) -> np.ndarray:
@@ -106,7 +107,7 @@ class _Node:
 def _dense(node: _Node) -> Operation:
     kernel = node.weights("kernel", 2)
     inputs, outputs = kernel.shape
-    require(node.shape[-1] == inputs, node.where, f"{inputs} values to multiply", node.shape)
+    require(node.shape[-1:] == (inputs,), node.where, f"{inputs} values to multiply", node.shape)
     bias = node.bias(outputs)
     shape = (*node.shape[:-1], outputs)
     return operations.Dense(shape, inputs, outputs, kernel, bias, np.abs(bias))

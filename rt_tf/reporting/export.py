@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import tensorflow as tf
 
 from rt_tf import models
 from rt_tf.files import write_text
+from rt_tf.folders import rewritten
 from rt_tf.network.trace import trace
 from rt_tf.reporting.serving import Endpoint, endpoints
 from rt_tf.threats.region import Threat
@@ -48,13 +48,11 @@ def export(network: keras.Model, threat: Threat, images: np.ndarray, path: Path)
     Its endpoints are those of `reporting.serving`.
     Raises ParityError, and leaves what was there before, if the two disagree.
     """
-    staged = path.with_name(f"partial-{path.name}")
-    shutil.rmtree(staged, ignore_errors=True)
     table = endpoints(network, threat)
-    _write(network, table, staged)
-    _check_parity(table, staged, images, few=_comparable(network))
-    write_text(staged / EXTRA / CHECKSUM, network_checksum(network) + "\n")
-    _put_in_place(staged, path)
+    with rewritten(path) as staged:
+        _write(network, table, staged)
+        _check_parity(table, staged, images, few=_comparable(network))
+        write_text(staged / EXTRA / CHECKSUM, network_checksum(network) + "\n")
 
 
 def attach(path: Path, files: dict[str, str]) -> None:
@@ -84,16 +82,6 @@ def _write(network: keras.Model, table: dict[str, Endpoint], path: Path) -> None
         signature = [image] if endpoint.probe is None else [image, epsilon]
         archive.add_endpoint(name, endpoint.compute, input_signature=signature)
     archive.write_out(str(path), verbose=False)
-
-
-def _put_in_place(staged: Path, path: Path) -> None:
-    """A reader sees the old directory or the new one."""
-    replaced = path.with_name(f"replaced-{path.name}")
-    shutil.rmtree(replaced, ignore_errors=True)
-    if path.exists():
-        path.replace(replaced)
-    staged.replace(path)
-    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _check_parity(table: dict[str, Endpoint], path: Path, images: np.ndarray, few: int) -> None:

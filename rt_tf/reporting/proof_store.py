@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from rt_tf.certify.proof import LEAF, Leaf, Proof, Tree
+from rt_tf.checker import archive
 from rt_tf.files import write_bytes
-from rt_tf.reporting.network_file import archived
+from rt_tf.reporting.consistency import Inconsistent
+from rt_tf.reporting.network_file import Arrays, archived
 from rt_tf.reporting.proofs import arrays_of
 
 
@@ -21,14 +23,20 @@ def keep(folder: Path, index: int, proof: Proof) -> str:
 
 
 def load(path: Path) -> Proof:
-    """Reads what `keep` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        rows = [int(name.split(".")[0]) for name in arrays if name.endswith(".tree")]
-        trees = {j: _tree(arrays, j) for j in rows}
-        return Proof(json.loads(str(arrays["rule"])), arrays["units"], trees)
+    """Reads what `keep` wrote; raises Inconsistent for a file that is none of its."""
+    try:
+        return _proof(archive.read(path))
+    except (KeyError, ValueError, IndexError) as error:
+        raise Inconsistent(f"{path}: expected a stored proof; it cannot be read") from error
 
 
-def _tree(arrays: np.lib.npyio.NpzFile, j: int) -> Tree:
+def _proof(arrays: Arrays) -> Proof:
+    rows = [int(name.split(".")[0]) for name in arrays if name.endswith(".tree")]
+    trees = {j: _tree(arrays, j) for j in rows}
+    return Proof(json.loads(str(arrays["rule"])), arrays["units"], trees)
+
+
+def _tree(arrays: Arrays, j: int) -> Tree:
     nodes, slopes = arrays[f"{j}.tree"], arrays[f"{j}.slopes"]
     multipliers = np.split(arrays[f"{j}.multipliers"], np.cumsum(list(_depths(nodes)))[:-1])
     return Tree(nodes, [Leaf(s, m) for s, m in zip(slopes, multipliers, strict=True)])

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from one_proof import by_tree, outcome
 
 from rt_tf.checker import archive
 from rt_tf.checker.malformed import MalformedError
+from rt_tf.checker.network import from_arrays
 
 GRAPH = {
     "no such operation": (lambda g: g["nodes"][0].update(op="softmax"), "'op' to be one of"),
@@ -29,6 +31,35 @@ def test_a_graph_that_is_none_is_refused_in_a_line(name):
     graph = json.loads(str(q.arrays["graph"]))
     change(graph)
     assert words in outcome(arrays, q.arrays | {"graph": np.array(json.dumps(graph))})
+
+
+CONV = {"op": "conv", "strides": [1, 1], "padding": "same", "dilations": [1, 1]}
+KERNELS = {
+    "no outputs": ([{"op": "dense"}], (1, 0), "'kernel' of positive sizes; received (1, 0)"),
+    "no taps": ([CONV], (0, 3, 1, 2), "'kernel' of positive sizes; received (0, 3, 1, 2)"),
+    "no filters": ([CONV], (3, 3, 1, 0), "'kernel' of positive sizes; received (3, 3, 1, 0)"),
+    "no axis": (
+        [{"op": "reshape", "shape": []}, {"op": "dense"}],
+        (1, 2),
+        "1 values to multiply; received ()",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_of_nothing_or_upon_nothing_is_refused_in_a_line(name):
+    records, shape, words = KERNELS[name]
+    nodes = [record | {"inputs": [i]} for i, record in enumerate(records)]
+    graph = {
+        "schema": "rt_tf.network/1",
+        "input_shape": [1, 1, 1],
+        "output": len(nodes),
+        "nodes": nodes,
+    }
+    weights = {"kernel": np.ones(shape, np.float32), "bias": np.zeros(shape[-1], np.float32)}
+    arrays = {f"{len(nodes)}.{name}": values for name, values in weights.items()}
+    with pytest.raises(MalformedError, match=re.escape(words)):
+        from_arrays({"graph": np.array(json.dumps(graph)), **arrays})
 
 
 def saved(arrays) -> bytes:

@@ -3,11 +3,15 @@
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from pipelines import asking, export
+from pipelines import asking, blessing, export
+from pipelines.run_directory import RunDirectory
 from rt_tf.errors import UserError
+from rt_tf.reporting.records import RecordFile
+from rt_tf.threats.linf import Linf
 from tests.pipelines.conftest import command, parsed, report_of, run
 
 
@@ -77,6 +81,21 @@ def test_what_cannot_be_judged_is_refused_and_nothing_is_written(copy: Path) -> 
     with pytest.raises(UserError, match="expected --min_verified_accuracy with --epsilon"):
         judged(copy, "--epsilon=0.05")
     assert (copy / "export" / "saved_model.pb").stat().st_mtime_ns == before
+
+
+def test_certificates_in_parts_can_be_judged(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    found = SimpleNamespace(run=run, threat=Linf(), radii=[0.1])
+    parts = [
+        RecordFile(run.records / "linf-0.1" / f"certify-{part}.jsonl", {"settings": {}})
+        for part in ("1of2", "2of2")
+    ]
+    with pytest.raises(UserError, match="expected certificates at linf-0.1; there are none"):
+        blessing.check(found)
+    parts[1].append([{"index": 1}])
+    blessing.check(found)
+    with pytest.raises(UserError, match="at linf-0.2; there are linf-0.1; "):
+        blessing.check(SimpleNamespace(run=run, threat=Linf(), radii=[0.2]))
 
 
 @pytest.mark.parametrize("bar", ["-0.1", "1.01", "nan", "much"])

@@ -8,7 +8,8 @@ from pipelines.run_directory import RunDirectory
 from rt_tf.errors import UserError
 
 LITTER = ("records/linf-0.1/.certify.jsonl.7.tmp", "best/partial-network.keras")
-LITTER += ("partial-export/saved_model.pb", ".state.json.12.tmp")
+LITTER += ("partial-export/saved_model.pb", "replaced-export/saved_model.pb")
+LITTER += ("partial-proofs/network.npz", ".state.json.12.tmp")
 KEPT = ("records/linf-0.1/certify.jsonl", "best/network.keras", "export/saved_model.pb")
 
 
@@ -29,6 +30,15 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     with run.locked():
         assert files(tmp_path) == {*KEPT, "flags.cfg", "lock"}
     assert not (tmp_path / "partial-export").exists()
+
+
+def test_a_folder_that_was_put_aside_comes_back(tmp_path: Path) -> None:
+    write(tmp_path, ("replaced-export/saved_model.pb", "replaced-proofs/network.npz"))
+    run = RunDirectory(tmp_path)
+    run.freeze({"dataset": "digits"})
+    with run.locked():
+        there = {"export/saved_model.pb", "proofs/network.npz"}
+        assert files(tmp_path) == {*there, "flags.cfg", "lock"}
 
 
 def test_nothing_is_swept_where_there_is_no_run(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from rt_tf.certify.growth import Growth
 from rt_tf.certify.proof import CROWN, Proof, unsplit
 from rt_tf.reporting import proof_store
+from rt_tf.reporting.consistency import Inconsistent
+from rt_tf.reporting.network_file import archived
 
 PLACES = np.array([[3, 7], [3, 9], [6, 0]], np.int32)
 
@@ -28,3 +31,25 @@ def test_a_proof_comes_back(tmp_path: Path) -> None:
         for ours, theirs in zip(found.trees[j].leaves, tree.leaves, strict=True):
             np.testing.assert_array_equal(ours.slopes, theirs.slopes)
             np.testing.assert_array_equal(ours.multipliers, theirs.multipliers)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: None,
+        lambda data: b"",
+        lambda data: data[:10],
+        lambda data: data[:-5],
+        lambda data: archived({"rule": np.array("{}")}),
+        lambda data: archived({"rule": np.array("{"), "units": PLACES}),
+        lambda data: archived({"1.tree": PLACES, "1.slopes": PLACES, "1.multipliers": PLACES}),
+        lambda data: archived({"1.tree": -np.ones((2, 2)), "1.slopes": PLACES}),
+    ],
+)
+def test_a_damaged_proof_is_named(tmp_path: Path, spoil) -> None:
+    proof = Proof(CROWN, PLACES, {1: unsplit(np.ones(3, np.float16))})
+    path = tmp_path / proof_store.keep(tmp_path, 12, proof)
+    data = spoil(path.read_bytes())
+    path.unlink() if data is None else path.write_bytes(data)
+    with pytest.raises(Inconsistent, match=r"00012\.npz: expected a stored proof; it cannot"):
+        proof_store.load(path)
