@@ -18,6 +18,7 @@ BELOW_TRAINING = BELOW_BOUNDS | {"bounds", "layers", "attacks", "data"}
 MAY_USE = {  # besides a room's own files
     "errors": set(),
     "files": set(),
+    "folders": set(),
     "catalogue": {"errors", "attacks"},  # of attacks, the tables
     "data": set(),
     "network": set(),
@@ -32,7 +33,7 @@ MAY_USE = {  # besides a room's own files
     "checker": set(),
     "reporting": {"training", "certify", "models", "checker"} | BELOW_TRAINING,
 }
-USED_BY_ALL = {"errors", "files", "catalogue"}
+USED_BY_ALL = {"errors", "files", "folders", "catalogue"}
 # Each uses earlier ones alone.
 NETWORK = [
     *("ops", "convolution", "groups", "curves", "functions", "relaxations", "steps", "activations"),
