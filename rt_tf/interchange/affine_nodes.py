@@ -39,7 +39,7 @@ def add(call: Call) -> Value:
     if _both(call):
         return _sum(call, call.value(0), call.value(1))
     value, constant = _apart(call)
-    if call.own and value.maker is not None and value.laid(constant).ndim <= 1:
+    if value.maker is not None and value.laid(constant).ndim <= 1:
         bias = value.laid(constant)
         value.maker.bias.assign(np.broadcast_to(bias, value.maker.bias.shape))
         return value._replace(maker=None)

@@ -13,13 +13,12 @@ Operand: TypeAlias = Value | np.ndarray | None
 
 
 class Call(NamedTuple):
-    """A node on its operands. own: whether nothing else reads the first operand."""
+    """A node on its operands."""
 
     op: str
     name: str
     settings: Mapping[str, Any]
     operands: Sequence[Operand]
-    own: bool
 
     def value(self, i: int = 0) -> Value:
         """Operand i, which must depend on the network's input."""

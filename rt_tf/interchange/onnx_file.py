@@ -176,13 +176,17 @@ def _walk(file: Any, values: dict[str, Operand]) -> Value:
     uses.update(value.name for value in graph.output)
     for node in graph.node:
         operands = [values[name] if name else None for name in node.input]
-        own = bool(node.input) and uses[node.input[0]] == 1
-        found = converted(node, opsets, operands, own)
-        values.update(zip(node.output, found, strict=False))
+        for name, found in zip(node.output, converted(node, opsets, operands), strict=False):
+            values[name] = found if uses[name] == 1 else _shared(found)
     output = values[graph.output[0].name]
     if not isinstance(output, Value):
         raise UserError("onnx_file: expected an output that depends on the input; it does not")
     return output
+
+
+def _shared(operand: Operand) -> Operand:
+    """What several nodes read: no one's bias may go into the layer that computes it."""
+    return operand._replace(maker=None) if isinstance(operand, Value) else operand
 
 
 def _ordered(output: Value) -> keras.KerasTensor:

@@ -18,17 +18,12 @@ DOMAINS = ("", "ai.onnx")
 MOVES = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
-def converted(
-    node: Any, opsets: Mapping[str, int], operands: Sequence[Operand], own: bool
-) -> list[Operand]:
-    """What a node computes. own: whether nothing else reads its first operand.
-
-    UserError names an operation without a counterpart.
-    """
+def converted(node: Any, opsets: Mapping[str, int], operands: Sequence[Operand]) -> list[Operand]:
+    """What a node computes. UserError names an operation without a counterpart."""
     constants = [x for x in operands if not isinstance(x, Value)]
     if len(constants) == len(operands):
         return [*evaluated(node, opsets, constants)]
-    call = Call(node.op_type, node.name or node.output[0], settings(node), operands, own)
+    call = Call(node.op_type, node.name or node.output[0], settings(node), operands)
     if node.domain not in DOMAINS or call.op not in (*OPERATIONS, *MOVES, "Shape"):
         known = ", ".join(sorted((*OPERATIONS, *MOVES)))
         raise UserError(

@@ -19,7 +19,8 @@ class Value(NamedTuple):
     """An ONNX tensor of a batch of one, held in a Keras tensor.
 
     positions: of the ONNX tensor's shape, the place of each of its numbers in the flattened Keras
-    tensor. maker: the layer that has just computed it, if a bias may still be added to that layer.
+    tensor. maker: the layer that has just computed it, if a bias may still be added to that layer,
+    which is while nothing else reads what it has computed.
     """
 
     tensor: keras.KerasTensor

@@ -133,6 +133,14 @@ def shared(path: Path) -> Path:
     return save(path, [*nodes, node("Sub", "a m", "y")], weights, (1, 5))
 
 
+def biases_of_one(path: Path) -> Path:
+    """A product that is read by itself and with two biases, each the first operand of its sum."""
+    weights = {"w": normal(5, 3), "b": normal(3, seed=1), "c": normal(3, seed=2)}
+    nodes = [node("MatMul", "x w", "z"), node("Add", "b z", "a"), node("Add", "c z", "d")]
+    nodes += [node("Relu", "a", "h"), node("Tanh", "d", "t"), node("Add", "h t", "s")]
+    return save(path, [*nodes, node("Add", "s z", "y")], weights, (1, 5))
+
+
 NETWORKS = {
     "matmul": matmul,
     "columns": columns,
@@ -141,6 +149,7 @@ NETWORKS = {
     "residual": residual,
     "normalised vectors": normalised_vectors,
     "shared": shared,
+    "biases of one": biases_of_one,
     "conv": convolution(),
     "conv strided": convolution(strides=[2, 2], pads=[1, 1, 1, 1]),
     "conv lopsided": convolution(strides=[2, 1], pads=[0, 2, 1, 0]),
