@@ -10,12 +10,12 @@ import keras
 import numpy as np
 
 from rt_tf.errors import UserError
+from rt_tf.interchange import parity
 from rt_tf.interchange.nodes import Operand
 from rt_tf.interchange.operations import DOMAINS, converted
 from rt_tf.interchange.optional import needed
 from rt_tf.interchange.values import Shape, Value, channels_last, image_positions
 
-PARITY = 1e-4  # of the outputs' size: the rounding of float32 in another order of summation
 CHECKS = 3  # random inputs on which the two networks are compared
 FLOAT = 1  # onnx.TensorProto.FLOAT
 OPSET = 15
@@ -204,11 +204,4 @@ def _check(network: OnnxNetwork, path: Path) -> None:
     random = np.random.default_rng(0)
     flat = random.uniform(-1.0, 1.0, (CHECKS, network.positions.size)).astype(np.float32)
     theirs = np.stack([network.evaluate(x) for x in flat])
-    ours = network.model(network.laid(flat), training=False).numpy()
-    size = max(1.0, float(np.abs(theirs).max()))
-    gap = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else math.inf
-    if not gap <= PARITY * size:
-        raise UserError(
-            f"onnx_file: expected a network that computes what {path} does; outputs of size "
-            f"{size:g} differ by {gap:g}"
-        )
+    parity.check(network.model, network.laid(flat), theirs, path)

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,12 +12,15 @@ from onnx.reference import ReferenceEvaluator
 from rt_tf.bounds.methods import crown_ibp_bounds
 from rt_tf.errors import UserError
 from rt_tf.interchange import onnx_file, operations
+from rt_tf.interchange.nodes import Call
 from rt_tf.interchange.onnx_file import OnnxNetwork
+from rt_tf.interchange.values import Value
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
-from tests.interchange.files import node, normal, save
+from tests.interchange.files import dense_relu, node, normal, save
 
+RELU = operations.OPERATIONS["Relu"]
 IMAGE = (1, 2, 6, 5)
 FLATTENED = {"w": normal(4, 60, seed=3), "b": normal(4, seed=4)}
 HEAD = [node("Flatten", "h", "f"), node("Gemm", "f w b", "y", transB=1)]
@@ -133,6 +137,13 @@ def shared(path: Path) -> Path:
     return save(path, [*nodes, node("Sub", "a m", "y")], weights, (1, 5))
 
 
+def deep(path: Path) -> Path:
+    """Sixty layers, whose rounding adds up."""
+    matrices = [normal(20, 20, seed=k, size=0.1**0.5) for k in range(60)]
+    biases = [normal(20, seed=k, size=0.3) for k in range(60)]
+    return dense_relu(path, [*matrices, normal(2, 20, seed=7)], [*biases, normal(2)])
+
+
 def biases_of_one(path: Path) -> Path:
     """A product that is read by itself and with two biases, each the first operand of its sum."""
     weights = {"w": normal(5, 3), "b": normal(3, seed=1), "c": normal(3, seed=2)}
@@ -150,6 +161,7 @@ NETWORKS = {
     "normalised vectors": normalised_vectors,
     "shared": shared,
     "biases of one": biases_of_one,
+    "deep": deep,
     "conv": convolution(),
     "conv strided": convolution(strides=[2, 2], pads=[1, 1, 1, 1]),
     "conv lopsided": convolution(strides=[2, 1], pads=[0, 2, 1, 0]),
@@ -279,6 +291,21 @@ def test_a_network_that_computes_something_else_is_refused(
 ) -> None:
     monkeypatch.setitem(operations.OPERATIONS, "Relu", operations.OPERATIONS["Tanh"])
     with pytest.raises(UserError, match=r"computes what .*net.onnx does; .* differ by \d+\.\d+"):
+        read(matmul, tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [2e-5, -2e-5])
+def test_a_difference_that_is_not_rounding_is_refused(
+    wrong: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of outputs of size 7."""
+
+    def moved(call: Call) -> Value:
+        value = RELU(call)
+        return value._replace(tensor=keras.layers.Rescaling(1.0, wrong)(value.tensor))
+
+    monkeypatch.setitem(operations.OPERATIONS, "Relu", moved)
+    with pytest.raises(UserError, match=r"which is more than rounding's \d.\d+e-05"):
         read(matmul, tmp_path)
 
 
