@@ -75,7 +75,13 @@ def global_average_pooling(call: Call) -> Value:
 
 
 def _images(call: Call) -> keras.KerasTensor:
-    return call.value().images(call.name)
+    value = call.value()
+    if not value.holds_images:
+        raise call.refusal(
+            "images [1, channels, height, width] in their own order",
+            f"a value of shape {list(value.shape)} that is not",
+        )
+    return value.images()
 
 
 def _pair(call: Call, name: str) -> Pair:

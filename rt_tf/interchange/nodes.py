@@ -15,8 +15,7 @@ Operand: TypeAlias = Value | np.ndarray | None
 class Call(NamedTuple):
     """A node on its operands."""
 
-    op: str
-    name: str
+    node: Any
     settings: Mapping[str, Any]
     operands: Sequence[Operand]
 
@@ -47,9 +46,20 @@ class Call(NamedTuple):
 
     def refusal(self, expected: str, received: str) -> UserError:
         """The error to raise for a node that has no counterpart here."""
-        return UserError(
-            f"onnx_file: node '{self.name}' ({self.op}): expected {expected}; received {received}"
-        )
+        return refusal(self.node, expected, received)
+
+
+def refusal(node: Any, expected: str, received: str) -> UserError:
+    """The error to raise for a node that has no counterpart here."""
+    return UserError(
+        f"onnx_file: node '{named(node)}' ({node.op_type}): expected {expected}; "
+        f"received {received}"
+    )
+
+
+def named(node: Any) -> str:
+    """A node's name, or that of its output if it has none."""
+    return node.name or next(iter(node.output), "")
 
 
 def settings(node: Any) -> dict[str, Any]:

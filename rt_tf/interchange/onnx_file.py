@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from rt_tf.errors import UserError
-from rt_tf.interchange import parity
+from rt_tf.interchange import parity, softmax
 from rt_tf.interchange.nodes import Operand
 from rt_tf.interchange.operations import DOMAINS, converted
 from rt_tf.interchange.optional import needed
@@ -56,12 +56,15 @@ def read(path: Path) -> OnnxNetwork:
     network does not compute what ONNX's evaluator does.
     """
     file = _loaded(path)
-    notes = _strip_softmax(file.graph)
+    last = softmax.stripped(file.graph)
     name, shape = _input(file.graph, path)
     start, tensor = _start(file.graph, name, shape)
     output = _walk(file, {**_initializers(file.graph), name: start})
+    if last is not None:
+        softmax.check(last, _opset(file), output.shape)
     model = keras.Model(tensor, _ordered(output), name="onnx")
     evaluator = needed("onnx.reference").ReferenceEvaluator(file)
+    notes = (softmax.NOTE,) if last is not None else ()
     network = OnnxNetwork(model, shape, start.positions.ravel(), notes, evaluator)
     _check(network, path)
     return network
@@ -86,7 +89,7 @@ def _with_inference(file: Any, path: Path) -> Any:
 
     Of earlier ones ONNX's evaluator computes the statistics anew.
     """
-    opset = max((o.version for o in file.opset_import if o.domain in DOMAINS), default=0)
+    opset = _opset(file)
     if opset >= OPSET or all(node.op_type != "BatchNormalization" for node in file.graph.node):
         return file
     try:
@@ -99,14 +102,8 @@ def _with_inference(file: Any, path: Path) -> Any:
         ) from error
 
 
-def _strip_softmax(graph: Any) -> tuple[str, ...]:
-    """Leaves out a softmax at the end of a network; a note, if there was one."""
-    last = graph.node[-1]
-    if last.op_type != "Softmax" or last.output[0] != graph.output[0].name:
-        return ()
-    graph.output[0].name = last.input[0]
-    del graph.node[-1]
-    return ("the final softmax is left out: it keeps the order of the logits",)
+def _opset(file: Any) -> int:
+    return max((o.version for o in file.opset_import if o.domain in DOMAINS), default=0)
 
 
 def _initializers(graph: Any) -> dict[str, Operand]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rt_tf.errors import UserError
 from rt_tf.interchange import affine_nodes, image_nodes
-from rt_tf.interchange.nodes import Call, Operand, evaluated, settings
+from rt_tf.interchange.nodes import Call, Operand, evaluated, named, settings
 from rt_tf.interchange.values import Value
 
 L = keras.layers
@@ -23,15 +23,15 @@ def converted(node: Any, opsets: Mapping[str, int], operands: Sequence[Operand])
     constants = [x for x in operands if not isinstance(x, Value)]
     if len(constants) == len(operands):
         return [*evaluated(node, opsets, constants)]
-    call = Call(node.op_type, node.name or node.output[0], settings(node), operands)
-    if node.domain not in DOMAINS or call.op not in (*OPERATIONS, *MOVES, "Shape"):
+    call, op = Call(node, settings(node), operands), node.op_type
+    if node.domain not in DOMAINS or op not in (*OPERATIONS, *MOVES, "Shape"):
         known = ", ".join(sorted((*OPERATIONS, *MOVES)))
         raise UserError(
-            f"onnx_file: expected operations among {known}; received '{call.op}' ({call.name})"
+            f"onnx_file: expected operations among {known}; received '{op}' ({named(node)})"
         )
-    if call.op == "Shape":
+    if op == "Shape":
         return [*evaluated(node, opsets, [call.value().positions])]
-    return [_moved(node, opsets, call) if call.op in MOVES else OPERATIONS[call.op](call)]
+    return [_moved(node, opsets, call) if op in MOVES else OPERATIONS[op](call)]
 
 
 def _moved(node: Any, opsets: Mapping[str, int], call: Call) -> Value:

@@ -246,6 +246,38 @@ def test_a_final_softmax_is_left_out_with_a_note(tmp_path: Path) -> None:
     np.testing.assert_allclose(logits / logits.sum(), evaluator.run(None, {"x": x})[0], rtol=1e-5)
 
 
+CLASSES = {  # axis, opset, shape of the logits -> whether the softmax is over all of them
+    "default": ({}, 13, [1, 6], True),
+    "last": ({"axis": -1}, 15, [1, 6], True),
+    "old default": ({}, 11, [1, 6], True),
+    "old class axis": ({"axis": 1}, 11, [1, 6, 1, 1], True),
+    "class axis": ({"axis": 1}, 13, [1, 6, 1, 1], True),
+    "batch axis": ({"axis": 0}, 13, [1, 6], False),
+    "old default of two axes": ({}, 11, [1, 2, 3], False),
+    "old last of two axes": ({"axis": 2}, 11, [1, 2, 3], False),
+    "groups": ({"axis": -1}, 13, [1, 2, 3], False),
+    "class axis of two": ({"axis": 1}, 13, [1, 2, 3], False),
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_softmax_is_left_out_only_if_it_keeps_the_order(name: str, tmp_path: Path) -> None:
+    settings, opset, shape, kept = CLASSES[name]
+    nodes = [node("MatMul", "x w", "z"), node("Reshape", "z s", "r")]
+    nodes.append(node("Softmax", "r", "y", **settings))
+    weights = {"w": normal(5, 6), "s": np.array(shape)}
+    path = save(tmp_path / "net.onnx", nodes, weights, (1, 5), opset)
+    x = normal(50, 5, seed=1)
+    wanted = np.stack([ReferenceEvaluator(str(path)).run(None, {"x": v[None]})[0] for v in x])
+    orders = (wanted.reshape(50, 6).argsort(axis=1) == (x @ weights["w"]).argsort(axis=1)).all()
+    assert orders == kept
+    if kept:
+        assert onnx_file.read(path).model.output_shape == (None, 6)
+        return
+    with pytest.raises(UserError, match=r"node 'the_y' \(Softmax\): expected a final softmax over"):
+        onnx_file.read(path)
+
+
 LSTM = node("LSTM", "x w r", "y", hidden_size=3)
 REFUSED = {
     "unknown": ([LSTM], r"expected operations among Add, .*; received 'LSTM' \(the_y\)"),
