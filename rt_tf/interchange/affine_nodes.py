@@ -13,6 +13,8 @@ def gemm(call: Call) -> Value:
     """alpha x W + beta b of a vector x."""
     call.expect(transA=0)
     kernel = call.constant(1) * np.float32(call.settings.get("alpha", 1.0))
+    if kernel.ndim != 2:
+        raise call.refusal("a matrix as operand 1", f"shape {list(kernel.shape)}")
     kernel = kernel.T if call.settings.get("transB", 0) else kernel
     bias = call.constant(2) if call.has(2) else np.zeros(1, np.float32)
     units = kernel.shape[1]

@@ -1,5 +1,6 @@
 """ONNX nodes: their settings, and their evaluation by ONNX's own reference."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -10,6 +11,8 @@ from rt_tf.interchange.optional import needed
 from rt_tf.interchange.values import Value
 
 Operand: TypeAlias = Value | np.ndarray | None
+
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 class Call(NamedTuple):
@@ -72,7 +75,23 @@ def settings(node: Any) -> dict[str, Any]:
 def evaluated(
     node: Any, opsets: Mapping[str, int], operands: Sequence[np.ndarray | None]
 ) -> list[np.ndarray]:
-    """What a node computes of constants, by ONNX's reference evaluator."""
+    """What a node computes of constants, by ONNX's reference evaluator; UserError if it cannot."""
+    try:
+        return _run(node, opsets, operands)
+    except UserError:
+        raise
+    except Exception as error:  # the evaluator's are of many kinds
+        raise refusal(node, "what ONNX's evaluator computes", told(error)) from error
+
+
+def told(error: Exception) -> str:
+    """A foreign error in one line, without a terminal's colours."""
+    return f"{type(error).__name__}: {' '.join(COLOUR.sub('', str(error)).split())[:200]}"
+
+
+def _run(
+    node: Any, opsets: Mapping[str, int], operands: Sequence[np.ndarray | None]
+) -> list[np.ndarray]:
     helper, reference = needed("onnx.helper"), needed("onnx.reference")
     feeds = {n: x for n, x in zip(node.input, operands, strict=True) if x is not None}
     inputs = [

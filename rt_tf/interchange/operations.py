@@ -8,7 +8,7 @@ import numpy as np
 
 from rt_tf.errors import UserError
 from rt_tf.interchange import affine_nodes, image_nodes
-from rt_tf.interchange.nodes import Call, Operand, evaluated, named, settings
+from rt_tf.interchange.nodes import Call, Operand, evaluated, named, settings, told
 from rt_tf.interchange.values import Value
 
 L = keras.layers
@@ -31,7 +31,7 @@ def converted(node: Any, opsets: Mapping[str, int], operands: Sequence[Operand])
         )
     if op == "Shape":
         return [*evaluated(node, opsets, [call.value().positions])]
-    return [_moved(node, opsets, call) if op in MOVES else OPERATIONS[op](call)]
+    return [_moved(node, opsets, call) if op in MOVES else _made(call)]
 
 
 def _moved(node: Any, opsets: Mapping[str, int], call: Call) -> Value:
@@ -39,6 +39,16 @@ def _moved(node: Any, opsets: Mapping[str, int], call: Call) -> Value:
     rest = [x for x in call.operands[1:] if not isinstance(x, Value)]
     (positions,) = evaluated(node, opsets, [value.positions, *rest])
     return Value(value.tensor, np.asarray(positions))
+
+
+def _made(call: Call) -> Value:
+    """What an operation's layers compute; UserError with the words of Keras where it refuses."""
+    try:
+        return OPERATIONS[call.node.op_type](call)
+    except UserError:
+        raise
+    except (ArithmeticError, NotImplementedError, ValueError) as error:
+        raise call.refusal("what has a counterpart in Keras", told(error)) from error
 
 
 def _layer(make: Callable[[Call], keras.layers.Layer]) -> Callable[[Call], Value]:

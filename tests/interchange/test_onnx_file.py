@@ -5,8 +5,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
 import pytest
 import tensorflow as tf
+from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from rt_tf.bounds.methods import crown_ibp_bounds
@@ -137,6 +139,14 @@ def shared(path: Path) -> Path:
     return save(path, [*nodes, node("Sub", "a m", "y")], weights, (1, 5))
 
 
+def copied(path: Path) -> Path:
+    """Images whose channels a reshape copies from what it reshapes."""
+    weights = {"k": normal(4, 2, 3, 3, seed=1), "s": np.array([0, 0, 6, 5]), "c": normal(4, seed=2)}
+    nodes = [node("Reshape", "x s", "i"), node("Conv", "i k c", "h", pads=[1] * 4)]
+    weights |= {"w": normal(4, 120, seed=3), "b": normal(4)}
+    return save(path, [*nodes, *HEAD], weights, (1, 2, 30))
+
+
 def deep(path: Path) -> Path:
     """Sixty layers, whose rounding adds up."""
     matrices = [normal(20, 20, seed=k, size=0.1**0.5) for k in range(60)]
@@ -161,6 +171,7 @@ NETWORKS = {
     "normalised vectors": normalised_vectors,
     "shared": shared,
     "biases of one": biases_of_one,
+    "copied": copied,
     "deep": deep,
     "conv": convolution(),
     "conv strided": convolution(strides=[2, 2], pads=[1, 1, 1, 1]),
@@ -292,6 +303,27 @@ REFUSED = {
     "images": ([node("Conv", "x w4", "y")], r"expected images \[1, channels, height, width\]"),
     "larger": ([node("Add", "x w", "y")], r"no larger than \[1, 4\]; received .*\[3, 4\]"),
     "constant": ([node("Add", "w w", "y")], "an output that depends on the input"),
+    "no output": ([node("Relu", "x", "h")], "an output that depends on the input"),
+    "vector": ([node("Gemm", "x zero", "y")], r"\(Gemm\): expected a matrix as operand 1"),
+    "absent": ([node("Add", "x q", "y")], r"\(Add\): expected operands that are .*received 'q'"),
+    "later": (
+        [node("Relu", "h", "y"), node("Tanh", "x", "h")],
+        r"'the_y' \(Relu\): expected operands that .* earlier nodes compute; received 'h'",
+    ),
+    "of constants": (
+        [node("Foo", "w", "v"), node("MatMul", "x v", "y")],
+        r"'the_v' \(Foo\): expected what ONNX's evaluator computes; received NotImplementedError",
+    ),
+    "foreign": (
+        [node("Relu", "w", "v", domain="com.some"), node("MatMul", "x v", "y")],
+        r"'the_v' \(Relu\): expected what ONNX's evaluator computes; received .*com.some",
+    ),
+    "size": ([node("Reshape", "x s", "y")], r"\(Reshape\): expected .* cannot reshape array of"),
+    "slope": (
+        [node("LeakyRelu", "x", "y", alpha=-0.5)],
+        r"'the_y' \(LeakyRelu\): expected what has a counterpart in Keras; received ValueError: .*"
+        "negative_slope=-0.5",
+    ),
 }
 
 
@@ -299,10 +331,58 @@ REFUSED = {
 def test_what_has_no_counterpart_is_refused(name: str, tmp_path: Path) -> None:
     nodes, words = REFUSED[name]
     weights = {"w": normal(3, 4), "r": normal(1, 3), "k": normal(4, 3), "w4": normal(3, 4, 1, 1)}
-    weights |= {"zero": np.zeros(1, np.float32), "double": np.ones(1)}
+    weights |= {"zero": np.zeros(1, np.float32), "double": np.ones(1), "s": np.array([1, 5])}
     with pytest.raises(UserError, match=words) as caught:
         onnx_file.read(save(tmp_path / "net.onnx", nodes, weights, (1, 4)))
     assert "\n" not in str(caught.value)
+
+
+ONE_AXIS = [
+    node("MaxPool", "x", "h", kernel_shape=[2]),
+    node("AveragePool", "x", "h", kernel_shape=[2], strides=[2]),
+    node("MaxPool", "x", "h"),
+    node("Conv", "x k", "h"),
+    node("GlobalAveragePool", "x", "h"),
+]
+
+
+@pytest.mark.parametrize("first", ONE_AXIS)
+def test_layers_of_other_than_images_are_refused(first, tmp_path: Path) -> None:
+    path = save(
+        tmp_path / "net.onnx", [first, node("Flatten", "h", "y")], {"k": normal(3, 2, 3)}, (1, 2, 8)
+    )
+    with pytest.raises(UserError, match=rf"'the_h' \({first.op_type}\): expected .*images"):
+        onnx_file.read(path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"strides": [2, 2], "dilations": [2, 2]},
+        {"strides": [0, 0], "pads": [1] * 4},
+        {"pads": [-1] * 4},
+        {"dilations": [3, 3]},
+    ],
+)
+def test_what_keras_refuses_is_told_in_a_line(settings, tmp_path: Path) -> None:
+    nodes = [node("Conv", "x k", "h", **settings), node("Flatten", "h", "y")]
+    path = save(tmp_path / "net.onnx", nodes, {"k": normal(4, 2, 3, 3)}, IMAGE)
+    words = (
+        r"'the_h' \(Conv\): expected what has a counterpart in Keras; received \w+Error: [^\n]+$"
+    )
+    with pytest.raises(UserError, match=words) as caught:
+        onnx_file.read(path)
+    assert str(caught.value).isprintable()
+
+
+def test_sparse_weights_are_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "net.onnx", [node("MatMul", "x w", "y")], {}, (1, 4))
+    file, places = onnx.load(path), numpy_helper.from_array(np.array([0, 5]), "")
+    values = numpy_helper.from_array(np.ones(2, np.float32), "w")
+    file.graph.sparse_initializer.append(onnx.helper.make_sparse_tensor(values, places, [4, 3]))
+    onnx.save(file, path)
+    with pytest.raises(UserError, match=r"\(MatMul\): expected .* dense initializers .* 'w'"):
+        onnx_file.read(path)
 
 
 @pytest.mark.parametrize(
