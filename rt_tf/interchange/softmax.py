@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from rt_tf.interchange.nodes import refusal, settings
+from rt_tf.interchange.operations import DOMAINS
 from rt_tf.interchange.values import Shape
 
 NOTE = "the final softmax is left out: it keeps the order of the logits"
@@ -13,7 +14,8 @@ ONE_AXIS = 13  # the opset from which on a softmax is over one axis; before, ove
 def stripped(graph: Any) -> Any:
     """Leaves out a softmax at the end of a network; the node, or None if there is none."""
     last = graph.node[-1]
-    if last.op_type != "Softmax" or last.output[0] != graph.output[0].name:
+    known = last.op_type == "Softmax" and last.domain in DOMAINS
+    if not known or last.output[0] != graph.output[0].name:
         return None
     graph.output[0].name = last.input[0]
     del graph.node[-1]

@@ -296,6 +296,10 @@ REFUSED = {
         [node("Softmax", "x", "s"), node("MatMul", "s k", "y")],
         r"received 'Softmax' \(the_s\)",
     ),
+    "foreign softmax": (
+        [node("MatMul", "x k", "z"), node("Softmax", "z", "y", domain="com.some")],
+        r"received 'Softmax' \(the_y\)",
+    ),
     "product": ([node("Mul", "x x", "y")], r"'the_y' \(Mul\): expected a constant factor"),
     "zero": ([node("Div", "x zero", "y")], "expected a divisor other than 0"),
     "double": ([node("Add", "x double", "y")], "float32 as operand 1; received float64"),
