@@ -13,6 +13,8 @@ def gemm(call: Call) -> Value:
     """alpha x W + beta b of a vector x."""
     call.expect(transA=0)
     kernel = call.constant(1) * np.float32(call.settings.get("alpha", 1.0))
+    if kernel.ndim != 2:
+        raise call.refusal("a matrix as operand 1", f"shape {list(kernel.shape)}")
     kernel = kernel.T if call.settings.get("transB", 0) else kernel
     bias = call.constant(2) if call.has(2) else np.zeros(1, np.float32)
     units = kernel.shape[1]
@@ -39,7 +41,7 @@ def add(call: Call) -> Value:
     if _both(call):
         return _sum(call, call.value(0), call.value(1))
     value, constant = _apart(call)
-    if call.own and value.maker is not None and value.laid(constant).ndim <= 1:
+    if value.maker is not None and value.laid(constant).ndim <= 1:
         bias = value.laid(constant)
         value.maker.bias.assign(np.broadcast_to(bias, value.maker.bias.shape))
         return value._replace(maker=None)

@@ -1,5 +1,6 @@
 """ONNX nodes on images as Keras layers."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -75,21 +76,35 @@ def global_average_pooling(call: Call) -> Value:
 
 
 def _images(call: Call) -> keras.KerasTensor:
-    return call.value().images(call.name)
+    value = call.value()
+    if not value.holds_images:
+        raise call.refusal(
+            "images [1, channels, height, width] in their own order",
+            f"a value of shape {list(value.shape)} that is not",
+        )
+    return value.images()
 
 
 def _pair(call: Call, name: str) -> Pair:
-    first, second = call.settings.get(name, (1, 1))
+    first, second = _numbers(call, name, (1, 1))
     return first, second
 
 
 def _window(call: Call) -> Pair:
-    first, second = call.settings["kernel_shape"]
+    first, second = _numbers(call, "kernel_shape", ())
     return first, second
 
 
+def _numbers(call: Call, name: str, usual: tuple[int, ...], count: int = 2) -> Sequence[int]:
+    """A setting that has numbers for both axes of images."""
+    found = call.settings.get(name, usual)
+    if len(found) != count:
+        raise call.refusal(f"{name} of {count} numbers, as for images", f"{name}={list(found)}")
+    return found
+
+
 def _ends(call: Call) -> tuple[Pair, Pair]:
-    top, left, bottom, right = call.settings.get("pads", (0, 0, 0, 0))
+    top, left, bottom, right = _numbers(call, "pads", (0, 0, 0, 0), count=4)
     return (top, bottom), (left, right)
 
 

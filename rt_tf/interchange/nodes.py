@@ -1,5 +1,6 @@
 """ONNX nodes: their settings, and their evaluation by ONNX's own reference."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -11,15 +12,15 @@ from rt_tf.interchange.values import Value
 
 Operand: TypeAlias = Value | np.ndarray | None
 
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
+
 
 class Call(NamedTuple):
-    """A node on its operands. own: whether nothing else reads the first operand."""
+    """A node on its operands."""
 
-    op: str
-    name: str
+    node: Any
     settings: Mapping[str, Any]
     operands: Sequence[Operand]
-    own: bool
 
     def value(self, i: int = 0) -> Value:
         """Operand i, which must depend on the network's input."""
@@ -48,9 +49,20 @@ class Call(NamedTuple):
 
     def refusal(self, expected: str, received: str) -> UserError:
         """The error to raise for a node that has no counterpart here."""
-        return UserError(
-            f"onnx_file: node '{self.name}' ({self.op}): expected {expected}; received {received}"
-        )
+        return refusal(self.node, expected, received)
+
+
+def refusal(node: Any, expected: str, received: str) -> UserError:
+    """The error to raise for a node that has no counterpart here."""
+    return UserError(
+        f"onnx_file: node '{named(node)}' ({node.op_type}): expected {expected}; "
+        f"received {received}"
+    )
+
+
+def named(node: Any) -> str:
+    """A node's name, or that of its output if it has none."""
+    return node.name or next(iter(node.output), "")
 
 
 def settings(node: Any) -> dict[str, Any]:
@@ -63,7 +75,23 @@ def settings(node: Any) -> dict[str, Any]:
 def evaluated(
     node: Any, opsets: Mapping[str, int], operands: Sequence[np.ndarray | None]
 ) -> list[np.ndarray]:
-    """What a node computes of constants, by ONNX's reference evaluator."""
+    """What a node computes of constants, by ONNX's reference evaluator; UserError if it cannot."""
+    try:
+        return _run(node, opsets, operands)
+    except UserError:
+        raise
+    except Exception as error:  # the evaluator's are of many kinds
+        raise refusal(node, "what ONNX's evaluator computes", told(error)) from error
+
+
+def told(error: Exception) -> str:
+    """A foreign error in one line, without a terminal's colours."""
+    return f"{type(error).__name__}: {' '.join(COLOUR.sub('', str(error)).split())[:200]}"
+
+
+def _run(
+    node: Any, opsets: Mapping[str, int], operands: Sequence[np.ndarray | None]
+) -> list[np.ndarray]:
     helper, reference = needed("onnx.helper"), needed("onnx.reference")
     feeds = {n: x for n, x in zip(node.input, operands, strict=True) if x is not None}
     inputs = [

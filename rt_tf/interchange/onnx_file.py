@@ -10,15 +10,16 @@ import keras
 import numpy as np
 
 from rt_tf.errors import UserError
-from rt_tf.interchange.nodes import Operand
+from rt_tf.interchange import parity, softmax
+from rt_tf.interchange.nodes import Operand, evaluated, refusal, told
 from rt_tf.interchange.operations import DOMAINS, converted
 from rt_tf.interchange.optional import needed
 from rt_tf.interchange.values import Shape, Value, channels_last, image_positions
 
-PARITY = 1e-4  # of the outputs' size: the rounding of float32 in another order of summation
 CHECKS = 3  # random inputs on which the two networks are compared
 FLOAT = 1  # onnx.TensorProto.FLOAT
 OPSET = 15
+EARLIER = "operands that are the input, dense initializers or what earlier nodes compute"
 BY_NUMBER = ("Add", "Div", "Mul", "Sub")  # leave images images
 
 
@@ -56,12 +57,15 @@ def read(path: Path) -> OnnxNetwork:
     network does not compute what ONNX's evaluator does.
     """
     file = _loaded(path)
-    notes = _strip_softmax(file.graph)
+    last = softmax.stripped(file.graph)
     name, shape = _input(file.graph, path)
-    start, tensor = _start(file.graph, name, shape)
+    start, tensor = _start(file, name, shape)
     output = _walk(file, {**_initializers(file.graph), name: start})
+    if last is not None:
+        softmax.check(last, _opset(file), output.shape)
     model = keras.Model(tensor, _ordered(output), name="onnx")
     evaluator = needed("onnx.reference").ReferenceEvaluator(file)
+    notes = (softmax.NOTE,) if last is not None else ()
     network = OnnxNetwork(model, shape, start.positions.ravel(), notes, evaluator)
     _check(network, path)
     return network
@@ -74,8 +78,9 @@ def _loaded(path: Path) -> Any:
     except FileNotFoundError as error:
         raise UserError(f"onnx_file: expected an .onnx file; there is no file {path}") from error
     except Exception as error:  # whatever protobuf and a foreign file make of each other
-        told = " ".join(str(error).split())[:200]
-        raise UserError(f"onnx_file: expected an ONNX file; {path} is not: {told}") from error
+        raise UserError(
+            f"onnx_file: expected an ONNX file; {path} is not: {told(error)}"
+        ) from error
     if not file.graph.node:
         raise UserError(f"onnx_file: expected an ONNX file with a network; {path} holds none")
     return _with_inference(file, path)
@@ -86,27 +91,24 @@ def _with_inference(file: Any, path: Path) -> Any:
 
     Of earlier ones ONNX's evaluator computes the statistics anew.
     """
-    opset = max((o.version for o in file.opset_import if o.domain in DOMAINS), default=0)
+    opset = _opset(file)
     if opset >= OPSET or all(node.op_type != "BatchNormalization" for node in file.graph.node):
         return file
     try:
         return needed("onnx.version_converter").convert_version(file, OPSET)
     except Exception as error:  # the converter's are of many kinds
-        told = " ".join(str(error).split())[:200]
         raise UserError(
             f"onnx_file: expected a file that ONNX can convert from opset {opset} to {OPSET}; "
-            f"{path} is not: {told}"
+            f"{path} is not: {told(error)}"
         ) from error
 
 
-def _strip_softmax(graph: Any) -> tuple[str, ...]:
-    """Leaves out a softmax at the end of a network; a note, if there was one."""
-    last = graph.node[-1]
-    if last.op_type != "Softmax" or last.output[0] != graph.output[0].name:
-        return ()
-    graph.output[0].name = last.input[0]
-    del graph.node[-1]
-    return ("the final softmax is left out: it keeps the order of the logits",)
+def _opset(file: Any) -> int:
+    return max((v for domain, v in _opsets(file).items() if domain in DOMAINS), default=0)
+
+
+def _opsets(file: Any) -> dict[str, int]:
+    return {entry.domain: entry.version for entry in file.opset_import}
 
 
 def _initializers(graph: Any) -> dict[str, Operand]:
@@ -133,9 +135,9 @@ def _input(graph: Any, path: Path) -> tuple[str, Shape]:
     return inputs[0].name, (1, *rest)
 
 
-def _start(graph: Any, name: str, shape: Shape) -> tuple[Value, keras.KerasTensor]:
+def _start(file: Any, name: str, shape: Shape) -> tuple[Value, keras.KerasTensor]:
     """The Keras input: images channels-last, or vectors; what is first done to it decides."""
-    seen = _images_shape(graph, name, shape)
+    seen = _images_shape(file, name, shape)
     laid = channels_last(seen) if seen else (math.prod(shape),)
     positions = image_positions(seen) if seen else np.arange(math.prod(shape))
     if len(shape) == 4 and seen is None:
@@ -144,18 +146,18 @@ def _start(graph: Any, name: str, shape: Shape) -> tuple[Value, keras.KerasTenso
     return Value(tensor, positions.reshape(shape)), tensor
 
 
-def _images_shape(graph: Any, name: str, shape: Shape) -> Shape | None:
+def _images_shape(file: Any, name: str, shape: Shape) -> Shape | None:
     """The ONNX shape of the images that an input holds, be they flattened; None if it has none."""
-    reader = _first_mover(graph, name)
+    reader = _first_mover(file.graph, name)
     if len(shape) == 4:  # channels-last already where they are transposed at once
         return None if reader is not None and reader.op_type == "Transpose" else shape
     if reader is None or reader.op_type != "Reshape" or len(reader.input) < 2:
         return None
-    asked = _initializers(graph).get(reader.input[1])
-    if not isinstance(asked, np.ndarray) or len(asked) != 4:
+    asked = _initializers(file.graph).get(reader.input[1])
+    if not isinstance(asked, np.ndarray) or asked.shape != (4,):
         return None
-    made = np.zeros((1, math.prod(shape))).reshape(1, *(int(size) for size in asked[1:])).shape
-    return tuple(made)
+    (made,) = evaluated(reader, _opsets(file), [np.zeros(shape, np.float32), asked])
+    return made.shape if made.shape[0] == 1 else None
 
 
 def _first_mover(graph: Any, name: str) -> Any:
@@ -170,19 +172,25 @@ def _first_mover(graph: Any, name: str) -> Any:
 
 def _walk(file: Any, values: dict[str, Operand]) -> Value:
     """Goes through all nodes; returns the network's output."""
-    opsets = {entry.domain: entry.version for entry in file.opset_import}
-    graph = file.graph
+    opsets, graph = _opsets(file), file.graph
     uses = collections.Counter(name for node in graph.node for name in node.input)
     uses.update(value.name for value in graph.output)
     for node in graph.node:
+        missing = [name for name in node.input if name and name not in values]
+        if missing:
+            raise refusal(node, EARLIER, f"'{missing[0]}'")
         operands = [values[name] if name else None for name in node.input]
-        own = bool(node.input) and uses[node.input[0]] == 1
-        found = converted(node, opsets, operands, own)
-        values.update(zip(node.output, found, strict=False))
-    output = values[graph.output[0].name]
+        for name, found in zip(node.output, converted(node, opsets, operands), strict=False):
+            values[name] = found if uses[name] == 1 else _shared(found)
+    output = values.get(graph.output[0].name)
     if not isinstance(output, Value):
         raise UserError("onnx_file: expected an output that depends on the input; it does not")
     return output
+
+
+def _shared(operand: Operand) -> Operand:
+    """What several nodes read: no one's bias may go into the layer that computes it."""
+    return operand._replace(maker=None) if isinstance(operand, Value) else operand
 
 
 def _ordered(output: Value) -> keras.KerasTensor:
@@ -200,11 +208,4 @@ def _check(network: OnnxNetwork, path: Path) -> None:
     random = np.random.default_rng(0)
     flat = random.uniform(-1.0, 1.0, (CHECKS, network.positions.size)).astype(np.float32)
     theirs = np.stack([network.evaluate(x) for x in flat])
-    ours = network.model(network.laid(flat), training=False).numpy()
-    size = max(1.0, float(np.abs(theirs).max()))
-    gap = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else math.inf
-    if not gap <= PARITY * size:
-        raise UserError(
-            f"onnx_file: expected a network that computes what {path} does; outputs of size "
-            f"{size:g} differ by {gap:g}"
-        )
+    parity.check(network.model, network.laid(flat), theirs, path)

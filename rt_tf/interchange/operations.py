@@ -8,7 +8,7 @@ import numpy as np
 
 from rt_tf.errors import UserError
 from rt_tf.interchange import affine_nodes, image_nodes
-from rt_tf.interchange.nodes import Call, Operand, evaluated, settings
+from rt_tf.interchange.nodes import Call, Operand, evaluated, named, settings, told
 from rt_tf.interchange.values import Value
 
 L = keras.layers
@@ -18,25 +18,20 @@ DOMAINS = ("", "ai.onnx")
 MOVES = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
-def converted(
-    node: Any, opsets: Mapping[str, int], operands: Sequence[Operand], own: bool
-) -> list[Operand]:
-    """What a node computes. own: whether nothing else reads its first operand.
-
-    UserError names an operation without a counterpart.
-    """
+def converted(node: Any, opsets: Mapping[str, int], operands: Sequence[Operand]) -> list[Operand]:
+    """What a node computes. UserError names an operation without a counterpart."""
     constants = [x for x in operands if not isinstance(x, Value)]
     if len(constants) == len(operands):
         return [*evaluated(node, opsets, constants)]
-    call = Call(node.op_type, node.name or node.output[0], settings(node), operands, own)
-    if node.domain not in DOMAINS or call.op not in (*OPERATIONS, *MOVES, "Shape"):
+    call, op = Call(node, settings(node), operands), node.op_type
+    if node.domain not in DOMAINS or op not in (*OPERATIONS, *MOVES, "Shape"):
         known = ", ".join(sorted((*OPERATIONS, *MOVES)))
         raise UserError(
-            f"onnx_file: expected operations among {known}; received '{call.op}' ({call.name})"
+            f"onnx_file: expected operations among {known}; received '{op}' ({named(node)})"
         )
-    if call.op == "Shape":
+    if op == "Shape":
         return [*evaluated(node, opsets, [call.value().positions])]
-    return [_moved(node, opsets, call) if call.op in MOVES else OPERATIONS[call.op](call)]
+    return [_moved(node, opsets, call) if op in MOVES else _made(call)]
 
 
 def _moved(node: Any, opsets: Mapping[str, int], call: Call) -> Value:
@@ -44,6 +39,16 @@ def _moved(node: Any, opsets: Mapping[str, int], call: Call) -> Value:
     rest = [x for x in call.operands[1:] if not isinstance(x, Value)]
     (positions,) = evaluated(node, opsets, [value.positions, *rest])
     return Value(value.tensor, np.asarray(positions))
+
+
+def _made(call: Call) -> Value:
+    """What an operation's layers compute; UserError with the words of Keras where it refuses."""
+    try:
+        return OPERATIONS[call.node.op_type](call)
+    except UserError:
+        raise
+    except (ArithmeticError, NotImplementedError, ValueError) as error:
+        raise call.refusal("what has a counterpart in Keras", told(error)) from error
 
 
 def _layer(make: Callable[[Call], keras.layers.Layer]) -> Callable[[Call], Value]:

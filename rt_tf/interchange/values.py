@@ -10,8 +10,6 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from rt_tf.errors import UserError
-
 Shape = tuple[int, ...]
 
 
@@ -19,7 +17,8 @@ class Value(NamedTuple):
     """An ONNX tensor of a batch of one, held in a Keras tensor.
 
     positions: of the ONNX tensor's shape, the place of each of its numbers in the flattened Keras
-    tensor. maker: the layer that has just computed it, if a bias may still be added to that layer.
+    tensor. maker: the layer that has just computed it, if a bias may still be added to that layer,
+    which is while nothing else reads what it has computed.
     """
 
     tensor: keras.KerasTensor
@@ -47,16 +46,14 @@ class Value(NamedTuple):
         """The Keras tensor as vectors, in which the positions stay."""
         return self.tensor if len(self.tensor.shape) == 2 else keras.layers.Flatten()(self.tensor)
 
-    def images(self, owner: str) -> keras.KerasTensor:
-        """The Keras tensor as images [batch, height, width, channels]; UserError if it holds none.
+    @property
+    def holds_images(self) -> bool:
+        """Whether the ONNX tensor is [1, channels, height, width], in the order of images here."""
+        one = len(self.shape) == 4 and self.shape[0] == 1
+        return one and bool((self.positions == image_positions(self.shape)).all())
 
-        owner: the node that asks, for the message.
-        """
-        if len(self.shape) != 4 or not (self.positions == image_positions(self.shape)).all():
-            raise UserError(
-                f"onnx_file: node '{owner}': expected images [1, channels, height, width] in their "
-                f"own order; received a value of shape {list(self.shape)} that is not"
-            )
+    def images(self) -> keras.KerasTensor:
+        """The Keras tensor as images [batch, height, width, channels], which it has to hold."""
         wanted = channels_last(self.shape)
         same = tuple(self.tensor.shape[1:]) == wanted
         return self.tensor if same else keras.layers.Reshape(wanted)(self.tensor)

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from rt_tf.interchange.property import Clause, Property
 from rt_tf.interchange.vnnlib_text import as_version_2
 
 MOST_CASES = 100_000  # of a disjunctive normal form
+LARGEST = Fraction(float(np.finfo(np.float32).max))
 EXACT = 2**24  # up to which float32 holds all whole numbers
 
 
@@ -60,8 +62,13 @@ def _parsed(path: Path) -> Any:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"vnnlib_file: expected a text file; {path}: {error}") from error
+    text = as_version_2(text)
     try:
-        query = vnnlib.parse_query_string(as_version_2(text))
+        query = vnnlib.parse_query_string(text)
+    except IndexError as error:  # what std::stod throws
+        raise UserError(
+            f"vnnlib_file: expected numbers in float64's range; {path} has others"
+        ) from error
     except vnnlib.VNNLibException as error:
         told = " ".join(str(error).split())[:300]
         raise UserError(f"vnnlib_file: expected VNN-LIB; {path} is not: {told}") from error
@@ -171,7 +178,15 @@ def _box(case: Case, inputs: int) -> Ends:
             "vnnlib_file: expected a lower and an upper end of every input; received none of "
             f"{', '.join(free[:5])}"
         )
+    for place, end in itertools.chain(lower.items(), upper.items()):
+        _check_size(end, f"ends of X_{place}")
     return tuple(lower[i] for i in range(inputs)), tuple(upper[i] for i in range(inputs))
+
+
+def _check_size(number: Fraction, owner: str) -> None:
+    if abs(number) > LARGEST:
+        told = Decimal(number.numerator) / number.denominator
+        raise UserError(f"vnnlib_file: expected {owner} in float32's range; received {told:.4g}")
 
 
 def _input_rows(case: Case) -> Iterable[tuple[int, Fraction, Fraction]]:
@@ -208,4 +223,5 @@ def _clause(case: Case, outputs: int) -> Clause:
                 )
             matrix[i, variable.place] = float(weight * scale)
         offsets.append(offset * scale)
+        _check_size(offsets[-1], "constraints of outputs, in whole numbers,")
     return Clause(matrix, tuple(offsets))

@@ -5,6 +5,7 @@ X[i] and Y[j], and numbers of floating point without exponents.
 """
 
 import re
+import sys
 from decimal import Decimal
 
 from rt_tf.errors import UserError
@@ -13,7 +14,10 @@ COMMENT = re.compile(r";[^\n]*")
 DECLARATION = re.compile(r"\(\s*declare-(?:const|fun)\s+(\S+?)\s*(?:\(\s*\))?\s*Real\s*\)")
 NAME = re.compile(r"\b([XY])_(\d+)\b")
 NUMBER = re.compile(r"(?<=[\s(])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?=[\s)])")
+NONZERO = re.compile(r"[-+.0]*[1-9]")
 EQUAL = re.compile(r"\(\s*=(?=\s)")
+
+LEAST, MOST = sys.float_info.min, sys.float_info.max
 
 
 def as_version_2(text: str) -> str:
@@ -44,6 +48,10 @@ def _count(names: list[str], letter: str) -> int:
 
 
 def _decimal(number: str) -> str:
-    """A number without an exponent and with a point."""
+    """A number without an exponent and with a point; UserError where float64 has none like it."""
+    if not NONZERO.match(number):
+        return "0.0"
+    if not LEAST <= abs(float(number)) <= MOST:
+        raise UserError(f"vnnlib_file: expected numbers in float64's range; received {number}")
     plain = format(Decimal(number), "f")
     return plain if "." in plain else f"{plain}.0"

@@ -3,20 +3,26 @@
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
+import onnx
 import pytest
 import tensorflow as tf
+from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from rt_tf.bounds.methods import crown_ibp_bounds
 from rt_tf.errors import UserError
 from rt_tf.interchange import onnx_file, operations
+from rt_tf.interchange.nodes import Call
 from rt_tf.interchange.onnx_file import OnnxNetwork
+from rt_tf.interchange.values import Value
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
-from tests.interchange.files import node, normal, save
+from tests.interchange.files import dense_relu, node, normal, save
 
+RELU = operations.OPERATIONS["Relu"]
 IMAGE = (1, 2, 6, 5)
 FLATTENED = {"w": normal(4, 60, seed=3), "b": normal(4, seed=4)}
 HEAD = [node("Flatten", "h", "f"), node("Gemm", "f w b", "y", transB=1)]
@@ -133,6 +139,29 @@ def shared(path: Path) -> Path:
     return save(path, [*nodes, node("Sub", "a m", "y")], weights, (1, 5))
 
 
+def copied(path: Path) -> Path:
+    """Images whose channels a reshape copies from what it reshapes."""
+    weights = {"k": normal(4, 2, 3, 3, seed=1), "s": np.array([0, 0, 6, 5]), "c": normal(4, seed=2)}
+    nodes = [node("Reshape", "x s", "i"), node("Conv", "i k c", "h", pads=[1] * 4)]
+    weights |= {"w": normal(4, 120, seed=3), "b": normal(4)}
+    return save(path, [*nodes, *HEAD], weights, (1, 2, 30))
+
+
+def deep(path: Path) -> Path:
+    """Sixty layers, whose rounding adds up."""
+    matrices = [normal(20, 20, seed=k, size=0.1**0.5) for k in range(60)]
+    biases = [normal(20, seed=k, size=0.3) for k in range(60)]
+    return dense_relu(path, [*matrices, normal(2, 20, seed=7)], [*biases, normal(2)])
+
+
+def biases_of_one(path: Path) -> Path:
+    """A product that is read by itself and with two biases, each the first operand of its sum."""
+    weights = {"w": normal(5, 3), "b": normal(3, seed=1), "c": normal(3, seed=2)}
+    nodes = [node("MatMul", "x w", "z"), node("Add", "b z", "a"), node("Add", "c z", "d")]
+    nodes += [node("Relu", "a", "h"), node("Tanh", "d", "t"), node("Add", "h t", "s")]
+    return save(path, [*nodes, node("Add", "s z", "y")], weights, (1, 5))
+
+
 NETWORKS = {
     "matmul": matmul,
     "columns": columns,
@@ -141,6 +170,9 @@ NETWORKS = {
     "residual": residual,
     "normalised vectors": normalised_vectors,
     "shared": shared,
+    "biases of one": biases_of_one,
+    "copied": copied,
+    "deep": deep,
     "conv": convolution(),
     "conv strided": convolution(strides=[2, 2], pads=[1, 1, 1, 1]),
     "conv lopsided": convolution(strides=[2, 1], pads=[0, 2, 1, 0]),
@@ -225,12 +257,48 @@ def test_a_final_softmax_is_left_out_with_a_note(tmp_path: Path) -> None:
     np.testing.assert_allclose(logits / logits.sum(), evaluator.run(None, {"x": x})[0], rtol=1e-5)
 
 
+CLASSES = {  # axis, opset, shape of the logits -> whether the softmax is over all of them
+    "default": ({}, 13, [1, 6], True),
+    "last": ({"axis": -1}, 15, [1, 6], True),
+    "old default": ({}, 11, [1, 6], True),
+    "old class axis": ({"axis": 1}, 11, [1, 6, 1, 1], True),
+    "class axis": ({"axis": 1}, 13, [1, 6, 1, 1], True),
+    "batch axis": ({"axis": 0}, 13, [1, 6], False),
+    "old default of two axes": ({}, 11, [1, 2, 3], False),
+    "old last of two axes": ({"axis": 2}, 11, [1, 2, 3], False),
+    "groups": ({"axis": -1}, 13, [1, 2, 3], False),
+    "class axis of two": ({"axis": 1}, 13, [1, 2, 3], False),
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_softmax_is_left_out_only_if_it_keeps_the_order(name: str, tmp_path: Path) -> None:
+    settings, opset, shape, kept = CLASSES[name]
+    nodes = [node("MatMul", "x w", "z"), node("Reshape", "z s", "r")]
+    nodes.append(node("Softmax", "r", "y", **settings))
+    weights = {"w": normal(5, 6), "s": np.array(shape)}
+    path = save(tmp_path / "net.onnx", nodes, weights, (1, 5), opset)
+    x = normal(50, 5, seed=1)
+    wanted = np.stack([ReferenceEvaluator(str(path)).run(None, {"x": v[None]})[0] for v in x])
+    orders = (wanted.reshape(50, 6).argsort(axis=1) == (x @ weights["w"]).argsort(axis=1)).all()
+    assert orders == kept
+    if kept:
+        assert onnx_file.read(path).model.output_shape == (None, 6)
+        return
+    with pytest.raises(UserError, match=r"node 'the_y' \(Softmax\): expected a final softmax over"):
+        onnx_file.read(path)
+
+
 LSTM = node("LSTM", "x w r", "y", hidden_size=3)
 REFUSED = {
     "unknown": ([LSTM], r"expected operations among Add, .*; received 'LSTM' \(the_y\)"),
     "softmax": (
         [node("Softmax", "x", "s"), node("MatMul", "s k", "y")],
         r"received 'Softmax' \(the_s\)",
+    ),
+    "foreign softmax": (
+        [node("MatMul", "x k", "z"), node("Softmax", "z", "y", domain="com.some")],
+        r"received 'Softmax' \(the_y\)",
     ),
     "product": ([node("Mul", "x x", "y")], r"'the_y' \(Mul\): expected a constant factor"),
     "zero": ([node("Div", "x zero", "y")], "expected a divisor other than 0"),
@@ -239,6 +307,27 @@ REFUSED = {
     "images": ([node("Conv", "x w4", "y")], r"expected images \[1, channels, height, width\]"),
     "larger": ([node("Add", "x w", "y")], r"no larger than \[1, 4\]; received .*\[3, 4\]"),
     "constant": ([node("Add", "w w", "y")], "an output that depends on the input"),
+    "no output": ([node("Relu", "x", "h")], "an output that depends on the input"),
+    "vector": ([node("Gemm", "x zero", "y")], r"\(Gemm\): expected a matrix as operand 1"),
+    "absent": ([node("Add", "x q", "y")], r"\(Add\): expected operands that are .*received 'q'"),
+    "later": (
+        [node("Relu", "h", "y"), node("Tanh", "x", "h")],
+        r"'the_y' \(Relu\): expected operands that .* earlier nodes compute; received 'h'",
+    ),
+    "of constants": (
+        [node("Foo", "w", "v"), node("MatMul", "x v", "y")],
+        r"'the_v' \(Foo\): expected what ONNX's evaluator computes; received NotImplementedError",
+    ),
+    "foreign": (
+        [node("Relu", "w", "v", domain="com.some"), node("MatMul", "x v", "y")],
+        r"'the_v' \(Relu\): expected what ONNX's evaluator computes; received .*com.some",
+    ),
+    "size": ([node("Reshape", "x s", "y")], r"\(Reshape\): expected .* cannot reshape array of"),
+    "slope": (
+        [node("LeakyRelu", "x", "y", alpha=-0.5)],
+        r"'the_y' \(LeakyRelu\): expected what has a counterpart in Keras; received ValueError: .*"
+        "negative_slope=-0.5",
+    ),
 }
 
 
@@ -246,10 +335,58 @@ REFUSED = {
 def test_what_has_no_counterpart_is_refused(name: str, tmp_path: Path) -> None:
     nodes, words = REFUSED[name]
     weights = {"w": normal(3, 4), "r": normal(1, 3), "k": normal(4, 3), "w4": normal(3, 4, 1, 1)}
-    weights |= {"zero": np.zeros(1, np.float32), "double": np.ones(1)}
+    weights |= {"zero": np.zeros(1, np.float32), "double": np.ones(1), "s": np.array([1, 5])}
     with pytest.raises(UserError, match=words) as caught:
         onnx_file.read(save(tmp_path / "net.onnx", nodes, weights, (1, 4)))
     assert "\n" not in str(caught.value)
+
+
+ONE_AXIS = [
+    node("MaxPool", "x", "h", kernel_shape=[2]),
+    node("AveragePool", "x", "h", kernel_shape=[2], strides=[2]),
+    node("MaxPool", "x", "h"),
+    node("Conv", "x k", "h"),
+    node("GlobalAveragePool", "x", "h"),
+]
+
+
+@pytest.mark.parametrize("first", ONE_AXIS)
+def test_layers_of_other_than_images_are_refused(first, tmp_path: Path) -> None:
+    path = save(
+        tmp_path / "net.onnx", [first, node("Flatten", "h", "y")], {"k": normal(3, 2, 3)}, (1, 2, 8)
+    )
+    with pytest.raises(UserError, match=rf"'the_h' \({first.op_type}\): expected .*images"):
+        onnx_file.read(path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"strides": [2, 2], "dilations": [2, 2]},
+        {"strides": [0, 0], "pads": [1] * 4},
+        {"pads": [-1] * 4},
+        {"dilations": [3, 3]},
+    ],
+)
+def test_what_keras_refuses_is_told_in_a_line(settings, tmp_path: Path) -> None:
+    nodes = [node("Conv", "x k", "h", **settings), node("Flatten", "h", "y")]
+    path = save(tmp_path / "net.onnx", nodes, {"k": normal(4, 2, 3, 3)}, IMAGE)
+    words = (
+        r"'the_h' \(Conv\): expected what has a counterpart in Keras; received \w+Error: [^\n]+$"
+    )
+    with pytest.raises(UserError, match=words) as caught:
+        onnx_file.read(path)
+    assert str(caught.value).isprintable()
+
+
+def test_sparse_weights_are_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "net.onnx", [node("MatMul", "x w", "y")], {}, (1, 4))
+    file, places = onnx.load(path), numpy_helper.from_array(np.array([0, 5]), "")
+    values = numpy_helper.from_array(np.ones(2, np.float32), "w")
+    file.graph.sparse_initializer.append(onnx.helper.make_sparse_tensor(values, places, [4, 3]))
+    onnx.save(file, path)
+    with pytest.raises(UserError, match=r"\(MatMul\): expected .* dense initializers .* 'w'"):
+        onnx_file.read(path)
 
 
 @pytest.mark.parametrize(
@@ -270,6 +407,21 @@ def test_a_network_that_computes_something_else_is_refused(
 ) -> None:
     monkeypatch.setitem(operations.OPERATIONS, "Relu", operations.OPERATIONS["Tanh"])
     with pytest.raises(UserError, match=r"computes what .*net.onnx does; .* differ by \d+\.\d+"):
+        read(matmul, tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [2e-5, -2e-5])
+def test_a_difference_that_is_not_rounding_is_refused(
+    wrong: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of outputs of size 7."""
+
+    def moved(call: Call) -> Value:
+        value = RELU(call)
+        return value._replace(tensor=keras.layers.Rescaling(1.0, wrong)(value.tensor))
+
+    monkeypatch.setitem(operations.OPERATIONS, "Relu", moved)
+    with pytest.raises(UserError, match=r"which is more than rounding's \d.\d+e-05"):
         read(matmul, tmp_path)
 
 

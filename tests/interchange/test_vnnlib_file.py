@@ -110,12 +110,43 @@ def test_version_2_is_read_too(tmp_path: Path) -> None:
         ("", "expected constraints of outputs"),
         ("(assert (<= Y_0 1)", "expected VNN-LIB; .*p.vnnlib is not: .*"),
         ("(assert (<= Y_7 1))", "expected VNN-LIB; .*Index 7 is out of bounds"),
+        ("(assert (<= Y_0 1e400))", "numbers in float64's range; received 1e400"),
+        ("(assert (<= Y_0 -.1e-320))", "numbers in float64's range; received -.1e-320"),
+        ("(assert (<= Y_0 1e99999999999))", "float64's range; received 1e99999999999"),
+        ("(assert (<= Y_0 1e40))", r"constraints of outputs.* float32's range; received 1.*e\+40"),
+        ("(assert (<= (* 1e-30 Y_0) -1e300))", r"float32's range; received -1.*e\+330"),
     ],
 )
 def test_what_is_of_another_form_is_refused(condition, words, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=words) as caught:
         of(tmp_path, condition)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("end", ["1e40", "3.4028235e38"])
+def test_ends_beyond_float32_are_refused(end: str, tmp_path: Path) -> None:
+    for lower, upper in ((f"-{end}", "0"), ("0", end)):
+        path = vnnlib(tmp_path / "p", [lower], [upper], 1, "(assert (<= Y_0 1))")
+        with pytest.raises(
+            UserError, match=r"expected ends of X_0 in float32's range; received -?\d"
+        ):
+            vnnlib_file.read(path)
+
+
+def test_ends_up_to_the_largest_of_float32_are_read(tmp_path: Path) -> None:
+    ends = ["-3.4028234e38", "-0.0e-99999999999"], ["3.4028234e38", "2.3e-308"]
+    (found,) = vnnlib_file.read(vnnlib(tmp_path / "p", *ends, 1, "(assert (<= Y_0 1e38))"))
+    assert np.isfinite([found.outer(), found.inner()]).all()
+    assert found.lower[1] == 0
+
+
+def test_numbers_beyond_float64_are_refused_in_version_2(tmp_path: Path) -> None:
+    (tmp_path / "p.vnnlib").write_text(
+        "(vnnlib-version <2.0>)\n(declare-network N (declare-input X float32 [1])"
+        f" (declare-output Y float32 [1]))\n(assert (<= Y[0] 1{'0' * 400}.0))"
+    )
+    with pytest.raises(UserError, match=r"numbers in float64's range; .*p.vnnlib has others"):
+        vnnlib_file.read(tmp_path / "p.vnnlib")
 
 
 def test_inputs_without_ends_are_refused(tmp_path: Path) -> None:

@@ -115,6 +115,16 @@ def test_properties_of_several_boxes_are_all_asked(number, wanted, absolute, tmp
     assert answer(absolute, asked).answer == wanted
 
 
+@pytest.mark.parametrize("order", ["b z", "z b"])
+def test_a_bias_is_not_what_other_readers_of_a_sum_get(order: str, tmp_path: Path) -> None:
+    """y = relu(x + b) + x, at least 1.00005 here; a bias in both terms would have it 1.0001."""
+    weights = {"w": np.eye(2, dtype=np.float32), "b": np.full(2, 5e-5, np.float32)}
+    nodes = [node("MatMul", "x w", "z"), node("Add", order, "a"), node("Relu", "a", "h")]
+    network = save(tmp_path / "net.onnx", [*nodes, node("Add", "h z", "y")], weights, (1, 2))
+    asked = vnnlib(tmp_path / "p", ["0.5"] * 2, ["1"] * 2, 2, "(assert (<= Y_0 1.000075))")
+    assert answer(network, asked).answer == "sat"
+
+
 def test_a_complete_search_is_asked_what_is_left_open(absolute, tmp_path: Path) -> None:
     asked = vnnlib_file.read(at_least(tmp_path, "0.80000001"))
     calls = []

@@ -1,0 +1,33 @@
+"""The softmax at the end of an ONNX network: left out, as it keeps the order of the logits."""
+
+import math
+from typing import Any
+
+from rt_tf.interchange.nodes import refusal, settings
+from rt_tf.interchange.operations import DOMAINS
+from rt_tf.interchange.values import Shape
+
+NOTE = "the final softmax is left out: it keeps the order of the logits"
+ONE_AXIS = 13  # the opset from which on a softmax is over one axis; before, over all from one on
+
+
+def stripped(graph: Any) -> Any:
+    """Leaves out a softmax at the end of a network; the node, or None if there is none."""
+    last = graph.node[-1]
+    known = last.op_type == "Softmax" and last.domain in DOMAINS
+    if not known or last.output[0] != graph.output[0].name:
+        return None
+    graph.output[0].name = last.input[0]
+    del graph.node[-1]
+    return last
+
+
+def check(softmax: Any, opset: int, shape: Shape) -> None:
+    """UserError unless a softmax of logits of a shape is over all of them, by either meaning."""
+    axis = settings(softmax).get("axis", -1 if opset >= ONE_AXIS else 1)
+    if not -len(shape) <= axis < len(shape):
+        raise refusal(softmax, "an axis of its operand", f"axis={axis} of {list(shape)}")
+    if shape[axis] != math.prod(shape):
+        raise refusal(
+            softmax, "a final softmax over all outputs", f"one over axis {axis} of {list(shape)}"
+        )
