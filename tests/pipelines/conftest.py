@@ -84,7 +84,7 @@ def report_of(folder: Path) -> dict:
     return json.loads((folder / "report" / "report.json").read_text())
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def undrawn() -> Iterator[None]:
     """Pages of commands run in this process have no figures: those of other processes do."""
     with pytest.MonkeyPatch.context() as patch:
