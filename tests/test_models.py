@@ -3,6 +3,7 @@
 import math
 
 import keras
+import networks
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from rt_tf.errors import UserError
 
 MNIST = (28, 28, 1)
 CIFAR = (32, 32, 3)
+SMALL = ["digits_cnn", "wong_small", "wong_resnet"]
 LARGE = {"resnet50": 32, "preact_resnet18": 8, "wrn_28_10": 8}  # sides they need at least
 
 
@@ -127,7 +129,10 @@ def test_layers_draw_different_weights_and_the_seed_decides():
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", catalogue.MODELS)
+@pytest.mark.parametrize(
+    "name",
+    networks.mostly_slow(list(catalogue.MODELS), ["digits_cnn", "wong_small", "wong_resnet"]),
+)
 def test_saved_models_come_back(tmp_path, name):
     side = LARGE.get(name, 4)
     model = models.build(

@@ -176,7 +176,7 @@ def test_no_point_falls_below_the_bound(name, method, arithmetic):
     assert (sampled_minimum(name) >= bound - slack(arithmetic, question(name).scale)).all()
 
 
-@pytest.mark.parametrize("name", OF_ALL_KINDS)
+@pytest.mark.parametrize("name", networks.mostly_slow(OF_ALL_KINDS, OF_ALL_KINDS[1::2]))
 @core
 @others
 def test_no_point_of_other_regions_falls_below_the_bound(name, method, threat):

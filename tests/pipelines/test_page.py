@@ -33,6 +33,8 @@ def test_the_page_in_order(
     here = (f"--data_dir={digits_dir}", "--samples=30")
     for module, arguments in COMMANDS[1:]:  # the first stands for the reader's own
         words = [*shlex.split(arguments), *here[: 1 if module == "export" else 2]]
+        if module == "certify" and "--rungs" not in arguments:
+            words.append("--rungs=interval,crown_ibp,crown")
         if "--keras_file=unknown.keras" in words:
             with pytest.raises(UserError) as caught:
                 run(module, *words)
