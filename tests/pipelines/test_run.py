@@ -7,8 +7,11 @@ import sys
 import textwrap
 from pathlib import Path
 
+import networks
 import numpy as np
+import pytest
 
+from rt_tf.errors import UserError
 from rt_tf.reporting import records
 from tests.pipelines.conftest import command, report_of, run
 
@@ -98,23 +101,21 @@ def test_other_radii_methods_and_counts(finished: Path, tmp_path: Path) -> None:
 
 
 def test_a_radius_out_of_range_is_one_line(finished: Path) -> None:
-    bad = command("certify", f"--model_dir={finished}", "--epsilon=7")
-    assert bad.returncode == 2
-    assert bad.stderr.count("\n") == 1
-    assert "epsilon: expected a radius in (0, 1] for linf; received 7" in bad.stderr
+    words = r"epsilon: expected a radius in \(0, 1\] for linf; received 7"
+    with pytest.raises(UserError, match=words):
+        run("certify", f"--model_dir={finished}", "--epsilon=7")
 
 
 def test_the_export_serves_and_certifies_without_this_library(
     finished: Path, tmp_path: Path
 ) -> None:
-    run = tmp_path / "copy"
-    shutil.copytree(finished, run)
-    shutil.rmtree(run / "export")
-    result = command("export", f"--model_dir={run}")
-    assert result.returncode == 0, result.stderr
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    shutil.rmtree(folder / "export")
+    run("export", f"--model_dir={folder}")
     script = f"""
         import sys, numpy as np, tensorflow as tf
-        served = tf.saved_model.load({str(run / "export")!r})
+        served = tf.saved_model.load({str(folder / "export")!r})
         x = np.full((5, 8, 8, 1), 0.5, np.float32)
         x[1, 0, 0, 0], x[2, 0, 0, 0], x[3] = np.nan, 1.5, np.linspace(0, 1, 64).reshape(8, 8, 1)
         answer = served.serve(x)
@@ -144,7 +145,7 @@ def test_the_export_serves_and_certifies_without_this_library(
     assert small_radius[1:3] == [0, 0]  # NaN and out of range
     assert small_radius[0] == small_radius[4] == 1
     sums = subprocess.run(
-        ["sha256sum", "-c", "assets.extra/SHA256SUMS"], cwd=run / "export", capture_output=True
+        ["sha256sum", "-c", "assets.extra/SHA256SUMS"], cwd=folder / "export", capture_output=True
     )
     assert sums.returncode == 0
 
@@ -157,17 +158,18 @@ def test_a_directory_that_is_no_run_is_left_alone(tmp_path: Path, small: tuple[s
     assert sorted(p.name for p in tmp_path.iterdir()) == ["thesis.txt"]
 
 
-def test_model_that_does_not_fit_and_absent_data(tmp_path: Path) -> None:
-    for arguments, words in (
-        (["--model=wong_large", "--dataset=mnist", f"--data_dir={tmp_path}"], "--download"),
-        (["--dataset=mnist", "--data_dir=/nowhere"], "/nowhere"),
-        (["--dataset=digits", "--batch_size=5000", "--kappa=0"], "batch_size: expected at most"),
-    ):
-        result = command("train", *arguments, f"--model_dir={tmp_path / 'run'}")
-        assert result.returncode == 2
-        assert result.stderr.count("\n") == 1, result.stderr
-        assert words in result.stderr
-        assert not list(tmp_path.iterdir())  # nothing half-written
+NO_DATA = (["--model=wong_large", "--dataset=mnist", "--data_dir=/nowhere"], "--download")
+TOO_FEW = (["--dataset=digits", "--batch_size=5000", "--kappa=0"], "batch_size: expected at most")
+
+
+@pytest.mark.parametrize("asked", networks.mostly_slow([NO_DATA, TOO_FEW], [NO_DATA]))
+def test_data_that_are_absent_or_too_few(tmp_path: Path, asked: tuple[list[str], str]) -> None:
+    arguments, words = asked
+    result = command("train", *arguments, f"--model_dir={tmp_path / 'run'}")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert words in result.stderr
+    assert not list(tmp_path.iterdir())  # nothing half-written
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path, small: tuple[str, ...]) -> None:

@@ -224,6 +224,7 @@ def test_a_clock_of_the_run_leaves_the_next_phase_what_is_left(
     assert "loss_change" in loop.watcher.rows[2]["steering"]
 
 
+@pytest.mark.slow
 def test_replays_take_every_batch_several_times_and_resume_within_them(
     digits: data.DataSet, tmp_path: Path
 ) -> None:
