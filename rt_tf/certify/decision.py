@@ -54,9 +54,8 @@ class Decider:
             if verdicts[-1].answer == "sat":
                 return verdicts[-1]
         undecided = [verdict for verdict in verdicts if verdict.answer != "unsat"]
-        if undecided or verdicts:
-            return (undecided or verdicts[-1:])[0]
-        return Verdict("unsat", "no case is possible")
+        proved = verdicts or [Verdict("unsat", "no case is possible")]
+        return undecided[0] if undecided else proved[-1]
 
     def _attacked(self, property_: Property) -> Counterexample | None:
         region = self._region(*property_.inner())

@@ -19,6 +19,7 @@ line, then a line an example) and the merged `examples.jsonl`:
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -158,9 +159,11 @@ def _files(folder: Path) -> dict[str, tuple[Row, list[Row]]]:
 
 def _joined(parts: Sequence[list[Row]], where: str) -> list[Row]:
     """The lines of a table's parts, which must not contradict each other."""
-    rows = union(parts) if len(parts) > 1 else parts[0]
-    verdicts = {row["index"]: row["verdict"] for row in rows if "verdict" in row}
-    for row in (row for part in parts for row in part if len(parts) > 1):
+    if len(parts) == 1:
+        return parts[0]
+    rows = union(parts)
+    verdicts = {row["index"]: row["verdict"] for row in rows}
+    for row in itertools.chain.from_iterable(parts):
         same = row["verdict"] in ("unknown", verdicts[row["index"]])
         require(same, f"{where}, example {row['index']}: parts have different verdicts")
     return rows
