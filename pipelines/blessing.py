@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipelines.finished import Finished
 from rt_tf.errors import UserError
-from rt_tf.reporting import blessing, export
+from rt_tf.reporting import blessing, export, parts
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.records import question_name, read
 
@@ -42,4 +42,4 @@ def _name(found: Finished) -> str:
 
 
 def _is_asked(folder: Path) -> bool:
-    return any(read(path)[1] for path in folder.glob("certify*.jsonl"))
+    return any(read(path)[1] for path in parts.certificates(folder))

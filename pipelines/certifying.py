@@ -31,7 +31,7 @@ from rt_tf.certify import plan
 from rt_tf.certify.cascade import climb
 from rt_tf.certify.ladder import Finding, Findings, Ladder
 from rt_tf.errors import UserError
-from rt_tf.reporting import proof_store
+from rt_tf.reporting import parts, proof_store
 from rt_tf.reporting.records import question_name, read
 from rt_tf.threats.region import Region
 
@@ -65,8 +65,8 @@ def certify(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Co
                 "certify",
                 settings,
                 part,
-                limits.are_more_than,
-                _carried(settings),
+                again=limits.are_more_than,
+                carried=_carried(settings),
             )
             places = _places(first(subject, samples), values)
             if values.rungs is None:
@@ -232,7 +232,7 @@ def _rungs_before(subject: Subject, eps: float) -> list[str]:
     """The rungs of the certificates there are of this network at a radius."""
     folder = subject.run.records / question_name(subject.threat.name, eps)
     headers = []
-    for path in sorted(folder.glob("certify*.jsonl")):
+    for path in parts.certificates(folder):
         with contextlib.suppress(FileNotFoundError):  # superseded by another part meanwhile
             headers.append(read(path)[0])
     own = [header for header in headers if header.get("network_sha256") == subject.checksum]
@@ -243,11 +243,9 @@ def _carried(settings: Row) -> Callable[[Row, Row], bool]:
     """What is settled by some of the rungs, with the same settings, is so by all of them."""
 
     def is_settled(header: Row, row: Row) -> bool:
-        before = header["settings"]
-        same = before.keys() <= settings.keys() and all(
-            before[name] == settings[name] for name in before if name != "rungs"
-        )
-        fewer = set(before.get("rungs", ())) <= set(settings["rungs"])
+        before = dict(header["settings"])
+        fewer = set(before.pop("rungs", ())) <= set(settings["rungs"])
+        same = before == {name: settings.get(name) for name in before}
         return same and fewer and row["verdict"] != "unknown"
 
     return is_settled

@@ -12,7 +12,7 @@ from rt_tf.checker.malformed import MalformedError
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
 from rt_tf.folders import rewritten
-from rt_tf.reporting import network_file, proof_store
+from rt_tf.reporting import network_file, parts, proof_store
 from rt_tf.reporting.proofs import Certified, write_proofs
 from rt_tf.reporting.record_file import read, read_lines
 
@@ -31,7 +31,7 @@ def write(network: keras.Model, records: Path, export: Path, originals: Original
     with rewritten(folder) as staged:
         sha256, why = _network(network, staged / NETWORK)
         for question in sorted({path.parent for path in records.glob("*/certify*.jsonl")}):
-            header, _ = read(next(question.glob("certify*.jsonl")))
+            header, _ = read(parts.certificates(question)[0])
             rows = read_lines(question / "examples.jsonl")
             write_proofs(
                 staged / question.name / "proofs.npz",

@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.interchange.property import TINY, rounded
+from rt_tf.interchange.property import LARGEST, TINY, rounded
 from rt_tf.network.graph import Graph, Node
 from rt_tf.network.ops import Affine, Tensor
 from rt_tf.network.pooling import maxima
@@ -20,7 +20,6 @@ from rt_tf.network.steps import Step
 from rt_tf.network.wiring import append
 
 LABEL, CLASSES = 1, 2
-LARGEST = Fraction(float(np.finfo(np.float32).max))
 
 
 def clause_graph(graph: Graph, rows: Tensor, offsets: Tensor) -> Graph:

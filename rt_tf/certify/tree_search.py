@@ -19,6 +19,7 @@ from rt_tf.certify.growth import Growth
 from rt_tf.certify.leaf_program import LeafProgram
 from rt_tf.certify.proof import CROWN, Proof
 from rt_tf.certify.rung import Finding
+from rt_tf.network.graph import Graph
 
 PARENTS = 32  # leaves that are split at once
 ROOT_STEPS, STEPS = 40, 10  # of ascent, for an unsplit row and for a new leaf
@@ -107,7 +108,7 @@ class TreeSearch:
             vertex = program.least(self.spec[leaf.row], leaf.signs, left)
             if vertex is None:
                 point = self._bound(_batch([leaf]), LAST_STEPS)
-            elif self._is_wrong(vertex.point):
+            elif self._is_wrong(program.graph, vertex.point):
                 return vertex.point
             else:
                 solved = leaf._replace(multipliers=vertex.multipliers)
@@ -127,11 +128,11 @@ class TreeSearch:
                 return
             yield stuck[begin : begin + count]
 
-    def _is_wrong(self, point: np.ndarray) -> bool:
+    def _is_wrong(self, graph: Graph, point: np.ndarray) -> bool:
         """Whether an input is a counterexample."""
         x = tf.constant(point[np.newaxis])
         inside = self.bounder.region(*self.root.given).inside(x).numpy()[0]
-        return bool(inside) and self.bounder.network()(x).numpy()[0].argmax() != self.label
+        return bool(inside) and graph(x).numpy()[0].argmax() != self.label
 
     def _finding(self, cause: str | None) -> Finding:
         margin = min([self.least, *(leaf.bound for leaf in (*self.open[:1], *self.stuck))])

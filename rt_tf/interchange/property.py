@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+LARGEST = Fraction(float(np.finfo(np.float32).max))
 TINY = np.float32(2.0**-126)  # numbers below it may be flushed to zero
 
 

@@ -12,11 +12,10 @@ import numpy as np
 
 from rt_tf.errors import UserError
 from rt_tf.interchange.optional import needed
-from rt_tf.interchange.property import Clause, Property
+from rt_tf.interchange.property import LARGEST, Clause, Property
 from rt_tf.interchange.vnnlib_text import as_version_2
 
 MOST_CASES = 100_000  # of a disjunctive normal form
-LARGEST = Fraction(float(np.finfo(np.float32).max))
 EXACT = 2**24  # up to which float32 holds all whole numbers
 
 

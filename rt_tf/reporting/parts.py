@@ -11,6 +11,11 @@ from rt_tf.files import write_bytes
 from rt_tf.reporting.record_file import Row, line, read, supersede, written
 
 
+def certificates(folder: Path) -> list[Path]:
+    """The record files of a question's certificates: the whole table's, and parts."""
+    return sorted(folder.glob("certify*.jsonl"))
+
+
 def joined(path: Path, header: Mapping[str, Any], parts: Sequence[Path]) -> None:
     """Moves the lines of parts into the one file of a table; for a process that works alone.
 
