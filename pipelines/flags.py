@@ -51,6 +51,7 @@ FIXED = {"dataset", "validation", "model", "normalization", "batch_norm", "init"
 FIXED |= {"epsilon", "union_radii", "seed", "batch_size", "model_scale"}
 FIXED |= {"extra_data", "extra_share", "extra_labels_from"}
 FIXED |= {"optimizer", "precision", "replays", "new_member", "select_by", "monitor_bound"}
+FIXED |= {"momentum", "nesterov"}
 FIXED |= {"transport_size", "transport_power", "transport_weight"}
 OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with a run
 del absl_logging  # imported for its flags: defined before TensorFlow defines them
@@ -121,7 +122,9 @@ def training_group(values: flags.FlagValues) -> Group:
     about = "A finished run whose network labels them (pseudo-labels) in place of the file."
     group.text("extra_labels_from", None, about)
     group.one("batch_size", whole(1), 100, "Examples of a step, over all replicas.")
-    group.one("optimizer", OneOf(["adam", "sgd"]), "adam", "adam, or sgd with momentum 0.9.")
+    group.one("optimizer", OneOf(["adam", "sgd"]), "adam", "adam, or stochastic gradient descent.")
+    group.one("momentum", within(0.0, 1.0), None, "Of sgd: 0.9 where none is given; 0: plain sgd.")
+    group.switch("nesterov", False, "Nesterov's momentum, for sgd.")
     about = "Decoupled weight decay; 0: none. (--l2 decays by the gradient, kernels alone.)"
     group.one("weight_decay", within(0.0, ANY), 0.0, about)
     group.one("clip_norm", within(0.0, ANY), 0.0, "Global gradient norm to clip at; 0: none.")
@@ -167,6 +170,14 @@ def frozen(values: flags.FlagValues, groups: list[Group]) -> dict[str, str]:
     """The flags' values as text, by name, but for those that concern one command alone."""
     names = [n for group in groups for n in group.names if n not in OF_ONE_COMMAND]
     return {name: as_text(values[name].value) for name in names if values[name].value is not None}
+
+
+def defaults() -> dict[str, str]:
+    """What `frozen` gives where no flag is given."""
+    values = flags.FlagValues()
+    groups = training_groups(values)
+    values(["run"])
+    return frozen(values, groups)
 
 
 def as_text(value: object) -> str:

@@ -17,6 +17,7 @@ def read_phases(values: flags.FlagValues) -> list[Phase]:
     found = [_phase(row, values.epsilon) for row in broadcast(values, PHASE_FLAGS)]
     _refuse_empty(found)
     _refuse_worn(found)
+    _refuse_momentum(values)
     if values.extra_data and any(phase.new_member for phase in found):
         raise UserError(
             "extra_data: expected none for a cascade, whose members learn what those before them "
@@ -59,6 +60,23 @@ def _refuse_worn(phases: list[Phase]) -> None:
         if not phase.reset_optimizer and (phase.new_member or before.until == "overfit"):
             why = "--new_member=true" if phase.new_member else "--phase_until=overfit before"
             raise UserError(f"reset_optimizer: expected true with {why}; received false")
+
+
+def _refuse_momentum(values: flags.FlagValues) -> None:
+    """UserError for flags of sgd that would change nothing."""
+    if values.optimizer != "sgd" and values.momentum is not None:
+        raise UserError(
+            f"momentum: expected none with --optimizer={values.optimizer}, as it is for sgd; "
+            f"received {values.momentum:g}"
+        )
+    if values.nesterov and (values.optimizer != "sgd" or values.momentum == 0.0):
+        received = (
+            f"--optimizer={values.optimizer}" if values.optimizer != "sgd" else "--momentum=0"
+        )
+        raise UserError(
+            f"nesterov: expected false, or --optimizer=sgd with momentum; received true with "
+            f"{received}"
+        )
 
 
 def _phase(row: dict[str, Any], epsilon: float) -> Phase:

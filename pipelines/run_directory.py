@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from absl import flags
 
-from pipelines.flags import EVALUATION, FIXED, OPERATIONAL, run_flags
+from pipelines.flags import EVALUATION, FIXED, OPERATIONAL, defaults, run_flags
 from pipelines.question_flags import FILES
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
@@ -112,6 +112,9 @@ class RunDirectory:
         if self.flags.exists():
             before = self.frozen()
             self._refuse_given(before)
+            # A flag that is younger than the run had its default in it, as defaults keep meaning
+            # what runs did before.
+            before = {name: text for name, text in defaults().items() if name in flags} | before
             changed = [
                 name
                 for name in {**before, **flags}

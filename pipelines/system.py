@@ -19,6 +19,7 @@ from rt_tf.threats.region import Threat
 from rt_tf.training.phases import Phase
 from rt_tf.training.position import Settings
 
+MOMENTUM = 0.9  # of sgd where none is given
 STATISTICS = 2**28  # pixel values of the images that statistics are of, at most
 
 
@@ -114,12 +115,15 @@ def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
 def optimizer_maker(values: flags.FlagValues) -> Callable[[], keras.optimizers.Optimizer]:
     """Makes a new optimizer; under mixed_float16 it scales the loss."""
     decay = values.weight_decay or None
+    momentum = MOMENTUM if values.momentum is None else values.momentum
 
     def make() -> keras.optimizers.Optimizer:
         if values.optimizer == "adam":
             optimizer: Any = keras.optimizers.Adam(1e-3, weight_decay=decay)
         else:
-            optimizer = keras.optimizers.SGD(1e-3, momentum=0.9, weight_decay=decay)
+            optimizer = keras.optimizers.SGD(
+                1e-3, momentum=momentum, nesterov=values.nesterov, weight_decay=decay
+            )
         if values.precision == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         return optimizer

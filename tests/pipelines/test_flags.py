@@ -79,6 +79,12 @@ def test_bad_flags_end_with_one_line(
         (["--bound=interval", "--kappa=1", "--epsilon_ramp_epochs=30"], "ramps: expected"),
         (["--bound=interval", "--kappa=1", "--bound_samples=101"], "bound_samples: expected"),
         (["--jit_compile", "--strategy=mirrored"], "jit_compile"),
+        (["--momentum=0.5"], "momentum: expected none with --optimizer=adam.*; received 0.5"),
+        (["--nesterov"], "nesterov: .*; received true with --optimizer=adam"),
+        (
+            ["--optimizer=sgd", "--nesterov", "--momentum=0"],
+            "nesterov: .*; received true with --momentum=0",
+        ),
         (
             ["--bound=cauchy", "--kappa=1", "--threat=l1", "--epsilon=1"],
             "threat: expected linf or l2 with cauchy; received l1",
@@ -101,6 +107,31 @@ def test_combinations_that_make_no_sense_are_refused(arguments: list[str], words
 
     with pytest.raises(UserError, match=words):
         check()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "moves"),
+    [
+        ([], (1.0, 1.9, 2.71)),
+        (["--momentum=0.9"], (1.0, 1.9, 2.71)),
+        (["--momentum=0"], (1.0, 1.0, 1.0)),
+        (["--momentum=0.5"], (1.0, 1.5, 1.75)),
+        (["--momentum=0.5", "--nesterov"], (1.5, 1.75, 1.875)),
+    ],
+)
+def test_sgd_moves_by_its_momentum(arguments: list[str], moves: tuple[float, ...]) -> None:
+    """Three steps of rate 1 along a gradient of 1."""
+    import keras
+
+    from pipelines import system
+
+    optimizer = system.optimizer_maker(parsed("--optimizer=sgd", *arguments))()
+    optimizer.learning_rate = 1.0
+    weight = keras.Variable([0.0])
+    for move in moves:
+        before = float(weight[0])
+        optimizer.apply([[1.0]], [weight])
+        assert before - float(weight[0]) == pytest.approx(move, rel=1e-6)
 
 
 @pytest.mark.parametrize("name", catalogue.THREATS)

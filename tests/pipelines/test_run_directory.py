@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.flags import defaults
 from pipelines.run_directory import RunDirectory
 from rt_tf.errors import UserError
 
@@ -54,3 +55,14 @@ def test_damaged_notes_are_named(tmp_path: Path, name: str) -> None:
     run = RunDirectory(tmp_path)
     with pytest.raises(UserError, match=f"expected JSON in .*{name}; it is damaged"):
         run.done() if name == "state.json" else run.facts()
+
+
+def test_a_flag_that_is_younger_than_the_run_is_no_change_at_its_default(tmp_path: Path) -> None:
+    now = defaults()
+    run = RunDirectory(tmp_path)
+    run.freeze({name: text for name, text in now.items() if name != "nesterov"})
+    assert not run.compare(now, accept_changes=False)
+    with pytest.raises(UserError, match="--nesterov was false, is now true"):
+        run.compare(now | {"nesterov": "true"}, accept_changes=True)
+    with pytest.raises(UserError, match="--momentum was unset, is now 0.5"):
+        run.compare(now | {"momentum": "0.5"}, accept_changes=True)
