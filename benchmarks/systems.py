@@ -14,7 +14,7 @@ import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +36,21 @@ def short_systems() -> list[str]:
     return [str(path.relative_to(CONFIGS).with_suffix("")) for path in paths]
 
 
-def place(name: str, seed: int) -> Path:
+def place(name: str, seed: int, results: Path = RESULTS) -> Path:
     """Where a system's result is kept."""
-    return RESULTS / f"{name.replace('/', '-')}-seed{seed}.json"
+    return results / f"{name.replace('/', '-')}-seed{seed}.json"
 
 
-def train(name: str, seed: int, data_dir: str | None, run: Path) -> int:
-    """Runs a system to its end; returns the exit status."""
-    command = [sys.executable, "-m", "pipelines.train", f"--flagfile=configs/{name}.cfg"]
-    command += [f"--model_dir={run}", f"--seed={seed}"]
-    command += [f"--data_dir={data_dir}"] if data_dir else []
-    return subprocess.run(command, cwd=CONFIGS.parent, check=False).returncode
+def command(name: str, seed: int, data_dir: str | None, run: Path) -> list[str]:
+    """What runs a system to its end, in the folder of `configs`."""
+    words = [sys.executable, "-m", "pipelines.train", f"--flagfile=configs/{name}.cfg"]
+    words += [f"--model_dir={run}", f"--seed={seed}"]
+    return words + ([f"--data_dir={data_dir}"] if data_dir else [])
+
+
+def keep(run: Path, name: str, seed: int, results: Path = RESULTS) -> None:
+    """Writes the result of a finished run to where it is kept."""
+    write_text(place(name, seed, results), json.dumps(result(run), indent=1) + "\n")
 
 
 def result(run: Path) -> Result:
@@ -89,12 +93,12 @@ def _spread(values: Iterable[float | None], digits: int = 1) -> str:
     return "-" if not known else known[0] if len(known) == 1 else f"{known[0]} to {known[-1]}"
 
 
-def table(names: list[str]) -> str:
+def table(names: Collection[str], results: Path = RESULTS) -> str:
     """The results of systems, those of one data set, threat and radius together."""
-    known = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    known = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
     found = [result for result in known if result["system"] in names]
     by_system = itertools.groupby(sorted(found, key=_rank), lambda result: result["system"])
-    return "\n".join([HEADER, *(row(list(results)) for _, results in by_system)])
+    return "\n".join([HEADER, *(row(list(seeds)) for _, seeds in by_system)])
 
 
 def _rank(result: Result) -> tuple[str, str, float, str]:
@@ -116,10 +120,11 @@ def main() -> None:
         if place(name, seed).exists():
             continue
         run = arguments.runs.resolve() / f"{name}-seed{seed}"
-        if train(name, seed, arguments.data_dir, run):
+        words = command(name, seed, arguments.data_dir, run)
+        if subprocess.run(words, cwd=CONFIGS.parent, check=False).returncode:
             failed.append(f"{name}, seed {seed}")
             continue
-        write_text(place(name, seed), json.dumps(result(run), indent=1) + "\n")
+        keep(run, name, seed)
     print(table(names))
     if failed:
         sys.exit(f"failed: {'; '.join(failed)}")

@@ -1,0 +1,132 @@
+"""Long trainings, one at a time on one core, by a list: restartable at any moment.
+
+    python -m benchmarks.campaign --runs=<folder> --data_dir=<your TFDS folder> --core=1
+    python -m benchmarks.campaign --runs=<folder> --status
+    python -m benchmarks.campaign --table
+
+The list is benchmarks/campaign.json (`--list` names another), see `benchmarks.entries`. Each entry
+is a run of `pipelines.train` at the lowest priority on one core; its result is kept in
+benchmarks/results/campaign/ (`--results`) as it ends. Killed, a campaign goes on with the same
+command: where the run stopped, with what is left of the entry's budget. The list is read again
+before each entry. Two campaigns with the same folder of runs share the list: no entry is run twice.
+An entry that failed is tried again by the next campaign; one that is over its budget, once the list
+grants more.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import budgeted, systems
+from benchmarks.entries import Entry, Folder, read
+from pipelines.console import one_line_errors
+from pipelines.parsing import CONFIGS
+
+LIST = Path(__file__).with_suffix(".json")
+RESULTS = systems.RESULTS.parent / "campaign"
+
+
+def campaign(listed: Path, folder: Folder, data_dir: str | None) -> list[str]:
+    """Runs the entries that are not done, in the order of the list; says which of them failed."""
+    failed: list[str] = []
+    tried: set[str] = set()
+    while entry := _next(listed, folder, tried):
+        tried.add(entry.name)
+        with folder.locked(entry) as lock:
+            if lock is None or not folder.left(entry):
+                continue
+            print(f"{entry.name}: {folder.left(entry):.2f} CPU hours left", flush=True)
+            ended = train(entry, folder, data_dir, lock)
+        print(f"{entry.name}: {ended or 'done'}", flush=True)
+        failed += [f"{entry.name}: {ended}"] if ended else []
+    return failed
+
+
+def _next(listed: Path, folder: Folder, tried: set[str]) -> Entry | None:
+    """The first entry of the list, as it is now, that has not been tried and may be run."""
+    open_entries = (entry for entry in read(listed) if entry.name not in tried)
+    return next((entry for entry in open_entries if folder.left(entry)), None)
+
+
+def train(entry: Entry, folder: Folder, data_dir: str | None, lock: Any) -> str:
+    """Runs an entry and keeps its result; returns how it ended, "" if well."""
+    before = folder.spent(entry)
+    log = folder.log(entry)
+    command = systems.command(entry.system, entry.seed, data_dir, folder.run(entry).resolve())
+    status = budgeted.run(
+        command,
+        CONFIGS.parent,
+        log,
+        3600 * folder.left(entry),
+        lock,
+        lambda seconds: folder.note(entry, before + seconds / 3600),
+    )
+    if not status:
+        systems.keep(folder.run(entry), entry.system, entry.seed, folder.results)
+        return ""
+    if status in budgeted.OVER:
+        folder.note(entry, max(folder.spent(entry), entry.hours))
+        return "over its budget"
+    last = log.read_text(errors="replace").strip().splitlines()[-1:]
+    ended = f"status {status}: {' '.join(last)}"
+    folder.note(entry, folder.spent(entry), ended)
+    return ended
+
+
+def status(entries: Sequence[Entry], folder: Folder) -> Table:
+    """What is done, running and left, in CPU hours."""
+    table = Table("entry", "state", "CPU hours spent", "of", "left at most", highlight=False)
+    for entry in entries:
+        spent, left = folder.spent(entry), folder.left(entry)
+        numbers = (f"{number:.2f}" for number in (spent, entry.hours, left))
+        table.add_row(entry.name, folder.state(entry), *numbers)
+    table.add_section()
+    done = sum(folder.state(entry) == "done" for entry in entries)
+    sums = (folder.spent, lambda entry: entry.hours, folder.left)
+    totals = (f"{sum(map(number, entries)):.2f}" for number in sums)
+    table.add_row("all", f"{done} of {len(entries)} done", *totals)
+    return table
+
+
+def main() -> None:
+    """The entry point."""
+    arguments = _arguments()
+    folder = Folder(arguments.runs, arguments.results)
+    with one_line_errors():
+        entries = read(arguments.list)
+        if arguments.table:
+            print(systems.table({entry.system for entry in entries}, arguments.results))
+        elif arguments.status:
+            Console(width=120).print(status(entries, folder))
+        else:
+            budgeted.pin(max(os.sched_getaffinity(0)) if arguments.core is None else arguments.core)
+            signal.signal(signal.SIGTERM, _interrupt)
+            if failed := campaign(arguments.list, folder, arguments.data_dir):
+                sys.exit("\n".join(failed))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--list", type=Path, default=LIST, help="what to train, a JSON file")
+    parser.add_argument("--runs", type=Path, default=Path("runs/campaign"), help="for the runs")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="for the results")
+    parser.add_argument("--data_dir", help="folder with prepared TFDS data sets")
+    parser.add_argument("--core", type=int, help="to run on; the last usable one by default")
+    parser.add_argument("--status", action="store_true", help="only say how far the entries are")
+    parser.add_argument("--table", action="store_true", help="only print the table of results")
+    return parser.parse_args()
+
+
+def _interrupt(*_: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()
