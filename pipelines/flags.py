@@ -10,6 +10,7 @@ from pipelines.parsing import (
     PhaseList,
     listed,
     number,
+    positive,
     whole,
     within,
 )
@@ -81,8 +82,11 @@ def system_group(values: flags.FlagValues) -> Group:
         "Held out of the training split: a share below 1, or a number of examples.",
     )
     group.one("model", OneOf(catalogue.MODELS), "digits_cnn", listed(catalogue.MODELS))
-    about = "For wong_wide and wong_deep: the k of Wide(k) and Deep(k)."
-    group.one("model_scale", whole(1), 1, about)
+    about = (
+        "Factor of the filters and units of every layer but the last, rounded, such as 1/4; for "
+        "wong_wide and wong_deep: the k of Wide(k) and Deep(k)."
+    )
+    group.one("model_scale", positive, 1.0, about)
     group.one(
         "normalization",
         OneOf(["none", "dataset"]),

@@ -70,6 +70,14 @@ def within(lower: float, upper: float) -> Callable[[str], float]:
     return parse
 
 
+def positive(text: str) -> float:
+    """A number above 0."""
+    value = number(text)
+    if value <= 0.0:
+        raise ValueError(f"expected a number > 0; received '{text}'")
+    return value
+
+
 def whole(lower: int, upper: int = 2**31 - 1) -> Callable[[str], int]:
     """A parser of whole numbers from `lower` to `upper`."""
 

@@ -167,12 +167,10 @@ MODELS = {
     "wong_wide": Entry(
         "rt_tf.models.chains:wong_wide",
         "Wide(k), k by --model_scale: conv 4k 4x4 s2, conv 8k 4x4 s2, fc 128k",
-        ("scale",),
     ),
     "wong_deep": Entry(
         "rt_tf.models.chains:wong_deep",
         "Deep(k), k by --model_scale: k conv 8, k conv 16 (first of each 4x4 s2), fc 100",
-        ("scale",),
     ),
     "mixtrain_fc1": Entry("rt_tf.models.chains:mixtrain_fc1", "fc 512, fc 512"),
     "mixtrain_fc2": Entry("rt_tf.models.chains:mixtrain_fc2", "five times fc 2048"),

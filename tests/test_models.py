@@ -57,6 +57,54 @@ def test_logits_of_every_catalogued_model(name):
     assert model(np.zeros((2, side, side, 1), np.float32)).shape == (2, 7)
 
 
+def filters(model):
+    weighted = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    return [layer.kernel.shape[-1] for layer in weighted]
+
+
+@pytest.mark.parametrize(
+    "name", networks.mostly_slow([n for n in catalogue.MODELS if n != "wong_deep"], SMALL)
+)
+def test_half_a_network_has_half_the_filters_and_units_of_each_layer_but_the_last(name):
+    side = LARGE.get(name, 8)
+    whole, half = (2, 1) if name == "wong_wide" else (1, 0.5)
+    *before, classes = filters(models.build(name, (side, side, 1), 7, scale=whole))
+    *after, last = filters(models.build(name, (side, side, 1), 7, scale=half))
+    assert [2 * number for number in after] == before
+    assert last == classes == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "parameters", "units"),
+    [
+        (
+            *("cnn7", 0.25),
+            448 + 2_320 + 4_640 + 2 * 9_248 + 8192 * 128 + 128 + 1_290,
+            2 * 16 * 1024 + 3 * 32 * 256 + 128,
+        ),
+        ("mixtrain_fc1", 0.001, 3072 + 1 + 1 + 1 + 2 * 10, 2),
+        ("wong_deep", 2, 392 + 584 + 2_064 + 2_320 + 102_500 + 1_010, 2 * 2048 + 2 * 1024 + 100),
+    ],
+)
+def test_counts_at_a_scale(name, scale, parameters, units):
+    model = models.build(name, CIFAR, 10, scale=scale)
+    assert models.hidden_units(model) == units
+    assert model.count_params() == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "words"),
+    [
+        ("cnn7", 0.0, "expected a number > 0; received 0"),
+        ("cnn7", math.nan, "expected a number > 0; received nan"),
+        ("wong_deep", 1.5, "expected a whole number for wong_deep; received 1.5"),
+    ],
+)
+def test_scales_that_there_are_not_are_refused(name, scale, words):
+    with pytest.raises(UserError, match=f"model_scale: {words}"):
+        models.build(name, CIFAR, 10, scale=scale)
+
+
 @pytest.mark.parametrize("size", [4, 8, 14, 28, 32])
 def test_strided_convolutions_pad_one_pixel_on_every_side(size):
     """For even sizes 'same' is the papers' symmetric padding."""

@@ -1,6 +1,5 @@
 """Building an architecture of the catalogue."""
 
-import functools
 import math
 
 import keras
@@ -20,26 +19,28 @@ def build(
     normalization: Normalization | None = None,
     batch_norm: bool = False,
     init: str = "keras",
-    scale: int = 1,
+    scale: float = 1.0,
 ) -> keras.Model:
     """Builds an architecture of the catalogue; its output are logits, [batch, classes].
 
     input_shape: (h, w, c). normalization: mean and standard deviation of each channel, applied by
     the network's first layer. batch_norm: before each activation.
-    init: 'keras' (each layer's default) or 'shi' (ShiNormal). scale: the k of Wide(k) and Deep(k).
+    init: 'keras' (each layer's default) or 'shi' (ShiNormal). scale: of the filters and units of
+    all layers but the last, rounded; the k of Wide(k) and Deep(k).
     UserError: unknown name, or an architecture that does not fit the image shape or the options.
     """
     constructor = catalogue.resolve("model", name)
     if init not in INITIALIZERS:
         raise UserError(f"init: expected one of {', '.join(INITIALIZERS)}; received '{init}'")
-    scaled = [n for n, entry in catalogue.MODELS.items() if "scale" in entry.options]
-    if scale != 1 and name not in scaled:
-        raise UserError(
-            f"model_scale: expected 1, or one of {', '.join(scaled)}; received {scale} for '{name}'"
-        )
-    made = functools.partial(constructor, scale=scale) if name in scaled else constructor
-    return made(
-        tuple(input_shape), classes, normalization=normalization, batch_norm=batch_norm, init=init
+    if not 0.0 < scale < math.inf:
+        raise UserError(f"model_scale: expected a number > 0; received {scale:g}")
+    return constructor(
+        tuple(input_shape),
+        classes,
+        normalization=normalization,
+        batch_norm=batch_norm,
+        init=init,
+        scale=scale,
     )
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple, Unpack
 import keras
 
 from rt_tf import layers
+from rt_tf.errors import UserError
 from rt_tf.models.parts import Options, Parts, Shape, check_shape
 
 
@@ -46,24 +47,27 @@ def wong_large(input_shape: Shape, classes: int, **options: Unpack[Options]) -> 
 
 
 def wong_wide(
-    input_shape: Shape, classes: int, scale: int = 1, **options: Unpack[Options]
+    input_shape: Shape, classes: int, scale: float = 1, **options: Unpack[Options]
 ) -> keras.Model:
-    """Wide(k) of Wong 2020 (thesis), table 3.6, with the strides of the small network."""
-    blocks = (Conv(4 * scale, 4, 2), Conv(8 * scale, 4, 2), Fc(128 * scale))
+    """Wide(k) of Wong 2020 (thesis), table 3.6, with the strides of the small network. k: scale."""
+    k = _whole("wong_wide", scale)
+    blocks = (Conv(4 * k, 4, 2), Conv(8 * k, 4, 2), Fc(128 * k))
     return chain("wong_wide", blocks, input_shape, classes, **options)
 
 
 def wong_deep(
-    input_shape: Shape, classes: int, scale: int = 1, **options: Unpack[Options]
+    input_shape: Shape, classes: int, scale: float = 1, **options: Unpack[Options]
 ) -> keras.Model:
     """Deep(k) of the same: k convolutions of 8 filters, k of 16, and the small network's fc 100.
 
     The first of each k halves the image, as in the small network; the thesis does not say.
+    k: scale.
     """
+    k = _whole("wong_deep", scale)
     groups = [
         block
         for filters in (8, 16)
-        for block in (Conv(filters, 4, 2), *[Conv(filters, 3)] * (scale - 1))
+        for block in (Conv(filters, 4, 2), *[Conv(filters, 3)] * (k - 1))
     ]
     return chain("wong_deep", (*groups, Fc(100)), input_shape, classes, **options)
 
@@ -137,6 +141,13 @@ def _weighted(
     if isinstance(block, Fc):
         return parts.dense(x, block.units, f"fc{number}")
     return parts.conv(x, *block, name=f"conv{number}")
+
+
+def _whole(name: str, scale: float) -> int:
+    """The k of a family of networks; UserError for other numbers."""
+    if scale != round(scale):
+        raise UserError(f"model_scale: expected a whole number for {name}; received {scale:g}")
+    return round(scale)
 
 
 def _shrinkage(block: Block) -> int:

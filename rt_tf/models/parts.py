@@ -20,15 +20,24 @@ class Options(TypedDict, total=False):
     normalization: Normalization | None
     batch_norm: bool
     init: str
+    scale: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """Makes layers of one initialisation, with or without batch normalisation after weights."""
+    """Makes layers of one initialisation, with or without batch normalisation after weights.
+
+    scale: of the number of filters and units of every layer but the last.
+    """
 
     normalization: Normalization | None = None
     batch_norm: bool = False
     init: str = "keras"
+    scale: float = 1.0
+
+    def width(self, units: int) -> int:
+        """So many filters or units at this scale: the nearest whole number, at least 1."""
+        return max(1, round(self.scale * units))
 
     def image(self, shape: Shape) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         """The input, and what the first layer with weights reads."""
@@ -50,7 +59,7 @@ class Parts:
             x = layers.ZeroPadding2D((kernel - 1) // 2)(x)
             padding = "valid"
         convolution = layers.Conv2D(
-            filters,
+            self.width(filters),
             kernel,
             strides=stride,
             padding=padding,
@@ -62,6 +71,9 @@ class Parts:
 
     def dense(self, x: keras.KerasTensor, units: int, name: str) -> keras.KerasTensor:
         """A dense layer, on flattened values."""
+        return self._dense(x, self.width(units), name)
+
+    def _dense(self, x: keras.KerasTensor, units: int, name: str) -> keras.KerasTensor:
         if len(x.shape) > 2:
             x = layers.Flatten(name="flatten")(x)
         return layers.Dense(units, kernel_initializer=initializer(self.init), name=name)(x)
@@ -77,7 +89,7 @@ class Parts:
         self, name: str, image: keras.KerasTensor, x: keras.KerasTensor, classes: int
     ) -> keras.Model:
         """The model, logits at its end."""
-        return keras.Model(image, self.dense(x, classes, "logits"), name=name)
+        return keras.Model(image, self._dense(x, classes, "logits"), name=name)
 
 
 def normalize(image: keras.KerasTensor, normalization: Normalization) -> keras.KerasTensor:

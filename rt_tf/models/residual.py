@@ -85,7 +85,7 @@ def _preact_block(
     parts: Parts, x: keras.KerasTensor, filters: int, stride: int
 ) -> keras.KerasTensor:
     ready = parts.active(x)
-    same = stride == 1 and x.shape[-1] == filters
+    same = stride == 1 and x.shape[-1] == parts.width(filters)
     skipped = x if same else parts.conv(ready, filters, 1, stride, bias=False)
     inner = parts.active(parts.conv(ready, filters, 3, stride, bias=False))
     return layers.Add()([parts.conv(inner, filters, 3, bias=False), skipped])

@@ -172,7 +172,10 @@ WASSERSTEIN = ["--threat=wasserstein", "--epsilon=1", "--eval_attack=adaptive"]
             ["--rungs=interval,probable", "--threat=l1", "--epsilon=1"],
             "threat: expected linf or l2 with probable; received l1",
         ),
-        (["--model_scale=2"], "model_scale: expected 1, or one of wong_wide, wong_deep"),
+        (
+            ["--model=wong_wide", "--model_scale=0.5"],
+            "model_scale: expected a whole number for wong_wide; received 0.5",
+        ),
     ],
 )
 def test_wrong_combinations_are_refused_before_the_first_step(
