@@ -9,7 +9,7 @@ from absl import flags
 
 from pipelines.parsing import ANY, Group, OneOf, ends, listed, number, radii, share, whole, within
 from rt_tf import catalogue
-from rt_tf.attacks.suites import SUITES, Budget
+from rt_tf.attacks.suites import SUITES, USUAL_LOSS, Budget
 from rt_tf.errors import UserError
 
 RUNGS = catalogue.rungs()
@@ -140,19 +140,23 @@ def attack_group(values: flags.FlagValues) -> Group:
     group.one("eval_restarts", whole(1), 2, "Random starts; the worst counts.")
     group.one("eval_step_size", within(0.0, ANY), 0.0, "Step size in eps; 0: the attack's own.")
     group.one("eval_start", OneOf(catalogue.STARTS), "uniform", listed(catalogue.STARTS))
-    group.one("eval_loss", OneOf(catalogue.LOSSES), "ce", listed(catalogue.LOSSES))
+    about = f"What attacks that climb a loss raise. {listed(catalogue.LOSSES)}"
+    group.one("eval_loss", OneOf(catalogue.LOSSES), "odds", about)
     return group
 
 
 def eval_budget(values: flags.FlagValues) -> Budget:
-    """The attack that the flags of `attack_group` describe; FGSM has one step whatever they say."""
+    """The attack that the flags of `attack_group` describe.
+
+    FGSM has one step whatever they say, and attacks that climb no loss have none.
+    """
     return Budget(
         values.eval_attack,
         1 if values.eval_attack == "fgsm" else values.eval_steps,
         values.eval_restarts,
         values.eval_step_size,
         values.eval_start,
-        values.eval_loss,
+        values.eval_loss if catalogue.ATTACKS[values.eval_attack].climbs else USUAL_LOSS,
     )
 
 

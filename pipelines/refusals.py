@@ -71,6 +71,16 @@ def refuse_start(flag: str, start: str, threat: Threat) -> None:
         )
 
 
+def refuse_loss(attack: str, loss: str) -> None:
+    """UserError for a loss that an attack would not climb."""
+    if not catalogue.ATTACKS[attack].climbs:
+        climbing = [name for name, entry in catalogue.ATTACKS.items() if entry.climbs]
+        raise UserError(
+            f"eval_loss: expected none with --eval_attack={attack}, which climbs no loss that is "
+            f"asked for ({', '.join(climbing)} do); received {loss}"
+        )
+
+
 def refuse_few_classes(flag: str, loss: str, classes: int) -> None:
     """UserError for a loss that compares the three highest logits where there are fewer."""
     if loss == "dlr" and classes < 3:

@@ -12,10 +12,10 @@ from pipelines.attacking import Attacker, Question, Source
 from pipelines.estimate import announce, warned
 from pipelines.question_flags import attack_group
 from pipelines.questions import Subject, load_network
-from pipelines.refusals import refuse_other_threats, refuse_start
+from pipelines.refusals import refuse_loss, refuse_other_threats, refuse_start
 from pipelines.run_directory import RunDirectory
 from rt_tf import models
-from rt_tf.attacks.suites import SUITES, Budget
+from rt_tf.attacks.suites import QUICK, SUITES, Budget
 from rt_tf.attacks.table import ATTACKS
 from rt_tf.attacks.warnings import black_box_ahead
 from rt_tf.errors import UserError
@@ -24,8 +24,6 @@ from rt_tf.network.trace import trace
 from rt_tf.reporting.record_file import RecordFile
 from rt_tf.threats.union import Union
 
-# The attack of a suite's accuracy-eps curves, and of its transfers.
-PLAIN = Budget("pgd", 40)
 # A curve's radii in units of eps: some below, and from there on growing until nothing is left.
 BELOW = (0.25, 0.5, 0.75)
 GROWTH = 1.4
@@ -72,6 +70,8 @@ class Evaluation:
             budget = cascades.single(self.values, self.subject, self.screen)
             refuse_other_threats(budget.attack, self.subject.threat)
             refuse_start("eval_start", budget.start, self.subject.threat)
+            if self.values["eval_loss"].present:
+                refuse_loss(budget.attack, self.values.eval_loss)
             return [Question(self.subject, eps, [budget]) for eps in radii]
         for name in attack_group(flags.FlagValues()).names:
             if self.values[name].present:
@@ -96,7 +96,8 @@ class Evaluation:
         ]
 
     def _plain(self, question: Question) -> Budget:
-        return PLAIN if self.values.suite else question.budgets[0]
+        """The attack of an evaluation's accuracy-eps curves, and of its transfers."""
+        return QUICK if self.values.suite else question.budgets[0]
 
     def _curve(self, question: Question) -> None:
         """A few examples at smaller radii, and at growing ones until none of them withstands."""

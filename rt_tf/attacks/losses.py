@@ -11,6 +11,7 @@ from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+SPREAD = 20.0  # between the highest and the lowest of scaled logits
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
@@ -18,6 +19,20 @@ def cross_entropy(logits: Tensor, labels: Tensor, targets: Tensor | None = None)
     if targets is None:
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     return -tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+
+
+def odds(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
+    """The log-odds against the label, or for the target, of logits scaled to a spread of `SPREAD`.
+
+    Its gradient has the direction of the cross-entropy's at that scale, of which it is a monotone
+    function, and never vanishes where the network is sure: logits times any factor are attacked
+    alike. The scale is a constant to the gradient.
+    """
+    spread = tf.reduce_max(logits, axis=1) - tf.reduce_min(logits, axis=1)
+    scaled = logits * tf.stop_gradient(tf.math.divide_no_nan(SPREAD, spread))[:, tf.newaxis]
+    if targets is None:
+        return tf.reduce_logsumexp(others(scaled, labels), axis=1) - _at(scaled, labels)
+    return _at(scaled, targets) - tf.reduce_logsumexp(others(scaled, targets), axis=1)
 
 
 def margin(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:

@@ -25,6 +25,7 @@ class AttackEntry(NamedTuple):
     eager: it runs outside compiled code, and fails within.
     minimal: it seeks the smallest move, whatever the radius.
     cascade: it is for cascades alone, and reads all of their members.
+    climbs: it raises the loss asked for; others have losses of their own, or none.
     """
 
     path: str
@@ -37,6 +38,7 @@ class AttackEntry(NamedTuple):
     eager: bool = False
     minimal: bool = False
     cascade: bool = False
+    climbs: bool = False
 
 
 NORMS = ("linf", "l2", "l1")
@@ -44,16 +46,21 @@ FORWARD = 0.35  # of a forward and backward pass: the forward pass alone
 
 ATTACKS = {
     "fgsm": AttackEntry(
-        "rt_tf.attacks.pgd:fgsm", "one step, of 1.25 eps by default", training=True
+        "rt_tf.attacks.pgd:fgsm", "one step, of 1.25 eps by default", training=True, climbs=True
     ),
     "pgd": AttackEntry(
         "rt_tf.attacks.pgd:pgd",
         "projected gradient ascent, steps of 2.5 eps / steps by default",
         ("early_stop",),
         training=True,
+        climbs=True,
     ),
     "mim": AttackEntry(
-        "rt_tf.attacks.pgd:mim", "the same with momentum", ("early_stop",), training=True
+        "rt_tf.attacks.pgd:mim",
+        "the same with momentum",
+        ("early_stop",),
+        training=True,
+        climbs=True,
     ),
     "worst": AttackEntry(
         "rt_tf.attacks.union:worst_part",
@@ -62,6 +69,7 @@ ATTACKS = {
         threats=("union",),
         cost=3.0,
         training=True,
+        climbs=True,
     ),
     "msd": AttackEntry(
         "rt_tf.attacks.union:msd",
@@ -70,12 +78,14 @@ ATTACKS = {
         threats=("union",),
         cost=2.1,
         training=True,
+        climbs=True,
     ),
     "adaptive": AttackEntry(
         "rt_tf.attacks.adaptive:adaptive",
         "PGD within a radius that grows, up to eps, until the network errs",
         training=True,
         minimal=True,
+        climbs=True,
     ),
     "interval": AttackEntry(
         "rt_tf.attacks.interval:interval_attack",
@@ -83,6 +93,7 @@ ATTACKS = {
         ("pgd_steps", "first"),
         threats=NORMS,
         cost=20.0,
+        climbs=True,
     ),
     "cascade": AttackEntry(
         "rt_tf.attacks.cascade:cascade_attack",
@@ -96,6 +107,7 @@ ATTACKS = {
         "rt_tf.attacks.apgd:apgd",
         "Auto-PGD, on the loss asked for; finds its step sizes itself",
         threats=NORMS,
+        climbs=True,
     ),
     "apgd_t": AttackEntry(
         "rt_tf.attacks.apgd:apgd_t",
@@ -220,6 +232,11 @@ ATTACKS = {
 
 LOSSES = {
     "ce": Named("rt_tf.attacks.losses:cross_entropy", "cross-entropy"),
+    "odds": Named(
+        "rt_tf.attacks.losses:odds",
+        "log-odds against the label of logits scaled to one spread: cross-entropy's direction, "
+        "where the network is sure, too",
+    ),
     "margin": Named("rt_tf.attacks.losses:margin", "the best other logit less the label's (CW)"),
     "dlr": Named("rt_tf.attacks.losses:dlr", "the margin over the logits' spread"),
 }

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from rt_tf.attacks.losses import cross_entropy, dlr_or_margin
+from rt_tf.attacks.losses import cross_entropy, dlr_or_margin, odds
 from rt_tf.attacks.task import Network, Task
 from rt_tf.network.ops import Tensor
 
 SUM = 1e-4  # by which a softmax's outputs may miss a sum of one
 ZERO = 0.1  # share of examples without a gradient from which on it is worth a warning
 
+LOSSES = {"cross-entropy": cross_entropy, "DLR": dlr_or_margin, "log-odds": odds}
 GRADIENTS = re.compile(r"(Grad|GradV\d+|GradGrad|Grad2)$|Backprop")
 RANDOM = re.compile(r"Random|Multinomial|TruncatedNormal|^StatefulUniform|^StatefulStandardNormal")
 
@@ -50,14 +51,14 @@ def vanishing_gradients(task: Task, x: Tensor) -> list[str]:
     """Of losses without any gradient at some of the points x, though the network is right there."""
     right = ~task.errs(task.logits(x))
     found = []
-    for name, loss in (("cross-entropy", cross_entropy), ("DLR", dlr_or_margin)):
+    for name, loss in LOSSES.items():
         gradient = dataclasses.replace(task, loss=loss).look(x).gradient
         zero = tf.reduce_all(gradient == 0.0, axis=list(range(1, x.shape.rank)))
         count = int(tf.reduce_sum(tf.cast(zero & right, tf.int32)))
         if count > ZERO * int(tf.reduce_sum(tf.cast(right, tf.int32))):
             found.append(
                 f"the {name} loss has a zero gradient at {count} of {len(right)} points: attacks "
-                "by gradients fail there whether the network is robust or not"
+                "that climb it fail there whether the network is robust or not"
             )
     return found
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from rt_tf.attacks import noise
 from rt_tf.attacks.judge import Attack, Attacked, attacked
+from rt_tf.attacks.losses import odds
 from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.task import Task
 from rt_tf.bounds.result import Bounds, Box, certified, margin_spec
@@ -115,7 +116,7 @@ class Monitor:
     def _attacked(self, graph: Any, region: Region, labels: Tensor, index: Tensor) -> Attacked:
         keys = noise.keys(tf.constant([self.seed, 1], tf.int64), index)
         assert self.attack is not None
-        return attacked(Task(graph, region, labels, keys), self.attack, uniform)
+        return attacked(Task(graph, region, labels, keys, odds), self.attack, uniform)
 
     def _activation_boxes(self, x: Tensor, labels: Tensor) -> tuple[list[str], list[Box]]:
         graph = self.wiring.lower()

@@ -91,7 +91,10 @@ def test_points_of_the_networks_own_copy_are_as_good_as_its_own(copy: Path, fini
     single = ("--epsilon=0.1", "--eval_steps=5", "--eval_restarts=1")
     ask(copy, *single, f"--transfer_from={finished}")
     attacks = {a["id"]: a for q in report_of(copy)["questions"] for a in q["attacks"]}
-    assert attacks["transfer-two_phases-pgd-5x1"]["attacked"] == attacks["pgd-5x1"]["attacked"]
+    assert (
+        attacks["transfer-two_phases-pgd-5x1-odds"]["attacked"]
+        == attacks["pgd-5x1-odds"]["attacked"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,6 +105,7 @@ def test_points_of_the_networks_own_copy_are_as_good_as_its_own(copy: Path, fini
         (("--suite=paper-union",), r"threat: expected --threat=union for this suite"),
         (("--eval_attack=msd",), r"attack: expected one for linf .*; received msd"),
         (("--eval_attack=cascade",), r"for a network that is no cascade; received cascade"),
+        (("--eval_attack=apgd_t", "--eval_loss=ce"), r"eval_loss: expected none .*; received ce"),
         (("--suite=quick", "--eval_steps=3"), r"eval_steps: expected none with --suite"),
         (("--transfer_from=nowhere",), r"transfer_from: expected folders of finished runs"),
     ],
@@ -126,9 +130,9 @@ def test_every_attack_of_a_suite_exists_and_suites_name_their_budgets_apart() ->
 def test_adversarial_images_are_kept_and_their_records_agree(copy: Path) -> None:
     ask(copy, "--epsilon=0.2", "--eval_steps=10")
     (question,) = [q for q in records.load(copy / "records") if q.eps == 0.2]
-    found = [row for row in question.rows if row["attacks"]["pgd-10x2"]["file"]]
+    found = [row for row in question.rows if row["attacks"]["pgd-10x2-odds"]["file"]]
     assert found
-    assert all(0.0 < row["attacks"]["pgd-10x2"]["distance"] <= 0.2 for row in found)
+    assert all(0.0 < row["attacks"]["pgd-10x2-odds"]["distance"] <= 0.2 for row in found)
 
 
 def test_estimates_count_steps_restarts_and_judging() -> None:

@@ -97,7 +97,7 @@ def test_other_radii_methods_and_counts(finished: Path, tmp_path: Path) -> None:
     questions = {q["name"]: q for q in report_of(copy)["questions"]}
     assert questions["linf-0.05"]["certificate"]["settings"] == before  # it keeps its rungs
     attacks = {attack["id"] for attack in questions["linf-0.05"]["attacks"]}
-    assert attacks == {"pgd-3x1", "fgsm-1x2-a1"}
+    assert attacks == {"pgd-3x1-odds", "fgsm-1x2-a1-odds"}
 
 
 def test_a_radius_out_of_range_is_one_line(finished: Path) -> None:
