@@ -39,7 +39,7 @@ def adopt(
         "input_range": asked.input_range,
         "notes": [*notes, *wiring.notes],
     }
-    screen.print(f"{path.name}: {run.path}", *given["notes"], sep="\n  ", markup=False)
+    screen.print(f"{path.name}: {run.path}", *given["notes"], sep="\n  ")
     texts = given_texts(asked)
     run.freeze(texts)
     own = {"system": path.stem, "seed": None, "given": given, **_model(network)}

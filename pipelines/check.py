@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from pipelines.one_line import one_line
 from pipelines.parsing import Group, fail, parse, whole
 
 if TYPE_CHECKING:
@@ -115,29 +116,31 @@ def _verdicts(
             found = check(network, proofs, certificate)
             if not found.holds:
                 why = found.why or f"least margin found {found.least:.6g}"
-                print(f"rejected: example {certificate.index} ({certificate.rung}): {why}")
+                said = f"rejected: example {certificate.index} ({certificate.rung}): {why}"
+                print(one_line(said))
             bar.advance(task)
             yield certificate.rung, "checked" if found.holds else "rejected"
 
 
 def _announce(path: Path, proofs: "Proofs") -> None:
     low, high = proofs.pixel_range
-    print(f"{path}: {proofs.threat} eps {proofs.eps:g}, pixels in [{low:g}, {high:g}]")
-    print(f"network sha256 {proofs.network_sha256}")
+    head = f"{path}: {proofs.threat} eps {proofs.eps:g}, pixels in [{low:g}, {high:g}]"
+    print(one_line(head))
+    print(one_line(f"network sha256 {proofs.network_sha256}"))
 
 
 def _summary(table: Table, proofs: "Proofs") -> None:
     """The counts by rung, and why some could not be checked."""
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table as Grid
+
+    from pipelines.console import terminal
 
     grid = Grid("rung", *VERDICTS)
     for rung, row in table.items():
-        grid.add_row(escape(rung), *(str(row[verdict]) for verdict in VERDICTS))
-    Console(highlight=False).print(grid)
+        grid.add_row(rung, *(str(row[verdict]) for verdict in VERDICTS))
+    terminal().print(grid)
     for (rung, why), count in Counter((u.rung, u.why) for u in proofs.unchecked).items():
-        print(f"unchecked: {count} of {rung}: {why}")
+        print(one_line(f"unchecked: {count} of {rung}: {why}"))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pipelines.one_line import one_line
 from pipelines.parsing import fail
 from rt_tf.errors import UserError
 
@@ -20,17 +21,22 @@ REFUSED = 1
 
 def console(quiet: bool) -> Console:
     """Where progress is shown; results are printed whatever `quiet` says."""
-    return Console(quiet=quiet, highlight=False, soft_wrap=True)
+    return terminal(quiet=quiet, soft_wrap=True)
+
+
+def terminal(**options: Any) -> Console:
+    """A terminal that shows text as it is: names may hold what rich takes for markup or emoji."""
+    return Console(markup=False, emoji=False, highlight=False, **options)
 
 
 def progress(on: Console) -> Progress:
     """A progress bar with a free text, a count and the remaining time."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[status]}"),
+        TextColumn("{task.fields[status]}", markup=False),
         console=on,
         disable=on.quiet or not on.is_terminal,
     )
@@ -42,7 +48,7 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        fail(" ".join(str(error).split()))
+        fail(str(error))
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
@@ -54,7 +60,7 @@ def one_line_errors() -> Iterator[None]:
 
 def refuse(line: str) -> NoReturn:
     """One line on stderr, and the status of what was done and found wanting."""
-    print(line, file=sys.stderr)
+    print(one_line(line), file=sys.stderr)
     raise SystemExit(REFUSED)
 
 

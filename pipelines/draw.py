@@ -5,7 +5,7 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.console import console, import_tensorflow, one_line_errors
+from pipelines.console import console, import_tensorflow, one_line_errors, terminal
 from pipelines.flags import run_group
 from pipelines.parsing import Group, fail, parse, whole
 from pipelines.run_directory import trained_flags
@@ -48,12 +48,11 @@ def draw(values: Any) -> None:
     directories = [values.model_dir, *([values.compare] if values.compare else [])]
     asked = {directory: trained_flags(directory) for directory in directories}
     import_tensorflow()
-    from rich.console import Console
 
     from pipelines import planes
 
     found = planes.draw(asked, values, console(values.quiet))
-    Console(highlight=False, width=WIDTH).print(planes.table(found))
+    terminal(width=WIDTH).print(planes.table(found))
 
 
 if __name__ == "__main__":

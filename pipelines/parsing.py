@@ -1,15 +1,16 @@
 """Kinds of flag, one-line errors and grouped help. Imports no TensorFlow."""
 
 import contextlib
+import math
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from absl import flags
 
+from pipelines.one_line import one_line
 from rt_tf.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -49,13 +50,21 @@ class OneParser(flags.ArgumentParser):
 
 def number(text: str) -> float:
     """A finite number, or a fraction such as 8/255."""
+    top, slash, bottom = text.replace(" ", "").partition("/")
     try:
-        value = float(Fraction(text.replace(" ", "")))
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise ValueError(
-            f"expected a number or a fraction such as 8/255; received '{text}'"
-        ) from None
+        value = float(top) / float(bottom) if slash else float(top)
+    except (ValueError, ZeroDivisionError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"expected a number or a fraction such as 8/255; received '{text}'")
     return value
+
+
+def line(text: str) -> str:
+    """A text of one line: flag files, reports and model cards have it as it is."""
+    if not text.isprintable():
+        raise ValueError(f"expected a text without line ends and control codes; received {text!a}")
+    return text
 
 
 def within(lower: float, upper: float) -> Callable[[str], float]:
@@ -156,8 +165,8 @@ class Group:
         self._define(OneParser(parse_one), name, default, about)
 
     def text(self, name: str, default: str | None, about: str) -> None:
-        """A flag with any text."""
-        self._define(flags.ArgumentParser(), name, default, about)
+        """A flag with any text of one line."""
+        self._define(OneParser(line), name, default, about)
 
     def switch(self, name: str, default: bool, about: str) -> None:
         """A flag that is on or off."""
@@ -180,7 +189,10 @@ def parse(argv: list[str], groups: list[Group], about: str) -> flags.FlagValues:
     try:
         rest = values(argv)
     except (flags.Error, OSError) as error:
-        fail(_one_line(error))
+        fail(_from_name(str(error)))
+    except UnicodeDecodeError as error:
+        named = [part.partition("=")[2] for part in argv if part.lstrip("-").startswith("flagfile")]
+        fail(f"flagfile: expected lines of text, --name=value; {', '.join(named)}: {error}")
     if values.help or values.helpshort:
         print(help_text(groups, about))
         raise SystemExit(0)
@@ -222,7 +234,7 @@ def listed(table: Mapping[str, Summarised]) -> str:
 
 def fail(message: str) -> NoReturn:
     """One line on stderr, exit status 2."""
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     raise SystemExit(2)
 
 
@@ -261,8 +273,8 @@ def _text(value: Any) -> str:
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+def _from_name(text: str) -> str:
+    """What is said of a flag, from its name on."""
     with contextlib.suppress(ValueError):
         text = text[text.index("flag --") + len("flag ") :]
     return text

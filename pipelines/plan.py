@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 from absl import flags
-from rich.console import Console
 from rich.table import Table
 
 from pipelines import system
+from pipelines.console import terminal
 from pipelines.training import checked_loop
 from rt_tf import data, models
 from rt_tf.errors import UserError
@@ -24,7 +24,7 @@ def show_plan(values: flags.FlagValues) -> None:
     dataset, notes = _data(values)
     with tempfile.TemporaryDirectory() as nowhere:
         loop = checked_loop(values, dataset, Path(nowhere))
-        screen = Console(highlight=False)
+        screen = terminal()
         screen.print(
             f"{values.system}: {values.model} on {values.dataset}, {len(dataset.train):,} training "
             f"examples\n{loop.model.network.count_params():,} parameters, "
@@ -32,7 +32,7 @@ def show_plan(values: flags.FlagValues) -> None:
         )
         screen.print(_table(loop))
         for note in notes:
-            screen.print(note, markup=False)
+            screen.print(note)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     screen.print(f"memory: {memory:.1f} GiB at the peak of these steps; nothing was written")
 

@@ -5,6 +5,7 @@ import json
 from rich.console import Console
 
 from pipelines import proving
+from pipelines.console import terminal
 from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
@@ -62,11 +63,11 @@ def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> Row:
         },
     )
     TensorBoard(run.logs, dataset.validation).text("report", summary_text(found))
-    terminal = Console(highlight=False)
-    terminal.print(terminal_table(found))
-    terminal.print(*radius_lines(found), sep="\n", end="\n" if found["radii"] else "")
+    shown = terminal()
+    shown.print(terminal_table(found))
+    shown.print(*radius_lines(found), sep="\n", end="\n" if found["radii"] else "")
     for suite in found["suites"]:
-        terminal.print(suite_table(suite))
+        shown.print(suite_table(suite))
     if found["suites"]:
-        terminal.print(*sanity_lines(found), sep="\n")
+        shown.print(*sanity_lines(found), sep="\n")
     return found

@@ -7,7 +7,19 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.parsing import ANY, Group, OneOf, ends, listed, number, radii, share, whole, within
+from pipelines.parsing import (
+    ANY,
+    Group,
+    OneOf,
+    ends,
+    line,
+    listed,
+    number,
+    radii,
+    share,
+    whole,
+    within,
+)
 from rt_tf import catalogue
 from rt_tf.attacks.suites import SUITES, USUAL_LOSS, Budget
 from rt_tf.errors import UserError
@@ -166,7 +178,7 @@ def suite_group(values: flags.FlagValues) -> Group:
     group.one("suite", OneOf(SUITES), None, f"Attacks by name. {listed(SUITES)}")
     group.one("threat", OneOf(catalogue.THREATS), None, "Not given: the run's own threat.")
     group.phases(
-        "transfer_from", str, None, "Folders of other runs: points made on their networks."
+        "transfer_from", line, None, "Folders of other runs: points made on their networks."
     )
     about = "Also attack at growing radii until no image withstands (suites always do)."
     group.switch("curve_to_zero", False, about)

@@ -15,6 +15,7 @@ from rich.table import Table
 from tensorboard.plugins.hparams import api as hparams
 
 from pipelines import system, training
+from pipelines.console import terminal
 from pipelines.flags import run_flags
 from pipelines.run_directory import RunDirectory
 from pipelines.space import Space, as_flag
@@ -92,7 +93,7 @@ class Search(BaseTuner):
         """Searches to the end; prints the trials and writes the flags of the best one."""
         self.search(verbose=0)
         trials = sorted(self.oracle.trials.values(), key=_rank)
-        Console(highlight=False).print(self._table(trials))
+        terminal().print(self._table(trials))
         if not trials or trials[0].score is None:
             raise UserError("trials: expected one that ends well; all have failed, as told above")
         flag_texts = {**self.texts, **self._chosen(trials[0])}
@@ -111,13 +112,13 @@ class Search(BaseTuner):
             score = self._trained(trial)
         except FAILURES as error:
             reason = " ".join(str(error).split())[:300]
-            self.screen.print(f"trial {trial.trial_id}: failed: {reason}", markup=False)
+            self.screen.print(f"trial {trial.trial_id}: failed: {reason}")
             raise keras_tuner.errors.FailedTrialError(reason) from error
         except Exception as error:
             raise keras_tuner.errors.FatalError(str(error)) from error
         finally:
             keras.backend.clear_session()
-        self.screen.print(f"trial {trial.trial_id}: {self.by} {score:.4f}", markup=False)
+        self.screen.print(f"trial {trial.trial_id}: {self.by} {score:.4f}")
         return {SCORE: score}
 
     def on_trial_end(self, trial: Any) -> None:

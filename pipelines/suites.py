@@ -51,7 +51,7 @@ class Evaluation:
         """Tries every attack on every question, as far as that was not done before."""
         warnings = warned(self.subject)
         for line in warnings:
-            self.screen.print(f"warning: {line}", markup=False)
+            self.screen.print(f"warning: {line}")
         announce(self.questions, self.samples, len(self.sources), self.screen)
         told = {}
         for question in self.questions:

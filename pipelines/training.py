@@ -48,7 +48,7 @@ class Watcher:
 
     def on_resume(self, position: Position, notices: Sequence[str]) -> None:
         for notice in notices:
-            self.screen.print(f"{notice}; going back to the one before", markup=False)
+            self.screen.print(f"{notice}; going back to the one before")
         if position.total_steps:
             self.screen.print(f"resuming after step {position.total_steps:,}")
         self._write_history(position)

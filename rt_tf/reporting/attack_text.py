@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rt_tf.reporting.formats import DASH, cell, duration, short
+from rt_tf.reporting.markdown import code, plain
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.sanity import not_checked
 
@@ -18,7 +19,7 @@ def suite_table(suite: Row) -> Table:
     title = f"{suite['suite']}: accuracy left, on {suite['sample']['n']:,} test images"
     notes = ["worst cases are by example; (95 % intervals)"]
     caption = "\n".join(notes + [f"warning: {warning}" for warning in suite["warnings"]])
-    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=Text(title), caption=Text(caption), box=box.SIMPLE_HEAD, pad_edge=False)
     table.title_style = "bold"
     table.add_column("attack")
     table.add_column("accuracy %", justify="right", style="yellow")
@@ -27,7 +28,8 @@ def suite_table(suite: Row) -> Table:
     table.add_row("clean", short(suite["clean"]), "", "", end_section=True)
     for minimum, rows in _by_question(suite):
         for row in rows:
-            table.add_row(f"  {row['name']}", short(row["attacked"]), _nearest(row), _time(row))
+            name = Text(f"  {row['name']}")
+            table.add_row(name, short(row["attacked"]), _nearest(row), _time(row))
         table.add_row(_title(minimum), short(minimum["attacked"]), style="bold", end_section=True)
     table.add_row("all attacks", short(suite["all"]), style="bold")
     return table
@@ -38,13 +40,13 @@ def suite_markdown(suite: Row) -> str:
     lines = [f"| clean | {cell(suite['clean'])} | | |"]
     for minimum, rows in _by_question(suite):
         for row in rows:
-            cells = (row["name"], cell(row["attacked"]), _nearest(row), _time(row))
+            cells = (plain(row["name"]), cell(row["attacked"]), _nearest(row), _time(row))
             lines.append("| " + " | ".join(cells) + " |")
         lines.append(f"| **{_title(minimum)}** | **{cell(minimum['attacked'])}** | | |")
     lines.append(f"| **all attacks** | **{cell(suite['all'])}** | | |")
     head = ["| attack | accuracy left | smallest distance | time per image |", "|---|---|---|---|"]
-    title = f"Suite `{suite['suite']}`, the worst case of each threat and of all by example:"
-    warnings = [f"- warning: {warning}" for warning in suite["warnings"]]
+    title = f"Suite {code(suite['suite'])}, the worst case of each threat and of all by example:"
+    warnings = [f"- warning: {plain(warning)}" for warning in suite["warnings"]]
     return "\n".join([title, "", *head, *lines, "", *warnings]).rstrip() + "\n"
 
 

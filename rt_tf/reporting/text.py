@@ -8,9 +8,11 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from rt_tf.reporting.attack_text import has_attacks, sanity_markdown, suite_markdown
 from rt_tf.reporting.formats import TIMES, cell, short
+from rt_tf.reporting.markdown import code, plain
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.summary import by_threat, main_question, weaker
 
@@ -21,7 +23,7 @@ def terminal_table(report: Row) -> Table:
     """What the train command ends with: accuracies by radius, the run's own radius in bold."""
     title = f"{report['system']} on the {_split(report)}"
     caption = "attacked: an upper limit, certified: proved; (95 % intervals)"
-    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=Text(title), caption=caption, box=box.SIMPLE_HEAD, pad_edge=False)
     table.title_style = "bold"
     table.add_column("radius", no_wrap=True)
     for name, colour in zip(ACCURACIES, ("", "yellow", "green"), strict=True):
@@ -55,7 +57,7 @@ def _result(report: Row) -> str:
     ]
     names = ["radius", *ACCURACIES, *others.values()]
     head = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
-    title = f"**{report['system']}**, {_split(report)}. {report['claim']['sentence']}"
+    title = f"**{plain(report['system'])}**, {plain(_split(report))}. {report['claim']['sentence']}"
     return "\n".join([title, "", *head, *(f"| {' | '.join(row)} |" for row in rows), ""])
 
 
@@ -65,10 +67,10 @@ def model_card(report: Row) -> str:
     versions = ", ".join(f"{name} {v}" for name, v in (provenance["versions"] or {}).items())
     question = main_question(report)
     sections = {
-        f"# {report['system']}": _result(report),
+        f"# {plain(report['system'])}": _result(report),
         "## Model": _list(
             {
-                "architecture": f"{model['name']}, {model['parameters']:,} parameters",
+                "architecture": f"{plain(model['name'])}, {model['parameters']:,} parameters",
                 "input": f"image {_shape(data)}, pixels in [0, 1]; output: one logit per class",
                 "network SHA-256": f"`{model['network_sha256']}`",
                 **_origin(model["given"]),
@@ -76,8 +78,8 @@ def model_card(report: Row) -> str:
         ),
         "## Data": _list(
             {
-                "data set": f"{data['name']} {data['version']}, {data['classes']} classes",
-                "evaluated on": f"{_split(report)} (indices {data['sample']['indices']})",
+                "data set": f"{plain(data['name'])} {data['version']}, {data['classes']} classes",
+                "evaluated on": f"{plain(_split(report))} (indices {data['sample']['indices']})",
                 "split SHA-256": f"`{data['checksum']}`",
             }
         ),
@@ -103,7 +105,7 @@ def _origin(given: Row | None) -> dict[str, str]:
     """Where a network comes from that was not trained here, and what was done to it."""
     if given is None:
         return {}
-    told = "; ".join([f"`{given['file']}`, not trained here", *given["notes"]])
+    told = "; ".join([f"{code(given['file'])}, not trained here", *map(plain, given["notes"])])
     return {"given as": told, "file SHA-256": f"`{given['sha256']}`"}
 
 
@@ -132,7 +134,7 @@ def _evidence(question: Row, flags: Row | None) -> list[str]:
     attacks = [f"{a['id']}: {cell(a['attacked'])} withstood" for a in question["attacks"]]
     proved = "certified by " + ", ".join(rungs) if rungs else "no certificate was asked for"
     published = (flags or {}).get("published")
-    told = [f"published for this system, clean / attacked / certified: {published}"]
+    told = [f"published for this system, clean / attacked / certified: {plain(str(published))}"]
     return [proved, *attacks, *(told if published else [])]
 
 

@@ -41,6 +41,13 @@ def parsed(*arguments: str) -> absl_flags.FlagValues:
         ("--epsilon=nan", "expected a number or a fraction"),
         ("--epsilon=inf", "expected a number or a fraction"),
         ("--threat=l3", "expected one of linf, l2, l1, .*; received 'l3'"),
+        ("--epsilon=1e9999999", "expected a number or a fraction .*; received '1e9999999'"),
+        ("--epsilon=1/1e-9999999", "expected a number or a fraction"),
+        ("--epsilon=1e400/1e400", "expected a number or a fraction"),
+        ("--epsilon=\x1b[31m\n1", r"received '\\x1b\[31m 1'"),
+        ("--system=a\n--epsilon=0.5", "system.*: expected a text without line ends"),
+        ("--model_dir=a\x1b[2Jb", "model_dir.*: expected a text without line ends"),
+        ("--published=\udc80", "published.*: expected a text without line ends"),
         ("--kappa=0.5,1.5", r"expected a number in \[0, 1\]; received '1.5'"),
         ("--epochs=ten", "expected a whole number >= 1; received 'ten'"),
         ("--batch_size=0", "expected a whole number >= 1; received '0'"),
@@ -60,6 +67,28 @@ def test_bad_flags_end_with_one_line(
     assert captured.err.count("\n") == 1
     assert captured.err.startswith("error: ")
     assert re.search(words, captured.err), captured.err
+
+
+def test_numbers_beyond_float_take_no_time() -> None:
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="expected a number"):
+        parsing.number("1e999999999999")
+    assert parsing.number("1e-999999999999") == 0.0
+    assert parsing.number("8/255") == 8 / 255
+    assert time.monotonic() - began < 0.5
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe--epsilon=0.1\n", bytes(range(256))])
+def test_a_flag_file_that_is_no_text_ends_with_one_line(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bin.cfg").write_bytes(content)
+    with pytest.raises(SystemExit):
+        parsed(f"--flagfile={tmp_path / 'bin.cfg'}")
+    told = capsys.readouterr().err
+    assert told.startswith("error: flagfile: expected lines of text")
+    assert "bin.cfg" in told
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 from rich.console import Console
 
 from rt_tf.files import write_text
@@ -277,6 +278,26 @@ def test_markdown(written):
     card = model_card(report).replace(DASH, "-")
     for shown in (text.splitlines()[0], "ab" * 32, "crown_ibp 45", "indices 0-59", "## Limits"):
         assert shown in card
+
+
+HOSTILE = "[/x] :smile: <b>&lt;</b> `c` | *d* [e](f) # g"
+
+
+def test_names_mean_nothing_but_themselves(run_dir):
+    """In the terminal's table, the page and the card, however they look."""
+    facts = json.loads((run_dir / "run.json").read_text())
+    facts["system"] = facts["model"]["name"] = facts["flags"]["published"] = HOSTILE
+    facts["given"] = {"file": HOSTILE, "sha256": "0", "input_range": None, "notes": [HOSTILE]}
+    (run_dir / "run.json").write_text(json.dumps(facts))
+    report = write_report(run_dir)
+    assert HOSTILE in rendered(report, width=200)
+    page = Page((run_dir / "report" / "report.html").read_text(encoding="utf-8"))
+    assert " ".join(page.words).count(HOSTILE) >= 5
+    rendering = MarkdownIt("commonmark", {"html": True}).enable("table").render(model_card(report))
+    card = Page(rendering)
+    assert " ".join(card.words).count(HOSTILE) == 6
+    assert not {"b", "em"} & set(card.tags)
+    assert card.places == []
 
 
 def test_percent_never_rounds_up_to_all():
