@@ -2,6 +2,7 @@
 # docker run -v "$PWD/runs:/runs" rt_tf                   the digits example, results in ./runs
 # docker run -v "$PWD/runs:/runs" -v "$PWD/data:/data" rt_tf --flagfile=configs/mnist/ibp.cfg \
 #     --model_dir=/runs/mnist --download
+# docker stop -t 60 <container>          ends after the step it is at; the same command goes on
 FROM python:3.11-slim
 
 WORKDIR /app
@@ -20,6 +21,7 @@ RUN useradd --create-home --uid 1000 trainer \
 USER trainer
 ENV TFDS_DATA_DIR=/data TF_CPP_MIN_LOG_LEVEL=2 MPLBACKEND=Agg PYTHONUNBUFFERED=1
 VOLUME ["/runs", "/data"]
+STOPSIGNAL SIGTERM
 
 ENTRYPOINT ["python", "-m", "pipelines.train"]
 CMD ["--flagfile=configs/digits/ibp.cfg", "--model_dir=/runs/digits-ibp"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from pipelines.console import one_line_errors
 from pipelines.one_line import one_line
 from pipelines.parsing import Group, fail, parse, whole
 
@@ -47,7 +48,8 @@ def main(argv: list[str] | None = None) -> None:
     parse(argv or sys.argv, [check_group(values)], ABOUT)
     if values.proofs is None:
         fail("flags: expected --proofs=<folder or file>; received none")
-    raise SystemExit(run(values))
+    with one_line_errors(goes_on=False):
+        raise SystemExit(run(values))
 
 
 def run(values: flags.FlagValues) -> int:
@@ -65,8 +67,6 @@ def run(values: flags.FlagValues) -> int:
         fail(" ".join(str(error).split()))
     except MemoryError:
         fail("memory: expected files whose passes fit into memory; they do not")
-    except KeyboardInterrupt:
-        fail("interrupted")
     return status
 
 

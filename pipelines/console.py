@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pipelines.interruption import Interruption, interruptible
 from pipelines.one_line import one_line
 from pipelines.parsing import fail
 from rt_tf.errors import UserError
 
-INTERRUPTED = 130
 REFUSED = 1
 
 
@@ -43,19 +44,25 @@ def progress(on: Console) -> Progress:
 
 
 @contextlib.contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Ends the process with one line for a user's mistake or a full disk; ours keep a traceback."""
+def one_line_errors(goes_on: bool = True) -> Iterator[None]:
+    """Ends the process with one line for a user's mistake, a full disk or a signal to end.
+
+    Our own mistakes keep a traceback. goes_on: whether the same command goes on where it was.
+    """
+    then = ": the same command goes on from here" if goes_on else ""
     try:
-        yield
+        with interruptible():
+            yield
     except UserError as error:
         fail(str(error))
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from here", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        cause = error if isinstance(error, Interruption) else Interruption(signal.SIGINT)
+        print(f"{cause}{then}", file=sys.stderr)
+        raise SystemExit(cause.status) from None
     except Exception as error:
         if not _disk(error):
             raise
-        fail(f"disk: expected room to write; {_disk(error)}; the same command goes on from here")
+        fail(f"disk: expected room to write; {_disk(error)}{then.replace(':', ';')}")
 
 
 def refuse(line: str) -> NoReturn:

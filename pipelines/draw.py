@@ -8,6 +8,7 @@ from absl import flags
 from pipelines.console import console, import_tensorflow, one_line_errors, terminal
 from pipelines.flags import run_group
 from pipelines.parsing import Group, fail, parse, whole
+from pipelines.paths import writable
 from pipelines.run_directory import trained_flags
 
 ABOUT = """Draws networks in the plane (Wong 2020, thesis, figures 3.3 to 3.5): the decision regions
@@ -39,12 +40,13 @@ def main(argv: list[str] | None = None) -> None:
     parse(argv or sys.argv, [run_group(values), draw_group(values)], ABOUT)
     if not values.out:
         fail("out: expected --out=<folder for the pictures>; received none")
-    with one_line_errors():
+    with one_line_errors(goes_on=False):
         draw(values)
 
 
 def draw(values: Any) -> None:
     """Writes the pictures, and prints the table."""
+    writable(values.out, "out")
     directories = [values.model_dir, *([values.compare] if values.compare else [])]
     asked = {directory: trained_flags(directory) for directory in directories}
     import_tensorflow()

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -13,6 +12,8 @@ from typing import Any, TextIO
 from absl import flags
 
 from pipelines.flags import EVALUATION, FIXED, OPERATIONAL, defaults, run_flags
+from pipelines.locks import Lock, held, is_at, is_free
+from pipelines.paths import writable
 from pipelines.question_flags import FILES
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
@@ -23,27 +24,12 @@ HALF_WRITTEN = ("**/.*.tmp", "best/partial-*", "good/partial-*")
 REWRITTEN = ("export", "proofs")
 
 
-class Lock:
-    """The lock on a run, for as long as its file is open."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-
-    def take(self, shared: bool = False) -> bool:
-        """Whether the run is held now, alone or with others that share it."""
-        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        try:
-            fcntl.flock(self._file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-
 class RunDirectory:
     """What is where in a run, and which of its stages are done."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = writable(path, "model_dir")
+        self.lock = self.path / "lock"
         self.flags = self.path / "flags.cfg"
         self.history = self.path / "history.jsonl"
         self.network = self.path / "best" / "network.keras"
@@ -58,48 +44,44 @@ class RunDirectory:
         shared: with others that share it, each of which works on its own part.
         Where no run was begun meanwhile, the lock is removed again, and the directory if it is new.
         """
-        with self._lock_file() as file:
-            lock = Lock(file)
-            if not lock.take(shared):
-                file.seek(0)
-                raise UserError(
-                    f"model_dir: expected a run that nobody is working on; {self.path} is held by "
-                    f"process {file.read().strip() or 'unknown'}"
-                )
+        with self._held(shared) as file:
             if self.flags.exists() and not shared:
                 self._sweep()
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
             try:
-                yield lock
+                yield Lock(file)
             finally:
                 if not self.flags.exists():
-                    (self.path / "lock").unlink()
-                    self._remove_if_empty()
+                    self._remove(file)
 
     @contextlib.contextmanager
     def holding(self, part: str) -> Iterator[None]:
         """Holds one of several parts, `1of4`, of a run that is shared; nothing where it is "".
 
-        UserError if another process holds it, or one of another number of parts.
+        UserError if another process holds it, or one of another number of parts. Of two that begin
+        at once with different numbers, one at least is refused.
         """
         if not part:
             yield
             return
-        for path in self.path.glob("lock-*of*"):
-            with path.open("a+") as file:
-                same = path.name.split("of")[1] == part.split("of")[1]
-                if (path.name == f"lock-{part}" or not same) and not Lock(file).take():
-                    raise UserError(
-                        f"slice: expected a part that nobody is working on, of as many as others "
-                        f"work on; another process is at {path.name.removeprefix('lock-')}"
-                    )
         own = self.path / f"lock-{part}"
-        with own.open("a+") as file:
-            Lock(file).take()
-            yield
-            own.unlink()
+        file = held(own, lambda: own.open("a+"))
+        if file is None:
+            raise _part_taken(own)
+        with file:
+            try:
+                self._refuse_other_parts(part)
+                yield
+            finally:
+                own.unlink()
+
+    def _refuse_other_parts(self, part: str) -> None:
+        """UserError where a process is at work on one of another number of parts."""
+        for path in self.path.glob("lock-*of*"):
+            if path.name.split("of")[1] != part.split("of")[1] and not is_free(path):
+                raise _part_taken(path)
 
     def compare(self, flags: dict[str, str], accept_changes: bool, acceptable: bool = True) -> bool:
         """Whether any flag that matters differs from those the run was started with.
@@ -199,10 +181,25 @@ class RunDirectory:
         """Adds facts to run.json."""
         self._write("run.json", {**self.facts(), **facts})
 
+    def _held(self, shared: bool) -> TextIO:
+        """The run's lock, held; UserError if another process holds it."""
+        file = held(self.lock, self._lock_file, shared)
+        if file is None:
+            raise UserError(
+                f"model_dir: expected a run that nobody is working on; {self.path} is held by "
+                f"process {self._holder() or 'unknown'}"
+            )
+        return file
+
+    def _holder(self) -> str:
+        with contextlib.suppress(FileNotFoundError):
+            return self.lock.read_text().strip()
+        return ""
+
     def _lock_file(self) -> TextIO:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            return (self.path / "lock").open("a+")
+            return self.lock.open("a+")
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -219,9 +216,12 @@ class RunDirectory:
         for name in REWRITTEN:
             settle(self.path / name)
 
-    def _remove_if_empty(self) -> None:
-        if not self._others():
-            self.path.rmdir()
+    def _remove(self, lock: TextIO) -> None:
+        """Removes a lock that nobody shares, and the directory if it is empty then."""
+        if Lock(lock).take() and is_at(lock, self.lock):
+            self.lock.unlink()
+            with contextlib.suppress(OSError):  # it holds something, or another process is there
+                self.path.rmdir()
 
     def _others(self) -> list[str]:
         return sorted(p.name for p in self.path.iterdir() if p.name != "lock")
@@ -237,6 +237,13 @@ class RunDirectory:
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         write_text(self.path / name, json.dumps(content, indent=1) + "\n")
+
+
+def _part_taken(lock: Path) -> UserError:
+    return UserError(
+        f"slice: expected a part that nobody is working on, of as many as others work on; another "
+        f"process is at {lock.name.removeprefix('lock-')}"
+    )
 
 
 def differences(names: list[str], before: dict[str, str], now: dict[str, str]) -> str:

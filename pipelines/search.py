@@ -17,6 +17,7 @@ from tensorboard.plugins.hparams import api as hparams
 from pipelines import system, training
 from pipelines.console import terminal
 from pipelines.flags import run_flags
+from pipelines.interruption import deferred
 from pipelines.run_directory import RunDirectory
 from pipelines.space import Space, as_flag
 from rt_tf import data
@@ -139,7 +140,8 @@ class Search(BaseTuner):
         with board.writer.as_default():
             hparams.hparams(chosen, trial_id=trial.trial_id)
         loop.watcher = Board(board)
-        position = loop.run()
+        with deferred() as loop.stopping:
+            position = loop.run()
         best = _score(position, self.by)
         with board.writer.as_default(step=position.total_steps):
             tf.summary.scalar(self.by, best)

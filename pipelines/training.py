@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from pipelines import objectives, refusals, system
 from pipelines.console import progress
+from pipelines.interruption import deferred
 from pipelines.provenance import pin_extra
 from pipelines.question_flags import bound_settings
 from pipelines.questions import load_network
@@ -79,7 +80,7 @@ def train(
     pin_extra(run, loop.extra)
     board = TensorBoard(run.logs, dataset.validation)
     board.text("flags", "\n".join(f"    --{k}={v}" for k, v in run.frozen().items()))
-    with progress(screen) as bar:
+    with deferred() as loop.stopping, progress(screen) as bar:
         loop.watcher = Watcher(run, sum(loop.most_steps()), board, screen, bar)
         position = loop.run()
     network = load_network(run)

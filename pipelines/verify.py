@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     began = time.monotonic()
     values = flags.FLAGS
     parse(argv or sys.argv, [verify_group(values)], ABOUT)
-    with one_line_errors():
+    with one_line_errors(goes_on=False):
         paths = {name: _given(values, name) for name in ("onnx_file", "vnnlib_file")}
         import_tensorflow()
         from pipelines import verifying

@@ -17,7 +17,7 @@ from rt_tf import catalogue
 from rt_tf.data.augment import Augmentation
 from rt_tf.data.rows import Ids, Rows
 from rt_tf.data.sized import sized
-from rt_tf.data.sources import Source, prepared
+from rt_tf.data.sources import Source, is_address, prepared
 from rt_tf.errors import UserError
 
 ALL = slice(None)
@@ -111,15 +111,22 @@ def load(
 ) -> DataSet:
     """Loads a data set of the catalogue into memory.
 
-    data_dir: where TFDS keeps it; None: TFDS's own default. validation: fraction (below 1) or
+    data_dir: where TFDS keeps it, which may be an address that TFDS can read, such as gs://...;
+    None: TFDS's own default. validation: fraction (below 1) or
     number of training examples to hold out, stratified, drawn with `seed`.
     UserError: unknown name, or neither prepared nor possible to prepare, known within 5 s.
     """
     source = cast(Source, catalogue.resolve("dataset", name))
-    folder = str(Path(data_dir).expanduser()) if data_dir else None
+    folder = _folder(data_dir) if data_dir else None
     builder = prepared(source, folder, download)
     whole, test = (_read(source, builder, split) for split in ("train", source.test))
     return _parted(name, str(builder.version), whole, test, source, validation, seed)
+
+
+def _folder(data_dir: str | os.PathLike[str]) -> str:
+    """A folder or, as it is, an address: paths have one slash where addresses have two."""
+    text = os.fspath(data_dir)
+    return text if is_address(text) else str(Path(text).expanduser())
 
 
 def made_up(name: str, validation: float = 0.1, seed: int = 0) -> DataSet:

@@ -109,9 +109,13 @@ IMAGENET = Source(
 def prepared(source: Source, data_dir: str | None, download: bool) -> tfds.core.DatasetBuilder:
     """The builder of a data set, prepared if that is possible; UserError if it is not."""
     with _silence():
-        builder = source.builder(data_dir=data_dir)
+        builder = _builder(source, data_dir)
         if builder.is_prepared():
             return builder
+        if is_address(data_dir):
+            raise UserError(
+                f"data set '{source.name}': expected it prepared at {data_dir}; it is not"
+            )
         folder = Path(data_dir or _default_folder(builder))
         if source.by_hand is not None:
             raise UserError(
@@ -127,6 +131,24 @@ def prepared(source: Source, data_dir: str | None, download: bool) -> tfds.core.
                 f"data set '{source.name}': cannot be prepared in '{folder}': {_line(error)}"
             ) from error
         return source.builder(data_dir=data_dir)
+
+
+def is_address(data_dir: str | None) -> bool:
+    """Whether a data_dir is not a folder of this machine but an address, such as gs://..."""
+    return data_dir is not None and "://" in data_dir
+
+
+def _builder(source: Source, data_dir: str | None) -> tfds.core.DatasetBuilder:
+    """UserError for an address that TFDS cannot read; what it raises there says of what kind."""
+    try:
+        return source.builder(data_dir=data_dir)
+    except (RuntimeError, OSError, KeyError, tf.errors.OpError) as error:
+        if not is_address(data_dir):
+            raise
+        raise UserError(
+            f"data_dir: expected a folder or an address that TFDS can read; {data_dir}: "
+            f"{_line(error)[:300]}"
+        ) from error
 
 
 def _check_download(source: Source, folder: Path, download: bool) -> None:

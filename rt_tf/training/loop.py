@@ -38,7 +38,8 @@ class Loop:
 
     objectives: one for each phase. optimizer: makes a new one. network: builds the float32 network
     that is kept. guard: judges phases until overfit. Everything is written below `directory`:
-    checkpoints/ and best/network.keras, and what a phase or a cascade needs besides.
+    checkpoints/ and best/network.keras, and what a phase or a cascade needs besides. stopping: is
+    asked after every step; once it says so, there is a checkpoint of it and KeyboardInterrupt.
     """
 
     model: RobustModel
@@ -55,6 +56,7 @@ class Loop:
     guard: Guard | None = None
     extra: data.Extra | None = None
     position: Position = dataclasses.field(default_factory=Position)
+    stopping: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
         self.strategy = tf.distribute.get_strategy()
@@ -81,10 +83,17 @@ class Loop:
                 self.position.seconds = time.monotonic() - started
                 if self._phase_ends():
                     break
-                self._checkpoint()
+                self._pause()
             self._next_phase()
             self._checkpoint(force=True)
         return self.position
+
+    def _pause(self) -> None:
+        """Between two steps: a checkpoint if it is time for one, or the last one."""
+        stop = self.stopping()
+        self._checkpoint(force=stop)
+        if stop:
+            raise KeyboardInterrupt
 
     def most_steps(self) -> list[int]:
         """Steps of each phase if none ends early."""

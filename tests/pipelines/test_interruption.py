@@ -86,10 +86,12 @@ def test_a_second_run_on_the_same_directory_is_refused(
     logs = len(list((tmp_path / "run").glob("logs/*")))
     resumed = start("train", *flags)  # a killed process holds nothing
     wait_for(lambda: len(list((tmp_path / "run").glob("logs/*"))) > logs)
-    resumed.send_signal(signal.SIGINT)
+    wait_for(lambda: "validation" in (tmp_path / "run" / "history.jsonl").read_text())
+    resumed.send_signal(signal.SIGTERM)
     ended = finish(resumed)
-    assert ended.returncode == 130
-    assert ended.stderr == "interrupted: the same command goes on from here\n"
+    assert ended.returncode == 143
+    assert ended.stderr == "terminated: the same command goes on from here\n"
+    assert _last_step(tmp_path / "run") > 0
 
 
 def test_a_corrupt_checkpoint_falls_back_to_the_one_before(

@@ -66,3 +66,22 @@ def test_a_flag_that_is_younger_than_the_run_is_no_change_at_its_default(tmp_pat
         run.compare(now | {"nesterov": "true"}, accept_changes=True)
     with pytest.raises(UserError, match="--momentum was unset, is now 0.5"):
         run.compare(now | {"momentum": "0.5"}, accept_changes=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["a[b]c", "a*", "what?", "back\\slash", "gs://bucket/run", "s3://b/r", "file:///tmp/x"]
+)
+def test_what_cannot_be_written_to_is_refused_before_anything_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="model_dir: expected a (path without|folder of this)"):
+        RunDirectory(name)
+    with pytest.raises(UserError, match="model_dir: expected a (path without|folder of this)"):
+        RunDirectory(Path(name))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a b", "a{1}", "ümlaut", "c:d", "50%"])
+def test_other_names_are_a_runs_as_any(tmp_path: Path, name: str) -> None:
+    assert RunDirectory(tmp_path / name).path == tmp_path / name

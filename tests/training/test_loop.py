@@ -122,6 +122,28 @@ def test_a_stable_phase_does_not_end_within_its_ramp(digits: data.DataSet, tmp_p
     assert position.total_steps == (4 + 3) * 4
 
 
+@pytest.mark.parametrize("stop", [3, 4, 8])  # within an epoch, at its end, at a phase's end
+def test_a_loop_that_is_to_stop_does_so_after_a_whole_step(
+    digits: data.DataSet, tmp_path: Path, stop: int
+) -> None:
+    whole = make(digits, tmp_path / "whole", NATURAL, ROBUST)
+    loop = make(digits, tmp_path / "parts", NATURAL, ROBUST)
+    loop.settings = dataclasses.replace(loop.settings, checkpoint_seconds=1e9)
+    loop.stopping = lambda: loop.position.total_steps >= stop
+    with pytest.raises(KeyboardInterrupt):
+        loop.run()
+    again = make(digits, tmp_path / "parts", NATURAL, ROBUST)
+    again.run()
+    whole.run()
+    assert again.watcher.resumed_at == loop.position.total_steps <= stop + 1
+    times = ("seconds",)
+    for ours, theirs in zip(again.position.history, whole.position.history, strict=True):
+        assert {**ours, **dict.fromkeys(times)} == {**theirs, **dict.fromkeys(times)}
+    weights = whole.model.network.get_weights()
+    for mine, theirs in zip(again.model.network.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 def test_resumed_training_ends_in_the_same_weights(digits: data.DataSet, tmp_path: Path) -> None:
     whole = make(digits, tmp_path / "whole", NATURAL, ROBUST)
     whole.run()

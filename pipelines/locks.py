@@ -1,0 +1,56 @@
+"""Locks: files that a process holds, alone or with others, for as long as it lives."""
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+
+class Lock:
+    """A lock on what an open file stands for, until that file is closed."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def take(self, shared: bool = False) -> bool:
+        """Whether it is held now, alone or with others that share it."""
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        try:
+            fcntl.flock(self._file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def held(path: Path, open_file: Callable[[], TextIO], shared: bool = False) -> TextIO | None:
+    """The file of a lock, open and held; None if another process holds it.
+
+    open_file: opens `path`, making it where there is none. Who held it before may have removed it
+    since it was opened: then the lock is on a file that nobody else will find, and is taken anew.
+    """
+    while True:
+        file = open_file()
+        if not Lock(file).take(shared):
+            file.close()
+            return None
+        if is_at(file, path):
+            return file
+        file.close()
+
+
+def is_free(path: Path) -> bool:
+    """Whether nobody holds a lock now."""
+    try:
+        with path.open() as file:
+            return Lock(file).take(shared=True)
+    except FileNotFoundError:
+        return True
+
+
+def is_at(file: TextIO, path: Path) -> bool:
+    """Whether an open file is what stands under a path still."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
