@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from absl import flags
 from rich.console import Console
@@ -131,6 +132,8 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
     phases = system.phases(values, threat)
     make = system.network_maker(values, dataset)
     with system.strategy(values.strategy, values.jit_compile).scope():
+        # Here, as whatever happened before, such as the data's preparation, may have drawn numbers.
+        keras.utils.set_random_seed(values.seed)
         network = system.under_policy(values.precision, make)()
         model = RobustModel(network, seed=values.seed)
         monitor = Monitor(

@@ -1,5 +1,6 @@
 """Systems that are more than settings of one phase, from the command to the report."""
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 from absl import flags as absl_flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorflow.python.framework.config import disable_op_determinism
 
 from pipelines import flags, system, train, training
 from pipelines.parsing import parse
@@ -259,3 +261,24 @@ def test_what_cannot_be_trained_here_takes_steps_on_made_up_data(
     assert "measured on made-up images" in result.stdout
     assert "nothing was written" in result.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_prepares_its_data_is_the_run_that_finds_them(
+    digits_dir: Path, tmp_path: Path
+) -> None:
+    """Though the preparation draws numbers; and a deterministic run has the plain one's data."""
+    system.prepare_tensorflow(seed=0)
+    plain = made(digits_dir, tmp_path)
+    system.prepare_tensorflow(seed=0, deterministic=True)
+    try:
+        first = made(tmp_path / "fresh", tmp_path)
+    finally:
+        disable_op_determinism()
+    assert (tmp_path / "fresh" / "digits").exists()
+    ours, theirs = (loop.model.network.get_weights() for loop in (plain, first))
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    pairs = zip(plain.batches(plain.phases[0]), first.batches(first.phases[0]), strict=False)
+    for (images, labels, index), again in itertools.islice(pairs, 30):
+        for mine, other in zip((images, labels, index), again, strict=True):
+            np.testing.assert_array_equal(mine, other)
