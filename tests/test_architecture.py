@@ -19,6 +19,7 @@ MAY_USE = {  # besides a room's own files
     "errors": set(),
     "files": set(),
     "folders": set(),
+    "replicas": set(),
     "catalogue": {"errors", "attacks"},  # of attacks, the tables
     "data": set(),
     "network": set(),
@@ -33,11 +34,21 @@ MAY_USE = {  # besides a room's own files
     "checker": set(),
     "reporting": {"training", "certify", "models", "checker"} | BELOW_TRAINING,
 }
-USED_BY_ALL = {"errors", "files", "folders", "catalogue"}
+USED_BY_ALL = {"errors", "files", "folders", "replicas", "catalogue"}
 # Each uses earlier ones alone.
 NETWORK = [
     *("ops", "convolution", "groups", "curves", "functions", "relaxations", "steps", "activations"),
-    *("affine", "shapes", "pooling", "lowering", "graph", "wiring", "operations", "trace"),
+    *(
+        "affine",
+        "shapes",
+        "pooling",
+        "lowering",
+        "graph",
+        "moments",
+        "wiring",
+        "operations",
+        "trace",
+    ),
 ]
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from rt_tf.network.graph import Graph, Hull, Node
 from rt_tf.network.lowering import lower
+from rt_tf.network.moments import batch_statistics
 from rt_tf.network.ops import Tensor
 from rt_tf.network.steps import Call, Statistics, Step
 
@@ -107,12 +108,11 @@ def _run(
     if not _normalises(call.layer):
         options = {"training": training} if _trains(call.layer) else {}
         return call.layer(argument, **options)
-    if i in used:
-        return _lowered(call, inputs[0], used[i])
-    if training and call.layer.trainable:
-        values = tf.cast(inputs[0], tf.float32)
-        used[i] = Statistics(*tf.nn.moments(values, axes=list(range(len(values.shape) - 1))))
-    return call.layer(argument, training=training)
+    if i not in used:
+        if not (training and call.layer.trainable):
+            return call.layer(argument, training=False)
+        used[i] = batch_statistics(call.layer, inputs[0])
+    return _lowered(call, inputs[0], used[i])
 
 
 def _trains(layer: keras.layers.Layer) -> bool:

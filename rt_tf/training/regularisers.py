@@ -6,6 +6,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from rt_tf import replicas
 from rt_tf.bounds import interval
 from rt_tf.bounds.result import Box
 from rt_tf.network.ops import Tensor
@@ -54,7 +55,8 @@ class ReluStability:
 class WarmUp:
     """Keeps interval widths from growing and active units balanced against inactive ones.
 
-    weight fades with eps / target. Source: Shi et al. 2021, section 3.3.
+    weight fades with eps / target. Its ratios are of means over the whole batch, on however many
+    replicas. Source: Shi et al. 2021, section 3.3.
     """
 
     weight: float
@@ -64,8 +66,8 @@ class WarmUp:
     def __call__(self, batch: Batch, layers: list[keras.layers.Layer], boxes: Boxes) -> Tensor:
         found = boxes()
         inputs = _inputs(batch, found)
-        first = tf.reduce_mean(found[0].radius)
-        wide = [self._lack(_ratio(first, tf.reduce_mean(box.radius))) for box in inputs]
+        first = replicas.mean(found[0].radius)
+        wide = [self._lack(_ratio(first, replicas.mean(box.radius))) for box in inputs]
         uneven = [self._unevenness(box) for box in inputs]
         fading = tf.nn.relu(1.0 - tf.cast(batch.region.eps, tf.float32) / self.target)
         return self.weight * fading * (tf.add_n(wide) + tf.add_n(uneven)) / len(inputs)
@@ -79,9 +81,9 @@ class WarmUp:
         centre = box.centre
         active = tf.cast(box.lower > 0.0, centre.dtype)
         inactive = tf.cast(box.upper < 0.0, centre.dtype)
-        spread = tf.square(centre - tf.reduce_mean(centre))
-        means = tf.reduce_mean(active * centre), -tf.reduce_mean(inactive * centre)
-        variances = tf.reduce_mean(active * spread), tf.reduce_mean(inactive * spread)
+        spread = tf.square(centre - replicas.mean(centre))
+        means = replicas.mean(active * centre), -replicas.mean(inactive * centre)
+        variances = replicas.mean(active * spread), replicas.mean(inactive * spread)
         return self._lack(_balance(*means)) + self._lack(_balance(*variances))
 
 

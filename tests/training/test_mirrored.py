@@ -1,63 +1,70 @@
-"""One replica and two take the same steps. Two logical CPUs need a process of their own."""
+"""One replica and several take the same steps. Logical CPUs need a process of their own."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = """
-import sys
-from pathlib import Path
+import pytest
 
-import keras
-import numpy as np
-import tensorflow as tf
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-
-from absl import flags
-from pipelines import flags as ours
-from pipelines import parsing, system, training
-from rt_tf import data
-
-
-def trained(strategy: str, *arguments: str) -> list[np.ndarray]:
-    keras.utils.set_random_seed(0)
-    values = flags.FlagValues()
-    groups = ours.training_groups(values)
-    common = ["--model=digits_fc", "--epochs=1", "--batch_size=48", "--clip_norm=0.5"]
-    parsing.parse(["train", *common, f"--strategy={strategy}", *arguments], groups, "")
-    dataset = data.load("digits", sys.argv[1])
-    loop = training.make_loop(values, dataset, Path("unused"))
-    step = loop.begin_phase()
-    losses = []
-    for _, batch in zip(range(5), loop.batches(loop.phases[0])):
-        terms = loop.take_step(step, batch, loop.phases[0].values(1.0))
-        losses.append([terms["loss"], terms["point_accuracy"]])
-    return [np.array(losses), *loop.model.network.get_weights()]
+NORMALISED = "--model=digits_cnn --batch_norm"
+PGD = "--attack=pgd --attack_steps=2"
+SYSTEMS = {
+    "natural": "",
+    "pgd": PGD,
+    "ibp": "--bound=interval --kappa=0.5 --warmup_regularizer=0.5 --epsilon_ramp_epochs=2",
+    "crown_ibp": "--bound=crown_ibp --kappa=0.5",
+    "mixtrain": "--bound=dual --kappa=0.5 --bound_samples=12",
+    "sabr": f"{PGD} --bound=interval --bound_ratio=0.4 --kappa=1 --kappa_from=1",
+    "mtl_ibp": f"{PGD} --bound=interval --kappa=0.02 --kappa_from=0.02",
+    "free": "--attack=free --replays=2",
+    "colt": "--attack=latent --latent_layer=1 --attack_steps=2",
+    "cascade": "--bound=interval --kappa=0.5 --epochs=1,1 --new_member=false,true "
+    "--validation=0.5 --batch_size=32 --monitor_samples=100",
+}
+QUICK = {
+    "previous": "--attack=fgsm --attack_start=previous",
+    "free": SYSTEMS["free"],
+    "mixup": f"{PGD} --mixup=1.4",
+    "trades": f"{PGD} --trades_beta=3",
+    "samples": SYSTEMS["mixtrain"],
+    "normalised": f"{SYSTEMS['ibp']} --batch_norm --attack=fgsm",
+}
 
 
-for arguments in (
-    ["--attack=pgd", "--attack_steps=2"],
-    ["--attack=fgsm", "--attack_start=previous"],
-    ["--attack=free", "--replays=2"],
-    ["--attack=pgd", "--attack_steps=2", "--mixup=1.4"],
-    ["--attack=pgd", "--attack_steps=2", "--trades_beta=3"],
-    ["--bound=crown_ibp", "--kappa=0.5", "--bound_samples=12"],
-):
-    for one, two in zip(trained("default", *arguments), trained("mirrored", *arguments)):
-        np.testing.assert_allclose(one, two, rtol=1e-4, atol=2e-5)
-print("replicas:", system.strategy("mirrored", False).num_replicas_in_sync)
-"""
+def distances(folder: Path, cases: dict[str, str], replicas: str, steps: int) -> list[list[str]]:
+    """Of each case and number of replicas: name, number, difference in loss and in weights."""
+    lines = "".join(f"{name} --epochs=2 {flags}\n" for name, flags in cases.items())
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.training.replicated", str(folder), replicas, str(steps)],
+        cwd=Path(__file__).parents[2],
+        input=lines,
+        capture_output=True,
+        text=True,
+        timeout=1500,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = [line.split() for line in done.stdout.splitlines()]
+    assert {row[0] for row in found} >= set(cases)
+    return [row for row in found if row[0] in cases]
 
 
 def test_one_replica_and_two_take_the_same_steps(digits_dir: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(digits_dir)],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "replicas: 2" in done.stdout
+    for name, _, loss, weights in distances(digits_dir, QUICK, "2", steps=4):
+        assert float(loss) < 2e-5, name
+        assert float(weights) < 2e-6, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize(
+    ("precision", "loss_apart", "apart"),
+    [("float32", 1e-4, 2e-3), ("mixed_bfloat16", 0.05, 0.05)],
+)
+def test_every_system_takes_the_same_steps_on_one_two_and_four_replicas(
+    digits_dir: Path, normalised: bool, precision: str, loss_apart: float, apart: float
+) -> None:
+    common = f"--precision={precision}" + (" --batch_norm" if normalised else "")
+    cases = {name: f"{flags} {common}" for name, flags in SYSTEMS.items()}
+    for name, count, loss, weights in distances(digits_dir, cases, "2,4", steps=20):
+        assert float(loss) < loss_apart, (name, count)
+        assert float(weights) < apart, (name, count)

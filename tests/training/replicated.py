@@ -1,0 +1,75 @@
+"""Training steps on one replica and on several, weight by weight: a process of its own.
+
+    python -m tests.training.replicated <data folder> <replicas, as 2,4> <steps> < cases
+
+Cases are lines of a name and flags. Logical CPUs must be made before TensorFlow is used.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from pipelines import flags as ours
+from pipelines import parsing, system, training
+from rt_tf import data
+from rt_tf.training.loop import Loop
+
+COMMON = ["--model=digits_fc", "--batch_size=48", "--clip_norm=0.5", "--epsilon=0.05"]
+COMMON += ["--optimizer=sgd", "--learning_rate=0.02"]  # Adam makes steps of gradients of no size
+
+
+def devices(count: int) -> list[str]:
+    """Makes so many logical CPUs; their names."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    parts = [tf.config.LogicalDeviceConfiguration()] * count
+    tf.config.set_logical_device_configuration(cpu, parts)
+    return [device.name for device in tf.config.list_logical_devices("CPU")]
+
+
+def made(strategy: tf.distribute.Strategy, folder: Path, arguments: list[str]) -> Loop:
+    """The loop that flags describe, under a strategy."""
+    values = flags.FlagValues()
+    parsing.parse(["train", *COMMON, *arguments], ours.training_groups(values), "")
+    system.strategy = lambda *_: strategy
+    return training.make_loop(values, data.load("digits", sys.argv[1]), folder)
+
+
+def trained(
+    strategy: tf.distribute.Strategy, steps: int, arguments: list[str]
+) -> tuple[list, list[np.ndarray]]:
+    """What steps say of the loss and the accuracy, and the weights that they lead to."""
+    with tempfile.TemporaryDirectory() as folder:
+        loop = made(strategy, Path(folder), arguments)
+        if len(loop.phases) > 1:
+            loop.run()
+            rows = [[row["loss"], row["point_accuracy"]] for row in loop.position.history]
+            return rows, loop.model.network.get_weights()
+        step, seen = loop.begin_phase(), []
+        for _, batch in zip(range(steps), loop.batches(loop.phases[0]), strict=False):
+            terms = loop.take_step(step, batch, loop.phases[0].values(1.0))
+            seen.append([terms["loss"], terms["point_accuracy"]])
+        return seen, loop.model.network.get_weights()
+
+
+def main() -> None:
+    """Prints a line for each case and number of replicas: how far apart losses and weights are."""
+    counts, steps = [int(n) for n in sys.argv[2].split(",")], int(sys.argv[3])
+    names = devices(max(counts))
+    together = tf.distribute.ReductionToOneDevice()
+    for line in sys.stdin.read().splitlines():
+        name, *arguments = line.split()
+        losses, weights = trained(tf.distribute.get_strategy(), steps, arguments)
+        for count in counts:
+            several = tf.distribute.MirroredStrategy(names[:count], cross_device_ops=together)
+            rows, others = trained(several, steps, arguments)
+            apart = max(np.abs(a - b).max() for a, b in zip(weights, others, strict=True))
+            loss = np.abs(np.subtract(losses, rows)).max(0)[0]
+            sys.stdout.write(f"{name} {count} {loss} {apart}\n")
+
+
+if __name__ == "__main__":
+    main()
