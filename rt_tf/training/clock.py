@@ -6,6 +6,8 @@ import math
 from rt_tf.training.phases import Phase, Values, stable
 from rt_tf.training.position import Position
 
+LOOKS = 10  # of the guard within an early epoch
+
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
@@ -22,8 +24,14 @@ class Clock:
 
     @property
     def epoch(self) -> int:
-        """Whole epochs of this phase."""
-        return self.position.step // self.steps
+        """Epochs of this phase, the present one if it has begun."""
+        return math.ceil(self.position.step / self.steps)
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Of the terms over the steps of the present epoch, up to the last one."""
+        count = (self.position.step - 1) % self.steps + 1
+        return {name: total / count for name, total in self.position.epoch_sums.items()}
 
     @property
     def epochs(self) -> int:
@@ -34,6 +42,11 @@ class Clock:
     def ramped(self) -> bool:
         """Whether eps and kappa have their final values."""
         return self.epoch >= self.phase.ramped
+
+    @property
+    def at_full_radius(self) -> bool:
+        """Whether the last step was taken after the ramps."""
+        return self.position.step - 1 >= self.phase.ramped * self.steps
 
     @property
     def settled(self) -> list[float]:
@@ -51,15 +64,24 @@ class Clock:
         """Whether the last step ended an epoch."""
         return self.position.step % self.steps == 0
 
-    def over(self, stable_tolerance: float, alarm: bool) -> bool:
-        """Whether the phase ends here. alarm: it overfits."""
+    def guarded(self) -> bool:
+        """Whether the guard looks after the last step: after every epoch, and within early ones.
+
+        Those are the epochs of the ramps, or the first: there what was good changes quickly.
+        """
+        within = self.position.step % max(self.steps // LOOKS, 1) == 0
+        early = self.position.step < max(self.phase.ramped, 1.0) * self.steps
+        return self.phase.until == "overfit" and (self.at_epochs_end() or (early and within))
+
+    def over(self, stable_tolerance: float) -> bool:
+        """Whether the phase ends here."""
+        if self.position.alarm:
+            return True
         if not self.at_epochs_end():
             return False
         if self.epoch >= self.epochs:
             return True
-        if self.phase.until == "stable":
-            return stable(self.settled, stable_tolerance)
-        return self.phase.until == "overfit" and alarm
+        return self.phase.until == "stable" and stable(self.settled, stable_tolerance)
 
     @property
     def _begun(self) -> int:

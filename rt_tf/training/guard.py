@@ -1,21 +1,25 @@
-"""The guard against catastrophic overfitting: an attack on one minibatch after every epoch."""
+"""The guard against catastrophic overfitting: an attack on one minibatch now and then."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 from rt_tf.data import Split
 from rt_tf.training.checkpoints import save_network
+from rt_tf.training.clock import Clock
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Monitor
 
+MOST = 0.5  # a share from which a network has learnt what it is trained on
+
 
 class Guard:
-    """Keeps the weights of the last epoch that was good, and puts them back after a bad one.
+    """Keeps the last weights that were good, and puts them back once the network overfits.
 
-    monitor: with the attack that judges (5-step PGD in the paper). drop: see `overfits`. Source:
-    Wong 2020 (thesis), section 4.1.2.
+    monitor: with the attack that judges (5-step PGD in the paper). drop: the share of accuracy
+    whose loss is sudden, see `overfits`. Source: Wong 2020 (thesis), section 4.1.2.
     """
 
     def __init__(self, monitor: Monitor, drop: float, directory: Path) -> None:
@@ -23,21 +27,38 @@ class Guard:
         self.drop = drop
         self.path = directory / "good" / "network.keras"
 
-    def judge(self, model: RobustModel, minibatch: Split, guarded: Sequence[float]) -> float:
-        """The attacked accuracy after an epoch. guarded: those after the epochs before."""
-        found = self.monitor.accuracies(minibatch).attacked
-        assert found is not None
-        if overfits([*guarded, found], self.drop):
+    def keep(self, model: RobustModel) -> None:
+        """Takes the present weights for good."""
+        save_network(model.network, self.path)
+
+    def judge(self, model: RobustModel, minibatch: Split, clock: Clock, eps: float) -> None:
+        """Notes the attacked accuracy at this radius; on an alarm the good weights are back."""
+        position, trained = clock.position, clock.means["point_accuracy"]
+        before = position.guarded if clock.at_full_radius else []
+        accuracy = self.monitor.accuracies(minibatch, tf.constant(eps, tf.float32)).attacked
+        assert accuracy is not None
+        position.alarm = overfits(accuracy, before, trained, self.drop)
+        if position.alarm:
             model.network.set_weights(keras.models.load_model(self.path).get_weights())
-        else:
-            save_network(model.network, self.path)
-        return found
+        elif good(accuracy, before, trained, self.drop):
+            self.keep(model)
+        position.guard_accuracy = accuracy
+        position.guarded += [accuracy] if clock.at_full_radius else []
 
 
-def overfits(accuracies: Sequence[float], drop: float) -> bool:
-    """Whether the last attacked accuracy lost more than a share `drop` of the best before.
+def good(accuracy: float, before: Sequence[float], trained: float, drop: float) -> bool:
+    """Whether an attacked accuracy is near the best before and that at the points of training."""
+    return accuracy >= (1.0 - drop) * max([trained, *before])
 
-    Our rule for the "sudden drop" of catastrophic overfitting.
+
+def overfits(accuracy: float, before: Sequence[float], trained: float, drop: float) -> bool:
+    """Whether a network is broken by the attack that judges, but not by that of its training.
+
+    before: attacked accuracies at the same radius. trained: the accuracy at the points of training.
+
+    Our rule for the "sudden drop" of catastrophic overfitting: more than a share `drop` of the best
+    before is lost; or, as a radius that grows has no accuracy before, more than twice that share of
+    the accuracy at the points of training, once that is a majority.
     """
-    *before, now = accuracies or [0.0]
-    return now < (1.0 - drop) * max(before, default=0.0)
+    fallen = accuracy < (1.0 - drop) * max(before, default=0.0)
+    return fallen or (trained > MOST and accuracy < (1.0 - drop) ** 2 * trained)

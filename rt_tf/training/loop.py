@@ -21,7 +21,7 @@ from rt_tf.training.cascade import Members
 from rt_tf.training.checkpoints import Checkpoints, save_network
 from rt_tf.training.clock import Clock
 from rt_tf.training.finite import refuse_lost_loss, refuse_lost_weights
-from rt_tf.training.guard import Guard, overfits
+from rt_tf.training.guard import Guard
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Accuracies, Monitor
 from rt_tf.training.objective import Objective
@@ -188,6 +188,8 @@ class Loop:
         phase = self.phases[self.position.phase]
         if not self.steps_per_epoch or not len(self.open["validation"]) or self._phase_ends():
             return
+        if phase.until == "overfit" and not self.position.step:
+            self._guard.keep(self.model)
         step = self._step_function()
         for batch in self.batches(phase):
             self._one_step(step, batch, phase)
@@ -203,16 +205,17 @@ class Loop:
         for name, value in terms.items():
             position.epoch_sums[name] = position.epoch_sums.get(name, 0.0) + value
         self.watcher.on_step(position, values, terms)
-        if clock.at_epochs_end():
+        if clock.guarded():
+            minibatch = self.open["train"].take(self.settings.batch_size)
+            self._guard.judge(self.model, minibatch, clock, values.eps)
+        if clock.at_epochs_end() or position.alarm:
             self._end_epoch(clock, values)
 
     def _end_epoch(self, clock: Clock, values: Values) -> None:
         position = self.position
-        means = {k: v / clock.steps for k, v in position.epoch_sums.items()}
+        means = clock.means
         position.epoch_losses.append(means["loss"])
         position.epoch_sums = {}
-        if clock.phase.until == "overfit":
-            self._judge()
         last = self._phase_ends() and self.members.ends(position.phase)
         if clock.epoch % self.settings.monitor_every and not last:
             return
@@ -223,22 +226,16 @@ class Loop:
         row |= {"step": position.total_steps}
         row |= {"seconds": position.seconds, **means, **values._asdict()}
         row |= {"train": on_train._asdict(), "validation": on_validation._asdict()}
-        row |= {"steering": steering(clock, self._alarm, self.members, len(self.open["train"]))}
+        row |= {"steering": steering(clock, self.members, len(self.open["train"]))}
         position.history.append(row)
         self._select(on_validation, clock, last)
         self.watcher.on_epoch(position, row, self.monitor)
 
-    def _judge(self) -> None:
-        """Looks for catastrophic overfitting; where there is, the last good weights come back."""
+    @property
+    def _guard(self) -> Guard:
         if self.guard is None:
             raise ValueError("expected a guard for a phase until overfit")
-        minibatch = self.open["train"].take(self.settings.batch_size)
-        guarded = self.position.guarded
-        guarded.append(self.guard.judge(self.model, minibatch, guarded))
-
-    @property
-    def _alarm(self) -> bool:
-        return self.guard is not None and overfits(self.position.guarded, self.guard.drop)
+        return self.guard
 
     def _select(self, accuracies: Accuracies, clock: Clock, last: bool) -> None:
         """Keeps the network if it is the best so far; once the last phase has ramped up or ends."""
@@ -270,7 +267,7 @@ class Loop:
 
     def _phase_ends(self) -> bool:
         clock = self._clock(self.phases[self.position.phase])
-        return clock.over(self.settings.stable_tolerance, self._alarm)
+        return clock.over(self.settings.stable_tolerance)
 
     def _next_phase(self) -> None:
         position = self.position

@@ -61,9 +61,12 @@ class Monitor:
         self._judge = tf.function(self._judged, autograph=False, reduce_retracing=True)
         self.adversarial = tf.function(self._adversarial, autograph=False, reduce_retracing=True)
 
-    def accuracies(self, split: Split) -> Accuracies:
-        """The shares of a split's examples that are right, withstand the attack, are verified."""
-        verdicts = np.concatenate(list(self._verdicts(split)), axis=1)  # [3, n]
+    def accuracies(self, split: Split, eps: Tensor | None = None) -> Accuracies:
+        """The shares of a split's examples that are right, withstand the attack, are verified.
+
+        eps: another radius than the target; a scalar, so that one graph serves for all.
+        """
+        verdicts = np.concatenate(list(self._verdicts(split, eps)), axis=1)  # [3, n]
         clean, withstood, verified = verdicts.mean(axis=1)
         return Accuracies(
             float(clean),
@@ -91,15 +94,15 @@ class Monitor:
         widths = [(box.upper - box.lower).numpy().ravel() for box in boxes]
         return Widths(names, widths, [_stable_share(box) for box in boxes])
 
-    def _verdicts(self, split: Split) -> Any:
+    def _verdicts(self, split: Split, eps: Tensor | None = None) -> Any:
         for begin in range(0, len(split), BATCH):
             rows = slice(begin, begin + BATCH)
-            verdict = self._judge(split.images(rows), split.labels[rows], split.index[rows])
+            verdict = self._judge(split.images(rows), split.labels[rows], split.index[rows], eps)
             yield np.array(verdict)
 
-    def _judged(self, x: Tensor, labels: Tensor, index: Tensor) -> list[Tensor]:
+    def _judged(self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor | None) -> list[Tensor]:
         graph = self.wiring.lower()
-        region = Region(self.threat, x, self.eps)
+        region = Region(self.threat, x, self.eps if eps is None else eps)
         right = tf.argmax(graph(x), -1) == labels
         withstood = verified = right
         if self.attack is not None:

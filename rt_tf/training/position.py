@@ -30,8 +30,9 @@ class Position:
     """Where training stands; saved with every checkpoint.
 
     step: within the phase. begun: epochs of the run before the phase. epoch_losses: of the phase's
-    epochs. guarded: attacked accuracies at their ends, where the phase ends by them. best,
-    selected: of the present member of a cascade. history: a row for every evaluation.
+    epochs. guarded: attacked accuracies at the phase's own radius, guard_accuracy: the last one at
+    any, alarm: whether it ends the phase; all at the looks of the guard. best, selected: of the
+    present member of a cascade. history: a row for every evaluation.
     """
 
     phase: int = 0
@@ -42,6 +43,8 @@ class Position:
     epoch_losses: list[float] = dataclasses.field(default_factory=list)
     epoch_sums: dict[str, float] = dataclasses.field(default_factory=dict)
     guarded: list[float] = dataclasses.field(default_factory=list)
+    guard_accuracy: float | None = None
+    alarm: bool = False
     best: list[float] = dataclasses.field(default_factory=list)
     selected: dict[str, Any] = dataclasses.field(default_factory=dict)
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -50,7 +53,8 @@ class Position:
         """Moves to the next phase, so many epochs after the beginning of this one."""
         self.phase += 1
         self.begun += epochs
-        self.step, self.epoch_losses, self.guarded = 0, [], []
+        self.step, self.epoch_losses = 0, []
+        self.guarded, self.guard_accuracy, self.alarm = [], None, False
 
 
 class Watcher(Protocol):

@@ -5,16 +5,16 @@ from rt_tf.training.clock import Clock
 from rt_tf.training.phases import relative_change
 
 
-def steering(clock: Clock, alarm: bool, members: Members, examples: int) -> dict[str, float]:
-    """By name, at an epoch's end. alarm: of the guard. examples: left open to this member."""
+def steering(clock: Clock, members: Members, examples: int) -> dict[str, float]:
+    """By name, at an epoch's end. examples: left open to this member."""
     position, phase = clock.position, clock.phase
     found: dict[str, float] = {"phase": position.phase + 1}
     if phase.until == "stable" and (change := relative_change(clock.settled)) is not None:
         found["loss_change"] = change
     if phase.attack == "latent":
         found["latent_layer"] = phase.latent_layer
-    if position.guarded:
-        found |= {"guard_accuracy": position.guarded[-1], "alarm": float(alarm)}
+    if position.guard_accuracy is not None:
+        found |= {"guard_accuracy": position.guard_accuracy, "alarm": float(position.alarm)}
     if members.several:
         found |= {"member": members.number(position.phase), "open_examples": examples}
     return found

@@ -21,8 +21,9 @@ ENDS = {
     "epochs": Named("after its epochs"),
     "stable": Named("or once its smoothed loss changes less than --stable_tolerance (DAT)"),
     "overfit": Named(
-        "or once 5-step PGD on one minibatch, after an epoch, breaks far more than before: then "
-        "with the weights of the epoch before (catastrophic overfitting)"
+        "or once 5-step PGD on one minibatch, after an epoch and within those of the ramps, breaks "
+        "far more than before or than the attack of training: then with the last good weights "
+        "(catastrophic overfitting)"
     ),
 }
 

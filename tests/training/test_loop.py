@@ -273,35 +273,67 @@ def test_replays_take_every_batch_several_times_and_resume_within_them(
 
 
 class Falls(Monitor):
-    """A guard's monitor that is told what to see."""
+    """A guard's monitor that is told what to see, look by look, and notes at which radius."""
 
-    told: list[float]
+    def __init__(self, loop: Loop, *told: float) -> None:
+        super().__init__(loop.model.wiring, Linf(), 0.02, None, functools.partial(pgd, steps=1))
+        self.told, self.radii = list(told), list[float]()
 
-    def accuracies(self, split: data.Split) -> Any:
-        found = super().accuracies(split)
-        return found._replace(attacked=self.told.pop(0))
+    def accuracies(self, split: data.Split, eps: Any = None) -> Any:
+        self.radii.append(float(eps))
+        return super().accuracies(split, eps)._replace(attacked=self.told.pop(0))
+
+
+def falling(digits: data.DataSet, folder: Path, phase: Phase, *told: float) -> Loop:
+    loop = make(digits, folder, phase)
+    loop.guard.monitor = Falls(loop, *told)
+    return loop
+
+
+def assert_weights_are_those_after(
+    steps: int, digits: data.DataSet, loop: Loop, phase: Phase, folder: Path
+) -> None:
+    other = make(digits, folder / "undisturbed", dataclasses.replace(phase, until="epochs"))
+    other.watcher.stop_after = steps
+    with pytest.raises(KeyboardInterrupt):
+        other.run()
+    kept = keras.models.load_model(loop.directory / "best" / "network.keras")
+    for model in (loop.model.network, kept):
+        for mine, theirs in zip(
+            model.get_weights(), other.model.network.get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(mine, theirs)
 
 
 def test_an_alarm_brings_back_the_weights_of_the_epoch_before_and_ends_the_phase(
     digits: data.DataSet, tmp_path: Path
 ) -> None:
     phase = Phase(epochs=9, until="overfit", attack="fgsm", eps=0.02, learning_rate=0.01)
-    loop = make(digits, tmp_path / "guarded", phase)
-    monitor = Falls(loop.model.wiring, Linf(), 0.02, None, functools.partial(pgd, steps=1))
-    monitor.told = [0.5, 0.6, 0.1]
-    assert loop.guard is not None
-    loop.guard.monitor = monitor
+    loop = falling(digits, tmp_path, phase, *[0.7] * 3, 0.8, 0.9, 0.1)
     position = loop.run()
     assert position.total_steps == 3 * 4
     assert loop.watcher.rows[-1]["steering"]["alarm"] == 1.0
-    assert [row["steering"]["guard_accuracy"] for row in loop.watcher.rows] == [0.5, 0.6, 0.1]
-    two = make(digits, tmp_path / "two", dataclasses.replace(phase, epochs=2, until="epochs"))
-    two.run()
-    theirs = two.model.network.get_weights()
-    for mine, other in zip(loop.model.network.get_weights(), theirs, strict=True):
-        np.testing.assert_array_equal(mine, other)
-    kept = keras.models.load_model(tmp_path / "guarded" / "best" / "network.keras")
-    np.testing.assert_array_equal(kept.get_weights()[0], theirs[0])
+    assert [row["steering"]["guard_accuracy"] for row in loop.watcher.rows] == [0.8, 0.9, 0.1]
+    assert_weights_are_those_after(8, digits, loop, phase, tmp_path)
+
+
+@pytest.mark.parametrize("between", [0, 2], ids=["at once", "slowly"])
+def test_a_break_within_the_ramp_brings_back_the_last_good_weights(
+    digits: data.DataSet, tmp_path: Path, between: int
+) -> None:
+    """Of the looks within the ramp's epochs: what is neither good nor broken is not kept."""
+    phase = Phase(
+        epochs=9, until="overfit", attack="fgsm", eps=0.02, eps_ramp_epochs=8.0, learning_rate=0.01
+    )
+    told = [0.9] * (22 - between) + [0.35] * between + [0.01]
+    loop = falling(digits, tmp_path, phase, *told)
+    position = loop.run()
+    assert (position.phase, position.total_steps) == (1, 23)
+    assert loop.guard.monitor.radii == pytest.approx([0.02 * step / 32 for step in range(23)])
+    row = loop.watcher.rows[-1]
+    assert (row["epoch"], row["step"], row["steering"]["alarm"]) == (6, 23, 1.0)
+    assert 0.5 < row["point_accuracy"] < 1.0  # the mean over the epoch's three steps
+    assert_weights_are_those_after(22 - between, digits, loop, phase, tmp_path)
 
 
 def test_adaptive_kappa_is_steered_by_validation(digits: data.DataSet, tmp_path: Path) -> None:

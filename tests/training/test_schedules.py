@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from rt_tf.errors import UserError
-from rt_tf.training.guard import overfits
+from rt_tf.training.guard import good, overfits
 from rt_tf.training.phases import Phase, stable
 from rt_tf.training.schedules import linear_ramp, piecewise, smooth_ramp, staircase
 
@@ -147,11 +147,25 @@ def test_a_phase_with_adaptive_kappa_reads_the_accuracies() -> None:
 
 
 def test_overfitting_is_a_sudden_loss_of_attacked_accuracy() -> None:
-    assert not overfits([0.4], 0.5)
-    assert not overfits([0.4, 0.5, 0.3], 0.5)
-    assert overfits([0.4, 0.5, 0.2], 0.5)
-    assert overfits([0.4, 0.5, 0.24], 0.5)
-    assert not overfits([], 0.5)
+    assert not overfits(0.4, [], trained=0.5, drop=0.5)
+    assert not overfits(0.3, [0.4, 0.5], trained=0.5, drop=0.5)
+    assert overfits(0.2, [0.4, 0.5], trained=0.5, drop=0.5)
+    assert overfits(0.24, [0.4, 0.5], trained=0.5, drop=0.5)
+    assert overfits(0.3, [0.4, 0.5], trained=0.5, drop=0.3)
+
+
+def test_overfitting_at_a_new_radius_is_accuracy_at_the_points_of_training_alone() -> None:
+    assert overfits(0.19, [], trained=0.8, drop=0.5)
+    assert not overfits(0.21, [], trained=0.8, drop=0.5)
+    assert not overfits(0.0, [], trained=0.5, drop=0.5)  # it has not learnt yet
+    assert overfits(0.0, [0.0], trained=0.8, drop=0.5)  # broken when first seen
+
+
+def test_weights_between_good_and_broken_are_not_kept() -> None:
+    assert good(0.4, [], trained=0.8, drop=0.5)
+    assert not good(0.39, [], trained=0.8, drop=0.5)
+    assert not good(0.39, [0.8], trained=0.1, drop=0.5)
+    assert not overfits(0.39, [], trained=0.8, drop=0.5)
 
 
 @pytest.mark.parametrize(
