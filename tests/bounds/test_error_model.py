@@ -1,12 +1,80 @@
 """The constants of the rounding error model, against their definitions."""
 
+import math
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from rt_tf.bounds import rounding
-from rt_tf.network.ops import Affine
+from rt_tf.bounds.full import Ends, _cut
+from rt_tf.bounds.result import Box
+from rt_tf.network.ops import Activation, Affine, Lines, Positive
+
+UNIT = float(np.finfo(np.float32).eps) / 2  # from NumPy: the largest relative error of a rounding
+TINY = float(np.finfo(np.float32).tiny)
+
+
+def dense(terms: int, weight: float = 1.0) -> Affine:
+    """A product with one output of so many equal weights."""
+    kernel, bias = tf.fill([terms, 1], weight), tf.zeros([1])
+    return Affine(tf.matmul, kernel, bias, terms, 1, tf.abs(bias))
+
+
+def test_the_constants_are_float32s_and_float64s():
+    assert UNIT == rounding.UNIT
+    assert TINY == rounding.TINY
+    assert np.finfo(np.float64).eps / 2 == rounding.DOUBLE_UNIT
+
+
+@pytest.mark.parametrize("terms", [1, 7, 64, 1000])
+def test_forward_error_pays_for_network_and_bound(terms):
+    """Twice gamma of the products and the bias, and not a hundred times that."""
+    size, magnitude = tf.fill([1, terms], 3.0), tf.constant([[3.0 * terms]])
+    error = rounding.forward_error(dense(terms), size, magnitude).numpy().item()
+    least = 2.0 * (terms + 1) * UNIT * 3.0 * terms
+    assert least < error < 10.0 * least
+
+
+@pytest.mark.parametrize("terms", [1, 7, 64, 1000])
+def test_backward_error_pays_for_network_transpose_and_offsets(terms):
+    size, magnitude = tf.fill([1, terms], 3.0), tf.constant([[3.0 * terms]])
+    error = rounding.backward_error(dense(terms), size, magnitude).numpy().item()
+    least = (terms + 1 + 1 + rounding.BLOCK) * UNIT * 3.0 * terms
+    assert least < error < 10.0 * least
+    sum_ = Positive(lambda *x: tf.add_n(x), terms)
+    error = rounding.backward_error(sum_, size, magnitude).numpy().item()
+    least = 2.0 * terms * UNIT * 3.0 * terms
+    assert least < error < 10.0 * least
+
+
+@pytest.mark.parametrize("ulps", [0.0, 6.0])
+def test_activation_error_pays_for_the_function_and_for_its_lines(ulps):
+    op = Activation(tf.nn.relu, lambda *_: None, ulps=ulps, absolute=1e-9)
+    lines = Lines(tf.constant(0.5), tf.constant(0.25), tf.constant(-2.0), tf.constant(-4.0))
+    error = rounding.activation_error(op, lines, tf.constant(3.0), tf.constant(5.0)).numpy()
+    sizes, offsets = (ulps + 2.0) * (2.0 * 3.0 + 5.0), rounding.BLOCK * (0.25 + 4.0)
+    least = UNIT * (sizes + offsets) + 1e-9
+    assert least < error < 20.0 * least
+
+
+def test_flushing_costs_the_smallest_normal_number_times_the_largest_factor():
+    flushed = rounding.underflow(dense(5, weight=-200.0), tf.constant([[3.0, 700.0], [1.0, 2.0]]))
+    terms = 4.0 * (5 + 1) * TINY
+    np.testing.assert_allclose(flushed, [terms * (1 + 200 + 700), terms * (1 + 200 + 2)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("unbounded", [math.nan, math.inf, -math.inf])
+def test_ends_that_are_no_numbers_cut_nothing(unbounded):
+    """An overflow in the pass that bounds a layer anew leaves the ends that intervals found."""
+    box = Box(tf.fill([1, 4], -1.0), tf.fill([1, 4], 1.0))
+    asked, numbers = tf.constant([[True, True, True, False]]), tf.constant([[0, 1, 2, 3]])
+    lower = tf.constant([[unbounded, -0.5, -2.0, 0.5]])
+    upper = tf.constant([[0.5, unbounded, 2.0, -0.5]])
+    cut = _cut(box, asked, numbers, Ends(lower, upper))
+    np.testing.assert_array_equal(cut.lower, [[-1.0, -0.5, -1.0, -1.0]])
+    np.testing.assert_array_equal(cut.upper, [[0.5, 1.0, 1.0, 1.0]])
 
 
 def test_long_sums_are_refused():

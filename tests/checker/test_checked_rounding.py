@@ -156,3 +156,28 @@ def test_a_larger_radius_never_has_a_larger_bound(threat):
         bounds.append(margins_of(checked(q, [q.certified(k, "dual") for k in range(3)])))
     assert (bounds[0] > bounds[1]).all()
     assert (bounds[1] > bounds[2]).all()
+
+
+@pytest.mark.parametrize("layer", [0, -1])
+def test_one_unit_beyond_float32_is_enough(layer):
+    """All other units, of this layer and of the others, are as small as ever."""
+    model = cancelling()
+    dense = [layer for layer in model.layers if isinstance(layer, L.Dense)][layer]
+    kernel = dense.kernel.numpy()
+    kernel[:, 0] = 1e37
+    dense.kernel.assign(kernel)
+    q = asked(model, "linf", eps=0.0)
+    verdicts = checked(q, [q.certified(k, "crown") for k in range(3)])
+    assert all("beyond what float32 can sum" in str(v.why) for v in verdicts)
+
+
+def test_what_float32_can_sum_is_certified():
+    """The guard is for sums beyond 2^120, and for no smaller ones."""
+    model = cancelling()
+    dense = [layer for layer in model.layers if isinstance(layer, L.Dense)][-1]
+    kernel, bias = (np.zeros_like(values) for values in dense.get_weights())
+    bias[0] = 2.0**119
+    dense.set_weights([kernel, bias])
+    q = asked(model, "linf", eps=0.0)._replace(labels=np.zeros(3, np.int64))
+    verdicts = checked(q, [q.certified(k, "crown") for k in range(3)])
+    assert all(v.holds for v in verdicts)

@@ -205,6 +205,28 @@ def test_certified_at_a_radius_and_falsified_outside_it_by_a_smaller_change(tmp_
         load(tmp_path / "records")
 
 
+@pytest.mark.parametrize("distance", [0.011, 0.05, 0.0999, 0.1])
+@pytest.mark.parametrize("found_at", [0.2, 0.01])
+def test_the_largest_certified_radius_counts(tmp_path, distance, found_at):
+    """Whatever was certified below it, and at whichever radius a counterexample was found."""
+    for eps in (0.02, 0.1, 0.05):
+        question(tmp_path, certify_row(5, C), eps=eps)
+    near = min(distance, found_at)
+    question(tmp_path, attack=attack_row(5, True, ATTACKED, distance=near), eps=found_at)
+    with pytest.raises(Inconsistent, match=r"example 5: certified at linf eps 0\.1, falsified at"):
+        load(tmp_path / "records")
+
+
+@pytest.mark.parametrize("index", [5, 6])
+def test_a_counterexample_beyond_every_certified_radius_is_none_to_them(tmp_path, index):
+    """Of another example, or farther than the largest radius."""
+    for eps in (0.02, 0.1, 0.05):
+        question(tmp_path, certify_row(5, C), eps=eps)
+    far = 0.1000001 if index == 5 else 0.01
+    question(tmp_path, attack=attack_row(index, True, ATTACKED, distance=far), eps=0.2)
+    assert [q.eps for q in load(tmp_path / "records")] == [0.02, 0.05, 0.1, 0.2]
+
+
 @pytest.mark.parametrize("change", [{"image": "f" * 16}, {"label": 1, "prediction": 1}])
 def test_questions_are_about_the_same_images(tmp_path, change):
     question(tmp_path, certify_row(5, C))

@@ -1,5 +1,6 @@
 """Each system's objective against its formula, computed here by other means."""
 
+import dataclasses
 import functools
 import math
 
@@ -242,6 +243,32 @@ def test_pgd_aug_averages_the_losses_in_the_parts() -> None:
     assert len(set(losses)) == 3
     expected = sum(losses) / 3
     assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
+
+
+def leaning(task: Task, start: tf.Tensor) -> tf.Tensor:
+    """An "attack" whose end depends on the weights, and hides that from no tape."""
+    return start + 0.1 * tf.reshape(tf.tanh(task.values(start)), [-1, 1, 1, 1])
+
+
+POINT_TERMS = {
+    "attacked": (Linf(), Attacked(leaning, starts.zero)),
+    "previous": (Linf(), Attacked(leaning, None)),
+    "trades": (Linf(), Trades(leaning, 2.0, starts.zero)),
+    "each": (UNION, EachPart(leaning, starts.zero)),
+}
+
+
+@pytest.mark.parametrize("name", POINT_TERMS)
+def test_no_gradient_passes_through_an_attack(name: str) -> None:
+    threat, term = POINT_TERMS[name]
+    constant = dataclasses.replace(term, attack=lambda *of: tf.stop_gradient(leaning(*of)))
+    net, (x, y) = network(), batch()
+    found = [
+        gradients(compiled(Objective(threat, each), net, eps=0.1), x, y)
+        for each in (term, constant)
+    ]
+    agree(*found)
+    assert max(np.abs(gradient).max() for gradient in found[0]) > 1e-3
 
 
 def test_mixup_mixes_images_and_losses_of_two_examples() -> None:

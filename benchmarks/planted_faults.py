@@ -1,0 +1,206 @@
+"""Plants small faults, one at a time, and looks whether the quick tests find them.
+
+    python -m benchmarks.planted_faults --count=100 --seed=1
+    python -m benchmarks.planted_faults --table
+
+Draws faults (another comparison, sign, constant, end of an interval, ...) from the rooms whose
+mistakes would cost a certificate, the rooms in turn, and runs for each the quick tests that import
+the file, those that do so directly first, until one fails. Works on a copy of the tree; each result
+is kept as it ends in benchmarks/results/planted_faults.jsonl, and a series that is killed goes on.
+
+A tool of its own: mutmut and cosmic-ray begin a process, or run every test in theirs, for each
+fault; here the children of one process that has imported TensorFlow, but not used it, run the few
+tests that matter.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fault_tests import Suite
+from benchmarks.faults import Fault, faults, planted
+
+RESULTS = Path(__file__).parent / "results" / "planted_faults.jsonl"
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("rt_tf", "pipelines", "benchmarks", "tests", "configs", "docs", "setup.cfg", "README.md")
+RECORDS: tuple[str, ...] = (
+    "records",
+    "record_file",
+    "consistency",
+    "parts",
+    "radii",
+    "counterexamples",
+    "trials",
+)
+RECORDS += ("proof_store", "proofs", "blessing", "statistics", "claim")
+ROOMS = {
+    "bounds": ("rt_tf/bounds", ()),
+    "search": ("rt_tf/certify", ()),
+    "checker": ("rt_tf/checker", ()),
+    "records": ("rt_tf/reporting", RECORDS),
+    "attacks": ("rt_tf/attacks", ()),
+    "training": ("rt_tf/training", ()),
+}
+LIMIT = 90  # CPU seconds of tests for a fault; those not found by then survive
+PATIENCE = 20  # times that, on a clock: for tests that wait
+ENDED = {0: "survived", 1: "found", 2: "found", 3: "found", 5: "no tests"}  # pytest's statuses
+
+
+def drawn(room: str, seed: int) -> list[Fault]:
+    """All faults of a room in the order in which they are tried."""
+    folder, names = ROOMS[room]
+    paths = [path for path in sorted((ROOT / folder).glob("*.py")) if path.name != "__init__.py"]
+    pool = [f for path in paths if not names or path.stem in names for f in faults(path, ROOT)]
+    random.Random(f"{seed} {room}").shuffle(pool)
+    return pool
+
+
+def series(rooms: list[str], seed: int) -> Iterator[tuple[str, Fault]]:
+    """Faults of the rooms in turn."""
+    for faults_of_rooms in itertools.zip_longest(*(drawn(room, seed) for room in rooms)):
+        yield from ((r, f) for r, f in zip(rooms, faults_of_rooms, strict=True) if f is not None)
+
+
+def tried(copy: Path, tests: Suite, fault: Fault, limit: int) -> dict[str, Any]:
+    """What the tests of a file say of a fault in it; the file is put back."""
+    path, began = copy / fault.path, time.monotonic()
+    source = path.read_text()
+    path.write_text(planted(source, fault))
+    try:
+        ended, by = _ended(copy, tests.of(fault.path), limit)
+    finally:
+        path.write_text(source)
+    return {"ended": ended, "by": by, "seconds": round(time.monotonic() - began, 1)}
+
+
+def _ended(copy: Path, files: list[str], limit: int) -> tuple[str, str]:
+    """How the tests ended in a process of their own, and the one that failed."""
+    log = copy / "planted.log"
+    child = os.fork()
+    if not child:
+        _run_tests(copy, files, log, limit)
+    until = time.monotonic() + PATIENCE * limit
+    while time.monotonic() < until:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            code = os.waitstatus_to_exitcode(status)
+            if code in (-signal.SIGXCPU, -signal.SIGKILL):
+                break
+            return ENDED.get(code, "found"), _failed(log) or f"exit status {code}"
+        time.sleep(0.1)
+    else:
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return "out of time", ""
+
+
+def _run_tests(copy: Path, files: list[str], log: Path, limit: int) -> None:
+    """In a child: ends with pytest's status."""
+    os.setpgid(0, 0)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+    os.chdir(copy)
+    sys.path[0] = str(copy)
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    import pytest
+
+    options = ["-n0", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-m", "not slow"]
+    os._exit(int(pytest.main([*options, *files])))
+
+
+def _failed(log: Path) -> str:
+    lines = [line for line in log.read_text().splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return lines[0].split(" ")[1].split(" - ")[0] if lines else ""
+
+
+def tree_copied(folder: Path) -> Path:
+    """A copy of what tests need."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy(source, folder / name)
+    return folder
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """By room, how many were found; and the survivors."""
+    lines = ["| room | planted | found |", "|---|---|---|"]
+    for room in ROOMS:
+        own = [row for row in rows if row["room"] == room]
+        lines.append(f"| {room} | {len(own)} | {Counter(row['ended'] for row in own)['found']} |")
+    found = sum(row["ended"] == "found" for row in rows)
+    lines += [f"| all | {len(rows)} | {found} |", ""]
+    left = [row for row in rows if row["ended"] != "found"]
+    return "\n".join([*lines, *(f"{r['path']}:{r['line']}: {r['change']}" for r in left)])
+
+
+def kept() -> list[dict[str, Any]]:
+    """The results so far."""
+    return (
+        [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=100, help="faults in all (default: 100)")
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
+    parser.add_argument("--rooms", default=",".join(ROOMS), help="comma list (default: all)")
+    parser.add_argument("--limit", type=int, default=LIMIT, help="CPU seconds for a fault")
+    parser.add_argument("--table", action="store_true", help="only print what there is")
+    asked = parser.parse_args()
+    if not asked.table:
+        run(asked)
+    print(table(kept()))
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Plants what is left to plant."""
+    _prepare()
+    with tempfile.TemporaryDirectory(prefix="planted-") as scratch:
+        copy = tree_copied(Path(scratch))
+        tests = Suite(copy)
+        for room, fault in itertools.islice(
+            series(asked.rooms.split(","), asked.seed), asked.count
+        ):
+            key = [fault.path, fault.line, fault.change, fault.place]
+            if any([r["path"], r["line"], r["change"], r["place"]] == key for r in kept()):
+                continue
+            outcome = tried(copy, tests, fault, asked.limit)
+            row = {"seed": asked.seed, "room": room, **fault._asdict(), **outcome}
+            with RESULTS.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(f"{row['ended']:12s}{fault.path}:{fault.line}: {fault.change}", flush=True)
+
+
+def _prepare() -> None:
+    """Imports what is slow to import; TensorFlow starts no threads until it is used."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.dont_write_bytecode = True
+    import hypothesis  # noqa: F401
+    import keras  # noqa: F401
+    import pytest  # noqa: F401
+    import scipy.optimize  # noqa: F401
+    import tensorflow as tf  # noqa: F401
+    import tensorflow_datasets as tfds  # noqa: F401
+
+
+if __name__ == "__main__":
+    main()
