@@ -13,6 +13,7 @@ import numpy as np
 from rt_tf.checker.malformed import MalformedError, require
 
 Arrays = dict[str, np.ndarray]
+ROOM, TIMES = 2**28, 100  # bytes of arrays that a file may hold, and beyond them, by its own size
 
 
 def read(path: Path) -> Arrays:
@@ -21,7 +22,8 @@ def read(path: Path) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as archive:
             require(hasattr(archive, "files"), str(path), "several arrays", "a single array")
-            return {name: archive[name] for name in archive.files}
+            _check_room(path, archive.zip)
+            return {name: _array(archive, name, path) for name in archive.files}
     except MalformedError:
         raise
     except (
@@ -38,6 +40,19 @@ def read(path: Path) -> Arrays:
         zlib.error,
     ) as error:
         raise MalformedError(f"{path}: expected a whole NumPy archive; {_line(error)}") from error
+
+
+def _check_room(path: Path, archive: zipfile.ZipFile) -> None:
+    """MalformedError where little data stands for very much, which nothing of ours does."""
+    sizes = sum(member.file_size for member in archive.infolist())
+    most = max(ROOM, TIMES * path.stat().st_size)
+    require(sizes <= most, str(path), f"at most {most} bytes of arrays", sizes)
+
+
+def _array(archive: Any, name: str, path: Path) -> np.ndarray:
+    values = archive[name]
+    require(isinstance(values, np.ndarray), str(path), f"an array '{name}'", "other data")
+    return values
 
 
 def text(arrays: Arrays, name: str, where: str) -> str:

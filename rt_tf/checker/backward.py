@@ -151,6 +151,6 @@ def _inner(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def chunks(rows: int, network: Network, both: bool = False) -> list[slice]:
     """Slices of rows whose passes keep to a budget of numbers."""
-    largest = max(network.size(i) for i in range(len(network.nodes) + 1))
+    largest = max(network.room(i) for i in range(len(network.nodes) + 1))
     step = max(1, NUMBERS // (2 * largest if both else largest))
     return [slice(first, first + step) for first in range(0, rows, step)]

@@ -11,6 +11,7 @@ from rt_tf.checker.operations import Operation, Shape
 from rt_tf.checker.windows import Windows, axis, flat
 
 PADDINGS = ("same", "valid")
+MOST_VALUES = 2**26  # of an operation, with its padding and windows: half a gibibyte in float64
 SCALE_TERMS = 8  # the constants of a scale were computed in a few float32 roundings
 
 
@@ -101,7 +102,18 @@ class _Node:
         )
         found = Windows(rows, columns)
         require(min(found.shape) > 0, self.where, "images no smaller than windows", self.shape)
+        self.refuse_large(self.shape[2] * max(found.padded, found.gathered))
         return found, self.shape[2]
+
+    def refuse_large(self, values: int) -> None:
+        """MalformedError where an operation needs more than so many values at once."""
+        refuse_large(values, self.where)
+
+
+def refuse_large(values: int, where: str) -> None:
+    """MalformedError for more values than a check has room for."""
+    told = values if values < 2**63 else "more than 2^63"
+    require(values <= MOST_VALUES, where, f"at most {MOST_VALUES} values at once", told)
 
 
 def _dense(node: _Node) -> Operation:
@@ -171,6 +183,7 @@ def _zero_padding(node: _Node) -> Operation:
     around = ((pairs[0][0], pairs[0][1]), (pairs[1][0], pairs[1][1]))
     height, width, channels = node.shape
     shape = (height + sum(around[0]), width + sum(around[1]), channels)
+    node.refuse_large(flat(shape))
     return operations.ZeroPadding(shape, around=around)
 
 

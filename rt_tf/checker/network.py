@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rt_tf.checker import archive
-from rt_tf.checker.building import Reader, operation
+from rt_tf.checker.building import Reader, operation, refuse_large
 from rt_tf.checker.malformed import choice, field, only, require
 from rt_tf.checker.operations import Operation, Relu, Shape
 from rt_tf.checker.windows import flat
@@ -44,6 +44,12 @@ class Network:
     def size(self, i: int) -> int:
         """How many values a node has."""
         return flat(self.shape(i))
+
+    def room(self, i: int) -> int:
+        """How many values a pass holds of a node for a row: with the padding of its inputs."""
+        windows = getattr(self.nodes[i - 1].op, "windows", None) if i else None
+        channels = self.shape(self.nodes[i - 1].inputs[0])[-1] if windows else 0
+        return max(self.size(i), channels * windows.padded if windows else 0)
 
     def numbered(self) -> Iterator[tuple[int, Node]]:
         """(number, node) in topological order."""
@@ -94,6 +100,7 @@ def from_arrays(arrays: archive.Arrays, where: str = "network") -> Network:
     choice(graph, "schema", [SCHEMA], where)
     weights = {name: values for name, values in arrays.items() if name != "graph"}
     shape = _shape(field(graph, "input_shape", list, where), where)
+    refuse_large(flat(shape), where)
     reader = Reader(weights, where)
     nodes = _nodes(field(graph, "nodes", list, where), shape, reader)
     unread = sorted(set(weights) - reader.read)
@@ -115,6 +122,7 @@ def _nodes(records: list[Any], shape: Shape, reader: Reader) -> tuple[Node, ...]
         op = operation(record, i, [shapes[k] for k in inputs], reader)
         nodes.append(Node(op, tuple(inputs)))
         shapes.append(op.shape)
+        refuse_large(sum(map(flat, shapes)), where)
     return tuple(nodes)
 
 

@@ -53,6 +53,16 @@ class Windows(NamedTuple):
         """How many windows there are, down and across."""
         return self.rows.windows, self.columns.windows
 
+    @property
+    def padded(self) -> int:
+        """Pixels of an image with its padding."""
+        return math.prod(a.size + a.before + a.after for a in self)
+
+    @property
+    def gathered(self) -> int:
+        """Pixels of all windows together."""
+        return math.prod(self.shape) * self.taps
+
     def gather(self, x: np.ndarray) -> np.ndarray:
         """[batch, height, width, c] -> [batch, rows, columns, taps * c]; zeros outside."""
         padded = np.pad(x, [(0, 0), self.rows[-2:], self.columns[-2:], (0, 0)])

@@ -3,9 +3,11 @@
 import io
 import json
 import re
+import zipfile
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from one_proof import by_tree, outcome
 
 from rt_tf.checker import archive
@@ -34,6 +36,7 @@ def test_a_graph_that_is_none_is_refused_in_a_line(name):
 
 
 CONV = {"op": "conv", "strides": [1, 1], "padding": "same", "dilations": [1, 1]}
+POOL = {"op": "average_pooling", "strides": [1, 1], "padding": "same"}
 KERNELS = {
     "no outputs": ([{"op": "dense"}], (1, 0), "'kernel' of positive sizes; received (1, 0)"),
     "no taps": ([CONV], (0, 3, 1, 2), "'kernel' of positive sizes; received (0, 3, 1, 2)"),
@@ -60,6 +63,64 @@ def test_a_kernel_of_nothing_or_upon_nothing_is_refused_in_a_line(name):
     arrays = {f"{len(nodes)}.{name}": values for name, values in weights.items()}
     with pytest.raises(MalformedError, match=re.escape(words)):
         from_arrays({"graph": np.array(json.dumps(graph)), **arrays})
+
+
+HUGE = {
+    "dilation": [CONV | {"dilations": [10**8, 1]}],
+    "dilations": [CONV | {"dilations": [10**5, 10**5]}],
+    "padding": [{"op": "zero_padding", "padding": [[10**20, 0], [0, 0]]}],
+    "padding of many digits": [{"op": "zero_padding", "padding": [[10**4000] * 2] * 2}],
+    "pixels": [{"op": "zero_padding", "padding": [[5000, 5000], [5000, 5000]]}],
+    "window": [POOL | {"size": [10**20, 1]}],
+    "windows": [POOL | {"size": [3000, 3000]}],
+    "paddings": [{"op": "zero_padding", "padding": [[1000, 1000], [1000, 1000]]}] * 20,
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_sizes_beyond_what_a_check_has_room_for_are_refused_in_a_line(name):
+    """Before anything of such a size is made: in milliseconds, and without the memory."""
+    nodes = [record | {"inputs": [i]} for i, record in enumerate(HUGE[name])]
+    with pytest.raises(MalformedError, match=f"at most {2**26} values at once; received .*"):
+        from_arrays(network_of(nodes, [8, 8, 1]))
+
+
+def test_an_input_beyond_what_a_check_has_room_for_is_refused_in_a_line():
+    for shape in ([10**9], [10**4000, 10**4000, 1]):
+        with pytest.raises(MalformedError, match="values at once"):
+            from_arrays(network_of([{"op": "dense", "inputs": [0]}], shape))
+
+
+@pytest.mark.parametrize("far", [1, 3, 40])
+def test_taps_beyond_the_image_add_nothing(far):
+    """Dilations that are large, and allowed, are computed as TensorFlow does."""
+    kernel = np.arange(18, dtype=np.float32).reshape(3, 3, 1, 2) - 4
+    nodes = [
+        CONV | {"dilations": [far, 1], "inputs": [0]},
+        {"op": "flatten", "shape": [128], "inputs": [1]},
+    ]
+    arrays = network_of(nodes, [8, 8, 1]) | {"1.kernel": kernel}
+    arrays["1.bias"] = np.zeros(2, np.float32)
+    conv = from_arrays(arrays).nodes[0].op
+    image = np.random.default_rng(0).random((1, 8, 8, 1))
+    expected = tf.nn.conv2d(image, kernel.astype(np.float64), 1, "SAME", dilations=[far, 1])
+    np.testing.assert_allclose(conv.apply([image]), expected, rtol=1e-12)
+    y = np.random.default_rng(1).random((1, 8, 8, 2))
+    pulled = conv.transpose(y)[0]
+    np.testing.assert_allclose((pulled * image).sum(), (conv.apply([image]) * y).sum())
+
+
+def network_of(nodes, shape) -> dict[str, np.ndarray]:
+    """A network whose weights, of 3x3 windows, belong to its first node."""
+    graph = {
+        "schema": "rt_tf.network/1",
+        "input_shape": shape,
+        "output": len(nodes),
+        "nodes": nodes,
+    }
+    weights = {"1.kernel": np.ones((3, 3, 1, 1), np.float32), "1.bias": np.zeros(1, np.float32)}
+    convolved = nodes[0]["op"] == "conv"
+    return {"graph": np.array(json.dumps(graph))} | (weights if convolved else {})
 
 
 def saved(arrays) -> bytes:
@@ -92,4 +153,20 @@ def test_files_that_are_no_whole_archives_are_refused_in_a_line(tmp_path, spoil)
     assert outcome(archive.read(path), q.arrays) == "checked"
     path.write_bytes(spoil(saved(arrays)))
     with pytest.raises(MalformedError, match="expected a whole NumPy archive; .*"):
+        archive.read(path)
+
+
+def test_a_member_that_is_no_array_is_refused_in_a_line(tmp_path):
+    path = tmp_path / "proofs.npz"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("header", "no array at all")
+    with pytest.raises(MalformedError, match="expected an array 'header'; received other data"):
+        archive.read(path)
+
+
+def test_little_data_that_stands_for_much_is_refused_in_a_line(tmp_path):
+    path = tmp_path / "proofs.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("images.npy", bytes(archive.ROOM + 1))
+    with pytest.raises(MalformedError, match="bytes of arrays; received 268435457"):
         archive.read(path)
