@@ -135,12 +135,19 @@ class Convolution:
         return same_padding(size, taps, stride, dilation)[0]
 
     def _kernel_gradient(self, x: Tensor, kernel: Tensor, upstream: Tensor) -> Tensor:
-        """The raw operation: a tape here would see nothing of a kernel from outside of a loop."""
+        """The raw operation: a tape here would see nothing of a kernel from outside of a loop.
+
+        Of one tap it gets the pixels that are read and no stride: with oneDNN, TensorFlow 2.21
+        writes beyond its memory where an image does not end with such a pixel.
+        """
+        rows, columns = self.strides
+        if tuple(kernel.shape[:2]) == (1, 1) and max(self.strides) > 1:
+            x, rows, columns = x[:, ::rows, ::columns], 1, 1
         return tf.raw_ops.Conv2DBackpropFilter(
             input=x,
             filter_sizes=kernel.shape,
             out_backprop=upstream,
-            strides=[1, *self.strides, 1],
+            strides=[1, rows, columns, 1],
             padding=self.padding,
             dilations=[1, *self.dilations, 1],
         )

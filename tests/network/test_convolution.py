@@ -1,5 +1,6 @@
 """Convolution's fast transpose is the stock one, and gradients pass through it."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from bilinear import check, random
@@ -33,3 +34,15 @@ def test_convolution_its_transpose_and_their_gradients(strides, padding, dilatio
 
     ours = Convolution(strides, padding, dilations)
     check(ours, stock, random(2, *image, kernel[2]), random(*kernel))
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_the_gradient_of_one_strided_tap_reads_every_second_pixel(padding: str) -> None:
+    """The stock operation writes beyond its memory here, and ends the process."""
+    x, kernel, upstream = random(9, 16, 16, 8), random(1, 1, 8, 16), random(9, 8, 8, 16)
+    with tf.GradientTape() as tape:
+        tape.watch(kernel)
+        y = Convolution((2, 2), padding, (1, 1))(x, kernel)
+    gradient = tape.gradient(y, kernel, upstream)
+    wanted = np.einsum("bhwc,bhwf->cf", x.numpy()[:, ::2, ::2], upstream.numpy())
+    np.testing.assert_allclose(gradient[0, 0], wanted, rtol=1e-4, atol=1e-4)
