@@ -7,7 +7,8 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.console import import_tensorflow, one_line_errors
+from pipelines import verifying
+from pipelines.console import one_line_errors
 from pipelines.parsing import ANY, Group, parse, whole, within
 from rt_tf.errors import UserError
 
@@ -39,11 +40,8 @@ def main(argv: list[str] | None = None) -> None:
     parse(argv or sys.argv, [verify_group(values)], ABOUT)
     with one_line_errors(goes_on=False):
         paths = {name: _given(values, name) for name in ("onnx_file", "vnnlib_file")}
-        import_tensorflow()
-        from pipelines import verifying
-
-        clock = verifying.Clock(began + values.time_limit)
-        verifying.verify(**paths, results=_results(values), clock=clock, seed=values.seed)
+        end = began + values.time_limit
+        verifying.verify(**paths, results=_results(values), end=end, seed=values.seed)
 
 
 def _given(values: Any, name: str) -> Path:

@@ -1,85 +1,60 @@
-"""Deciding a property of a network of a file within a time limit."""
+"""The answer to a property, on the screen and in a result file, once the time limit is over."""
 
-import os
-import sys
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
-from rt_tf.certify.decision import Verdict, decider
-from rt_tf.certify.exclusion import Search
-from rt_tf.certify.input_splitting import InputSplitting
-from rt_tf.certify.unit_splitting import UnitSplitting
+from pipelines.console import import_tensorflow
+from pipelines.supervised import until
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
-from rt_tf.interchange import onnx_file as networks
 from rt_tf.interchange import results as formats
-from rt_tf.interchange import vnnlib_file as properties
 
 
-class Clock:
-    """Time up to a moment of `time.monotonic`."""
+class Answer(NamedTuple):
+    """An answer in VNN-COMP's words, what found it or why nothing did, and the result file."""
 
-    def __init__(self, end: float) -> None:
-        self.end = end
-
-    def left(self) -> float:
-        """Seconds that are left; negative once they are over."""
-        return self.end - time.monotonic()
+    word: str
+    by: str
+    file: str
 
 
 def verify(
-    onnx_file: Path, vnnlib_file: Path, results: Path | None, clock: Clock, seed: int = 0
+    onnx_file: Path, vnnlib_file: Path, results: Path | None, end: float, seed: int = 0
 ) -> None:
-    """Decides and answers, on the screen and in a result file.
+    """Decides and answers. end: a moment of `time.monotonic`.
 
-    What is being computed when the time is over is not waited for: the process ends there.
+    All of it, reading included, is done in a process of its own, which ends there at the latest.
     """
-    alarm = _alarm(clock, lambda: _answer(Verdict("timeout", "the time limit"), results))
-    try:
-        verdict = decided(onnx_file, vnnlib_file, clock, seed)
-    finally:
-        alarm.cancel()
-    _answer(verdict, results)
+    ended = until(end, answer, onnx_file, vnnlib_file, end, seed)
+    if ended.late:
+        told = without_point("timeout", "the time limit")
+    elif ended.signal:  # SIGKILL where the machine has no more memory
+        told = without_point("unknown", f"ended by {ended.signal}")
+    else:
+        told = ended.result
+    _tell(told, results)
 
 
-def decided(onnx_file: Path, vnnlib_file: Path, clock: Clock, seed: int = 0) -> Verdict:
-    """The verdict on the properties of a file. UserError for files that cannot be read."""
-    asked = properties.read(vnnlib_file)
-    network = networks.read(onnx_file)
-    return decider(network, asked, clock.left, complete_searches(), seed).decide(asked)
+def answer(onnx_file: Path, vnnlib_file: Path, end: float, seed: int) -> Answer:
+    """What the process of its own does."""
+    import_tensorflow()
+    from pipelines.deciding import Clock, decided
+
+    verdict = decided(onnx_file, vnnlib_file, Clock(end), seed)
+    found = verdict.counterexample or ()
+    return Answer(verdict.answer, verdict.by, formats.text(verdict.answer, *found))
 
 
-def complete_searches() -> dict[str, Search]:
-    """What is asked in turn about clauses that the bounds leave open."""
-    return {"input_splitting": InputSplitting(), "branch_and_bound": UnitSplitting()}
+def without_point(word: str, by: str) -> Answer:
+    """An answer that has no input to show."""
+    return Answer(word, by, formats.text(word))
 
 
-def _alarm(clock: Clock, answer: Callable[[], None]) -> threading.Timer:
-    def end() -> None:
-        status = 2
-        try:
-            answer()
-            status = 0
-        except UserError as error:
-            print(error, file=sys.stderr, flush=True)
-        finally:
-            os._exit(status)
-
-    timer = threading.Timer(max(0.0, clock.left()), end)
-    timer.daemon = True
-    timer.start()
-    return timer
-
-
-def _answer(verdict: Verdict, results: Path | None) -> None:
-    found = verdict.counterexample
-    text = formats.text(verdict.answer, *(found or ()))
-    print(f"{verdict.answer} ({verdict.by})", flush=True)
+def _tell(told: Answer, results: Path | None) -> None:
+    print(f"{told.word} ({told.by})", flush=True)
     if results is not None:
         try:
-            write_text(results, text)
+            write_text(results, told.file)
         except OSError as error:
             raise UserError(
                 f"results_file: expected a file that can be written; {results}: {error}"

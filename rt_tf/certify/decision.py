@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf.bounds.rounding import products_are_exact
-from rt_tf.certify.counterexample import Counterexample, candidates
-from rt_tf.certify.exclusion import METHODS, Finding, Search, left_open, searched
+from rt_tf.certify.counterexample import Counterexample, Goal, candidates
+from rt_tf.certify.exclusion import METHODS, Ends, Finding, Screen, Search, searched
 from rt_tf.errors import UserError
 from rt_tf.interchange.onnx_file import OnnxNetwork
-from rt_tf.interchange.property import Clause, Property
+from rt_tf.interchange.property import Clause, Property, inner, outer
 from rt_tf.network.graph import Graph
 from rt_tf.network.trace import trace
 from rt_tf.threats.box import between
@@ -45,22 +45,28 @@ class Decider:
 
     def decide(self, properties: Sequence[Property]) -> Verdict:
         """One verdict on all properties: sat if any has a counterexample."""
-        for property_ in properties:
-            if found := self._attacked(property_):
-                return Verdict("sat", "attack", found)
-        verdicts = []
-        for property_ in properties:
-            verdicts.append(self._proved(property_))
-            if verdicts[-1].answer == "sat":
-                return verdicts[-1]
-        undecided = [verdict for verdict in verdicts if verdict.answer != "unsat"]
-        proved = verdicts or [Verdict("unsat", "no case is possible")]
-        return undecided[0] if undecided else proved[-1]
+        if not properties:
+            return Verdict("unsat", "no case is possible")
+        if found := self._attacked(properties):
+            return Verdict("sat", "attack", found)
+        rest = {i: list(property_.clauses) for i, property_ in enumerate(properties)}
+        lower, upper = self._laid(*outer(properties))
+        screen = Screen(self.graph, lower.shape[1:], self.left)
+        for by in METHODS:
+            if self.left() <= 0.0:
+                return Verdict("timeout", by)
+            boxes = list(rest)
+            still = screen.left_open(by, (lower[boxes], upper[boxes]), list(rest.values()))
+            rest = {i: clauses for i, clauses in zip(boxes, still, strict=True) if clauses}
+            if not rest:
+                return Verdict("unsat", by)
+        return self._all_searched(properties, (lower, upper), rest)
 
-    def _attacked(self, property_: Property) -> Counterexample | None:
-        region = self._region(*property_.inner())
-        for x in candidates(self.graph, region, property_.clauses, self.seed, self.left):
-            if found := self._judged(property_, x):
+    def _attacked(self, properties: Sequence[Property]) -> Counterexample | None:
+        goals = [Goal(i, clause) for i, each in enumerate(properties) for clause in each.clauses]
+        ends = self._laid(*inner(properties))
+        for i, x in candidates(self.graph, ends, goals, self.seed, self.left):
+            if found := self._judged(properties[i], x):
                 return found
         return None
 
@@ -73,15 +79,18 @@ class Decider:
             return Counterexample(property_.point(flat), theirs)
         return None
 
-    def _proved(self, property_: Property) -> Verdict:
-        region, rest, by = self._region(*property_.outer()), list(property_.clauses), ""
-        for by in METHODS:
-            if self.left() <= 0.0:
-                return Verdict("timeout", by)
-            rest = left_open(by, self.graph, region, rest)
-            if not rest:
-                return Verdict("unsat", by)
-        return self._searched(property_, region, rest)
+    def _all_searched(
+        self, properties: Sequence[Property], ends: Ends, rest: dict[int, list[Clause]]
+    ) -> Verdict:
+        """By the complete searches, box by box; one that stays open does not end the search."""
+        verdicts = []
+        for i, clauses in rest.items():
+            region = between(*(tf.constant(end[i : i + 1]) for end in ends))
+            verdicts.append(self._searched(properties[i], region, clauses))
+            if verdicts[-1].answer == "sat":
+                return verdicts[-1]
+        undecided = [verdict for verdict in verdicts if verdict.answer != "unsat"]
+        return undecided[0] if undecided else verdicts[-1]
 
     def _searched(self, property_: Property, region: Region, rest: list[Clause]) -> Verdict:
         """By each complete search, clause by clause."""
@@ -106,12 +115,12 @@ class Decider:
         """What a search met, moved from the outer ends to the inner ones and judged there."""
         if found.point is None:
             return None
-        inner = self._region(*property_.inner())
-        return self._judged(property_, inner.project(found.point[np.newaxis])[0].numpy())
+        ends = self._laid(*inner([property_]))
+        region = between(*(tf.constant(end) for end in ends))
+        return self._judged(property_, region.project(found.point[np.newaxis])[0].numpy())
 
-    def _region(self, lower: np.ndarray, upper: np.ndarray) -> Region:
-        ends = (self.network.laid(end[np.newaxis]) for end in (lower, upper))
-        return between(*(tf.constant(end) for end in ends))
+    def _laid(self, lower: np.ndarray, upper: np.ndarray) -> Ends:
+        return self.network.laid(lower), self.network.laid(upper)
 
 
 def decider(

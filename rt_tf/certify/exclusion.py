@@ -1,5 +1,6 @@
 """Proofs that no input of a box has outputs in a clause, in sound arithmetic."""
 
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias
@@ -8,12 +9,19 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf import catalogue
-from rt_tf.interchange.property import Clause, stacked
+from rt_tf.bounds.full import MEMORY, TEMPORARIES
+from rt_tf.bounds.interval import enclose
+from rt_tf.bounds.result import Box
+from rt_tf.interchange.property import Clause, Rows, distinct
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
+from rt_tf.threats.box import between
 from rt_tf.threats.region import Region
 
 METHODS = ("crown_ibp", "crown", "alpha_crown")
+OFTEN = 8  # passes, from which on compiling one takes less time than it saves
+
+Ends: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 
 class Finding(NamedTuple):
@@ -32,18 +40,58 @@ class Finding(NamedTuple):
 Search: TypeAlias = Callable[[Graph, Region, Tensor, Sequence[Fraction], float], Finding]
 
 
-def left_open(method: str, graph: Graph, region: Region, clauses: Sequence[Clause]) -> list[Clause]:
-    """The clauses that a bound does not exclude.
+class Screen:
+    """Bounds of clauses of one network's outputs, for many boxes of its inputs at once."""
 
-    region: a box with a batch of one. A clause is excluded by one of its rows alone: its lower
-    bound is above its offset, as exact numbers.
-    """
-    spec = tf.constant(stacked(clauses))[tf.newaxis]
-    bound = catalogue.bound(method, {})
-    margins = bound(graph, region, spec, arithmetic="sound").margins.numpy()[0]
-    ends = np.cumsum([len(clause.offsets) for clause in clauses])[:-1]
-    parts = zip(np.split(margins, ends), clauses, strict=True)
-    return [clause for part, clause in parts if not _excluded(part, clause)]
+    def __init__(self, graph: Graph, shape: Sequence[int], left: Callable[[], float]) -> None:
+        """shape: of an input. left: the seconds that are left."""
+        self.graph = graph
+        self.left = left
+        zeros = tf.zeros([1, *shape])
+        largest = max(map(math.prod, enclose(graph, Box(zeros, zeros)).shapes.values()))
+        self.rows = max(1, int(MEMORY * 2**20) // (4 * TEMPORARIES * largest))
+
+    def left_open(self, method: str, ends: Ends, clauses: Sequence[list[Clause]]) -> list:
+        """Of every box's clauses, those that a bound does not exclude, and those it is late for.
+
+        ends: lower and upper ends, each [boxes, ...]. A clause is excluded by one of its rows
+        alone: its lower bound is above its offset, as exact numbers.
+        """
+        asked = [distinct(own) for own in clauses]
+        most = max(len(rows.matrix) for rows in asked)
+        count, size = max(1, self.rows // most), min(most, self.rows)
+        bound = self._bound(method, -(-len(asked) // count) * -(-most // size))
+        still: list[list[Clause]] = []
+        for k in range(0, len(asked), count):
+            if self.left() <= 0.0:
+                return [*still, *clauses[k:]]
+            own = [tf.constant(end[k : k + count]) for end in ends]
+            filled = [_filled(rows.matrix, most) for rows in asked[k : k + count]]
+            spec = tf.constant(np.stack(filled))
+            parts = [bound(*own, spec[:, i : i + size]) for i in range(0, most, size)]
+            margins = np.concatenate([part.numpy() for part in parts], axis=1)
+            still += map(_open, margins, asked[k : k + count], clauses[k : k + count])
+        return still
+
+    def _bound(self, method: str, passes: int) -> Callable[..., Tensor]:
+        """Margins [boxes, rows] of boxes and rows; compiled where it is called often enough."""
+        bound, graph = catalogue.bound(method, {}), self.graph
+
+        def margins(lower: Tensor, upper: Tensor, spec: Tensor) -> Tensor:
+            return bound(graph, between(lower, upper), spec, arithmetic="sound").margins
+
+        often = passes >= OFTEN
+        return tf.function(margins, autograph=False, reduce_retracing=True) if often else margins
+
+
+def _filled(rows: np.ndarray, count: int) -> np.ndarray:
+    """So many rows: the first one again and again after all of them."""
+    return rows[np.arange(count) * (np.arange(count) < len(rows))]
+
+
+def _open(margins: np.ndarray, rows: Rows, clauses: list[Clause]) -> list[Clause]:
+    own = zip(rows.owners, clauses, strict=True)
+    return [clause for places, clause in own if not _excluded(margins[places], clause)]
 
 
 def _excluded(margins: np.ndarray, clause: Clause) -> bool:

@@ -1,5 +1,6 @@
 """A property: boxes of inputs, and the outputs that would break it, in exact numbers."""
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -38,24 +39,13 @@ class Property(NamedTuple):
 
     def outer(self) -> tuple[np.ndarray, np.ndarray]:
         """The ends in float32, rounded outward: each [inputs]."""
-        lower = np.array([rounded(end, -1) for end in self.lower], np.float32)
-        upper = np.array([rounded(end, 1) for end in self.upper], np.float32)
-        lower[(lower > 0) & (lower < TINY)] = 0.0
-        upper[(upper < 0) & (upper > -TINY)] = 0.0
-        lower[(lower < 0) & (lower > -TINY)] = -TINY
-        upper[(upper > 0) & (upper < TINY)] = TINY
-        return lower, upper
+        lower, upper = outer([self])
+        return lower[0], upper[0]
 
     def inner(self) -> tuple[np.ndarray, np.ndarray]:
-        """The ends in float32, rounded inward; where that leaves nothing, the lower end's nearest.
-
-        For such a coordinate that is what a float32 network reads of any number in between.
-        """
-        lower = np.array([rounded(end, 1) for end in self.lower], np.float32)
-        upper = np.array([rounded(end, -1) for end in self.upper], np.float32)
-        nearest = np.array([rounded(end, 0) for end in self.lower], np.float32)
-        empty = lower > upper
-        return np.where(empty, nearest, lower), np.where(empty, nearest, upper)
+        """The ends in float32, rounded inward: each [inputs]."""
+        lower, upper = inner([self])
+        return lower[0], upper[0]
 
     def point(self, x: np.ndarray) -> tuple[Fraction, ...]:
         """The number within the ends that is nearest to each of x, [inputs]."""
@@ -63,6 +53,39 @@ class Property(NamedTuple):
             min(max(Fraction(float(value)), low), high)
             for value, low, high in zip(x, self.lower, self.upper, strict=True)
         )
+
+
+def outer(properties: Sequence[Property]) -> tuple[np.ndarray, np.ndarray]:
+    """The ends in float32, rounded outward: each [properties, inputs]."""
+    lower = _rounded([each.lower for each in properties], -1)
+    upper = _rounded([each.upper for each in properties], 1)
+    lower[(lower > 0) & (lower < TINY)] = 0.0
+    upper[(upper < 0) & (upper > -TINY)] = 0.0
+    lower[(lower < 0) & (lower > -TINY)] = -TINY
+    upper[(upper > 0) & (upper < TINY)] = TINY
+    return lower, upper
+
+
+def inner(properties: Sequence[Property]) -> tuple[np.ndarray, np.ndarray]:
+    """The ends in float32, rounded inward; where that leaves nothing, the lower end's nearest.
+
+    For such a coordinate that is what a float32 network reads of any number in between. Each
+    [properties, inputs].
+    """
+    lower = _rounded([each.lower for each in properties], 1)
+    upper = _rounded([each.upper for each in properties], -1)
+    nearest = _rounded([each.lower for each in properties], 0)
+    empty = lower > upper
+    return np.where(empty, nearest, lower), np.where(empty, nearest, upper)
+
+
+def _rounded(ends: Sequence[tuple[Fraction, ...]], side: int) -> np.ndarray:
+    """Every end as `rounded` has it; a number that boxes share is rounded once."""
+    known: dict[int, np.float32] = {}
+    for number in itertools.chain.from_iterable(ends):
+        if id(number) not in known:
+            known[id(number)] = rounded(number, side)
+    return np.array([[known[id(number)] for number in own] for own in ends], np.float32)
 
 
 def rounded(number: Fraction, side: int) -> np.float32:
@@ -74,6 +97,27 @@ def rounded(number: Fraction, side: int) -> np.float32:
     return near
 
 
-def stacked(clauses: Sequence[Clause]) -> np.ndarray:
-    """The rows of all clauses, one after another: [rows, outputs]."""
-    return np.concatenate([clause.rows for clause in clauses])
+class Rows(NamedTuple):
+    """The distinct rows of some clauses, and of each clause the numbers of its own.
+
+    matrix: float32 [rows, outputs]. owners: int [rows of clause], by clause.
+    """
+
+    matrix: np.ndarray
+    owners: list[np.ndarray]
+
+
+def distinct(clauses: Sequence[Clause]) -> Rows:
+    """The rows of all clauses, none twice, in order."""
+    numbers: dict[bytes, int] = {}
+    rows: list[np.ndarray] = []
+    owners = []
+    for clause in clauses:
+        own = []
+        for row in clause.rows:
+            if row.tobytes() not in numbers:
+                numbers[row.tobytes()] = len(rows)
+                rows.append(row)
+            own.append(numbers[row.tobytes()])
+        owners.append(np.array(own))
+    return Rows(np.stack(rows), owners)

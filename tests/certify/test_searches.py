@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from rt_tf.certify.boxes import Boxes, middles
-from rt_tf.certify.exclusion import METHODS, Finding, left_open
+from rt_tf.certify.exclusion import METHODS, Finding, Screen
 from rt_tf.certify.input_splitting import Compiled, InputSplitting
 from rt_tf.certify.unit_splitting import UnitSplitting
 from rt_tf.interchange.property import TINY, Clause
@@ -55,6 +55,13 @@ def asked(name: str) -> Asked:
 
 def ask(search, graph: Graph, region: Region, of: Clause, seconds: float = 60.0) -> Finding:
     return search(graph, region, tf.constant(of.rows)[tf.newaxis], of.offsets, seconds)
+
+
+def left_open(method: str, graph: Graph, region: Region, clauses: list[Clause]) -> list[Clause]:
+    """Of the clauses about one box."""
+    screen = Screen(graph, region.x.shape[1:], lambda: 60.0)
+    (still,) = screen.left_open(method, (region.lower.numpy(), region.upper.numpy()), [clauses])
+    return still
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -1,6 +1,7 @@
 """VNN-LIB files as boxes and clauses, in exact numbers."""
 
 import itertools
+import time
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from rt_tf.errors import UserError
 from rt_tf.interchange import results, vnnlib_file
-from rt_tf.interchange.property import Clause, Property, rounded
+from rt_tf.interchange.property import Clause, Property, inner, outer, rounded
 from tests.interchange.files import robustness, vnnlib
 
 ACAS = "(assert (<= Y_0 Y_1))\n(assert (<= Y_0 Y_2))"
@@ -87,6 +88,61 @@ def test_disjunctions_multiply(tmp_path: Path) -> None:
     for y in itertools.product([-1.0, 0.0, 0.5, 1.0, 2.0], repeat=3):
         told = (y[0] <= 0 or y[1] <= 0) and (y[2] <= 0 or (y[0] >= 1 and y[1] >= 1))
         assert any(clause.holds(np.float32(y)) for clause in found.clauses) == told
+
+
+def test_cases_that_others_imply_are_left_out(tmp_path: Path) -> None:
+    """(a or b0) and (a or b1) and ... has 2^40 cases, and is a or all of b."""
+    choices = [f"(or (>= Y_0 1) (>= Y_1 {k}))" for k in range(40)]
+    (found,) = of(tmp_path, f"(assert (and {' '.join(choices)}))")
+    assert [rows(clause) for clause in found.clauses] == [[([-1, 0, 0], -1)], [([0, -1, 0], -39)]]
+
+
+def test_too_many_cases_are_refused_before_they_are_made(tmp_path: Path) -> None:
+    """Each by a row of its own, so that none implies another; in one assertion and in many."""
+    choices = [f"(or (>= (+ Y_0 (* {k} Y_2)) 1) (>= (+ Y_1 (* {k} Y_2)) 1))" for k in range(40)]
+    several = "\n".join(f"(assert {choice})" for choice in choices)
+    for condition in (f"(assert (and {' '.join(choices)}))", several):
+        began = time.process_time()
+        with pytest.raises(UserError, match="at most 100000 cases; received 131072"):
+            of(tmp_path, condition)
+        assert time.process_time() - began < 5.0
+
+
+def test_boxes_without_end_are_refused_before_they_are_made(tmp_path: Path) -> None:
+    """16,384 boxes of 2,500 inputs, from one line for each of fourteen inputs."""
+    choices = [f"(assert (or (<= X_{i} -0.5) (>= X_{i} 0)))" for i in range(14)]
+    with pytest.raises(UserError, match="at most 20000000 ends of boxes; received 20005000"):
+        of(tmp_path, "\n".join([*choices, "(assert (<= Y_0 1))"]), inputs=2500)
+
+
+def test_a_common_box_is_made_once_for_all_cases(tmp_path: Path) -> None:
+    """Single boxes differ from it where they are tighter, and nowhere else."""
+    cases = ["(and (<= X_1 -1) (<= Y_0 1))", "(and (<= X_1 9) (<= Y_1 1))"]
+    cases += ["(and (>= X_0 -0.5) (<= X_0 0) (<= Y_2 1))", "(and (>= X_0 -7) (<= Y_0 2))"]
+    found = of(tmp_path, f"(assert (or {' '.join(cases)}))")
+    assert [each.lower for each in found] == [(-1, -2), (-1, -2), (Fraction(-1, 2), -2)]
+    wanted = [(Fraction(1, 20), -1), (Fraction(1, 20), Fraction(3, 20)), (0, Fraction(3, 20))]
+    assert [each.upper for each in found] == wanted
+    assert [len(each.clauses) for each in found] == [1, 2, 1]
+
+
+def test_sums_may_be_nested_deeply(tmp_path: Path) -> None:
+    (found,) = of(tmp_path, f"(assert (>= {'(+ Y_0 ' * 3000}1{')' * 3000} 4))")
+    assert [rows(clause) for clause in found.clauses] == [[([-1, 0, 0], Fraction(-1, 1000))]]
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("(+ Y_0 " * 20_000 + "1" + ")" * 20_000, "nested at most 10000 deep; received 20002"),
+        ("(* (+ 1 Y_0) (- " * 4000 + "1" + "))" * 4000, "nested less deeply than in"),
+        ("." + "1" * 200_000, r"numbers of at most 4000 digits; received one of 200002, 0\.1111"),
+    ],
+)
+def test_what_is_too_deep_or_too_long_is_told_in_one_line(expression, words, tmp_path) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        of(tmp_path, f"(assert (>= {expression} 1))")
+    assert len(str(caught.value)) < 400
 
 
 def test_version_2_is_read_too(tmp_path: Path) -> None:
@@ -189,6 +245,14 @@ def test_outer_ends_hold_the_box_and_inner_ends_are_in_it() -> None:
     assert ends[1] <= Fraction(float(low[1])) <= Fraction(float(high[1])) <= Fraction(2, 3)
     assert found.point(low)[0] == Fraction(1, 10)
     assert found.point(low)[1] == Fraction(float(low[1]))
+
+
+def test_ends_of_many_boxes_are_those_of_each() -> None:
+    random = np.random.default_rng(1)
+    numbers = [Fraction(str(x)) for x in random.standard_normal(12)]
+    boxes = [Property(tuple(numbers[i : i + 4]), tuple(numbers[-4:]), ()) for i in range(4)]
+    for rounding, one in ((outer, Property.outer), (inner, Property.inner)):
+        np.testing.assert_array_equal(np.stack(rounding(boxes), 1), [one(box) for box in boxes])
 
 
 def test_results_are_exact_decimals() -> None:

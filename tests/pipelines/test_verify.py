@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 from pipelines import verifying
-from pipelines.verifying import Clock, decided
+from pipelines.deciding import Clock, decided
+from pipelines.supervised import Ended
+from pipelines.verifying import Answer
+from rt_tf.certify import counterexample, exclusion
 from rt_tf.certify.decision import Decider, Verdict, decider
 from rt_tf.certify.exclusion import Finding
 from rt_tf.errors import UserError
@@ -115,6 +118,19 @@ def test_properties_of_several_boxes_are_all_asked(number, wanted, absolute, tmp
     assert answer(absolute, asked).answer == wanted
 
 
+@pytest.mark.parametrize(("number", "wanted"), [("0.44", "sat"), ("0.46", "unsat")])
+def test_boxes_beyond_one_batch_are_all_asked(
+    number, wanted, absolute, tmp_path, monkeypatch
+) -> None:
+    """|x_0 - x_1| goes up to 0.45 in the last box, and to 0.4 in those before it."""
+    monkeypatch.setattr(counterexample, "TRIALS", 4)
+    monkeypatch.setattr(exclusion, "MEMORY", 1e-4)  # MiB: a box and a row at a time
+    boxes = [f"(and (>= X_0 {k / 20}) (<= X_0 {(k + 1) / 20}))" for k in range(10)]
+    condition = f"(assert (or {' '.join(boxes)}))\n(assert (>= Y_0 {number}))"
+    asked = vnnlib(tmp_path / "p", ["0", "0.05"], ["1", "0.1"], 1, condition)
+    assert answer(absolute, asked).answer == wanted
+
+
 @pytest.mark.parametrize("order", ["b z", "z b"])
 def test_a_bias_is_not_what_other_readers_of_a_sum_get(order: str, tmp_path: Path) -> None:
     """y = relu(x + b) + x, at least 1.00005 here; a bias in both terms would have it 1.0001."""
@@ -203,16 +219,30 @@ def test_a_box_that_stays_open_does_not_end_the_search(absolute, tmp_path, monke
     assert found.answer == "unknown"
 
 
-def test_an_answer_that_cannot_be_kept_is_told_all_the_same(absolute, tmp_path, capsys) -> None:
+def ended_so(monkeypatch, ended: Ended, results: Path | None) -> None:
+    """The command's answer where the work in a process of its own ended so."""
+    monkeypatch.setattr(verifying, "until", lambda *_: ended)
+    verifying.verify(Path(), Path(), results, end=0.0)
+
+
+def test_an_answer_that_cannot_be_kept_is_told_all_the_same(monkeypatch, tmp_path, capsys) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="results_file: expected a file that can be written"):
-        verifying.verify(
-            absolute,
-            at_least(tmp_path, "0.75"),
-            tmp_path / "file" / "out.txt",
-            Clock(time.monotonic() + 60.0),
-        )
+        ended_so(monkeypatch, Ended(Answer("sat", "attack", "sat")), tmp_path / "file" / "out.txt")
     assert capsys.readouterr().out == "sat (attack)\n"
+
+
+@pytest.mark.parametrize(
+    ("ended", "screen", "file"),
+    [
+        (Ended(late=True), "timeout (the time limit)\n", "timeout\n"),
+        (Ended(signal="SIGKILL"), "unknown (ended by SIGKILL)\n", "unknown\n"),
+    ],
+)
+def test_work_without_a_result_is_answered(ended, screen, file, monkeypatch, tmp_path, capsys):
+    ended_so(monkeypatch, ended, tmp_path / "out.txt")
+    assert capsys.readouterr().out == screen
+    assert (tmp_path / "out.txt").read_text() == file
 
 
 def test_time_that_is_over_is_a_timeout(absolute, tmp_path: Path) -> None:
@@ -254,17 +284,3 @@ def test_the_command_answers_on_the_screen_and_in_a_file(absolute, tmp_path: Pat
     assert mistake.returncode == 2
     words = f"error: vnnlib_file: expected a file; there is no file {tmp_path / 'absent'}\n"
     assert mistake.stderr == words
-
-
-def test_an_alarm_ends_what_takes_too_long(monkeypatch, tmp_path: Path) -> None:
-    """Whatever is being computed: the answer is written before the process ends."""
-    ended = []
-    monkeypatch.setattr(verifying.os, "_exit", ended.append)
-    monkeypatch.setattr(verifying, "decided", lambda *_: time.sleep(0.3) or Verdict("unknown", ""))
-    clock = Clock(time.monotonic() + 0.05)
-    results = tmp_path / "out.txt"
-    written = []
-    monkeypatch.setattr(verifying, "write_text", lambda path, text: written.append(text))
-    verifying.verify(Path(), Path(), results, clock)
-    assert ended == [0]
-    assert written[0] == "timeout\n"

@@ -1,0 +1,79 @@
+"""Work in a process of its own, which a time limit ends whatever it is at: no TensorFlow here.
+
+Python cannot interrupt a computation of a library, nor do threads run beside one that holds the
+interpreter's lock, as a parser or the tracing of a large network may.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from typing import Any, NamedTuple
+
+from rt_tf.errors import UserError
+
+GRACE = 1.0  # seconds, in which a process that is killed should be gone
+DAY = 86400.0  # seconds; the system's longest wait is 25 of them
+
+
+class Ended(NamedTuple):
+    """How work ended: with a result, or by a signal, or by neither in time."""
+
+    result: Any = None
+    signal: str | None = None
+    late: bool = False
+
+
+def until(end: float, work: Callable[..., Any], *arguments: Any) -> Ended:
+    """Calls a function of a module in a process of its own, up to a moment of `time.monotonic`.
+
+    Its UserError is raised here; the process has printed other errors' tracebacks, and this one
+    exits with its status.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_report, args=(theirs, work, arguments), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        return _awaited(process, ours, end)
+    finally:
+        process.kill()
+        process.join(GRACE)
+
+
+def _awaited(process: Any, results: Connection, end: float) -> Ended:
+    while not wait([results], min(max(0.0, end - time.monotonic()), DAY)):
+        if time.monotonic() >= end:
+            return Ended(late=True)
+    try:
+        result = results.recv()
+    except EOFError:
+        process.join()
+        if process.exitcode < 0:
+            return Ended(signal=signal.Signals(-process.exitcode).name)
+        raise SystemExit(process.exitcode) from None
+    if isinstance(result, UserError):
+        raise result
+    return Ended(result)
+
+
+def _report(results: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """The process itself: Ctrl-C is its parent's, and it does not outlive that one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        result = work(*arguments)
+    except UserError as error:
+        result = error
+    results.send(result)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
