@@ -15,11 +15,10 @@ grants more.
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -55,7 +54,7 @@ def _next(listed: Path, folder: Folder, tried: set[str]) -> Entry | None:
     return next((entry for entry in open_entries if folder.left(entry)), None)
 
 
-def train(entry: Entry, folder: Folder, data_dir: str | None, lock: Any) -> str:
+def train(entry: Entry, folder: Folder, data_dir: str | None, lock: TextIO) -> str:
     """Runs an entry and keeps its result; returns how it ended, "" if well."""
     before = folder.spent(entry)
     log = folder.log(entry)
@@ -107,7 +106,6 @@ def main() -> None:
             Console(width=120).print(status(entries, folder))
         else:
             budgeted.pin(max(os.sched_getaffinity(0)) if arguments.core is None else arguments.core)
-            signal.signal(signal.SIGTERM, _interrupt)
             if failed := campaign(arguments.list, folder, arguments.data_dir):
                 sys.exit("\n".join(failed))
 
@@ -122,10 +120,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--status", action="store_true", help="only say how far the entries are")
     parser.add_argument("--table", action="store_true", help="only print the table of results")
     return parser.parse_args()
-
-
-def _interrupt(*_: Any) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

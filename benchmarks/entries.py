@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from benchmarks.systems import place
+from pipelines.locks import Lock, is_free
 from pipelines.parsing import CONFIGS
-from pipelines.run_directory import Lock
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 
@@ -77,18 +77,11 @@ class Folder(NamedTuple):
         with path.open("a") as file:
             yield file if _taken(file) else None
 
-    def held(self, entry: Entry) -> bool:
-        """Whether a process is at an entry."""
-        if not self._lock(entry).exists():
-            return False
-        with self._lock(entry).open() as file:
-            return not Lock(file).take(shared=True)
-
     def state(self, entry: Entry) -> str:
         """done, running, over budget, failed, stopped or waiting."""
         states = {
             "done": self.result(entry).exists(),
-            "running": self.held(entry),
+            "running": not is_free(self._lock(entry)),
             "over budget": not self.left(entry),
             "failed": bool(self._account(entry).get("ended")),
             "stopped": self.spent(entry) > 0.0,
@@ -107,7 +100,7 @@ class Folder(NamedTuple):
 
 
 def _taken(file: TextIO) -> bool:
-    """Whether a lock could be taken, within the moment for which `held` may have it."""
+    """Whether a lock could be taken, within the moment for which `state` may have it."""
     for _ in range(5):
         if Lock(file).take():
             return True

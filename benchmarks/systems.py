@@ -67,6 +67,8 @@ def result(run: Path) -> Result:
         "epsilon": question["epsilon"],
         **{name: question[name] for name in KEPT},
         "training_seconds": report["training"]["seconds"],
+        "training_cpu_seconds": report["training"]["cpu_seconds"],
+        **{end: report["training"][end] for end in ("final", "best")},
         **{name: facts.get(name) for name in ("selected", "model", "git_commit", "hardware")},
         "flags": flags,
     }

@@ -66,9 +66,13 @@ def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> 
     work = Work(values, run, dataset, loop, screen)
     for stage, perform in STAGES.items():
         if stage not in run.done():
-            began = time.perf_counter()
+            began, cpu_began = time.perf_counter(), time.process_time()
             perform(work)
-            run.finish(stage, seconds=time.perf_counter() - began)
+            run.finish(
+                stage,
+                seconds=time.perf_counter() - began,
+                cpu_seconds=time.process_time() - cpu_began,
+            )
     print(next_commands(run.path, threat.has_support))
 
 

@@ -94,6 +94,7 @@ def train(
             "hidden_units": models.hidden_units(network),
         },
         seconds={**run.facts().get("seconds", {}), "train": position.seconds},
+        cpu_seconds={**run.facts().get("cpu_seconds", {}), "train": position.cpu_seconds},
     )
 
 

@@ -11,7 +11,9 @@
     data         {name, version, split, classes, shape, pixel_max, size, checksum, sample}
     model        {name, parameters, hidden_units, network_sha256,
                   given: {file, sha256, input_range, notes} | null (trained here)}
-    training     {"history": [...], "selected", "seconds"}
+    training     {"history": [...], "selected", "seconds", "cpu_seconds",
+                  final, best: {phase, epoch, train, validation: {clean, attacked, verified}} |
+                  null (watched at the end, and where the network was selected)}
     provenance   {flags, seed, versions, git_commit, hardware, seconds}
 
     question     {name, threat, epsilon, clean, attacked, certified: rate | null,
@@ -85,6 +87,7 @@ def summarise(run_dir: str | Path, examples: int = 8) -> Row:
     """
     run_dir = Path(run_dir)
     run = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
+    history = read_lines(run_dir / "history.jsonl")
     questions = load(run_dir / "records")
     main = _main(run, questions)
     for question in questions:
@@ -107,9 +110,12 @@ def summarise(run_dir: str | Path, examples: int = 8) -> Row:
             "given": run.get("given"),
         },
         "training": {
-            "history": read_lines(run_dir / "history.jsonl"),
+            "history": history,
             "selected": run.get("selected"),
             "seconds": run.get("seconds", {}).get("train"),
+            "cpu_seconds": run.get("cpu_seconds", {}).get("train"),
+            "final": _watched(history[-1] if history else None),
+            "best": _watched(_selected(history, run.get("selected") or {})),
         },
         "provenance": {
             key: run.get(key)
@@ -134,6 +140,7 @@ def by_threat(report: Row) -> dict[str, list[Row]]:
     }
 
 
+PLACE = ("phase", "epoch")
 WEAKER = {"probable": "with high probability", "trusted": "by a solver's word"}
 
 
@@ -141,6 +148,16 @@ def weaker(report: Row) -> dict[str, str]:
     """The kinds of certificate that do not count as proofs, of which the report has some."""
     kinds = {kind for question in report["questions"] for kind in WEAKER if question[kind]}
     return {kind: WEAKER[kind] for kind in WEAKER if kind in kinds}
+
+
+def _selected(history: Sequence[Row], selected: Row) -> Row | None:
+    """The evaluation after which the network was kept."""
+    place = [selected.get(name) for name in PLACE]
+    return next((row for row in history if [row[name] for name in PLACE] == place), None)
+
+
+def _watched(row: Row | None) -> Row | None:
+    return row and {name: row[name] for name in (*PLACE, "train", "validation")}
 
 
 def _main(run: Row, questions: Sequence[Question]) -> Question:

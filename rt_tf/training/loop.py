@@ -78,9 +78,11 @@ class Loop:
         if not self.checkpoints.steps():
             self._checkpoint(force=True)
         started = time.monotonic() - self.position.seconds
+        cpu_started = time.process_time() - self.position.cpu_seconds
         while self.position.phase < len(self.phases):
             for _ in self._steps():
                 self.position.seconds = time.monotonic() - started
+                self.position.cpu_seconds = time.process_time() - cpu_started
                 if self._phase_ends():
                     break
                 self._pause()

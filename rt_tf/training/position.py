@@ -29,10 +29,11 @@ class Settings:
 class Position:
     """Where training stands; saved with every checkpoint.
 
-    step: within the phase. begun: epochs of the run before the phase. epoch_losses: of the phase's
-    epochs. guarded: attacked accuracies at the phase's own radius, guard_accuracy: the last one at
-    any, alarm: whether it ends the phase; all at the looks of the guard. best, selected: of the
-    present member of a cascade. history: a row for every evaluation.
+    step: within the phase. begun: epochs of the run before the phase. seconds, cpu_seconds: of
+    training so far. epoch_losses: of the phase's epochs. guarded: attacked accuracies at the
+    phase's own radius, guard_accuracy: the last one at any, alarm: whether it ends the phase; all
+    at the looks of the guard. best, selected: of the present member of a cascade. history: a row
+    for every evaluation.
     """
 
     phase: int = 0
@@ -40,6 +41,7 @@ class Position:
     begun: int = 0
     total_steps: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     epoch_losses: list[float] = dataclasses.field(default_factory=list)
     epoch_sums: dict[str, float] = dataclasses.field(default_factory=dict)
     guarded: list[float] = dataclasses.field(default_factory=list)

@@ -76,7 +76,8 @@ def test_the_report_says_what_the_network_is(made: Path) -> None:
     ]
     assert report["system"] == "my"
     assert report["model"]["hidden_units"] == 12
-    assert report["training"] == {"history": [], "selected": None, "seconds": None}
+    assert report["training"].pop("history") == []
+    assert set(report["training"].values()) == {None}
     assert report["provenance"]["seed"] is None
     assert set(report["provenance"]["flags"]) == {*KEPT, "epsilon"} - {"union_radii", "onnx_file"}
     page = (made / "run" / "report" / "report.html").read_text()

@@ -147,8 +147,9 @@ def write_run(run_dir: Path) -> Path:
         "git_commit": "0123abc",
         "hardware": {"cpu": "Some CPU", "cores": 2, "memory_gib": 7.8, "accelerators": []},
         "seconds": {"train": 41.5, "certify": 1.2, "attack": 3.4},
+        "cpu_seconds": {"train": 80.5},
         "network_sha256": NETWORK,
-        "selected": {"epoch": 4, "by": "verified", "value": 0.75},
+        "selected": {"phase": 1, "epoch": 4, "by": "verified", "value": 0.75},
     }
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "run.json").write_text(json.dumps(run))

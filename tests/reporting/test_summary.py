@@ -127,6 +127,16 @@ def test_context(run_dir):
     assert [q["epsilon"] for q in by_threat(report)["linf"]] == [0.025, 0.05, 0.1]
 
 
+def test_the_selected_network_stands_beside_the_last_one(run_dir):
+    training = summarise(run_dir)["training"]
+    assert training["cpu_seconds"] == 80.5
+    assert [training[end]["epoch"] for end in ("best", "final")] == [4, 5]
+    assert training["best"]["validation"]["attacked"] == pytest.approx(0.8)
+    assert training["final"]["train"] == training["history"][5]["train"]
+    (run_dir / "history.jsonl").unlink()
+    assert summarise(run_dir)["training"]["best"] is None
+
+
 def test_sample_checksum_depends_on_the_images(run_dir, tmp_path):
     before = summarise(run_dir)["data"]["sample"]["sha256"]
     other = write_run(tmp_path / "other")
