@@ -51,7 +51,7 @@ EVALUATION |= {
 FIXED = {"dataset", "validation", "model", "normalization", "batch_norm", "init", "threat"}
 FIXED |= {"epsilon", "union_radii", "seed", "batch_size", "model_scale"}
 FIXED |= {"extra_data", "extra_share", "extra_labels_from"}
-FIXED |= {"optimizer", "precision", "replays", "new_member", "select_by", "monitor_bound"}
+FIXED |= {"optimizer", "precision", "replays", "new_member", "select_by", "monitor_bound", "ema"}
 FIXED |= {"momentum", "nesterov"}
 FIXED |= {"transport_size", "transport_power", "transport_weight"}
 OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with a run
@@ -129,6 +129,11 @@ def training_group(values: flags.FlagValues) -> Group:
     group.one("optimizer", OneOf(["adam", "sgd"]), "adam", "adam, or stochastic gradient descent.")
     group.one("momentum", within(0.0, 1.0), None, "Of sgd: 0.9 where none is given; 0: plain sgd.")
     group.switch("nesterov", False, "Nesterov's momentum, for sgd.")
+    about = (
+        "Decay of a moving average of the weights, such as 0.999 a step, which is validated, "
+        "selected, exported and certified in their place; 0: none."
+    )
+    group.one("ema", within(0.0, 0.999999), 0.0, about)
     about = "Decoupled weight decay; 0: none. (--l2 decays by the gradient, kernels alone.)"
     group.one("weight_decay", within(0.0, ANY), 0.0, about)
     group.one("clip_norm", within(0.0, ANY), 0.0, "Global gradient norm to clip at; 0: none.")

@@ -16,6 +16,7 @@ from rt_tf import catalogue, data, models
 from rt_tf.attacks.judge import Attack
 from rt_tf.errors import UserError
 from rt_tf.threats.region import Threat
+from rt_tf.training.average import Average
 from rt_tf.training.phases import Phase
 from rt_tf.training.position import Settings
 
@@ -129,6 +130,11 @@ def optimizer_maker(values: flags.FlagValues) -> Callable[[], keras.optimizers.O
         return optimizer
 
     return make
+
+
+def average(values: flags.FlagValues, make: Callable[[], keras.Model]) -> Average | None:
+    """The average of the weights of a network that `make` makes; None where there is to be none."""
+    return Average(under_policy("float32", make)(), values.ema) if values.ema else None
 
 
 def settings(values: flags.FlagValues, phases: list[Phase]) -> Settings:

@@ -21,6 +21,7 @@ from pipelines.run_directory import RunDirectory
 from rt_tf import data, models
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
+from rt_tf.network.trace import trace
 from rt_tf.reporting import export
 from rt_tf.reporting.export import network_checksum
 from rt_tf.threats.region import Threat
@@ -137,8 +138,9 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
         keras.utils.set_random_seed(values.seed)
         network = system.under_policy(values.precision, make)()
         model = RobustModel(network, seed=values.seed)
+        average = system.average(values, make)
         monitor = Monitor(
-            model.wiring,
+            trace(average.network) if average else model.wiring,
             threat,
             values.epsilon,
             system.monitored_bound(values.monitor_bound, phases, threat, bound_settings(values)),
@@ -157,6 +159,7 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
             directory=directory,
             settings=system.settings(values, phases),
             watcher=Silent(),
+            average=average,
             guard=_guard(values, model, threat, directory),
             extra=extra_examples(values, dataset),
         )

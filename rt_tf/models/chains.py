@@ -46,24 +46,20 @@ def wong_large(input_shape: Shape, classes: int, **options: Unpack[Options]) -> 
     return chain("wong_large", blocks, input_shape, classes, **options)
 
 
-def wong_wide(
-    input_shape: Shape, classes: int, scale: float = 1, **options: Unpack[Options]
-) -> keras.Model:
+def wong_wide(input_shape: Shape, classes: int, **options: Unpack[Options]) -> keras.Model:
     """Wide(k) of Wong 2020 (thesis), table 3.6, with the strides of the small network. k: scale."""
-    k = _whole("wong_wide", scale)
+    k = _whole("wong_wide", options.pop("scale", 1.0))
     blocks = (Conv(4 * k, 4, 2), Conv(8 * k, 4, 2), Fc(128 * k))
     return chain("wong_wide", blocks, input_shape, classes, **options)
 
 
-def wong_deep(
-    input_shape: Shape, classes: int, scale: float = 1, **options: Unpack[Options]
-) -> keras.Model:
+def wong_deep(input_shape: Shape, classes: int, **options: Unpack[Options]) -> keras.Model:
     """Deep(k) of the same: k convolutions of 8 filters, k of 16, and the small network's fc 100.
 
     The first of each k halves the image, as in the small network; the thesis does not say.
     k: scale.
     """
-    k = _whole("wong_deep", scale)
+    k = _whole("wong_deep", options.pop("scale", 1.0))
     groups = [
         block
         for filters in (8, 16)

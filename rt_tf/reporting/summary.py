@@ -140,7 +140,6 @@ def by_threat(report: Row) -> dict[str, list[Row]]:
     }
 
 
-PLACE = ("phase", "epoch")
 WEAKER = {"probable": "with high probability", "trusted": "by a solver's word"}
 
 
@@ -152,12 +151,11 @@ def weaker(report: Row) -> dict[str, str]:
 
 def _selected(history: Sequence[Row], selected: Row) -> Row | None:
     """The evaluation after which the network was kept."""
-    place = [selected.get(name) for name in PLACE]
-    return next((row for row in history if [row[name] for name in PLACE] == place), None)
+    return next((row for row in history if row["step"] == selected.get("step")), None)
 
 
 def _watched(row: Row | None) -> Row | None:
-    return row and {name: row[name] for name in (*PLACE, "train", "validation")}
+    return row and {name: row[name] for name in ("phase", "epoch", "train", "validation")}
 
 
 def _main(run: Row, questions: Sequence[Question]) -> Question:

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from rt_tf import data
 from rt_tf.errors import UserError
+from rt_tf.training.average import Average
 from rt_tf.training.batch import refuse_uneven
 from rt_tf.training.cascade import Members
 from rt_tf.training.checkpoints import Checkpoints, save_network
@@ -37,7 +38,8 @@ class Loop:
     """Trains a `RobustModel` through phases.
 
     objectives: one for each phase. optimizer: makes a new one. network: builds the float32 network
-    that is kept. guard: judges phases until overfit. Everything is written below `directory`:
+    that is kept. average: of the weights, which then is what the monitor looks at and what is
+    kept. guard: judges phases until overfit. Everything is written below `directory`:
     checkpoints/ and best/network.keras, and what a phase or a cascade needs besides. stopping: is
     asked after every step; once it says so, there is a checkpoint of it and KeyboardInterrupt.
     """
@@ -53,6 +55,7 @@ class Loop:
     directory: Path
     settings: Settings
     watcher: Watcher
+    average: Average | None = None
     guard: Guard | None = None
     extra: data.Extra | None = None
     position: Position = dataclasses.field(default_factory=Position)
@@ -76,6 +79,7 @@ class Loop:
         self._compile(0)
         self._resume()
         if not self.checkpoints.steps():
+            self._begin_average()
             self._checkpoint(force=True)
         started = time.monotonic() - self.position.seconds
         cpu_started = time.process_time() - self.position.cpu_seconds
@@ -177,10 +181,12 @@ class Loop:
             self.open = self.members.left_open(splits, self.position.phase)
 
     def _step_function(self) -> StepFunction:
-        model, strategy = self.model, self.strategy
+        model, strategy, average = self.model, self.strategy, self.average
 
         def step(batch: Any) -> dict[str, tf.Tensor]:
             terms = strategy.run(model.train_step, args=(batch,))
+            if average:
+                average.update(model.network)
             return {k: strategy.reduce("MEAN", v, axis=None) for k, v in terms.items()}
 
         return tf.function(step, autograph=False, jit_compile=self.settings.jit_compile or None)
@@ -210,6 +216,8 @@ class Loop:
         if clock.guarded():
             minibatch = self.open["train"].take(self.settings.batch_size)
             self._guard.judge(self.model, minibatch, clock, values.eps)
+            if position.alarm:
+                self._begin_average()
         if clock.at_epochs_end() or position.alarm:
             self._end_epoch(clock, values)
 
@@ -257,14 +265,19 @@ class Loop:
             return
         position.best = rank
         position.selected = {"phase": position.phase, "epoch": clock.epoch, "by": by}
-        position.selected |= {"value": value}
+        position.selected |= {"step": position.total_steps, "value": value}
         self.members.forget(position.phase)
         self._keep(self.members.path(position.phase))
         self._checkpoint(force=True)  # what is selected and what is kept stay one
 
+    @property
+    def _judged(self) -> keras.Model:
+        """The network that is monitored and kept."""
+        return self.average.network if self.average else self.model.network
+
     def _keep(self, path: Path) -> None:
         network = self.network()
-        network.set_weights(self.model.network.get_weights())
+        network.set_weights(self._judged.get_weights())
         save_network(network, path)
 
     def _phase_ends(self) -> bool:
@@ -288,6 +301,12 @@ class Loop:
         self.position.best, self.position.begun = [], 0
         keras.utils.set_random_seed(self.settings.seed + self.position.phase)
         self.model.network.set_weights(self.network().get_weights())
+        self._begin_average()
+
+    def _begin_average(self) -> None:
+        """Where weights are set that no step led to, their average begins again."""
+        if self.average:
+            self.average.begin(self.model.network)
 
     def _checkpoint(self, force: bool = False) -> None:
         due = time.monotonic() - self._saved_at >= self.settings.checkpoint_seconds
@@ -302,5 +321,7 @@ class Loop:
         self._saved_at = time.monotonic()
 
     def _trackables(self) -> dict[str, Any]:
-        model = self.model
-        return {"network": model.network, "optimizer": model.optimizer, "moves": model.moves}
+        model, average = self.model, self.average
+        averaged = {"average": average.network, "averaged": average.steps} if average else {}
+        trained = {"network": model.network, "optimizer": model.optimizer, "moves": model.moves}
+        return trained | averaged

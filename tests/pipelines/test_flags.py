@@ -49,6 +49,7 @@ def parsed(*arguments: str) -> absl_flags.FlagValues:
         ("--model_dir=a\x1b[2Jb", "model_dir.*: expected a text without line ends"),
         ("--published=\udc80", "published.*: expected a text without line ends"),
         ("--kappa=0.5,1.5", r"expected a number in \[0, 1\]; received '1.5'"),
+        ("--ema=1", r"expected a number in \[0, 0.999999\]; received '1'"),
         ("--epochs=ten", "expected a whole number >= 1; received 'ten'"),
         ("--batch_size=0", "expected a whole number >= 1; received '0'"),
         ("--phase_until=tired", "expected one of epochs, stable, overfit; received 'tired'"),

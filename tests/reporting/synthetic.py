@@ -149,7 +149,7 @@ def write_run(run_dir: Path) -> Path:
         "seconds": {"train": 41.5, "certify": 1.2, "attack": 3.4},
         "cpu_seconds": {"train": 80.5},
         "network_sha256": NETWORK,
-        "selected": {"phase": 1, "epoch": 4, "by": "verified", "value": 0.75},
+        "selected": {"epoch": 4, "step": 40, "by": "verified", "value": 0.75},
     }
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "run.json").write_text(json.dumps(run))

@@ -52,7 +52,8 @@ def trained(
         for _, batch in zip(range(steps), loop.batches(loop.phases[0]), strict=False):
             terms = loop.take_step(step, batch, loop.phases[0].values(1.0))
             seen.append([terms["loss"], terms["point_accuracy"]])
-        return seen, loop.model.network.get_weights()
+        averaged = loop.average.network.get_weights() if loop.average else []
+        return seen, [*loop.model.network.get_weights(), *averaged]
 
 
 def main() -> None:

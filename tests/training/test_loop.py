@@ -16,6 +16,7 @@ from rt_tf.bounds.methods import interval_bounds
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
+from rt_tf.training.average import Average
 from rt_tf.training.batch import refuse_uneven
 from rt_tf.training.guard import Guard
 from rt_tf.training.loop import Loop
@@ -65,10 +66,14 @@ def objective(phase: Phase) -> Objective:
     return Objective(Linf(), Attacked(fgsm) if phase.attack == "fgsm" else Clean(), bound)
 
 
-def make(digits: data.DataSet, folder: Path, *phases: Phase, **settings: Any) -> Loop:
+def make(
+    digits: data.DataSet, folder: Path, *phases: Phase, ema: float = 0.0, **settings: Any
+) -> Loop:
     keras.utils.set_random_seed(0)
-    network = lambda: models.build("digits_fc", (8, 8, 1), 10)  # noqa: E731
+    network = lambda: models.build("digits_fc", (8, 8, 1), 10, batch_norm=ema > 0)  # noqa: E731
     model = RobustModel(network())
+    average = Average(network(), ema) if ema else None
+    watched = trace(average.network) if average else model.wiring
     return Loop(
         model=model,
         phases=phases,
@@ -76,13 +81,12 @@ def make(digits: data.DataSet, folder: Path, *phases: Phase, **settings: Any) ->
         optimizer=lambda: keras.optimizers.Adam(1e-3),
         train=digits.train.take(400),
         validation=digits.validation,
-        monitor=Monitor(
-            model.wiring, Linf(), 0.02, interval_bounds, functools.partial(pgd, steps=1)
-        ),
+        monitor=Monitor(watched, Linf(), 0.02, interval_bounds, functools.partial(pgd, steps=1)),
         network=network,
         directory=folder,
         settings=Settings(batch_size=100, checkpoint_seconds=0.0, **settings),
         watcher=Notebook(),
+        average=average,
         guard=guard(model, folder),
     )
 
@@ -136,6 +140,7 @@ def test_a_loop_that_is_to_stop_does_so_after_a_whole_step(
     again.run()
     whole.run()
     assert again.watcher.resumed_at == loop.position.total_steps <= stop + 1
+    assert again.position.cpu_seconds > loop.position.cpu_seconds > 0.0
     times = ("seconds",)
     for ours, theirs in zip(again.position.history, whole.position.history, strict=True):
         assert {**ours, **dict.fromkeys(times)} == {**theirs, **dict.fromkeys(times)}
@@ -161,6 +166,45 @@ def test_resumed_training_ends_in_the_same_weights(digits: data.DataSet, tmp_pat
     again = make(digits, tmp_path / "parts", NATURAL, ROBUST)
     assert again.run().total_steps == 16
     assert again.watcher.values == []  # a finished run takes no step
+
+
+def test_the_average_of_the_weights_is_monitored_kept_and_resumed(
+    digits: data.DataSet, tmp_path: Path
+) -> None:
+    phases = dataclasses.replace(NATURAL, learning_rate=0.05), ROBUST
+    whole = make(digits, tmp_path / "whole", *phases, ema=0.9)
+    position = whole.run()
+    loop = make(digits, tmp_path / "parts", *phases, ema=0.9)
+    loop.watcher.stop_after = 6
+    with pytest.raises(KeyboardInterrupt):
+        loop.run()
+    again = make(digits, tmp_path / "parts", *phases, ema=0.9)
+    again.run()
+    assert again.watcher.resumed_at == 5
+    weights, averaged = whole.model.network.get_weights(), whole.average.network.get_weights()
+    kept = keras.models.load_model(tmp_path / "whole" / "best" / "network.keras")
+    resumed = again.average.network.get_weights()
+    for mine, theirs, best in zip(resumed, averaged, kept.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+        np.testing.assert_array_equal(best, theirs)
+    assert max(np.abs(a - b).max() for a, b in zip(weights, averaged, strict=True)) > 1e-4
+    right = kept.predict(digits.validation.images(), verbose=0).argmax(-1)
+    rate = (right == digits.validation.labels).mean()
+    assert position.selected["step"] == 16  # of the last epoch: what is kept is what was compared
+    assert position.history[-1]["validation"]["clean"] == pytest.approx(rate)
+
+
+def test_an_average_begins_again_where_weights_are_set(
+    digits: data.DataSet, tmp_path: Path
+) -> None:
+    loop = make(digits, tmp_path, MEMBER, ema=0.9)
+    loop.run()
+    assert int(loop.average.steps) == 8
+    loop._new_member()
+    assert int(loop.average.steps) == 0
+    weights = loop.model.network.get_weights()
+    for mine, theirs in zip(loop.average.network.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_the_best_network_by_validation_is_kept(digits: data.DataSet, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ QUICK = {
     "mixup": f"{PGD} --mixup=1.4",
     "trades": f"{PGD} --trades_beta=3",
     "samples": SYSTEMS["mixtrain"],
-    "normalised": f"{SYSTEMS['ibp']} --batch_norm --attack=fgsm",
+    "normalised": f"{SYSTEMS['ibp']} --batch_norm --attack=fgsm --ema=0.9",
 }
 
 
