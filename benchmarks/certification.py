@@ -31,6 +31,7 @@ from benchmarks.timing import surroundings
 from rt_tf import data
 from rt_tf.certify.ladder import Ladder, made
 from rt_tf.certify.rung import Asked, Finding
+from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
@@ -109,7 +110,7 @@ def shown(title: str, rows: dict[str, dict[str, Any]], screen: Console) -> None:
 def keep(name: str, eps: float, kept: dict[str, Any]) -> None:
     """Adds a run's figures to the file."""
     known = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    known[f"{name} eps {eps:g}"] = kept
+    known[f"{name} eps {radius_text(eps)}"] = kept
     write_text(RESULT, json.dumps(known, indent=1) + "\n")
 
 
@@ -136,7 +137,7 @@ def main() -> None:
         rows[name] = row_of(found[name], seconds)
     count = len(asked.asked.labels)
     told = f"{count} of the {asked.left} that CROWN leaves open of {asked.right} right"
-    shown(f"{facts['system']} at linf {values.epsilon:g}: {told}", rows, Console())
+    shown(f"{facts['system']} at linf {radius_text(values.epsilon)}: {told}", rows, Console())
     wrong = contradictions(found)
     about = {"samples": asked.samples, "right": asked.right, "open": asked.left, "asked": count}
     about |= {"time_limit": values.time_limit, "contradictions": len(wrong)}

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from pipelines.console import one_line_errors
 from rt_tf.errors import UserError
+from rt_tf.exactly import radius_text
 from rt_tf.reporting import records
 from rt_tf.reporting.curves import UNITS
 from rt_tf.reporting.drawing import as_share, encode, legend, panel, styled
@@ -76,7 +77,7 @@ def show(found: list[Reach]) -> None:
     """Prints the table."""
     largest = max(one.eps for one in found)
     radii = largest * np.array(SHARES)
-    columns = ("network", *(f"{eps:g}" for eps in radii), "median eps", "images")
+    columns = ("network", *(radius_text(eps) for eps in radii), "median eps", "images")
     table = Table(*columns, title="accuracy in % by eps")
     for one in found:
         shares = [f"{100 * share:.1f}" for share in one.accuracy(radii)]

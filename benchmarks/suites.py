@@ -13,6 +13,7 @@ from typing import Any
 
 from pipelines.console import one_line_errors
 from rt_tf.errors import UserError
+from rt_tf.exactly import radius_text
 
 Cells = dict[str, float]  # a line's name -> accuracy
 
@@ -33,7 +34,7 @@ def column(found: dict[str, Any]) -> Cells:
     """A network's accuracies, in the order of the lines."""
     cells = {"clean": found["clean"]["rate"]}
     for minimum in found["minima"]:
-        threat = f"{minimum['threat']} {minimum['epsilon']:g}"
+        threat = f"{minimum['threat']} {radius_text(minimum['epsilon'])}"
         rows = [row for row in found["rows"] if row["question"] == minimum["question"]]
         cells |= {f"{row['name']}, {threat}": row["attacked"]["rate"] for row in rows}
         cells[f"**all {threat} attacks**"] = minimum["attacked"]["rate"]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.parsing import CONFIGS
+from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
 from rt_tf.reporting.summary import main_question
 
@@ -80,7 +81,7 @@ def row(found: list[Result]) -> str:
     minutes = [result["training_seconds"] / 60 for result in found]
     cells = [
         f"`{first['system'].removesuffix('-short')}`",
-        f"{first['threat']} {first['epsilon']:g}",
+        f"{first['threat']} {radius_text(first['epsilon'])}",
         first["published"],
         *(_spread([r[name] and 100 * r[name]["rate"] for r in found]) for name in KEPT),
         _spread(minutes),

@@ -12,6 +12,7 @@ from pipelines.system import load_data
 from rt_tf import data, models
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.errors import UserError
+from rt_tf.exactly import radius_text
 from rt_tf.threats.linf import Linf
 from rt_tf.training.model import RobustModel
 from rt_tf.training.objective import Objective
@@ -38,7 +39,7 @@ class Networks(NamedTuple):
         if not 1 <= samples <= len(self.test):
             raise UserError(f"samples: expected 1 to {len(self.test)}; received {samples}")
         if eps is not None and not 0.0 <= eps <= 1.0:
-            raise UserError(f"epsilon: expected a radius in [0, 1]; received {eps:g}")
+            raise UserError(f"epsilon: expected a radius in [0, 1]; received {radius_text(eps)}")
         images, labels = self.test.images()[:samples], self.test.labels[:samples]
         draw = np.random.default_rng(0)
         others = (labels + draw.integers(1, self.classes, len(labels))) % self.classes

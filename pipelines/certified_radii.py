@@ -17,6 +17,7 @@ from pipelines.verdict import Row
 from rt_tf.certify.bracket import Trial
 from rt_tf.certify.radius import Radius, RadiusSearch
 from rt_tf.errors import UserError
+from rt_tf.exactly import radius_text
 from rt_tf.reporting import radii, records
 from rt_tf.reporting.consistency import Inconsistent
 from rt_tf.reporting.record_file import RecordFile
@@ -41,7 +42,7 @@ def search(subject: Subject, largest: float, values: flags.FlagValues, screen: C
     searching = RadiusSearch(subject.wiring, subject.threat, rungs, values.tolerance, bounds)
     ends = _ends(subject, header)
     found = functools.partial(_radii, subject, searching, largest, ends)
-    places, title = first(subject, values.samples), f"radius up to {largest:.4g}"
+    places, title = first(subject, values.samples), f"radius up to {radius_text(largest)}"
     answer(subject, file, places, found, title, paced(len(file.rows), _median), screen)
 
 

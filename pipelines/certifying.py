@@ -31,6 +31,7 @@ from rt_tf.certify import plan
 from rt_tf.certify.cascade import climb
 from rt_tf.certify.ladder import Finding, Findings, Ladder
 from rt_tf.errors import UserError
+from rt_tf.exactly import radius_text
 from rt_tf.reporting import parts, proof_store
 from rt_tf.reporting.records import question_name, read
 from rt_tf.threats.region import Region
@@ -72,7 +73,10 @@ def certify(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Co
             if values.rungs is None:
                 ladders = _planned(subject, ladders, eps, places, records.done, screen)
             question = _Question(subject, ladders, eps, records.path.parent, limits)
-            title, found = f"certify eps {eps:.4g}", functools.partial(_certificates, question)
+            title, found = (
+                f"certify eps {radius_text(eps)}",
+                functools.partial(_certificates, question),
+            )
             answer(
                 subject, records, places, found, title, paced(len(records.rows), _verdicts), screen
             )
@@ -169,7 +173,9 @@ def _planned(
         return ladders
     measured = plan.measure(ladders[0].reordered(usual), images[right], labels[right], eps)
     names = plan.order(measured)
-    screen.print(f"certify eps {eps:.4g}: {' -> '.join(names)} is quickest on {len(rows)} images")
+    screen.print(
+        f"certify eps {radius_text(eps)}: {' -> '.join(names)} is quickest on {len(rows)} images"
+    )
     others = [rung for rung in ladders[0].rungs if rung not in usual]
     return [ladders[0].reordered([*names, *others])]
 

@@ -11,6 +11,7 @@ from absl import flags
 from pipelines.console import one_line_errors
 from pipelines.one_line import one_line
 from pipelines.parsing import Group, fail, parse, whole
+from rt_tf.exactly import radius_text
 
 if TYPE_CHECKING:
     from rt_tf.checker.network import Network
@@ -124,8 +125,8 @@ def _verdicts(
 
 def _announce(path: Path, proofs: "Proofs") -> None:
     low, high = proofs.pixel_range
-    head = f"{path}: {proofs.threat} eps {proofs.eps:g}, pixels in [{low:g}, {high:g}]"
-    print(one_line(head))
+    eps = radius_text(proofs.eps)
+    print(one_line(f"{path}: {proofs.threat} eps {eps}, pixels in [{low:g}, {high:g}]"))
     print(one_line(f"network sha256 {proofs.network_sha256}"))
 
 

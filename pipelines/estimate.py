@@ -17,6 +17,8 @@ from rt_tf.attacks.checks import check_inputs, check_network
 from rt_tf.attacks.suites import Budget
 from rt_tf.attacks.task import Task
 from rt_tf.attacks.warnings import inner_work, probabilities, randomised, vanishing_gradients
+from rt_tf.exactly import radius_text
+from rt_tf.reporting import attack_warnings
 from rt_tf.reporting.formats import duration
 from rt_tf.threats.region import Region
 
@@ -45,7 +47,7 @@ def announce(questions: list[Question], samples: int, sources: int, screen: Cons
     costs: dict[str, Cost] = {}
     total = 0.0
     for question in questions:
-        threat, eps = question.subject.threat.name, f"{question.eps:.4g}"
+        threat, eps = question.subject.threat.name, radius_text(question.eps)
         if threat not in costs:
             costs[threat] = cost(question)
         for budget in question.budgets:
@@ -58,22 +60,27 @@ def announce(questions: list[Question], samples: int, sources: int, screen: Cons
     screen.print(table)
 
 
-def warned(subject: Subject) -> list[str]:
+def warned(subject: Subject, screen: Console) -> list[str]:
     """What about the network may make attacks tell less than they seem to; a line each.
 
-    UserError where the test split or the network cannot be attacked at all.
+    They are printed, and kept for the report. UserError where the test split or the network cannot
+    be attacked at all.
     """
     asked = _sample(subject)
     x = asked.region.x
     check_inputs(x.numpy(), asked.labels.numpy(), subject.wiring.classes)
     check_network(asked.network, x.numpy(), asked.labels.numpy())
     serve = subject.served.serve
-    return [
+    found = [
         *randomised(lambda images: serve(images)["logits"], x),
         *probabilities(serve(x)["logits"]),
         *vanishing_gradients(asked, x),
         *inner_work(serve.get_concrete_function(tf.TensorSpec([None, *x.shape[1:]], x.dtype))),
     ]
+    attack_warnings.keep(subject.run.records, subject.checksum, found)
+    for line in found:
+        screen.print(f"warning: {line}")
+    return found
 
 
 def cost(question: Question) -> Cost:

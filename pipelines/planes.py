@@ -17,6 +17,7 @@ from pipelines.run_directory import RunDirectory
 from rt_tf import data
 from rt_tf.bounds.polytopes import Polytope, on_grid, polytope
 from rt_tf.errors import UserError
+from rt_tf.exactly import radius_text
 from rt_tf.files import write_bytes
 from rt_tf.network.graph import Graph
 from rt_tf.network.trace import trace
@@ -96,7 +97,7 @@ def random_polytopes(eps: float, values: flags.FlagValues) -> Iterable[tuple[str
     for seed in range(values.networks):
         graph = trace(random_network(seed)).lower()
         found = polytope(graph, region, METHODS, values.resolution, values.directions)
-        yield f"random {seed}, eps {eps:g}", found
+        yield f"random {seed}, eps {radius_text(eps)}", found
 
 
 def random_network(seed: int) -> keras.Model:

@@ -7,6 +7,7 @@ from pipelines import question_flags as ours
 from pipelines.asking import ask
 from pipelines.flags import run_group
 from rt_tf.errors import UserError
+from rt_tf.exactly import radius_text
 
 ABOUT = """Searches, for each test image, the largest radius that has a certificate of the class
 that the network gives it, and refreshes the report of the run.
@@ -28,7 +29,7 @@ def search(found: Any, values: Any, screen: Any) -> None:
     from pipelines import certified_radii
 
     if len(found.radii) > 1:
-        told = ", ".join(f"{eps:g}" for eps in found.radii)
+        told = ", ".join(map(radius_text, found.radii))
         raise UserError(f"epsilon: expected one radius, the largest to try; received {told}")
     largest = found.radii[0]
     if values.epsilon is None:

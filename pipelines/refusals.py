@@ -3,6 +3,7 @@
 from rt_tf import catalogue
 from rt_tf.attacks.table import NORMS
 from rt_tf.errors import UserError
+from rt_tf.exactly import exactly, radius_text
 from rt_tf.threats.region import Threat
 from rt_tf.training.phases import Phase
 from rt_tf.training.tables import POINT_TERMS
@@ -15,8 +16,8 @@ def check_radius(threat: Threat, eps: float, name: str) -> None:
     """UserError unless 0 < eps <= the threat's largest radius."""
     if not 0.0 < eps <= threat.largest:
         raise UserError(
-            f"{name}: expected a radius in (0, {threat.largest:g}] for {threat.name}; "
-            f"received {eps:g}"
+            f"{name}: expected a radius in (0, {exactly(threat.largest)}] for {threat.name}; "
+            f"received {radius_text(eps)}"
         )
 
 

@@ -16,8 +16,6 @@ from pipelines.refusals import refuse_loss, refuse_other_threats, refuse_start
 from pipelines.run_directory import RunDirectory
 from rt_tf import models
 from rt_tf.attacks.suites import QUICK, SUITES, Budget
-from rt_tf.attacks.table import ATTACKS
-from rt_tf.attacks.warnings import black_box_ahead
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.network.trace import trace
@@ -49,16 +47,13 @@ class Evaluation:
 
     def run(self) -> None:
         """Tries every attack on every question, as far as that was not done before."""
-        warnings = warned(self.subject)
-        for line in warnings:
-            self.screen.print(f"warning: {line}")
+        warnings = warned(self.subject, self.screen)
         announce(self.questions, self.samples, len(self.sources), self.screen)
         told = {}
         for question in self.questions:
             records = self._attack(question)
             name = records[0].path.parent.name
             told[name] = [file.header["id"] for file in records]
-            warnings += [f"{name}: {line}" for line in masked(records)]
             if self.values.suite or self.values.curve_to_zero:
                 self._curve(question)
         if self.values.suite:
@@ -104,13 +99,13 @@ class Evaluation:
         budget = self._plain(question)
         samples = min(self.values.curve_samples, self.samples)
         for share in BELOW:
-            self._ask(question, budget, share * question.eps, samples)
+            self._ask(question, budget, _rounded(share * question.eps), samples)
         eps, largest = question.eps, _unbounded(question.subject)
         while True:
             records = self._ask(question, budget, min(eps, largest), samples)
             if eps >= largest or all(row["success"] for row in records.rows):
                 return
-            eps *= GROWTH
+            eps = _rounded(GROWTH * eps)
 
     def _ask(
         self,
@@ -123,7 +118,7 @@ class Evaluation:
         key = (question.subject.threat.name, budget, source and source.name)
         if key not in self.attackers:
             self.attackers[key] = Attacker(question.subject, budget, self.values.seed, source)
-        return self.attackers[key].attack(float(f"{eps:.6g}"), samples, self.screen)
+        return self.attackers[key].attack(eps, samples, self.screen)
 
     def _note(self, told: dict[str, list[str]], warnings: list[str]) -> None:
         """What belongs to the suite, beside the records."""
@@ -136,6 +131,11 @@ class Evaluation:
         }
         path = self.subject.run.records / f"suite-{self.values.suite}.json"
         write_text(path, json.dumps(note, indent=1) + "\n")
+
+
+def _rounded(eps: float) -> float:
+    """A radius of a curve, in six digits; those that are asked for are taken as they are."""
+    return float(f"{eps:.6g}")
 
 
 def _unbounded(subject: Subject) -> float:
@@ -170,19 +170,3 @@ def _source(path: str, subject: Subject) -> Source:
             f"classes; {path} has {wiring.input_shape} and {wiring.classes}"
         )
     return Source(run.path.name, wiring.lower())
-
-
-def masked(records: Sequence[RecordFile]) -> list[str]:
-    """Whether attacks without gradients found examples that those with gradients had left."""
-    white: list[set[int]] = []
-    black: list[set[int]] = []
-    for file in records:
-        settings = file.header["settings"]
-        blind = ATTACKS[settings["attack"]].black_box or "source" in settings
-        (black if blind else white).append(_found(file))
-    left = {row["index"] for row in records[0].rows} - set[int]().union(*white)
-    return black_box_ahead(len(set[int]().union(*black) & left), len(left)) if white else []
-
-
-def _found(file: RecordFile) -> set[int]:
-    return {row["index"] for row in file.rows if row["success"]}

@@ -109,10 +109,12 @@ def _certify(work: Work) -> None:
 def _attack(work: Work) -> None:
     from pipelines.attacking import Attacker
     from pipelines.cascades import tell_weaker
+    from pipelines.estimate import warned
 
     subject = _subject(work)
     budget = eval_budget(work.values)
     tell_weaker(budget, subject, work.screen)
+    warned(subject, work.screen)
     attacker = Attacker(subject, budget, work.values.seed)
     for eps, samples in _radii(work.values, subject.threat):
         attacker.attack(eps, samples, work.screen)

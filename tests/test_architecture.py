@@ -17,6 +17,7 @@ BELOW_BOUNDS = {"network", "threats"}
 BELOW_TRAINING = BELOW_BOUNDS | {"bounds", "layers", "attacks", "data"}
 MAY_USE = {  # besides a room's own files
     "errors": set(),
+    "exactly": set(),
     "files": set(),
     "folders": set(),
     "replicas": set(),
@@ -34,7 +35,7 @@ MAY_USE = {  # besides a room's own files
     "checker": set(),
     "reporting": {"training", "certify", "models", "checker"} | BELOW_TRAINING,
 }
-USED_BY_ALL = {"errors", "files", "folders", "replicas", "catalogue"}
+USED_BY_ALL = {"errors", "exactly", "files", "folders", "replicas", "catalogue"}
 # Each uses earlier ones alone.
 NETWORK = [
     *("ops", "convolution", "groups", "curves", "functions", "relaxations", "steps", "activations"),

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from rt_tf.attacks.table import ATTACKS
+from rt_tf.exactly import exactly
 
 USUAL_LOSS = "ce"  # of attacks as they were published; said of those that climb none, too
 
@@ -34,7 +35,7 @@ class Budget(NamedTuple):
     def name(self, seed: int = 0) -> str:
         """Its records' name, which tells all settings but the usual ones: `pgd-40x2`."""
         unusual = {
-            f"a{self.step_size:g}": self.step_size > 0.0,
+            f"a{exactly(self.step_size)}": self.step_size > 0.0,
             self.start: self.start != "uniform",
             self.loss: self.loss != USUAL_LOSS,
             f"s{seed}": seed != 0,

@@ -35,4 +35,5 @@ def _certificate(question: Question) -> Row | None:
         "seconds": statistics.seconds(row["seconds"] for row in rows),
         "pace": statistics.pace(rows),
         "rungs": statistics.rungs(rows),
+        "inferred": sum(map(statistics.is_inferred, rows)),
     }

@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from rt_tf.exactly import radius_text
 from rt_tf.reporting.formats import DASH, cell, duration, short
 from rt_tf.reporting.markdown import code, plain
 from rt_tf.reporting.record_file import Row
@@ -18,8 +19,8 @@ def suite_table(suite: Row) -> Table:
     """A suite of a report as a table: attacks by threat, with each threat's and all worst cases."""
     title = f"{suite['suite']}: accuracy left, on {suite['sample']['n']:,} test images"
     notes = ["worst cases are by example; (95 % intervals)"]
-    caption = "\n".join(notes + [f"warning: {warning}" for warning in suite["warnings"]])
-    table = Table(title=Text(title), caption=Text(caption), box=box.SIMPLE_HEAD, pad_edge=False)
+    caption = Text("\n".join(notes + [f"warning: {line}" for line in suite["warnings"]]))
+    table = Table(title=Text(title), caption=caption, box=box.SIMPLE_HEAD, pad_edge=False)
     table.title_style = "bold"
     table.add_column("attack")
     table.add_column("accuracy %", justify="right", style="yellow")
@@ -90,7 +91,7 @@ def _by_question(suite: Row) -> Iterator[tuple[Row, Iterable[Row]]]:
 
 
 def _title(minimum: Row) -> str:
-    return f"{minimum['threat']} attacks (eps = {minimum['epsilon']:g})"
+    return f"{minimum['threat']} attacks (eps = {radius_text(minimum['epsilon'])})"
 
 
 def _nearest(row: Row) -> str:

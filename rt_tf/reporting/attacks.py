@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from rt_tf.attacks.suites import USUAL_LOSS
 from rt_tf.attacks.table import ATTACKS
 from rt_tf.reporting import statistics
 from rt_tf.reporting.formats import TIMES
@@ -22,7 +23,7 @@ def summary(question: Question, name: str) -> Row:
     return {
         "id": name,
         "name": names(question.attacks)[name],
-        "settings": question.attacks[name],
+        "settings": _settings(question.attacks[name]),
         "sample": statistics.sample(rows),
         "attacked": statistics.rate(withstood, len(rows)),
         "distance": statistics.distances(attack["distance"] for attack in told),
@@ -38,11 +39,19 @@ def names(attacks: Mapping[str, Row]) -> dict[str, str]:
 
 
 def _short(name: str, settings: Row) -> str:
-    """`pgd 50 x 10`: steps and restarts, those that are more than one."""
+    """`pgd 50 x 10 odds`: steps and restarts, those above one; the loss, if not the usual one."""
     steps, restarts = settings["steps"] or 1, settings["restarts"] or 1
     budget = f" {steps}{TIMES}{restarts}" if restarts > 1 else f" {steps}" if steps > 1 else ""
     source = f" from {settings.get('source', 'another network')}" if is_transfer(name) else ""
-    return f"{settings['attack']}{budget}{source}"
+    loss = f" {settings['loss']}" if settings.get("loss", USUAL_LOSS) != USUAL_LOSS else ""
+    return f"{settings['attack']}{budget}{loss}{source}"
+
+
+def _settings(settings: Row) -> Row:
+    """Those that say something: no loss where none is climbed."""
+    entry = ATTACKS.get(settings["attack"])
+    silent = ("loss",) if entry and not entry.climbs else ()
+    return {name: value for name, value in settings.items() if name not in silent}
 
 
 def is_transfer(name: str) -> bool:

@@ -8,6 +8,7 @@ begins without one. The file says what was asked, and how it was answered, in li
 from pathlib import Path
 from typing import NamedTuple
 
+from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
 from rt_tf.reporting.formats import percent
 from rt_tf.reporting.record_file import Row
@@ -40,7 +41,7 @@ class Verdict(NamedTuple):
         beside = "at or above" if self.is_blessed else "below"
         return (
             f"{self.name}: {rate['count']} of {rate['n']} images verified at "
-            f"{question['threat']} {question['epsilon']:g}, {percent(rate)}, "
+            f"{question['threat']} {radius_text(question['epsilon'])}, {percent(rate)}, "
             f"{beside} the bar of {100 * self.bar:.15g} %"
         )
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rt_tf.exactly import exactly, radius_text
 from rt_tf.reporting import statistics
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.records import Question
 
 THREATS = {
-    "linf": "every pixel may change by at most {eps:g}",
-    "l2": "the change of the image has Euclidean norm at most {eps:g}",
-    "l1": "the absolute changes of all pixels add up to at most {eps:g}",
+    "linf": "every pixel may change by at most {eps}",
+    "l2": "the change of the image has Euclidean norm at most {eps}",
+    "l1": "the absolute changes of all pixels add up to at most {eps}",
     "union": "the change lies in one of these balls: {parts}",
-    "wasserstein": "moving pixel mass at a total cost of at most {eps:g} "
+    "wasserstein": "moving pixel mass at a total cost of at most {eps} "
     "(share of the image's mass times pixels moved)",
 }
 
@@ -37,15 +38,20 @@ def words(
 
     radii: of a union's Linf, L2 and L1 balls, which eps multiplies.
     """
-    text = THREATS.get(threat, "a change within {eps:g} of the threat '" + threat + "'")
-    grey = (
-        f" ({eps * pixel_max:.3g} of {pixel_max} grey levels)"
-        if pixel_max and threat == "linf"
-        else ""
-    )
+    text = THREATS.get(threat, "a change within {eps} of the threat '" + threat + "'")
+    grey = f" ({_levels(eps, pixel_max)})" if pixel_max and threat == "linf" else ""
     balls = zip(("Linf", "L2", "L1"), radii, strict=False)
-    parts = ", ".join(f"{ball} of radius {eps * radius:g}" for ball, radius in balls if radius)
-    return text.format(eps=eps, parts=parts) + grey + ", pixels staying in [0, 1]"
+    parts = ", ".join(
+        f"{ball} of radius {radius_text(eps * factor)}" for ball, factor in balls if factor
+    )
+    return text.format(eps=radius_text(eps), parts=parts) + grey + ", pixels staying in [0, 1]"
+
+
+def _levels(eps: float, pixel_max: int) -> str:
+    """A radius in grey levels: `8 of 255 grey levels`, `about 25.5 of ...` where rounded."""
+    levels = eps * pixel_max
+    told = exactly(levels) if levels == round(levels, 2) else f"about {levels:.3g}"
+    return f"{told} of {pixel_max} grey levels"
 
 
 def _sentence(certified: Row | None, threat: str) -> str:

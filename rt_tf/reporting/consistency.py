@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from rt_tf.exactly import exactly
 from rt_tf.reporting.record_file import Row
 
 SAME_IN_QUESTION = ("threat", "eps", "split", "network_sha256")
@@ -138,7 +139,7 @@ def check_across(questions: Iterable[tuple[str, float, list[Row]]]) -> None:
     certified: dict[tuple[str, int], float] = {}
     table = sorted(questions, key=lambda question: -question[1])
     for threat, eps, rows in table:
-        name = f"{threat}-{eps:g}"
+        name = f"{threat}-{exactly(eps)}"
         for row in rows:
             index = row["index"]
             other, first = seen.setdefault(index, (name, row))
@@ -160,7 +161,7 @@ def _check_no_counterexample(row: Row, threat: str, eps: float, proved: float | 
     require(
         distance > proved,
         f"example {row['index']}: certified at {threat} eps {proved}, falsified at {eps} "
-        f"by a change of {distance:g}",
+        f"by a change of {exactly(distance)}",
     )
 
 

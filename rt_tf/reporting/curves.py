@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rt_tf.reporting.drawing import COLOURS, GAP, MUTED, RULE, as_share, legend, panel, styled
+from rt_tf.exactly import radius_text
+from rt_tf.reporting.drawing import (
+    APART,
+    COLOURS,
+    GAP,
+    MUTED,
+    RULE,
+    as_share,
+    legend,
+    panel,
+    styled,
+)
 from rt_tf.reporting.record_file import Row
 
 MANY = 8  # radii above which intervals are bands, not bars
@@ -17,21 +28,27 @@ UNITS = {"union": "times the stated radii", "wasserstein": "share of the mass x 
 
 
 @styled
-def accuracy_by_eps(questions: Sequence[Row], main: float | None = None) -> Figure | None:
-    """Clean, attacked and certified accuracy of one threat against eps; the gap is shaded.
+def accuracy_by_eps(
+    questions: Sequence[Row], lines: Sequence[Row] = (), main: float | None = None
+) -> Figure | None:
+    """Clean, attacked and certified accuracy of one threat against eps.
 
-    Intervals of 95 % are bars, or bands where there are many radii. main: eps of the headline.
+    lines: of the threat (`line` in the report's schema), each of one set of images and one means;
+    what was found at a radius otherwise is a hollow mark. The gap is shaded between lines of the
+    same images. Intervals of 95 % are bars, or bands where there are many radii. main: eps of the
+    headline.
     """
     if not questions:
         return None
-    figure, axes = panel(7.2, 3.4)
-    for what, colour in COLOURS.items():
-        eps, rates = _curve(questions, what)
-        if eps.size:
-            draw = _with_band if eps.size > MANY else _with_bars
-            draw(axes, eps, rates, {"color": colour, "label": what})
-    _shade_gap(axes, questions)
-    _mark_zero(axes, *_curve(questions, "attacked"))
+    figure, axes = panel(6.4, 3.6)
+    by_accuracy = {line["accuracy"]: line for line in lines}
+    for what in COLOURS:
+        if what in by_accuracy:
+            _draw_line(axes, by_accuracy[what])
+    for what in COLOURS:
+        _draw_marks(axes, what, apart(questions, by_accuracy.get(what), what), what in by_accuracy)
+    _shade_gap(axes, by_accuracy)
+    _mark_zero(axes, *_rates(questions, "attacked"))
     axes.set_xlim(left=0.0)
     if main is not None and len(questions) > 1:
         axes.axvline(main, color=RULE, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
@@ -40,6 +57,12 @@ def accuracy_by_eps(questions: Sequence[Row], main: float | None = None) -> Figu
     as_share(axes)
     legend(axes)
     return figure
+
+
+def apart(questions: Sequence[Row], line: Row | None, what: str) -> list[Row]:
+    """The questions whose accuracy is of other images, or by other means, than the line's there."""
+    on_line = {point["epsilon"]: point["rate"] for point in line["points"]} if line else {}
+    return [q for q in questions if q[what] and q[what] != on_line.get(q["epsilon"])]
 
 
 SPREAD = 10.0  # how many times longer than the quickest image one takes, for times to be drawn
@@ -52,7 +75,7 @@ def settled_by_time(pace: Sequence[Row]) -> Figure | None:
         return None
     pace = [*pace, {**pace[-1], "seconds": pace[-1]["seconds"] ** 2 / pace[-2]["seconds"]}]
     seconds = [row["seconds"] for row in pace]  # and one more, up to which the last step goes
-    figure, axes = panel(7.2, 2.8)
+    figure, axes = panel(6.4, 3.0)
     certified = np.array([row["certified"] for row in pace])
     settled = certified + [row["falsified"] for row in pace]
     asked = settled[-1] + pace[-1]["open"]
@@ -67,11 +90,40 @@ def settled_by_time(pace: Sequence[Row]) -> Figure | None:
     return figure
 
 
-def _curve(questions: Sequence[Row], what: str) -> tuple[np.ndarray, np.ndarray]:
+def _rates(questions: Sequence[Row], what: str) -> tuple[np.ndarray, np.ndarray]:
     """eps [k] and (rate, low, high) [k, 3] where `what` was measured."""
     known = [q for q in questions if q[what]]
-    rates = [[q[what][key] for key in ("rate", "low", "high")] for q in known]
-    return np.array([q["epsilon"] for q in known]), np.array(rates).reshape(-1, 3)
+    return _arrays([q["epsilon"] for q in known], [q[what] for q in known])
+
+
+def _points(line: Row) -> tuple[np.ndarray, np.ndarray]:
+    """The same of a line's points."""
+    points = line["points"]
+    return _arrays([point["epsilon"] for point in points], [point["rate"] for point in points])
+
+
+def _arrays(eps: Sequence[float], rates: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
+    table = [[rate[key] for key in ("rate", "low", "high")] for rate in rates]
+    return np.array(eps), np.array(table).reshape(-1, 3)
+
+
+def _draw_line(axes: Axes, line: Row) -> None:
+    eps, rates = _points(line)
+    draw = _with_band if eps.size > MANY else _with_bars
+    what = line["accuracy"]
+    draw(axes, eps, rates, {"color": COLOURS[what], "label": what})
+
+
+def _draw_marks(axes: Axes, what: str, found: Sequence[Row], has_line: bool) -> None:
+    """Accuracies that are on no line: hollow, unless there is no line to tell them from."""
+    if found:
+        eps, rates = _rates(found, what)
+        face, label = ("white", "_apart") if has_line else (COLOURS[what], what)
+        style = {"color": COLOURS[what], "label": label, "linestyle": "none"}
+        _with_bars(axes, eps, rates, {**style, "markerfacecolor": face})
+        if has_line:
+            hollow: dict[str, Any] = {"markerfacecolor": "white", "linestyle": "none"}
+            axes.plot([], [], "o", color=MUTED, markersize=4.5, label=APART, **hollow)
 
 
 def _with_bars(axes: Axes, eps: np.ndarray, rates: np.ndarray, style: dict[str, Any]) -> None:
@@ -85,12 +137,25 @@ def _with_band(axes: Axes, eps: np.ndarray, rates: np.ndarray, style: dict[str, 
     axes.fill_between(eps, rates[:, 1], rates[:, 2], color=style["color"], alpha=0.15, linewidth=0)
 
 
-def _shade_gap(axes: Axes, questions: Sequence[Row]) -> None:
-    both = [q for q in questions if q["attacked"] and q["certified"]]
-    (eps, low), (_, high) = _curve(both, "certified"), _curve(both, "attacked")
-    if eps.size > 1:
-        style: dict[str, Any] = {"color": COLOURS["attacked"], "alpha": 0.12, "linewidth": 0}
-        axes.fill_between(eps, low[:, 0], high[:, 0], label=GAP, **style)
+def _shade_gap(axes: Axes, lines: Mapping[str, Row]) -> None:
+    """Between the lines of attacks and of certificates on the same images, at radii of both."""
+    if not is_gap_known(lines):
+        return
+    upper = {point["epsilon"]: point["rate"]["rate"] for point in lines["attacked"]["points"]}
+    points = [p for p in lines["certified"]["points"] if p["epsilon"] in upper]
+    eps = [point["epsilon"] for point in points]
+    low, high = [point["rate"]["rate"] for point in points], [upper[e] for e in eps]
+    style: dict[str, Any] = {"color": COLOURS["attacked"], "alpha": 0.12, "linewidth": 0}
+    axes.fill_between(eps, low, high, label=GAP, **style)
+
+
+def is_gap_known(lines: Mapping[str, Row]) -> bool:
+    """Whether attacks and certificates have lines of the same images, at two radii or more."""
+    pair = [lines[what] for what in ("attacked", "certified") if what in lines]
+    if len(pair) < 2 or len({line["sample"]["sha256"] for line in pair}) > 1:
+        return False
+    radii = [{point["epsilon"] for point in line["points"]} for line in pair]
+    return len(radii[0] & radii[1]) > 1
 
 
 def _mark_zero(axes: Axes, eps: np.ndarray, rates: np.ndarray) -> None:
@@ -98,7 +163,10 @@ def _mark_zero(axes: Axes, eps: np.ndarray, rates: np.ndarray) -> None:
     standing = np.flatnonzero(rates[:, 0] > 0)
     first = standing[-1] + 1 if standing.size else 0
     if first < eps.size:
-        text = f"0 % attacked from {eps[first]:g}"
-        style: dict[str, Any] = {"color": MUTED, "fontsize": 8, "ha": "left", "va": "bottom"}
-        axes.annotate(text, (eps[first], 0.0), (2, 6), textcoords="offset points", **style)
+        text = f"0 % attacked from {radius_text(eps[first])}"
+        beyond = eps[first] > 0.5 * eps[-1]
+        style: dict[str, Any] = {"color": MUTED, "fontsize": 8.5, "va": "bottom"}
+        style["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        style |= {"ha": "right" if beyond else "left", "textcoords": "offset points"}
+        axes.annotate(text, (eps[first], 0.0), (-8 if beyond else 2, 6), **style)
         axes.plot(eps[first], 0.0, "|", color=MUTED, markersize=14, zorder=0)

@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 INK, MUTED, RULE = "#1f2933", "#65737e", "#d9dee3"
 COLOURS = {"clean": "#8a97a3", "attacked": "#d97706", "certified": "#0f766e"}
-GAP = "not known"
+GAP, APART = "not known", "other images or means"
 
 STYLE: Any = {
     "font.size": 9,
@@ -59,7 +59,7 @@ def panel(width: float, height: float) -> tuple[Figure, Axes]:
 def legend(axes: Axes) -> None:
     """Inside a titled panel; else in one row above its right end, out of the data's way."""
     named = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    ordered = sorted(named, key=lambda label: label == GAP)
+    ordered = sorted(named, key=lambda label: (label == GAP, label == APART))
     place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0)}
     place |= {"ncols": max(1, len(named)), "columnspacing": 1.4}
     if axes.get_title("left"):

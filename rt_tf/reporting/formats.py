@@ -6,6 +6,7 @@ import math
 
 from rich.text import Text
 
+from rt_tf.exactly import exactly
 from rt_tf.reporting.record_file import Row
 
 DASH = "\N{EN DASH}"
@@ -42,6 +43,19 @@ def short(rate: Row | None) -> Text:
         return Text(DASH)
     value, low, high = (_percent(rate[key], rate["n"]) for key in ("rate", "low", "high"))
     return Text.assemble(value, (f" ({low}{DASH}{high})", "dim"))
+
+
+def told(value: object) -> str:
+    """A setting as words: lists with commas, yes and no, a dash for none."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(told, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {told(item)}" for name, item in value.items()) or "none"
+    if isinstance(value, float):
+        return exactly(value)
+    return DASH if value is None else str(value)
 
 
 def points(share: float) -> str:

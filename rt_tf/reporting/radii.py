@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,22 +42,34 @@ def file_name(threat: str) -> str:
     return f"radius-{threat}.jsonl"
 
 
-def radii(records_dir: str | Path, questions: Sequence[Question]) -> list[Row]:
-    """Each threat's certified radii (`radii` in the report's schema), by name.
+Table = tuple[Row, list[Row]]  # a file's header and its lines
 
-    Raises Inconsistent where a line contradicts itself or what `questions` tell of the example:
-    another prediction, or a counterexample within the radius.
-    """
-    found = []
+
+def tables(records_dir: str | Path) -> dict[str, Table]:
+    """The files of certified radii by name. Raises Inconsistent where a line lacks something."""
+    found = {}
     for path in sorted(Path(records_dir).glob(file_name("*"))):
         header, rows = read(path)
         check_fields(header, RADIUS_HEADER_FIELDS, f"{path.name}, header")
         for number, row in enumerate(rows, start=2):
             check_fields(row, RADIUS_FIELDS, f"{path.name}, line {number}")
-        _check_against(path.name, header, rows, questions)
-        if rows:
-            found.append(_summary(header, sorted(rows, key=lambda r: r["index"]), questions))
+        found[path.name] = header, rows
     return found
+
+
+def radii(found: Mapping[str, Table], questions: Sequence[Question]) -> list[Row]:
+    """The certified radii of `tables` (`radii` in the report's schema), by name.
+
+    Raises Inconsistent where a line contradicts itself or what `questions` tell of the example:
+    another prediction, or a counterexample within the radius.
+    """
+    for name, (header, rows) in found.items():
+        _check_against(name, header, rows, questions)
+    return [
+        _summary(header, sorted(rows, key=lambda r: r["index"]), questions)
+        for header, rows in found.values()
+        if rows
+    ]
 
 
 def nearest(questions: Iterable[Question], header: Row) -> dict[int, float]:

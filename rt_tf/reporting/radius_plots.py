@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -48,14 +50,17 @@ def _distribution(figure: Figure, axes: Axes, groups: list[Row]) -> None:
 
 
 def _curve(axes: Axes, curve: list[Row]) -> None:
+    """Steps between the curve's radii: a lower limit from the right, an upper from the left."""
     eps = [row["epsilon"] for row in curve]
     known = [what for what in ("attacked", "certified") if curve[0][what]]
     rates = {what: [row[what]["rate"] for row in curve] for what in known}
-    for what, values in rates.items():
-        axes.plot(eps, values, color=COLOURS[what], label=what)
-    if "attacked" in rates:
-        ends = (rates["certified"], rates["attacked"])
-        axes.fill_between(eps, *ends, color=COLOURS["attacked"], alpha=0.12, linewidth=0, label=GAP)
+    steps = {w: values[1:] if w == "certified" else values[:-1] for w, values in rates.items()}
+    for what, values in steps.items():
+        axes.stairs(values, eps, color=COLOURS[what], label=what, baseline=None, linewidth=1.8)
+    if "attacked" in steps:
+        style: dict[str, Any] = {"color": COLOURS["attacked"], "alpha": 0.12, "linewidth": 0}
+        low, high = ([*steps[what], steps[what][-1]] for what in ("certified", "attacked"))
+        axes.fill_between(eps, low, high, step="post", label=GAP, **style)
     axes.set_xlim(0.0, eps[-1])
     as_share(axes)
     legend(axes)

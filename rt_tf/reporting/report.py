@@ -6,19 +6,23 @@ import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import jinja2
 from matplotlib.figure import Figure
 
+from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
 from rt_tf.reporting import curves, drawing, pictures, plots, radius_plots
+from rt_tf.reporting.captions import line_notes
 from rt_tf.reporting.counterexamples import Images, Originals, measure
-from rt_tf.reporting.formats import duration, interval, percent
+from rt_tf.reporting.formats import duration, interval, percent, told
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.sanity import not_checked
 from rt_tf.reporting.summary import by_threat, main_question, summarise, weaker
 
 TEMPLATE = "report.html.jinja"
+PIXELS_PER_INCH = 96
 
 
 def write_report(run_dir: str | Path, originals: Originals | None = None) -> Row:
@@ -48,20 +52,42 @@ def page(report: Row, images: Mapping[str, Images]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "interval": interval, "duration": duration}
+    environment.filters |= {
+        "percent": percent,
+        "interval": interval,
+        "duration": duration,
+        "radius": radius_text,
+        "told": told,
+    }
     return environment.get_template(TEMPLATE).render(
         report=report,
         main=main_question(report),
         threats=by_threat(report),
         weaker=weaker(report),
         figures=drawn(report, images),
+        rung_columns=_rung_columns(main_question(report)),
+        line_notes={threat: line_notes(report, threat) for threat in by_threat(report)},
         colours=drawing.COLOURS,
         not_checked=not_checked(report["sanity"]),
     )
 
 
-def drawn(report: Row, images: Mapping[str, Images]) -> dict[str, str]:
-    """The page's figures, as data URIs by name."""
+def _rung_columns(question: Row) -> set[str]:
+    """The counts of a certificate's rungs that its table has: the usual ones, and any above 0."""
+    rungs = question["certificate"]["rungs"] if question["certificate"] else []
+    usual = {"tried", "certified", "credited", "loose"}
+    return usual | {key for rung in rungs for key, count in rung.items() if count and key != "rung"}
+
+
+class Drawn(NamedTuple):
+    """A figure as a data URI, and how many pixels of a page it is wide: its text has its size."""
+
+    uri: str
+    width: int
+
+
+def drawn(report: Row, images: Mapping[str, Images]) -> dict[str, Drawn]:
+    """The page's figures by name."""
     main = main_question(report)
     vector = {
         "training": plots.training_curves(report["training"]["history"]),
@@ -72,14 +98,19 @@ def drawn(report: Row, images: Mapping[str, Images]) -> dict[str, str]:
         vector["settled"] = curves.settled_by_time(certificate["pace"])
     for threat, questions in by_threat(report).items():
         eps = main["epsilon"] if threat == main["threat"] else None
-        vector[f"eps-{threat}"] = curves.accuracy_by_eps(questions, eps)
+        own = [line for line in report["lines"] if line["threat"] == threat]
+        vector[f"eps-{threat}"] = curves.accuracy_by_eps(questions, own, eps)
     for radius in report["radii"]:
         vector[f"radius-{radius['threat']}"] = radius_plots.certified_radii(radius)
-    found = {name: _svg(figure) for name, figure in vector.items() if figure}
+    found = {name: Drawn(_svg(figure), _width(figure)) for name, figure in vector.items() if figure}
     for threat, pair in images.items():
         shown = pictures.adversarial_examples(*pair, report["examples"][threat])
-        found |= {f"examples-{threat}": _png(shown)} if shown else {}
+        found |= {f"examples-{threat}": Drawn(_png(shown), _width(shown))} if shown else {}
     return found
+
+
+def _width(figure: Figure) -> int:
+    return round(PIXELS_PER_INCH * figure.get_figwidth())
 
 
 def _svg(figure: Figure) -> str:

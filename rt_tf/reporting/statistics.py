@@ -50,8 +50,17 @@ def is_asked(row: Row) -> bool:
 
 
 def is_certified(row: Row) -> bool:
-    """Proved to be classified as its label everywhere in the region."""
-    return is_asked(row) and row["certificate"]["verdict"] == "certified"
+    """Proved to be classified as its label everywhere in the region, here or in a larger one."""
+    return is_asked(row) and (_is_proved(row) or is_inferred(row))
+
+
+def is_inferred(row: Row) -> bool:
+    """Certified by a certificate in a larger region alone, see `inference`."""
+    return row.get("inferred") is not None
+
+
+def _is_proved(row: Row) -> bool:
+    return bool(row["certificate"]["verdict"] == "certified")
 
 
 def share(rows: Iterable[Row], what: Callable[[Row], bool]) -> Row | None:
@@ -195,7 +204,7 @@ def pace(rows: Sequence[Row]) -> list[Row]:
     powers = np.floor(PACES * np.log10(took[took > 0].min())), np.ceil(PACES * np.log10(took.max()))
     times = 10.0 ** (np.arange(powers[0], powers[1] + 1) / PACES)
     ended = {
-        "certified": np.array([is_certified(row) for row in asked]),
+        "certified": np.array([_is_proved(row) for row in asked]),
         "falsified": np.array([row["certificate"]["verdict"] == "falsified" for row in asked]),
     }
     table = []

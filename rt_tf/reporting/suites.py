@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rt_tf.errors import UserError
 from rt_tf.reporting import attacks, statistics
+from rt_tf.reporting.attack_warnings import masked
 from rt_tf.reporting.consistency import require
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.records import Question
@@ -33,10 +34,11 @@ def _suite(path: Path, table: Mapping[str, Question]) -> Row:
         for question, _ in asked
     }
     everything = next(iter(of.values()))
+    found = [line for question, names in asked for line in masked(question, names)]
     return {
         "suite": told["suite"],
         "samples": told["samples"],
-        "warnings": told["warnings"],
+        "warnings": list(dict.fromkeys([*told["warnings"], *found])),
         "sample": statistics.sample(everything),
         "clean": statistics.share(everything, statistics.is_clean),
         "rows": [_row(q, name, of[q.name]) for q, names in asked for name in names],

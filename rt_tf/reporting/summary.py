@@ -1,11 +1,13 @@
-"""From a run directory to one plain dict: the report, schema `rt_tf.report/3`.
+"""From a run directory to one plain dict: the report, schema `rt_tf.report/4`.
 
     schema, system, created (UTC)
     claim        {"sentence", "threat", "limits": [...]}: what is proved, in words
     main         the name of the question the run was made for, e.g. "linf-0.05"
     questions    [question], every (threat, eps) found, sorted
+    lines        [line], at most one for each threat and accuracy
     radii        [radius], by threat, where certified radii were searched
     suites       [suite], by name
+    warnings     [text]: what may make attacks tell less than they seem to
     sanity       [{check, threat, passed, told}], see `sanity`
     examples     {threat: [example]}, the smallest counterexamples over all attacks and radii
     data         {name, version, split, classes, shape, pixel_max, size, checksum, sample}
@@ -21,9 +23,13 @@
                   common: {clean, attacked, certified} on the examples of both, if these are fewer,
                   outcomes: {certified, loose, time, memory, error, not_asked, attack,
                              misclassified},
-                  certificate: {settings, sample, seconds, pace, rungs: [rung]} | null,
+                  certificate: {settings, sample, seconds, pace, rungs: [rung], inferred: those
+                  certified by a certificate at a larger radius alone} | null,
                   attacks: [attack],
                   classes: [{label, clean, attacked, certified}], margins: histogram | null}
+    line         {threat, accuracy: "clean" | "attacked" | "certified", by: [rung or attack],
+                  sample, points: [{epsilon, rate}]}: radii at which the same images were asked by
+                  the same means; of other images, or by other means, accuracies are on no line
     pace         [{seconds, certified, falsified, open}]: within so many seconds an image
     rung         {rung, tried, certified, credited, falsified, probable, trusted, loose, time,
                   memory, error, seconds}
@@ -67,16 +73,19 @@ from typing import Any
 from rt_tf.errors import UserError
 from rt_tf.reporting import statistics
 from rt_tf.reporting.answers import answer
+from rt_tf.reporting.attack_warnings import all_of
 from rt_tf.reporting.claim import claim
 from rt_tf.reporting.consistency import Row, check_order, require
 from rt_tf.reporting.counterexamples import smallest
-from rt_tf.reporting.radii import radii
+from rt_tf.reporting.inference import inferred
+from rt_tf.reporting.lines import lines
+from rt_tf.reporting.radii import radii, tables
 from rt_tf.reporting.record_file import read_lines
 from rt_tf.reporting.records import Question, load, question_name
 from rt_tf.reporting.sanity import sanity
 from rt_tf.reporting.suites import suites
 
-SCHEMA = "rt_tf.report/3"
+SCHEMA = "rt_tf.report/4"
 
 
 def summarise(run_dir: str | Path, examples: int = 8) -> Row:
@@ -88,7 +97,9 @@ def summarise(run_dir: str | Path, examples: int = 8) -> Row:
     run_dir = Path(run_dir)
     run = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
     history = read_lines(run_dir / "history.jsonl")
-    questions = load(run_dir / "records")
+    records = run_dir / "records"
+    certified = tables(records)
+    questions = inferred(load(records), certified.values())
     main = _main(run, questions)
     for question in questions:
         _check(question, run)
@@ -99,8 +110,10 @@ def summarise(run_dir: str | Path, examples: int = 8) -> Row:
         "claim": claim(main, run),
         "main": main.name,
         "questions": [answer(question) for question in questions],
-        "radii": radii(run_dir / "records", questions),
-        "suites": suites(run_dir / "records", questions),
+        "lines": lines(questions),
+        "radii": radii(certified, questions),
+        "suites": suites(records, questions),
+        "warnings": all_of(records, run["network_sha256"], questions),
         "sanity": sanity(questions, math.prod(run["dataset"]["shape"])),
         "examples": smallest(questions, examples),
         "data": _data(main, run),

@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from rt_tf.exactly import radius_text
 from rt_tf.reporting.attack_text import has_attacks, sanity_markdown, suite_markdown
 from rt_tf.reporting.formats import TIMES, cell, short
 from rt_tf.reporting.markdown import code, plain
@@ -22,7 +23,8 @@ ACCURACIES = ("clean", "attacked", "certified")
 def terminal_table(report: Row) -> Table:
     """What the train command ends with: accuracies by radius, the run's own radius in bold."""
     title = f"{report['system']} on the {_split(report)}"
-    caption = "attacked: an upper limit, certified: proved; (95 % intervals)"
+    notes = ["attacked: an upper limit, certified: proved; (95 % intervals)"]
+    caption = Text("\n".join([*notes, *_cautions(report)]))
     table = Table(title=Text(title), caption=caption, box=box.SIMPLE_HEAD, pad_edge=False)
     table.title_style = "bold"
     table.add_column("radius", no_wrap=True)
@@ -37,10 +39,9 @@ def terminal_table(report: Row) -> Table:
     if differ:
         table.add_column("images", justify="right")
     for question, images in zip(questions, samples, strict=True):
-        radius = f"{question['threat']} {question['epsilon']:g}"
         style = "bold" if question["name"] == report["main"] else ""
         cells = [short(question[a]) for a in (*ACCURACIES, *others)]
-        table.add_row(radius, *cells, *([images] if differ else []), style=style)
+        table.add_row(_place(question), *cells, *([images] if differ else []), style=style)
     return table
 
 
@@ -52,13 +53,15 @@ def summary_text(report: Row) -> str:
 def _result(report: Row) -> str:
     others = weaker(report)
     rows = [
-        [f"{q['threat']} {q['epsilon']:g}", *(cell(q[a]) for a in (*ACCURACIES, *others))]
+        [_place(q), *(cell(q[a]) for a in (*ACCURACIES, *others))]
         for q in chain.from_iterable(by_threat(report).values())
     ]
     names = ["radius", *ACCURACIES, *others.values()]
     head = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     title = f"**{plain(report['system'])}**, {plain(_split(report))}. {report['claim']['sentence']}"
-    return "\n".join([title, "", *head, *(f"| {' | '.join(row)} |" for row in rows), ""])
+    table = [*head, *(f"| {' | '.join(row)} |" for row in rows)]
+    cautions = [f"- {plain(text)}" for text in _cautions(report)]
+    return "\n".join([title, "", *table, "", *cautions, *([""] if cautions else [])])
 
 
 def model_card(report: Row) -> str:
@@ -101,6 +104,11 @@ def model_card(report: Row) -> str:
     return "\n\n".join(f"{head}\n\n{body.rstrip()}" for head, body in sections.items()) + "\n"
 
 
+def _cautions(report: Row) -> list[str]:
+    """What stands beside the accuracies: why the attacked ones may flatter the network."""
+    return [f"warning: {text}" for text in report["warnings"]]
+
+
 def _origin(given: Row | None) -> dict[str, str]:
     """Where a network comes from that was not trained here, and what was done to it."""
     if given is None:
@@ -122,16 +130,16 @@ def _radius_line(radius: Row) -> str:
         for kind, told in (("right", right), ("misclassified", wrong))
         if told
     ]
-    return (
-        f"certified radius ({radius['threat']}, up to {radius['largest']:g}): {'; '.join(of)}; "
-        f"by {', '.join(parts)}"
-    )
+    up_to = f"{radius['threat']}, up to {radius_text(radius['largest'])}"
+    return f"certified radius ({up_to}): {'; '.join(of)}; by {', '.join(parts)}"
 
 
 def _evidence(question: Row, flags: Row | None) -> list[str]:
     certificate = question["certificate"]
     rungs = [f"{r['rung']} {r['credited']:,}" for r in (certificate or {"rungs": []})["rungs"]]
     attacks = [f"{a['id']}: {cell(a['attacked'])} withstood" for a in question["attacks"]]
+    if certificate and certificate["inferred"]:
+        rungs.append(f"certificates at larger radii {certificate['inferred']:,}")
     proved = "certified by " + ", ".join(rungs) if rungs else "no certificate was asked for"
     published = (flags or {}).get("published")
     told = [f"published for this system, clean / attacked / certified: {plain(str(published))}"]
@@ -144,6 +152,10 @@ def _attacks(report: Row) -> list[str]:
         return []
     tables = [suite_markdown(suite) for suite in report["suites"]]
     return [*tables, "Sanity of the attacks:", "", sanity_markdown(report), ""]
+
+
+def _place(question: Row) -> str:
+    return f"{question['threat']} {radius_text(question['epsilon'])}"
 
 
 def _samples(question: Row) -> str:

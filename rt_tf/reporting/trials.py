@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from rt_tf.exactly import radius_text
 from rt_tf.reporting.formats import percent
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.records import Question
@@ -23,7 +24,7 @@ class Trial(NamedTuple):
     @property
     def place(self) -> str:
         """Its threat and radius: `linf 0.1`."""
-        return f"{self.question.threat} {self.question.eps:g}"
+        return f"{self.question.threat} {radius_text(self.question.eps)}"
 
     @property
     def budget(self) -> int:

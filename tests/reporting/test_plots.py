@@ -23,7 +23,7 @@ def figures(report):
     examples = report["examples"]["linf"]
     before = originals([e["index"] for e in examples])
     return {
-        "eps": curves.accuracy_by_eps(report["questions"], main["epsilon"]),
+        "eps": curves.accuracy_by_eps(report["questions"], report["lines"], main["epsilon"]),
         "training": plots.training_curves(report["training"]["history"]),
         "margins": plots.margin_histogram(main["margins"]),
         "classes": plots.class_bars(main["classes"]),
@@ -48,12 +48,22 @@ def test_no_pyplot_and_no_style_left_behind(report):
 
 
 def test_accuracy_curves_carry_the_numbers(report):
-    axes = curves.accuracy_by_eps(report["questions"], 0.05).axes[0]
-    drawn = {c.get_label(): c.lines[0].get_xydata().tolist() for c in axes.containers}
-    assert drawn["certified"] == [[0.025, 32 / 40], [0.05, 45 / 60], [0.1, 20 / 60]]
-    assert drawn["attacked"] == [[0.025, 24 / 30], [0.05, 50 / 60], [0.1, 36 / 60]]
+    """Lines go through the same images alone: 40 were certified at each radius, 60 at two."""
+    axes = curves.accuracy_by_eps(report["questions"], report["lines"], 0.05).axes[0]
+    lines = {c.get_label(): c.lines[0] for c in axes.containers if c.get_label() != "_apart"}
+    assert {line.get_linestyle() for line in lines.values()} == {"-"}
+    drawn = {name: line.get_xydata().tolist() for name, line in lines.items()}
+    assert drawn["certified"] == [[0.025, 32 / 40], [0.05, 25 / 40], [0.1, 0.0]]
+    assert drawn["attacked"] == [[0.05, 50 / 60], [0.1, 36 / 60]]
+    marks = [c.lines[0] for c in axes.containers if c.get_label() == "_apart"]
+    assert {line.get_linestyle() for line in marks} == {"None"}
+    assert [line.get_xydata().tolist() for line in marks[1:]] == [
+        [[0.025, 24 / 30]],
+        [[0.05, 45 / 60], [0.1, 20 / 60]],
+    ]
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert labels == ["clean", "attacked", "certified", "not known"]
+    # No gap is shaded between accuracies of different images.
+    assert labels == ["clean", "attacked", "certified", "other images or means"]
 
 
 def test_settled_against_time():
@@ -90,21 +100,37 @@ def falling(radii: int, zero_from: int) -> list[dict]:
     ]
 
 
+def lines_of(questions: list[dict]) -> list[dict]:
+    """One through all radii for each accuracy there is."""
+    sample = {"n": 100, "indices": "0-99", "sha256": ""}
+    return [
+        {
+            "threat": "union",
+            "accuracy": what,
+            "by": ["pgd"],
+            "sample": sample,
+            "points": [{"epsilon": q["epsilon"], "rate": q[what]} for q in questions],
+        }
+        for what in ("clean", "attacked")
+    ]
+
+
 @pytest.mark.parametrize("radii", [8, 20])
 def test_curves_to_zero(radii):
     questions = falling(radii, zero_from=5)
-    axes = curves.accuracy_by_eps(questions).axes[0]
+    axes = curves.accuracy_by_eps(questions, lines_of(questions)).axes[0]
     [text] = [text.get_text() for text in axes.texts]
     assert text == "0 % attacked from 0.5"
     assert axes.get_xlabel() == "eps (times the stated radii)"
     bars, bands = (2, 0) if radii == 8 else (0, 2)  # of clean and of attacked
     assert (len(axes.containers), len(axes.collections) - bars) == (bars, bands)
-    assert drawing.encode(axes.figure) == drawing.encode(curves.accuracy_by_eps(questions))
+    again = curves.accuracy_by_eps(questions, lines_of(questions))
+    assert drawing.encode(axes.figure) == drawing.encode(again)
 
 
 def test_a_long_curve_carries_the_numbers():
     questions = falling(20, zero_from=5)
-    lines = curves.accuracy_by_eps(questions).axes[0].get_lines()
+    lines = curves.accuracy_by_eps(questions, lines_of(questions)).axes[0].get_lines()
     drawn = {line.get_label(): line.get_xydata().tolist() for line in lines}
     assert drawn["attacked"] == [[q["epsilon"], q["attacked"]["rate"]] for q in questions]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.patches import StepPatch
 
 from rt_tf.reporting import drawing
 from rt_tf.reporting.radii import STEPS, file_name
@@ -91,8 +92,13 @@ def test_the_page_the_card_and_the_figure(run_dir):
     assert f"- {line}" in model_card(report)
     figure = certified_radii(report["radii"][0])
     assert drawing.encode(figure) == drawing.encode(certified_radii(report["radii"][0]))
-    drawn = {line.get_label(): line.get_ydata() for line in figure.axes[1].lines}
-    assert drawn["certified"][0] == 36 / 40
+    steps = [patch for patch in figure.axes[1].patches if isinstance(patch, StepPatch)]
+    drawn = {patch.get_label(): patch.get_data().values for patch in steps}
+    curve = report["radii"][0]["curve"]
+    assert curve[0]["certified"]["rate"] == 36 / 40
+    # Between two radii, what is certified at the larger one, and not broken at the smaller one.
+    assert drawn["certified"].tolist() == [row["certified"]["rate"] for row in curve[1:]]
+    assert drawn["attacked"].tolist() == [row["attacked"]["rate"] for row in curve[:-1]]
     assert (drawn["certified"] <= drawn["attacked"]).all()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from fractions import Fraction
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,7 +13,10 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
+from rt_tf.errors import UserError
+from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
+from rt_tf.reporting import attack_warnings
 from rt_tf.reporting.counterexamples import measure
 from rt_tf.reporting.formats import DASH, percent
 from rt_tf.reporting.record_file import line
@@ -22,11 +26,14 @@ from rt_tf.reporting.statistics import rate
 from rt_tf.reporting.summary import summarise
 from rt_tf.reporting.text import model_card, summary_text, terminal_table
 from tests.reporting.synthetic import (
+    NETWORK,
     N,
     attack_row,
     originals,
     settings,
     write_attack,
+    write_question,
+    write_run,
     write_three_radii,
 )
 
@@ -100,7 +107,7 @@ def test_page_shows_the_numbers(written):
         "broken by an attack 6",
         "misclassified 4",
         "interval 62.1-85.3 %",
-        "crown_ibp 56 45 45 0 0 11 0 0 0",
+        "crown_ibp 56 45 45 11",
         report["claim"]["sentence"],
         report["data"]["sample"]["sha256"],
         "ab" * 32,
@@ -315,3 +322,82 @@ def test_what_was_published_stands_beside_what_was_found(run_dir):
     html = (run_dir / "report" / "report.html").read_text(encoding="utf-8")
     assert "in %: 98 / 97 / 96 (a paper, table 1)." in html
     assert "certified: 98 / 97 / 96 (a paper, table 1)" in model_card(report)
+
+
+WARNING = "the cross-entropy loss has a zero gradient at 98 of 100 points: attacks fail"
+
+
+def test_warnings_stand_beside_the_accuracies_everywhere(run_dir):
+    attack_warnings.keep(run_dir / "records", NETWORK, [WARNING])
+    write_attack(run_dir, "square-100x1", range(4, 12), settings("square", 100, 1))
+    report = write_report(run_dir)
+    masked = "linf-0.05: an attack without gradients found 2 of the 50 examples"
+    assert report["warnings"][0] == WARNING
+    assert report["warnings"][1].startswith(masked)
+    assert len(report["warnings"]) == 2
+    kept = json.loads((run_dir / "report" / "report.json").read_text())
+    assert kept["warnings"] == report["warnings"]
+    words = " ".join(Page((run_dir / "report" / "report.html").read_text()).words)
+    assert words.index(WARNING) < words.index("What is claimed")
+    head, card = model_card(report).split("## Model"), model_card(report)
+    assert f"- warning: {WARNING}" in head[0]
+    assert masked in card
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(terminal_table(report))
+    assert WARNING in " ".join(console.export_text().split())
+
+
+def test_warnings_of_another_network_are_not_told(run_dir):
+    attack_warnings.keep(run_dir / "records", "another", [WARNING])
+    assert write_report(run_dir)["warnings"] == []
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"warnings": 3, "network_sha256": ""}'])
+def test_warnings_that_cannot_be_read_are_one_line(run_dir, content):
+    (run_dir / "records" / attack_warnings.FILE).write_text(content)
+    with pytest.raises(UserError, match="attack-warnings.json: expected warnings of a network"):
+        write_report(run_dir)
+
+
+def test_settings_are_words_not_python(run_dir):
+    run = json.loads((run_dir / "run.json").read_text())
+    run["flags"] |= {"rungs": ["interval", "crown_ibp"], "download": False, "data_dir": None}
+    run["hardware"]["accelerators"] = ["/GPU:0", "/GPU:1"]
+    (run_dir / "run.json").write_text(json.dumps(run))
+    write_report(run_dir)
+    words = " ".join(Page((run_dir / "report" / "report.html").read_text()).words)
+    assert "rungs interval, crown_ibp" in words
+    assert "accelerators /GPU:0, /GPU:1" in words
+    for python in ("['", "[]", "None", "False", "True", "{'"):
+        assert python not in words
+
+
+@pytest.mark.parametrize(
+    ("eps", "text"),
+    [
+        (0.1, "0.1"),
+        (0.0999999999, "0.0999999999"),
+        (8 / 255, "8/255"),
+        (1.0, "1"),
+        (255 / 255, "1"),
+        (0.0313725, "0.0313725"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (1e-7, "1e-07"),
+        (12.5, "12.5"),
+    ],
+)
+def test_a_radius_reads_back_as_itself(eps, text):
+    assert radius_text(eps) == text
+    assert float(Fraction(text)) == eps
+
+
+def test_a_radius_is_written_alike_wherever_it_is_shown(tmp_path):
+    """Of two radii that six digits do not tell apart, none is shown as the other."""
+    run_dir = write_run(tmp_path / "run")
+    for eps in (0.05, 0.0999999999, 0.1):
+        write_question(run_dir, eps)
+    report = write_report(run_dir)
+    words = " ".join(Page((run_dir / "report" / "report.html").read_text()).words)
+    for text in (words, model_card(report)):
+        assert "linf 0.0999999999 " in text
+        assert text.count("linf 0.1 ") == text.count("linf 0.0999999999 ")

@@ -189,6 +189,7 @@ def test_names_tell_a_questions_attacks_apart():
         "b": settings("fgsm", steps=1, restarts=1),
         "c": settings("gaussian_noise", steps=None, restarts=None),
         "d": settings("mim", steps=5, restarts=1, loss="ce"),
+        "f": settings("mim", steps=5, restarts=1, loss="ce", seed=1),
         "e": settings("mim", steps=5, restarts=1, loss="dlr"),
         "transfer-1": settings(steps=40, restarts=1, source="natural"),
     }
@@ -197,6 +198,7 @@ def test_names_tell_a_questions_attacks_apart():
         "b": "fgsm",
         "c": "gaussian_noise",
         "d": "d",
-        "e": "e",
+        "e": "mim 5 dlr",
+        "f": "f",
         "transfer-1": "pgd 40 from natural",
     }

@@ -37,7 +37,7 @@ def edit_run(run_dir: Path, **changes) -> None:
 def test_main_question(run_dir):
     report = summarise(run_dir)
     main = main_question(report)
-    assert report["schema"] == "rt_tf.report/3"
+    assert report["schema"] == "rt_tf.report/4"
     assert main["name"] == report["main"] == "linf-0.05"
     assert counts(main) == {"clean": (56, N), "attacked": (50, N), "certified": (45, N)}
     assert main["outcomes"] == {

@@ -1,0 +1,70 @@
+"""What may make attacks tell less than they seem to: of a network, and of what was found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rt_tf.attacks.table import ATTACKS
+from rt_tf.attacks.warnings import black_box_ahead
+from rt_tf.errors import UserError
+from rt_tf.files import write_text
+from rt_tf.reporting import attacks
+from rt_tf.reporting.record_file import Row
+from rt_tf.reporting.records import Question
+
+FILE = "attack-warnings.json"  # among a run's records: those of its network
+
+
+def keep(records_dir: Path, network: str, warnings: Sequence[str]) -> None:
+    """Keeps what was noticed about a network, by its checksum, before it was attacked."""
+    told = {"network_sha256": network, "warnings": list(warnings)}
+    write_text(records_dir / FILE, json.dumps(told, indent=1) + "\n")
+
+
+def kept(records_dir: Path, network: str) -> list[str]:
+    """What was noticed about a network; UserError for a file that says something else."""
+    path = records_dir / FILE
+    if not path.exists():
+        return []
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        warnings = [str(warning) for warning in told["warnings"]]
+        return warnings if told["network_sha256"] == network else []
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: expected warnings of a network; received something else ({error!r}); delete "
+            "the file, and pipelines.evaluate writes it anew"
+        ) from error
+
+
+def masked(question: Question, names: Iterable[str] | None = None) -> list[str]:
+    """Whether attacks without gradients found examples that those with gradients had left.
+
+    names: of the question's attacks that are looked at; all by default.
+    """
+    chosen = set(question.attacks if names is None else names)
+    blind = {name for name in chosen if _is_blind(name, question.attacks[name])}
+    rows = [row for row in question.rows if chosen <= row["attacks"].keys()]
+    left = [row for row in rows if not _falls(row, chosen - blind)]
+    found = sum(_falls(row, blind) for row in left)
+    if not (blind and chosen - blind):
+        return []
+    return [f"{question.name}: {line}" for line in black_box_ahead(found, len(left))]
+
+
+def all_of(records_dir: Path, network: str, questions: Sequence[Question]) -> list[str]:
+    """The warnings of a report: of the network, then of its questions' attacks."""
+    found = [line for question in questions for line in masked(question)]
+    return list(dict.fromkeys([*kept(records_dir, network), *found]))
+
+
+def _is_blind(name: str, settings: Row) -> bool:
+    """Whether an attack saw no gradients of the network, noise included."""
+    entry = ATTACKS.get(settings["attack"])
+    return attacks.is_transfer(name) or (entry is not None and entry.black_box)
+
+
+def _falls(row: Row, names: Iterable[str]) -> bool:
+    return any(row["attacks"][name]["success"] for name in names)
