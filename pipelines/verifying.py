@@ -7,7 +7,6 @@ from pipelines.console import import_tensorflow
 from pipelines.supervised import until
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
-from rt_tf.interchange import results as formats
 
 
 class Answer(NamedTuple):
@@ -39,6 +38,7 @@ def answer(onnx_file: Path, vnnlib_file: Path, end: float, seed: int) -> Answer:
     """What the process of its own does."""
     import_tensorflow()
     from pipelines.deciding import Clock, decided
+    from rt_tf.interchange import results as formats
 
     verdict = decided(onnx_file, vnnlib_file, Clock(end), seed)
     found = verdict.counterexample or ()
@@ -47,7 +47,7 @@ def answer(onnx_file: Path, vnnlib_file: Path, end: float, seed: int) -> Answer:
 
 def without_point(word: str, by: str) -> Answer:
     """An answer that has no input to show."""
-    return Answer(word, by, formats.text(word))
+    return Answer(word, by, f"{word}\n")
 
 
 def _tell(told: Answer, results: Path | None) -> None:
