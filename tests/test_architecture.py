@@ -18,6 +18,7 @@ BELOW_TRAINING = BELOW_BOUNDS | {"bounds", "layers", "attacks", "data"}
 MAY_USE = {  # besides a room's own files
     "errors": set(),
     "exactly": set(),
+    "domain": {"errors"},
     "files": set(),
     "folders": set(),
     "replicas": set(),
@@ -35,7 +36,7 @@ MAY_USE = {  # besides a room's own files
     "checker": set(),
     "reporting": {"training", "certify", "models", "checker"} | BELOW_TRAINING,
 }
-USED_BY_ALL = {"errors", "exactly", "files", "folders", "replicas", "catalogue"}
+USED_BY_ALL = {"errors", "domain", "exactly", "files", "folders", "replicas", "catalogue"}
 # Each uses earlier ones alone.
 NETWORK = [
     *("ops", "convolution", "groups", "curves", "functions", "relaxations", "steps", "activations"),
@@ -186,3 +187,15 @@ def test_an_unknown_name_is_answered_with_those_that_exist(kind):
     with pytest.raises(ValueError, match="expected one of .*; received 'nonsense'") as caught:
         catalogue.resolve(kind, "nonsense")
     assert all(name in str(caught.value) for name in catalogue.TABLES[kind])
+
+
+def test_every_region_is_told_the_domain_of_its_input() -> None:
+    """One that is not would take [0, 1] for it, whatever the network reads."""
+
+    def without(tree: ast.AST) -> Iterator[ast.Call]:
+        for node in ast.walk(tree):
+            is_region = isinstance(node, ast.Call) and ast.unparse(node.func) == "Region"
+            if is_region and len(node.args) < 4 and "domain" not in [k.arg for k in node.keywords]:
+                yield node
+
+    assert [at for at in places(without) if not at.startswith("rt_tf/checker/")] == []

@@ -85,5 +85,5 @@ def _moved(region: Region, x: Tensor, look: Look, scale: float) -> Tensor:
 def _representable(task: Task) -> Task:
     """The task within the float32 numbers of its pixel range; the radius stays as it is."""
     inner = task.inward().region
-    region = dataclasses.replace(task.region, lower=inner.lower, upper=inner.upper)
+    region = dataclasses.replace(task.region, domain=inner.domain)
     return dataclasses.replace(task, region=region)

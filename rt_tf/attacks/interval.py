@@ -116,7 +116,8 @@ def _planes(task: Task, x: Tensor, size: Tensor) -> Planes:
     no more.
     """
     graph = _graph(task)
-    region = dataclasses.replace(task.region, x=x, eps=size * task.region.radius(1))
+    size = by_example(size, x.shape.rank)
+    region = dataclasses.replace(task.region, x=x, eps=size * task.region.radius())
     enclosure = head_enclosure(graph, region)
     classes = enclosure.shapes[graph.output][-1]
     return lower_planes(graph, region, _spec(task, classes), enclosure)

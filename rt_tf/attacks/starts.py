@@ -1,11 +1,11 @@
 """Where attacks start."""
 
 import dataclasses
-import math
 
 import tensorflow as tf
 
 from rt_tf.attacks.task import Task
+from rt_tf.domain import UNLIMITED
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 
@@ -32,7 +32,7 @@ def ball(task: Task) -> Tensor:
     threat = task.region.threat
     if not threat.has_support:
         raise UserError(f"start: expected another than ball for {threat.name}; received ball")
-    wide = dataclasses.replace(task.inward().region, lower=-math.inf, upper=math.inf)
+    wide = dataclasses.replace(task.inward().region, domain=UNLIMITED)
     return wide.start(task.noise(START))
 
 

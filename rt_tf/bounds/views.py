@@ -139,8 +139,8 @@ class Windows:
     def minimum(self, laid: Region, coefficients: Tensor) -> Tensor:
         """A ball of a norm, seen through a window, is the ball of the window's coordinates."""
         seen = laid.by_pixel(lambda values: tf.squeeze(self.pick(0, values), axis=1))
-        eps = tf.cast(laid.eps, seen.x.dtype)
-        eps = tf.gather(eps, self.places // self.pixels) if eps.shape.rank else eps
+        eps = tf.cast(seen.eps, seen.x.dtype)
+        eps = tf.gather(eps, self.places // self.pixels) if eps.shape.rank == 1 else eps
         return dataclasses.replace(seen, eps=eps).minimum(coefficients)
 
 

@@ -54,7 +54,7 @@ class AttackRung:
     ) -> tuple[Tensor, Tensor]:
         name = "apgd" if "apgd" in catalogue.attacks_on(self.threat.name) else "pgd"
         method = catalogue.attack(name, {"steps": STEPS, "step_size": 0.0, "early_stop": True})
-        region = Region(self.threat, images, eps)
+        region = Region(self.threat, images, eps, self.wiring.domain)
         keys = noise.keys(tf.constant([SEED], tf.int64), numbers)
         loss = catalogue.resolve("loss", "margin")
         task = Task(self.wiring.lower(), region, labels, keys, loss)

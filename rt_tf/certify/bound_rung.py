@@ -81,7 +81,7 @@ class BoundRung:
         return leaf_proofs(RULES[self.name], others, found.slopes, found.counts)
 
     def _least(self, images: Tensor, labels: Tensor, eps: Tensor) -> Found:
-        region = Region(self.threat, images, eps)
+        region = Region(self.threat, images, eps, self.wiring.domain)
         spec = margin_spec(labels, self.wiring.classes)
         graph = self.wiring.lower()
         bounds = self._bound(graph, region, spec, arithmetic="sound")

@@ -39,7 +39,7 @@ class BranchAndBound:
     ) -> None:
         refuse_curved(wiring, "branch_and_bound")
         example = tf.TensorSpec([1, *wiring.input_shape]), tf.TensorSpec([])
-        region = functools.partial(Region, threat)
+        region = functools.partial(Region, threat, domain=wiring.domain)
         self.bounder = Bounder(wiring.lower, region, example, memory)
         self.classes = wiring.classes
         self.time_limit = time_limit

@@ -85,8 +85,8 @@ class Reader:
         self.prepare()
         x = tf.constant(image[np.newaxis], tf.float32)
         enclosure, margins = self._bounds(x, tf.constant([label], tf.int64), tf.constant(eps))
-        region = Region(self.threat, x, eps)
-        ends = {i: _flat(box) for i, box in enclosure.boxes.items()} | {0: _box(image, region)}
+        region = Region(self.threat, x, eps, self.wiring.domain)
+        ends = {i: _flat(box) for i, box in enclosure.boxes.items()} | {0: _box(region)}
         return Example(
             region,
             label,
@@ -102,7 +102,7 @@ class Reader:
         if not points:
             return Worst(None, np.inf, False)
         images = tf.constant(np.stack(points).reshape(-1, *self.wiring.input_shape), tf.float32)
-        images = tf.clip_by_value(images, *example.region.inward().box())
+        images = example.region.inward().project(images)
         logits = self.graph(images).numpy()
         margins = logits[:, example.label] - logits[:, example.others].max(axis=1)
         k = int(margins.argmin())
@@ -118,7 +118,7 @@ class Reader:
         ]
 
     def _bound(self, images: Tensor, labels: Tensor, eps: Tensor) -> tuple[Enclosure, Tensor]:
-        region = Region(self.threat, images, eps).outward()
+        region = Region(self.threat, images, eps, self.wiring.domain).outward()
         settings = Settings("adaptive", "sound", self.memory)
         enclosure = full_enclosure(self.graph, region, settings)
         spec = margin_spec(labels, self.wiring.classes)
@@ -130,7 +130,9 @@ def _flat(box: tuple[Tensor, Tensor]) -> Ends:
     return lower, upper
 
 
-def _box(image: np.ndarray, region: Region) -> Ends:
-    """The Linf box exactly."""
-    x, eps = image.astype(np.float64).ravel(), float(region.eps)
-    return np.maximum(x - eps, region.lower), np.minimum(x + eps, region.upper)
+def _box(region: Region) -> Ends:
+    """The Linf box exactly, of a region's one example."""
+    x, scale = region.x.numpy()[0].astype(np.float64), region.threat.scale
+    eps = float(region.eps) * (1.0 if scale is None else scale)
+    lower = np.maximum(x - eps, region.domain.lower)
+    return lower.ravel(), np.minimum(x + eps, region.domain.upper).ravel()

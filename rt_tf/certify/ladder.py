@@ -48,10 +48,11 @@ class Ladder:
     ) -> Iterator[tuple[int, Findings]]:
         """Yields (row, what each rung says), as soon as one settles it or none is left to ask.
 
-        images: [batch, ...]. A probable bound or a solver's word settles nothing, and neither does
-        a rung that was stopped, which says so.
+        images: [batch, ...]; UserError unless they are in the wiring's domain. A probable bound or
+        a solver's word settles nothing, and neither does a rung that was stopped, which says so.
         """
         refuse_coarse_products()
+        self.wiring.domain.check(images)
         findings: list[Findings] = [{} for _ in labels]
         points: list[np.ndarray | None] = [None for _ in labels]
         open_rows = list(range(len(labels)))

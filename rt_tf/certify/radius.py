@@ -64,9 +64,11 @@ class RadiusSearch:
     ) -> Iterator[tuple[int, Radius]]:
         """Yields (row, what was found) as each search ends; all examples step together.
 
-        images: [batch, ...]; labels, most: [batch], classes to certify and largest eps to try.
+        images: [batch, ...]; UserError unless they are in the wiring's domain. labels, most:
+        [batch], classes to certify and largest eps to try.
         """
         refuse_coarse_products()
+        self.wiring.domain.check(images)
         starts, seconds = self._starts(images, labels, most)
         found = [Radius(0.0, None, (), seconds) for _ in starts]
         rows = list(range(len(starts)))

@@ -9,6 +9,7 @@ import tensorflow as tf
 from rt_tf.data.augment import cut_out, draws
 from rt_tf.data.dataset import Split
 from rt_tf.data.extra import Extra
+from rt_tf.domain import UNIT
 from rt_tf.errors import UserError
 
 CONVERTED_AT_ONCE = 2**22  # values: an epoch below this size needs no function traced for it
@@ -95,20 +96,30 @@ def _gather(split: Split, changes: list[tuple[Change, np.ndarray]]) -> Callable[
     """A function from positions in the split to a batch. changes: with their random numbers."""
     labels, index, *_ = split.tensors
     read = _reader(split)
+    scaled = _scaled(split)
     with tf.device("/cpu:0"):
-        # A tensor from outside the traced function: division by a constant inside it may be
-        # rewritten as multiplication, which rounds otherwise than Split.images.
-        pixel_max = tf.constant(split.pixel_max, tf.float32)
         tables = [tf.constant(numbers) for _, numbers in changes]
 
     def gather(ids: tf.Tensor) -> Batch:
-        images = tf.cast(read(ids), tf.float32) / pixel_max
+        images = tf.cast(read(ids), tf.float32)
         positions = tf.gather(index, ids)
         for (change, _), table in zip(changes, tables, strict=True):
             images = change(images, tf.gather(table, positions))
-        return images, tf.gather(labels, ids), positions
+        return scaled(images), tf.gather(labels, ids), positions
 
     return gather
+
+
+def _scaled(split: Split) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function from pixels to the numbers that networks read, as `Split.images` makes them."""
+    # Tensors from outside the traced function: division by a constant inside it may be rewritten
+    # as multiplication, which rounds otherwise.
+    with tf.device("/cpu:0"):
+        pixel_max = tf.constant(split.pixel_max, tf.float32)
+        scale, offset = (tf.constant(number, tf.float64) for number in split.scaling)
+    if split.domain is UNIT:
+        return lambda pixels: pixels / pixel_max
+    return lambda pixels: tf.cast(tf.cast(pixels, tf.float64) * scale + offset, tf.float32)
 
 
 def _reader(split: Split) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -18,6 +18,7 @@ from rt_tf.data.augment import Augmentation
 from rt_tf.data.rows import Ids, Rows
 from rt_tf.data.sized import sized
 from rt_tf.data.sources import Source, is_address, prepared
+from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 
 ALL = slice(None)
@@ -29,7 +30,8 @@ class Split:
     """Examples in a canonical order.
 
     pixels: uint8 [n, h, w, c], 0..pixel_max; in memory, or rows that are read when used. labels:
-    int64 [n]. index: int64 [n], each example's position in the TFDS split it comes from.
+    int64 [n]. index: int64 [n], each example's position in the TFDS split it comes from. domain:
+    the range that networks read pixels in, from black to white.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Split:
     index: np.ndarray
     pixel_max: int
     augmentation: Augmentation | None = None
+    domain: Domain = UNIT
 
     def __post_init__(self) -> None:
         for array in (self.pixels, self.labels, self.index):
@@ -48,8 +51,17 @@ class Split:
         return len(self.labels)
 
     def images(self, ids: Ids = ALL) -> np.ndarray:
-        """Images as the networks read them: float32 in [0, 1], [ids, h, w, c]."""
-        return self.pixels[ids].astype(np.float32) / np.float32(self.pixel_max)
+        """Images as the networks read them: float32 in the domain, [ids, h, w, c]."""
+        if self.domain is UNIT:
+            return self.pixels[ids].astype(np.float32) / np.float32(self.pixel_max)
+        scale, offset = self.scaling
+        return (self.pixels[ids] * scale + offset).astype(np.float32)
+
+    @property
+    def scaling(self) -> tuple[float, float]:
+        """What pixels are multiplied by, and what is added, in float64, for another domain."""
+        low, high = float(self.domain.lower), float(self.domain.upper)
+        return (high - low) / self.pixel_max, low
 
     def portions(self) -> Iterator[np.ndarray]:
         """All images, as `images` gives them, some at a time."""
@@ -101,6 +113,11 @@ class DataSet:
     classes: int
     shape: tuple[int, int, int]
 
+    @property
+    def domain(self) -> Domain:
+        """The range that networks read pixels in."""
+        return self.test.domain
+
 
 def load(
     name: str,
@@ -108,18 +125,24 @@ def load(
     validation: float = 0.1,
     seed: int = 0,
     download: bool = False,
+    domain: Domain = UNIT,
 ) -> DataSet:
     """Loads a data set of the catalogue into memory.
 
     data_dir: where TFDS keeps it, which may be an address that TFDS can read, such as gs://...;
-    None: TFDS's own default. validation: fraction (below 1) or
+    None: TFDS's own default. domain: the range that images are read in, two numbers for black and
+    white. validation: fraction (below 1) or
     number of training examples to hold out, stratified, drawn with `seed`.
     UserError: unknown name, or neither prepared nor possible to prepare, known within 5 s.
     """
     source = cast(Source, catalogue.resolve("dataset", name))
     folder = _folder(data_dir) if data_dir else None
     builder = prepared(source, folder, download)
-    whole, test = (_read(source, builder, split) for split in ("train", source.test))
+    if not domain.is_uniform:
+        raise UserError(f"domain: expected two finite numbers for images; received {domain}")
+    whole, test = (
+        replace(_read(source, builder, split), domain=domain) for split in ("train", source.test)
+    )
     return _parted(name, str(builder.version), whole, test, source, validation, seed)
 
 
@@ -129,7 +152,7 @@ def _folder(data_dir: str | os.PathLike[str]) -> str:
     return text if is_address(text) else str(Path(text).expanduser())
 
 
-def made_up(name: str, validation: float = 0.1, seed: int = 0) -> DataSet:
+def made_up(name: str, validation: float = 0.1, seed: int = 0, domain: Domain = UNIT) -> DataSet:
     """Random images of a data set's shape and number: to measure with, where it is not at hand."""
     source = cast(Source, catalogue.resolve("dataset", name))
     draw = np.random.default_rng(seed)
@@ -138,9 +161,8 @@ def made_up(name: str, validation: float = 0.1, seed: int = 0) -> DataSet:
     def split(part: str, count: int) -> Split:
         index = np.arange(count)
         rows = Rows(few, index % len(few))
-        return Split(
-            part, rows, index % source.classes, index, source.pixel_max, source.augmentation
-        )
+        labels, pixel_max = index % source.classes, source.pixel_max
+        return Split(part, rows, labels, index, pixel_max, source.augmentation, domain)
 
     whole, test = split("train", source.examples), split(source.test, source.examples // 10)
     return _parted(name, "made up", whole, test, source, validation, seed)

@@ -2,7 +2,7 @@
 
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from rt_tf.data.dataset import DataSet, Split
 from rt_tf.errors import UserError
 
-Labeller = Callable[[np.ndarray], np.ndarray]  # images in [0, 1] -> labels
+Labeller = Callable[[np.ndarray], np.ndarray]  # images in the domain -> labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +37,7 @@ def read_extra(path: Path, dataset: DataSet, label: Labeller | None = None) -> S
         raise UserError(f"extra_data: expected an .npz file; {path} is not: {error}") from error
     images = _images(arrays, path, dataset)
     index = np.arange(len(images))
-    split = Split(
-        "extra", images, index, index, dataset.train.pixel_max, dataset.train.augmentation
-    )
+    split = replace(dataset.train, name="extra", pixels=images, labels=index, index=index)
     labels = _labels(arrays, path, split, label)
     if labels.shape != index.shape or labels.min() < 0 or labels.max() >= dataset.classes:
         ends = f" from {labels.min()} to {labels.max()}" if labels.size else ""
@@ -47,7 +45,7 @@ def read_extra(path: Path, dataset: DataSet, label: Labeller | None = None) -> S
             f"extra_data: expected a label from 0 to {dataset.classes - 1} for each of the "
             f"{len(images)} images; received {labels.shape}{ends}"
         )
-    return Split("extra", images, labels, index, split.pixel_max, split.augmentation)
+    return replace(split, labels=labels)
 
 
 def _images(arrays: dict[str, np.ndarray], path: Path, dataset: DataSet) -> np.ndarray:

@@ -5,25 +5,29 @@ import inspect
 from typing import Any
 
 import keras
+import numpy as np
 
+from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 from rt_tf.network.activations import is_softmax
 from rt_tf.network.operations import as_layer
 from rt_tf.network.wiring import LayerCall, Wiring
 
 
-def trace(model: keras.Model, least_outputs: int = 2) -> Wiring:
+def trace(model: keras.Model, least_outputs: int = 2, domain: Domain = UNIT) -> Wiring:
     """Reads the wiring of a functional or Sequential model with one input and one output.
 
-    A softmax at its end is left out, which the wiring's notes say. UserError for other models, and
-    for layers that no bound method can interpret. least_outputs: a classifier has two classes.
+    A softmax at its end is left out, which the wiring's notes say. UserError for other models, for
+    layers that no bound method can interpret, and for a domain of another shape than the input's.
+    least_outputs: a classifier has two classes. domain: the inputs that the network is about.
     """
     _refuse_unwired(model)
     _refuse_output(model, least_outputs)
     recorder = _Recorder()
     output = recorder.follow(model, source=0)
     shape, classes = tuple(model.inputs[0].shape[1:]), model.outputs[0].shape[-1]
-    wiring = _to_logits(Wiring(tuple(recorder.calls), output, shape, classes))
+    _refuse_domain(model, domain)
+    wiring = _to_logits(Wiring(tuple(recorder.calls), output, shape, classes, domain=domain))
     wiring.lower()  # refuses what cannot be lowered, by name
     for arguments in recorder.arguments:
         _refuse_arguments(*arguments)
@@ -133,6 +137,15 @@ def _refuse_output(model: keras.Model, least: int) -> None:
         raise UserError(
             f"model '{model.name}': expected logits [batch, classes] of {least} outputs or more; "
             f"received an output of shape {tuple(shape)}"
+        )
+
+
+def _refuse_domain(model: keras.Model, domain: Domain) -> None:
+    shape = tuple(model.inputs[0].shape[1:])
+    if not domain.fits(shape):
+        raise UserError(
+            f"domain: expected numbers or arrays of the input's shape {shape}; received arrays of "
+            f"{np.shape(domain.lower)} and {np.shape(domain.upper)}"
         )
 
 

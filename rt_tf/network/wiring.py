@@ -7,6 +7,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from rt_tf.domain import UNIT, Domain
 from rt_tf.network.graph import Graph, Hull, Node
 from rt_tf.network.lowering import lower
 from rt_tf.network.moments import batch_statistics
@@ -39,6 +40,7 @@ class Wiring:
     """A model's layer calls in topological order; traced once, lowered in every computation.
 
     notes: what the model computes besides, in a line each, such as a softmax of its logits.
+    domain: the inputs that the network is about; all others are refused, or not certified.
     """
 
     calls: tuple[LayerCall, ...]
@@ -46,6 +48,7 @@ class Wiring:
     input_shape: tuple[int, ...]
     classes: int
     notes: tuple[str, ...] = ()
+    domain: Domain = UNIT
 
     def lower(self, statistics: StatisticsByCall | None = None) -> Graph:
         """Returns the graph of operations at the current weights.

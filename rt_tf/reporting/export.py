@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf import models
+from rt_tf.domain import UNIT, Domain
 from rt_tf.files import write_text
 from rt_tf.folders import rewritten
 from rt_tf.network.trace import trace
@@ -42,13 +43,19 @@ def network_checksum(network: keras.Model) -> str:
     return digest.hexdigest()
 
 
-def export(network: keras.Model, threat: Threat, images: np.ndarray, path: Path) -> None:
+def export(
+    network: keras.Model,
+    threat: Threat,
+    images: np.ndarray,
+    path: Path,
+    domain: Domain = UNIT,
+) -> None:
     """Writes the SavedModel, checks it against the Keras model on `images`, then puts it in place.
 
-    Its endpoints are those of `reporting.serving`.
+    Its endpoints are those of `reporting.serving`, of inputs in the domain.
     Raises ParityError, and leaves what was there before, if the two disagree.
     """
-    table = endpoints(network, threat)
+    table = endpoints(network, threat, domain)
     with rewritten(path) as staged:
         _write(network, table, staged)
         _check_parity(table, staged, images, few=_comparable(network))

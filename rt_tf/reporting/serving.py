@@ -22,6 +22,7 @@ from rt_tf.bounds import cascade
 from rt_tf.bounds.result import Bounds, margin_spec
 from rt_tf.bounds.rounding import products_are_exact
 from rt_tf.certify import bisection
+from rt_tf.domain import UNIT, Domain
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
@@ -47,12 +48,15 @@ class Endpoint(NamedTuple):
     resolution: float = 0.0
 
 
-def endpoints(network: keras.Model, threat: Threat) -> dict[str, Endpoint]:
-    """The table; of a threat without a support function, there are no certificates in it."""
+def endpoints(network: keras.Model, threat: Threat, domain: Domain = UNIT) -> dict[str, Endpoint]:
+    """The table; of a threat without a support function, there are no certificates in it.
+
+    domain: of the network's input; an image outside of it is answered, but not certified.
+    """
     members = models.members(network)
     table = {"serve": Endpoint(_serve(members[0]), "logits")}
     if threat.has_support:
-        certifier = Certifier(members, threat)
+        certifier = Certifier(members, threat, domain)
         table["certify"] = Endpoint(_certify(certifier, list(cascade.SERVED)), "margin", PROBE)
         for name in cascade.SERVED:
             alone = _certify(certifier, [name])
@@ -70,9 +74,12 @@ class Certifier:
     all endpoints share.
     """
 
-    def __init__(self, members: Sequence[keras.Model], threat: Threat) -> None:
+    def __init__(
+        self, members: Sequence[keras.Model], threat: Threat, domain: Domain = UNIT
+    ) -> None:
         self.members, self.threat = members, threat
-        self.wirings = [trace(member) for member in members]
+        self.wirings = [trace(member, domain=domain) for member in members]
+        self.largest = threat.largest * domain.width
         self.margins = {name: self._shared(bounds) for name, bounds in cascade.SERVED.items()}
 
     def labels(self, image: Tensor) -> Tensor:
@@ -121,11 +128,10 @@ def certified_margin(
     epsilon: Tensor,
 ) -> Tensor:
     """A lower bound of the least margin, sound in arithmetic; -inf where not defined: [batch]."""
-    region, spec = Region(threat, image, epsilon), margin_spec(label, wiring.classes)
+    region, spec = Region(threat, image, epsilon, wiring.domain), margin_spec(label, wiring.classes)
     margins = bounds(wiring.lower(), region, spec, arithmetic="sound").margins
-    pixels = list(range(1, image.shape.rank))
-    valid = tf.reduce_all((image >= region.lower) & (image <= region.upper), axis=pixels)
-    valid &= (epsilon >= 0.0) & (epsilon <= threat.largest)
+    valid = wiring.domain.contains(image) & (epsilon >= 0.0)
+    valid &= epsilon <= threat.largest * wiring.domain.width
     valid &= products_are_exact(tf.cast(tf.size(image) > 0, tf.float32))
     return tf.where(valid, tf.reduce_min(margins, axis=1), -float("inf"))
 
@@ -157,7 +163,7 @@ def _radius(certifier: Certifier) -> Callable[..., dict[str, Tensor]]:
     @tf.autograph.experimental.do_not_convert
     def largest(image: Tensor, epsilon: Tensor) -> dict[str, Tensor]:
         labels = certifier.labels(image)
-        cap = _each(tf.minimum(epsilon, certifier.threat.largest), image)
+        cap = _each(tf.minimum(epsilon, certifier.largest), image)
         certify = functools.partial(certifier.first_method, image, labels)
         found = bisection.largest(certify, cap)
         method = tf.gather(tf.constant([NO_METHOD, *cascade.SERVED]), found.by)

@@ -14,11 +14,20 @@ Norm = Callable[[Tensor], Tensor]  # [batch, ...] -> [batch]
 DOUBLE_ROUNDING = 2.0**-51
 
 
-def box(region: Region) -> tuple[Tensor, Tensor]:
+def ends(region: Region) -> tuple[Tensor, Tensor]:
     """The elementwise ends: any one pixel may use up the whole radius."""
     lower = tf.maximum(region.x - region.radius(), region.lower)
     upper = tf.minimum(region.x + region.radius(), region.upper)
     return lower, upper
+
+
+def box(region: Region) -> tuple[Tensor, Tensor]:
+    """The ends for a bound: they enclose x wherever it is, so that they never cross.
+
+    An x outside of the domain is refused where it is known; this is for compiled functions.
+    """
+    lower, upper = ends(region)
+    return tf.minimum(lower, region.x), tf.maximum(upper, region.x)
 
 
 def minimum(region: Region, coefficients: Tensor) -> Tensor:
@@ -36,12 +45,19 @@ def distance(region: Region, x: Tensor, norm: Norm) -> Tensor:
 
 
 def inside(region: Region, x: Tensor, norm: Norm) -> Tensor:
-    """Whether |x - x0| <= eps, less float64's rounding, and x is in the pixel range: [batch]."""
+    """Whether |x - x0| <= eps, less float64's rounding, and x is in the domain: [batch]."""
+    return possible(region, x) & (distance(region, x, norm) <= strict_radius(region))
+
+
+def strict_radius(region: Region) -> Tensor:
+    """eps in float64, less what float64 may round: a point within it is in the ball."""
     # A plain number is taken as it is: tf.cast would round it to float32 first.
     tensor = tf.is_tensor(region.eps)
     eps = tf.cast(region.eps, tf.float64) if tensor else tf.constant(region.eps, tf.float64)
-    eps *= 1.0 - (math.prod(x.shape[1:]) + 4) * DOUBLE_ROUNDING
-    x = tf.cast(x, tf.float64)
-    possible = (x >= region.lower) & (x <= region.upper)
-    possible = tf.reduce_all(possible, axis=list(range(1, x.shape.rank)))
-    return possible & (distance(region, x, norm) <= eps)
+    return eps * (1.0 - (math.prod(region.x.shape[1:]) + 4) * DOUBLE_ROUNDING)
+
+
+def possible(region: Region, x: Tensor) -> Tensor:
+    """Whether x is in the domain, to its last digit: [batch]."""
+    x, (lower, upper) = tf.cast(x, tf.float64), (region.domain.lower, region.domain.upper)
+    return tf.reduce_all((x >= lower) & (x <= upper), axis=list(range(1, x.shape.rank)))

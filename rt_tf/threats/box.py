@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from rt_tf.domain import Domain
 from rt_tf.network.ops import Tensor
 from rt_tf.threats import norms
 from rt_tf.threats.linf import Linf
@@ -9,15 +10,21 @@ from rt_tf.threats.region import ROUNDING, Region
 
 
 class Box(Linf):
-    """The contract is in `rt_tf.threats.region.Threat`; the region's pixel range is the box.
+    """The contract is in `rt_tf.threats.region.Threat`; the region's domain is the box.
 
     It lies in the Linf ball of the region's eps, which is of no account beside it.
     """
 
     name = "box"
 
+    def by_feature(self, region: Region) -> Region:
+        return region
+
     def box(self, region: Region) -> tuple[Tensor, Tensor]:
         return region.lower, region.upper
+
+    def project(self, region: Region, x: Tensor) -> Tensor:
+        return tf.clip_by_value(x, region.lower, region.upper)
 
     def start(self, region: Region, noise: Tensor) -> Tensor:
         return self.project(region, region.lower + noise * (region.upper - region.lower))
@@ -37,4 +44,4 @@ class Box(Linf):
 def between(lower: Tensor, upper: Tensor) -> Region:
     """The region of all inputs between ends, each [batch, ...] in float32 and taken as they are."""
     eps = norms.largest(0.5 * upper - 0.5 * lower) * (1.0 + 4.0 * ROUNDING)
-    return Region(Box(), 0.5 * lower + 0.5 * upper, eps, lower, upper)
+    return Region(Box(), 0.5 * lower + 0.5 * upper, eps, Domain(lower, upper))

@@ -24,6 +24,9 @@ class L1:
     def spread(self, pixels: int) -> float:
         return float(pixels)
 
+    def by_feature(self, region: Region) -> Region:
+        return region
+
     def box(self, region: Region) -> tuple[Tensor, Tensor]:
         return ball.box(region)
 

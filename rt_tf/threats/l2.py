@@ -21,6 +21,9 @@ class L2:
     def spread(self, pixels: int) -> float:
         return math.sqrt(pixels)
 
+    def by_feature(self, region: Region) -> Region:
+        return region
+
     def box(self, region: Region) -> tuple[Tensor, Tensor]:
         return ball.box(region)
 

@@ -1,45 +1,93 @@
-"""The Linf threat: every pixel moves by at most eps, within the pixel range."""
+"""The Linf threat: every feature moves by at most eps, within the input's domain."""
 
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
+from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor, box_minimum
 from rt_tf.threats import ball, norms
 from rt_tf.threats.region import Region
 
 
 class Linf:
-    """The contract is in `rt_tf.threats.region.Threat`."""
+    """The contract is in `rt_tf.threats.region.Threat`.
+
+    scale: by how much each feature may move at eps 1, an array of the input's shape (without
+    batch): a table's columns have units of their own. 0 for a feature that is fixed; None for 1
+    everywhere. UserError for an array with negative numbers, or with nothing that moves.
+    """
 
     name = "linf"
     largest = 1.0
     is_box = True
     has_support = True
 
+    def __init__(self, scale: Any = None) -> None:
+        self.scale = None if scale is None else _checked(scale)
+
     def spread(self, pixels: int) -> float:
         return 1.0
 
+    def by_feature(self, region: Region) -> Region:
+        if self.scale is None:
+            return region
+        eps = region.radius() * tf.cast(self.scale, region.x.dtype)
+        return dataclasses.replace(region, threat=Linf(), eps=eps)
+
     def box(self, region: Region) -> tuple[Tensor, Tensor]:
-        return ball.box(region)
+        return ball.box(self.by_feature(region))
 
     def dual_norm(self, coefficients: Tensor) -> Tensor:
+        if self.scale is not None:
+            coefficients = coefficients * tf.cast(self.scale, coefficients.dtype)
         return norms.total(coefficients, kept=2)
 
     def minimum(self, region: Region, coefficients: Tensor) -> Tensor:
         return box_minimum(coefficients, *(tf.cast(t, coefficients.dtype) for t in region.box()))
 
     def project(self, region: Region, x: Tensor) -> Tensor:
-        return tf.clip_by_value(x, *region.box())
+        return tf.clip_by_value(x, *ball.ends(self.by_feature(region)))
 
     def start(self, region: Region, noise: Tensor) -> Tensor:
-        return self.project(region, region.x + region.radius() * (2.0 * noise - 1.0))
+        move = self.by_feature(region).radius() * (2.0 * noise - 1.0)
+        return self.project(region, region.x + move)
 
     def step(
         self, region: Region, x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor
     ) -> Tensor:
-        return size * tf.sign(gradient)
+        signs = tf.sign(gradient)
+        return size * (signs if self.scale is None else signs * tf.cast(self.scale, signs.dtype))
 
     def distance(self, region: Region, x: Tensor) -> Tensor:
-        return ball.distance(region, x, norms.largest)
+        if self.scale is None:
+            return ball.distance(region, x, norms.largest)
+        moves = tf.abs(tf.cast(x, tf.float64) - tf.cast(region.x, tf.float64))
+        shares = tf.where(moves == 0.0, moves, moves / tf.constant(self.scale, tf.float64))
+        return norms.largest(shares)
 
     def inside(self, region: Region, x: Tensor) -> Tensor:
-        return ball.inside(region, x, norms.largest)
+        eps = ball.strict_radius(region)
+        if eps.shape.rank == 1:
+            eps = norms.by_example(eps, x.shape.rank)
+        if self.scale is not None:
+            eps *= self.scale
+        moves = tf.abs(tf.cast(x, tf.float64) - tf.cast(region.x, tf.float64))
+        near = tf.reduce_all(moves <= eps, axis=list(range(1, x.shape.rank)))
+        return ball.possible(region, x) & near
+
+
+def _checked(scale: Any) -> np.ndarray:
+    values = np.array(scale, np.float64)
+    sound = values.ndim and bool(np.isfinite(values).all()) and values.min() >= 0.0
+    if not sound or values.max() == 0.0:
+        least, greatest = (math.nan, math.nan) if not values.size else (values.min(), values.max())
+        raise UserError(
+            "linf: expected for each feature a finite radius that is not negative, not all of them "
+            f"0; received radii from {least:g} to {greatest:g} in the shape {values.shape}"
+        )
+    values.setflags(write=False)
+    return values

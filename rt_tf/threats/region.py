@@ -3,11 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from rt_tf.domain import UNIT, Domain, End
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
 
@@ -16,18 +17,21 @@ ROUNDING = 2.0**-22
 
 
 class Threat(Protocol):
-    """The contract of a threat model. Radii are in pixel units of [0, 1]; all are at most largest.
+    """The contract of a threat model. Radii are in the input's own units.
 
     What is computed for an example depends on its own pixels and radius alone.
     """
 
     name: str
-    largest: float
+    largest: float  # radius of a domain as wide as one, beyond which nothing more is reached
     is_box: bool  # whether the region is the box of its ends
     has_support: bool  # whether `minimum` and `dual_norm` answer
 
     def spread(self, pixels: int) -> float:
         """The radius at which each of so many pixels may move by one."""
+
+    def by_feature(self, region: "Region") -> "Region":
+        """The region with a radius for each feature, where they differ; else the region itself."""
 
     def box(self, region: "Region") -> tuple[Tensor, Tensor]:
         """Elementwise lower and upper ends of the region, each [batch, ...]."""
@@ -72,62 +76,98 @@ class Threat(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """The ball of radius `eps` around `x` in a threat's sense, within the pixel range.
+    """The ball of radius `eps` around `x` in a threat's sense, within the input's domain.
 
-    x: [batch, ...]; eps: a scalar or [batch]; lower, upper: the pixel range, which may be another
-    one for each pixel: [batch, ...], in float32.
+    x: [batch, ...], inside the domain. eps: a number, [batch], or, of a threat that moves features
+    one by one, [batch, ...] or [1, ...] with a radius for each (0 where it is fixed).
+    UserError where x, eagerly known, is outside of the domain.
     """
 
     threat: Threat
     x: Tensor
     eps: Tensor | float
-    lower: Tensor | float = 0.0
-    upper: Tensor | float = 1.0
+    domain: Domain = UNIT
+
+    def __post_init__(self) -> None:
+        if isinstance(self.eps, np.ndarray):
+            object.__setattr__(self, "eps", tf.constant(self.eps))
+        if not (tf.is_symbolic_tensor(self.x) or self.domain.is_by_example):
+            self.domain.check(self.x, "region", nearly=True)
+
+    @property
+    def lower(self) -> End:
+        """The domain's lower ends: a number, or [...] or [batch, ...] in the precision of x."""
+        return self._end(self.domain.lower)
+
+    @property
+    def upper(self) -> End:
+        """The domain's upper ends, likewise."""
+        return self._end(self.domain.upper)
 
     def radius(self, rank: int | None = None) -> Tensor:
         """eps, shaped to broadcast against x or against another tensor's rank."""
-        return by_example(self._eps(), rank or self.x.shape.rank)
+        eps = self._eps()
+        if eps.shape.rank > 1:
+            return eps
+        return by_example(eps, rank or self.x.shape.rank)
 
     def outward(self) -> "Region":
         """A region that still contains this one when its ends are computed in float32."""
-        return dataclasses.replace(
-            self,
-            eps=self._eps() * (1.0 + ROUNDING)
-            + ROUNDING * self._largest_pixel() * self.threat.spread(1),
-            lower=_float32(self.lower, -math.inf),
-            upper=_float32(self.upper, math.inf),
-        )
+        region = self.threat.by_feature(self)
+        eps = region._eps()
+        more = ROUNDING * tf.maximum(region._size() * region.threat.spread(1), eps)
+        wide = eps * (1.0 + ROUNDING) + more
+        # A feature that is fixed does not move by a rounding either.
+        eps = tf.where(eps == 0.0, eps, wide) if eps.shape.rank > 1 else wide
+        return dataclasses.replace(region, eps=eps, domain=self.domain.rounded(outward=True))
 
     def inward(self) -> "Region":
         """A region still inside this one when its points are computed in float32."""
-        spread = self.threat.spread(math.prod(self.x.shape[1:]))
-        eps = self._eps() * (1.0 - ROUNDING) - ROUNDING * self._largest_pixel() * spread
-        return dataclasses.replace(
-            self,
-            eps=tf.maximum(eps, 0.0),
-            lower=_float32(self.lower, math.inf),
-            upper=_float32(self.upper, -math.inf),
-        )
+        region = self.threat.by_feature(self)
+        eps, spread = region._eps(), region.threat.spread(math.prod(self.x.shape[1:]))
+        less = ROUNDING * tf.maximum(region._size() * spread, eps)
+        eps = tf.maximum(eps * (1.0 - ROUNDING) - less, 0.0)
+        return dataclasses.replace(region, eps=eps, domain=self.domain.rounded(outward=False))
 
     def _eps(self) -> Tensor:
         return tf.cast(self.eps, self.x.dtype)
 
-    def _largest_pixel(self) -> Tensor:
-        ends = (tf.cast(end, self.x.dtype) for end in (self.lower, self.upper))
-        return tf.maximum(*(tf.reduce_max(tf.abs(end)) for end in ends))
+    def _size(self) -> Tensor:
+        """The largest |x| of each example, or of each feature where eps has one for each."""
+        size = tf.abs(self.x)
+        if tf.is_tensor(self.eps) and self.eps.shape.rank > 1:
+            return size
+        return tf.reduce_max(size, axis=list(range(1, size.shape.rank)))
+
+    def _end(self, end: End) -> End:
+        if isinstance(end, np.ndarray):
+            return end.astype(self.x.dtype.as_numpy_dtype)
+        return end
 
     def take(self, rows: Tensor) -> "Region":
         """The region around some of the examples."""
-        eps = self.eps
-        if isinstance(eps, tf.Tensor) and eps.shape.rank:
-            eps = tf.gather(eps, rows)
-        return dataclasses.replace(self, eps=eps).by_pixel(lambda values: tf.gather(values, rows))
+
+        def taken(values: Any, least_rank: int) -> Any:
+            by_example = tf.is_tensor(values) and values.shape.rank >= least_rank
+            return tf.gather(values, rows) if by_example and values.shape[0] != 1 else values
+
+        rank = self.x.shape.rank
+        domain = self.domain.change(lambda end: taken(end, rank))
+        return dataclasses.replace(
+            self, x=tf.gather(self.x, rows), eps=taken(self.eps, 1), domain=domain
+        )
 
     def by_pixel(self, change: Callable[[Tensor], Tensor]) -> "Region":
         """The region with a change of all that it has for each pixel, [batch, ...]."""
-        ends = {name: getattr(self, name) for name in ("lower", "upper")}
-        changed = {name: change(end) for name, end in ends.items() if tf.is_tensor(end)}
-        return dataclasses.replace(self, x=change(self.x), **changed)
+
+        def changed(values: Any) -> Any:
+            rank = values.shape.rank if tf.is_tensor(values) else np.ndim(values)
+            if rank < self.x.shape.rank - 1 or (rank == 1 and values is self.eps):
+                return values
+            return change(tf.cast(values, self.x.dtype) + tf.zeros_like(self.x))
+
+        domain = self.domain.change(changed)
+        return dataclasses.replace(self, x=change(self.x), eps=changed(self.eps), domain=domain)
 
     def box(self) -> tuple[Tensor, Tensor]:
         return self.threat.box(self)
@@ -152,12 +192,3 @@ class Region:
 
     def inside(self, x: Tensor) -> Tensor:
         return self.threat.inside(self, x)
-
-
-def _float32(end: Tensor | float, towards: float) -> Tensor | float:
-    """The float32 number nearest to an end of the pixel range on one side of it."""
-    if tf.is_tensor(end):
-        return end
-    near = np.float32(end)
-    crossed = float(near) < end if towards > end else float(near) > end
-    return float(np.nextafter(near, np.float32(towards)) if crossed else near)

@@ -48,6 +48,9 @@ class Union:
             for ball, radius in self.parts
         ]
 
+    def by_feature(self, region: Region) -> Region:
+        return region
+
     def box(self, region: Region) -> tuple[Tensor, Tensor]:
         lower, upper = zip(*(part.box() for part in self.regions(region)), strict=True)
         return _over(tf.minimum, lower), _over(tf.maximum, upper)

@@ -57,8 +57,11 @@ class Wasserstein:
         """Nothing to take off or add for rounding: `project` itself keeps what that costs."""
         return 0.0
 
+    def by_feature(self, region: Region) -> Region:
+        return region
+
     def box(self, region: Region) -> tuple[Tensor, Tensor]:
-        """The pixel range: a little of the mass may be enough to fill or empty any one pixel."""
+        """The domain: a little of the mass may be enough to fill or empty any one pixel."""
         ends = (region.lower, region.upper)
         return tuple(tf.zeros_like(region.x) + tf.cast(end, region.x.dtype) for end in ends)
 
@@ -162,7 +165,12 @@ def _no_bound() -> UserError:
 
 
 def _shape(region: Region) -> tuple[int, int, int]:
-    """Of an example; UserError for what is no image."""
+    """Of an example; UserError for what is no image, or pixels with ranges of their own."""
+    if not region.domain.is_uniform:
+        raise UserError(
+            "threat wasserstein: expected a domain of two finite numbers, since mass moves between "
+            f"pixels; received {region.domain}"
+        )
     if region.x.shape.rank != 4:
         raise UserError(
             "threat wasserstein: expected examples [height, width, channels]; "
@@ -174,7 +182,7 @@ def _shape(region: Region) -> tuple[int, int, int]:
 def _offset(region: Region) -> float:
     """What the pixel range's lower end adds to the sum of a channel's absolute values, at most."""
     height, width, _ = _shape(region)
-    return float(height * width * abs(region.lower))
+    return float(height * width * abs(float(region.lower)))
 
 
 def _radius(region: Region) -> Tensor:

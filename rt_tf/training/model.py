@@ -84,7 +84,7 @@ class RobustModel(keras.Model):
         graph = self.wiring.lower()
         right = tf.argmax(graph(x), axis=-1) == tf.cast(labels, tf.int64)
         spec = margin_spec(labels, self.wiring.classes)
-        region = Region(self._objective().threat, x, self._read(self.eps))
+        region = Region(self._objective().threat, x, self._read(self.eps), self.wiring.domain)
         verified = certified(interval_bounds(graph, region, spec).margins)
         return {"accuracy": _mean(right), "verified": _mean(verified)}
 

@@ -102,7 +102,7 @@ class Monitor:
 
     def _judged(self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor | None) -> list[Tensor]:
         graph = self.wiring.lower()
-        region = Region(self.threat, x, self.eps if eps is None else eps)
+        region = self._region(x, eps)
         right = tf.argmax(graph(x), -1) == labels
         withstood = verified = right
         if self.attack is not None:
@@ -112,9 +112,14 @@ class Monitor:
             verified = certified(margins)
         return [tf.cast(v, tf.float32) for v in (right, withstood, verified)]
 
+    def _region(self, x: Tensor, eps: Tensor | None = None) -> Region:
+        return Region(self.threat, x, self.eps if eps is None else eps, self.wiring.domain)
+
     def _adversarial(self, x: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         graph = self.wiring.lower()
-        return self._attacked(graph, Region(self.threat, x, self.eps), labels, index).x
+        return self._attacked(
+            graph, self._region(x), labels, index
+        ).x
 
     def _attacked(self, graph: Any, region: Region, labels: Tensor, index: Tensor) -> Attacked:
         keys = noise.keys(tf.constant([self.seed, 1], tf.int64), index)
@@ -125,7 +130,7 @@ class Monitor:
         graph = self.wiring.lower()
         spec = margin_spec(labels, self.wiring.classes)
         assert self.bound is not None
-        boxes = self.bound(graph, Region(self.threat, x, self.eps), spec).boxes
+        boxes = self.bound(graph, self._region(x), spec).boxes
         nodes = [graph.nodes[i - 1] for i in graph.activations()]
         names = [node.name for node in nodes]
         return _distinct(names), [boxes[node.inputs[0]] for node in nodes]

@@ -81,7 +81,7 @@ class Objective:
         return [layer for layer in layers.values() if layer.name not in frozen]
 
     def _batch(self, wiring: Wiring, x: Tensor, labels: Tensor, eps: Tensor, draws: Draws) -> Batch:
-        batch = Batch(wiring, Region(self.threat, x, eps), labels, draws)
+        batch = Batch(wiring, Region(self.threat, x, eps, wiring.domain), labels, draws)
         if self.mixup:
             batch = mixed(batch, self.mixup)
         if not (self.point.needs_clean or wiring.has_statistics):

@@ -14,6 +14,7 @@ from rt_tf.attacks.adaptive import adaptive
 from rt_tf.attacks.losses import margin
 from rt_tf.attacks.pgd import fgsm, mim, pgd
 from rt_tf.attacks.task import Task
+from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.threats.region import Region
 
@@ -108,7 +109,7 @@ def test_the_loss_increases(victim, name, start):
 @pytest.mark.parametrize("attack", [fgsm, pgd, mim])
 def test_default_steps_can_use_up_the_radius(victim, attack):
     """Without a pixel range to end at: the last point is at the edge of the ball."""
-    task = around(victim, lower=-99.0, upper=99.0)
+    task = around(victim, domain=Domain(-99.0, 99.0))
     x = attack(task, task.region.x, steps=10)
     shorter = dataclasses.replace(task.region, eps=0.9 * task.region.eps)
     assert task.region.inside(x).numpy().all()

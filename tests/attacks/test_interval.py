@@ -20,6 +20,7 @@ from rt_tf.bounds.full import head_enclosure
 from rt_tf.bounds.methods import fast_lin_ibp_bounds
 from rt_tf.bounds.planes import lower_planes
 from rt_tf.bounds.result import margin_spec
+from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
@@ -62,7 +63,9 @@ def test_planes_lie_below_the_margins_and_touch_the_bounds(name, threat):
 
 def test_coefficients_are_the_bounds_gradient_with_all_lines_held_fixed():
     task = task_of("conv_same")
-    task = dataclasses.replace(task, region=dataclasses.replace(task.region, lower=-9.0, upper=9.0))
+    task = dataclasses.replace(
+        task, region=dataclasses.replace(task.region, domain=Domain(-9.0, 9.0))
+    )
     planes, spec, enclosure = planes_of(task)
     with tf.GradientTape() as tape:
         tape.watch(task.region.x)

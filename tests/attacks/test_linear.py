@@ -10,6 +10,7 @@ from rt_tf.attacks import noise, starts
 from rt_tf.attacks.losses import margin
 from rt_tf.attacks.pgd import fgsm, mim, pgd
 from rt_tf.attacks.task import Task
+from rt_tf.domain import Domain
 from rt_tf.threats.region import Region
 
 WIDE = {"lower": -9.0, "upper": 9.0}
@@ -17,7 +18,8 @@ RADII = {"linf": 0.1, "l2": 0.5, "l1": 2.0}
 
 
 def around(name, x, eps, **ends):
-    return Region(catalogue.resolve("threat", name)(), tf.constant(x, tf.float32), eps, **ends)
+    threat = catalogue.resolve("threat", name)()
+    return Region(threat, tf.constant(x, tf.float32), eps, Domain(**ends))
 
 
 def task(region, w):

@@ -11,6 +11,7 @@ from rt_tf.attacks import hills, noise
 from rt_tf.attacks.square import square
 from rt_tf.attacks.starts import zero
 from rt_tf.attacks.windows import covered, mountains, offsets, sides, tiles
+from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 
 
@@ -107,7 +108,7 @@ def test_tiles_part_the_image():
 def test_proposals_use_up_the_radius(name):
     """In a pixel range that nothing is cut off by."""
     x = np.full((4, 9, 9, 3), 0.5, np.float32)
-    region = dataclasses.replace(linear.region(name, x), lower=-9.0, upper=9.0)
+    region = dataclasses.replace(linear.region(name, x), domain=Domain(-9.0, 9.0))
     keys = noise.keys(tf.constant([5], tf.int64), tf.range(4))
     first = hills.begin(region, keys)
     second = hills.propose(region, first, tf.constant(3), keys)

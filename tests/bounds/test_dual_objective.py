@@ -16,6 +16,7 @@ from oracles.relaxed import Relaxation
 from rt_tf.bounds.backward import lower_bound
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import Box, margin_spec
+from rt_tf.domain import Domain
 from rt_tf.network.graph import Graph
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
@@ -71,8 +72,8 @@ def question(name: str) -> Question:
     wiring = trace(networks.randomize(model, seed=len(name)))
     x = networks.images(chain.widths[:1], 1)  # some pixels at the ends of [0, 1]
     lower, upper = (0.0, 1.0) if chain.pixel_box else (-10.0, 10.0)
-    region = Region(Linf(), tf.constant(x), chain.eps, lower, upper)
-    low, high = sampling.linf_box(x, chain.eps, lower, upper)[0]
+    region = Region(Linf(), tf.constant(x), chain.eps, Domain(lower, upper))
+    low, high = sampling.linf_box(x, chain.eps, Domain(lower, upper))[0]
     spec = margin_spec(tf.constant([0]), wiring.classes)
     return Question(model, wiring.lower(), region, spec, (low + high) / 2, (high - low) / 2)
 

@@ -12,6 +12,7 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from rt_tf.bounds.methods import crown_ibp_bounds
+from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.interchange import onnx_file, operations
 from rt_tf.interchange.nodes import Call
@@ -215,7 +216,7 @@ def test_bounds_of_the_network_hold_for_the_file(name: str, tmp_path: Path) -> N
     network, evaluator = read(NETWORKS[name], tmp_path)
     centre, random = normal(1, network.positions.size, size=0.3), np.random.default_rng(2)
     graph = trace(network.model).lower()
-    region = Region(Linf(), tf.constant(network.laid(centre)), 0.02, -9.0, 9.0)
+    region = Region(Linf(), tf.constant(network.laid(centre)), 0.02, Domain(-9.0, 9.0))
     outputs = network.model.output_shape[-1]
     least = crown_ibp_bounds(graph, region, tf.eye(outputs)[tf.newaxis], arithmetic="sound")
     moves = random.uniform(-0.0199, 0.0199, (200, centre.size)).astype(np.float32)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf import catalogue
+from rt_tf.domain import Domain
 from rt_tf.threats.region import Region
 
 RADII = {"linf": 0.25, "l2": 0.5, "l1": 1.25}  # at which eight pixels meet ball and pixel range
@@ -17,10 +18,11 @@ DUALS = {"linf": 1, "l2": 2, "l1": np.inf}
 WIDE = {"lower": -100.0, "upper": 100.0}
 
 
-def region(name, x, eps=None, dtype=tf.float32, **ends):
+def region(name, x, eps=None, dtype=tf.float32, lower=0.0, upper=1.0):
     """A region of a threat by name, of the table's radius unless given."""
     eps = RADII[name] if eps is None else eps
-    return Region(catalogue.resolve("threat", name)(), tf.cast(x, dtype), eps, **ends)
+    threat, domain = catalogue.resolve("threat", name)(), Domain(lower, upper)
+    return Region(threat, tf.cast(x, dtype), eps, domain)
 
 
 def size(name, moves):

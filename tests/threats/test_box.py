@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from rt_tf.bounds.methods import crown_bounds, crown_ibp_bounds, interval_bounds, zonotope_bounds
+from rt_tf.domain import Domain
 from rt_tf.network.trace import trace
 from rt_tf.threats.box import between
 from rt_tf.threats.linf import Linf
@@ -53,7 +54,7 @@ def test_a_box_of_equal_sides_is_the_ball_of_linf(method, network: keras.Model) 
     x, eps = tf.constant(ends()[0]), 0.0625  # sums that float32 holds
     x = tf.round(256.0 * x) / 256.0
     graph = trace(network).lower()
-    ball = method(graph, Region(Linf(), x, eps, -9.0, 9.0), SPEC).margins
+    ball = method(graph, Region(Linf(), x, eps, Domain(-9.0, 9.0)), SPEC).margins
     box = method(graph, between(x - eps, x + eps), SPEC).margins
     np.testing.assert_allclose(box, ball, rtol=1e-4, atol=1e-4)
 

@@ -134,9 +134,9 @@ def test_points_outside_the_pixel_range_are_not_inside(name, point):
 
 
 @threats
-@pytest.mark.parametrize(("x", "eps"), [(np.nan, 0.1), (0.5, np.nan), (0.5, -0.1)])
-def test_nothing_is_inside_what_is_not_defined(name, x, eps):
-    r = region(name, [[x, 0.5]], eps)
+@pytest.mark.parametrize("eps", [np.nan, -0.1])
+def test_nothing_is_inside_what_is_not_defined(name, eps):
+    r = region(name, [[0.5, 0.5]], eps)
     assert not r.inside(tf.constant([[0.5, 0.5]])).numpy().any()
 
 

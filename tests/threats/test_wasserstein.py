@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 import transports
 
+from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.threats.region import Region
 from rt_tf.threats.wasserstein import Wasserstein
@@ -21,7 +22,7 @@ def graph(method, threat, shape, ends):
     """A method of the threat, on a region taken inward if it makes points: of any batch."""
 
     def ask(x, eps, other):
-        region = Region(threat, x, eps, *ends)
+        region = Region(threat, x, eps, Domain(*ends))
         makes_points = method in ("project", "start")
         return getattr(threat, method)(region.inward() if makes_points else region, other)
 
@@ -159,7 +160,7 @@ def test_what_is_not_inside():
 
 
 def test_steps_are_signs_and_the_box_is_the_pixel_range():
-    region = Region(Wasserstein(), tf.constant(X), 0.5, -1.0, 3.0)
+    region = Region(Wasserstein(), tf.constant(X), 0.5, Domain(-1.0, 3.0))
     gradient = tf.constant(moved(0.0 * X, 1e-20)) * tf.cast(X > 0.0, tf.float32)
     step = region.threat.step(region, region.x, gradient, tf.constant(0.05), tf.zeros([8]))
     np.testing.assert_allclose(step, 0.4 * np.sign(gradient), rtol=1e-6)

@@ -1,0 +1,178 @@
+"""The domain of a network's input: the values that each feature can take at all."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.errors import UserError
+
+Tensor: TypeAlias = Any  # as in `rt_tf.network.ops`, which is above
+
+End: TypeAlias = float | np.ndarray | Tensor
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Domain:
+    """All inputs between a lower and an upper end, which belong to it; by default [0, 1].
+
+    lower, upper: numbers, or arrays of the input's shape (without batch) for a range of each
+    feature's own; -inf and inf where a feature is not limited. In the units of the input, as a
+    threat's radius is. (A region may also hold ends by example, as tensors [batch, ...].)
+    UserError for ends that are not numbers, or where a lower one is above the upper one.
+    """
+
+    lower: End = 0.0
+    upper: End = 1.0
+
+    def __post_init__(self) -> None:
+        if self.is_by_example:
+            return
+        for name in ("lower", "upper"):
+            object.__setattr__(self, name, _end(name, getattr(self, name)))
+        if np.any(self.lower > self.upper):
+            low, high = _first(np.greater(self.lower, self.upper), self.lower, self.upper)
+            raise UserError(
+                f"domain: expected lower ends that are not above the upper ones; received {low:.9g}"
+                f" above {high:.9g}"
+            )
+
+    @classmethod
+    def of(cls, ends: "Domain | tuple[Any, Any] | None") -> "Domain":
+        """A domain from what users write: two ends, a domain, or None for no limits."""
+        if ends is None:
+            return UNLIMITED
+        if isinstance(ends, Domain):
+            return ends
+        if not isinstance(ends, tuple | list) or len(ends) != 2:
+            raise UserError(
+                f"domain: expected a pair (lower, upper), None for no limits, or a Domain; "
+                f"received {ends!r}"
+            )
+        return cls(*ends)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Domain":
+        """The domain that `config` was written of."""
+        ends = (_from_json(config[name], sign) for name, sign in (("lower", -1), ("upper", 1)))
+        return cls(*ends)
+
+    def config(self) -> dict[str, Any]:
+        """The ends as JSON has them: numbers or lists, None where there is no limit."""
+        return {"lower": _to_json(self.lower), "upper": _to_json(self.upper)}
+
+    def change(self, change: Callable[[End], End]) -> "Domain":
+        """The domain with a change of each end."""
+        return Domain(change(self.lower), change(self.upper))
+
+    @property
+    def is_by_example(self) -> bool:
+        """Whether the ends are tensors, one range for every feature of every example."""
+        return tf.is_tensor(self.lower)
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether the ends are two finite numbers, the same for every feature."""
+        return all(isinstance(end, float) and math.isfinite(end) for end in self._ends())
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether every feature is limited on both sides."""
+        return all(bool(np.isfinite(end).all()) for end in self._ends())
+
+    @property
+    def width(self) -> float:
+        """The widest feature's range; inf where one is not limited."""
+        return float(np.max(np.subtract(self.upper, self.lower)))
+
+    def __str__(self) -> str:
+        if all(isinstance(end, float) for end in self._ends()):
+            return "[{:.9g}, {:.9g}]".format(*self._ends())
+        least, greatest = float(np.min(self.lower)), float(np.max(self.upper))
+        return f"ranges by feature within [{least:.9g}, {greatest:.9g}]"
+
+    def rounded(self, outward: bool) -> Self:
+        """The domain with the float32 ends nearest on one side of its own."""
+        if self.is_by_example:
+            return self
+        down, up = (-np.inf, np.inf) if outward else (np.inf, -np.inf)
+        return type(self)(_float32(self.lower, down), _float32(self.upper, up))
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether the ends are numbers or arrays of an input's shape (without batch)."""
+        return all(np.shape(end) in ((), tuple(shape)) for end in self._ends())
+
+    def contains(self, inputs: Tensor) -> Tensor:
+        """Whether each of some float32 inputs is inside, but for the rounding of its ends: [batch].
+
+        inputs: [batch, ...]. What is not a finite number is not inside.
+        """
+        wide = self.rounded(outward=True)
+        lower, upper = np.float32(wide.lower), np.float32(wide.upper)
+        inside = (inputs >= lower) & (inputs <= upper) & tf.math.is_finite(inputs)
+        return tf.reduce_all(inside, axis=list(range(1, inputs.shape.rank)))
+
+    def check(self, inputs: np.ndarray, name: str = "images", nearly: bool = False) -> None:
+        """UserError, with the first of them, unless all inputs [batch, ...] are inside.
+
+        nearly: also where they are one float32 number beyond the ends.
+        """
+        values, wide = np.asarray(inputs), self.rounded(outward=True)
+        lower, upper = np.float32(wide.lower), np.float32(wide.upper)
+        if nearly:
+            lower, upper = np.nextafter(lower, -np.inf), np.nextafter(upper, np.inf)
+        inside = (values >= lower) & (values <= upper) & np.isfinite(values)
+        if not inside.all():
+            place = tuple(int(i) for i in np.argwhere(~inside)[0])
+            raise UserError(
+                f"{name}: expected values within the domain {self}; received {values[place]:.9g} "
+                f"at {list(place)}, and {np.count_nonzero(~inside) - 1} others outside"
+            )
+
+    def _ends(self) -> tuple[Any, Any]:
+        return self.lower, self.upper
+
+
+def _end(name: str, value: Any) -> End:
+    try:
+        end = np.array(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"domain: expected numbers for {name}; received {value!r}") from error
+    if np.isnan(end).any():
+        raise UserError(f"domain: expected numbers for {name}; received one that is not (nan)")
+    end.setflags(write=False)
+    return end if end.ndim else float(end)
+
+
+def _first(where: np.ndarray, *values: End) -> tuple[float, ...]:
+    """Of each of the values the one at the first place that is marked."""
+    k = int(np.argmax(where.ravel()))
+    return tuple(float(np.broadcast_to(v, where.shape).ravel()[k]) for v in values)
+
+
+def _float32(end: End, towards: float) -> End:
+    """The float32 numbers nearest to an end on one side of it."""
+    near = np.asarray(end, np.float32)
+    wide = near.astype(np.float64)
+    crossed = wide < end if towards > 0 else wide > end
+    moved = np.where(crossed, np.nextafter(near, np.float32(towards)), near)
+    return moved.astype(np.float64) if moved.ndim else float(moved)
+
+
+def _to_json(end: End) -> Any:
+    if isinstance(end, float):
+        return end if math.isfinite(end) else None
+    return [_to_json(part if np.ndim(part) else float(part)) for part in end]
+
+
+def _from_json(value: Any, sign: int) -> Any:
+    if isinstance(value, list):
+        return [_from_json(part, sign) for part in value]
+    return sign * math.inf if value is None else value
+
+
+UNIT = Domain()
+UNLIMITED = Domain(-math.inf, math.inf)
