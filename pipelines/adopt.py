@@ -30,8 +30,8 @@ def adopt(
     file = given_file(asked)
     assert file is not None
     path = file.path
-    network, notes = network_file.read(file, asked.input_range)
-    wiring = trace(network)
+    network, notes = network_file.read(file)
+    wiring = trace(network, domain=dataset.domain)
     _check_fit(file, wiring.input_shape, wiring.classes, dataset)
     given = {
         "file": path.name,

@@ -127,7 +127,7 @@ def _points(
     def points(
         images: tf.Tensor, labels: tf.Tensor, index: tf.Tensor, eps: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
-        region = Region(subject.threat, images, eps)
+        region = Region(subject.threat, images, eps, subject.wiring.domain)
         keys = noise.keys(tf.constant([seed, 2], tf.int64), index)
         task = subject.task(region, labels, keys, loss)
         found = attacked(task, method, start, budget.restarts)

@@ -212,7 +212,8 @@ def _judged(
         return findings, None
     point = np.asarray(findings[rung].point)[np.newaxis]
     prediction = int(answered_labels(question.subject, point, question.eps)[0])
-    region = Region(question.subject.threat, tf.constant(image[np.newaxis]), question.eps)
+    x, domain = tf.constant(image[np.newaxis]), question.subject.wiring.domain
+    region = Region(question.subject.threat, x, question.eps, domain)
     inside = bool(region.inside(tf.constant(point)).numpy()[0])
     if prediction == example["label"] or not inside:
         return {**findings, rung: _unconfirmed(findings[rung])}, None

@@ -124,9 +124,10 @@ def _verdicts(
 
 
 def _announce(path: Path, proofs: "Proofs") -> None:
-    low, high = proofs.pixel_range
+    low, high = proofs.domain
+    inputs = "ranges by input" if low.ndim + high.ndim else f"[{low:.9g}, {high:.9g}]"
     eps = radius_text(proofs.eps)
-    print(one_line(f"{path}: {proofs.threat} eps {eps}, pixels in [{low:g}, {high:g}]"))
+    print(one_line(f"{path}: {proofs.threat} eps {eps}, inputs in {inputs}"))
     print(one_line(f"network sha256 {proofs.network_sha256}"))
 
 

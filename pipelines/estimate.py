@@ -68,7 +68,8 @@ def warned(subject: Subject, screen: Console) -> list[str]:
     """
     asked = _sample(subject)
     x = asked.region.x
-    check_inputs(x.numpy(), asked.labels.numpy(), subject.wiring.classes)
+    wiring = subject.wiring
+    check_inputs(x.numpy(), asked.labels.numpy(), wiring.classes, wiring.domain)
     check_network(asked.network, x.numpy(), asked.labels.numpy())
     serve = subject.served.serve
     found = [
@@ -115,5 +116,5 @@ def _sample(subject: Subject, eps: float = 0.1) -> Task:
     """The first examples, to be looked at."""
     rows = np.arange(min(CHUNK, len(subject.test)))
     images, labels = tf.constant(subject.test.images(rows)), tf.constant(subject.test.labels[rows])
-    region = Region(subject.threat, images, eps)
+    region = Region(subject.threat, images, eps, subject.wiring.domain)
     return subject.task(region, labels, noise.keys(tf.constant([0]), labels))

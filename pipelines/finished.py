@@ -54,7 +54,7 @@ def opened(
         threat = system.threat(asked)
         radii = list(values.epsilon or [asked.epsilon]) if "epsilon" in values else []
         for eps in radii:
-            refusals.check_radius(threat, eps, "epsilon")
+            refusals.check_radius(threat, eps, "epsilon", system.domain(asked))
         dataset = system.load_data(asked)
         check_data(run, dataset)
         is_new = not run.has_network()

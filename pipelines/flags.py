@@ -21,6 +21,7 @@ from pipelines.question_flags import (
     certify_group,
     curve_group,
     file_flags,
+    range_flag,
     threat_group,
 )
 from rt_tf import catalogue
@@ -49,7 +50,7 @@ EVALUATION |= {
     "bound_seed",
 }
 FIXED = {"dataset", "validation", "model", "normalization", "batch_norm", "init", "threat"}
-FIXED |= {"epsilon", "union_radii", "seed", "batch_size", "model_scale"}
+FIXED |= {"epsilon", "input_range", "union_radii", "seed", "batch_size", "model_scale"}
 FIXED |= {"extra_data", "extra_share", "extra_labels_from"}
 FIXED |= {"optimizer", "precision", "replays", "new_member", "select_by", "monitor_bound", "ema"}
 FIXED |= {"momentum", "nesterov"}
@@ -105,8 +106,9 @@ def system_group(values: flags.FlagValues) -> Group:
         "epsilon",
         number,
         0.05,
-        "Target radius in pixel units of [0, 1]; fractions such as 8/255 parse.",
+        "Target radius in the input's units (--input_range); fractions such as 8/255 parse.",
     )
+    range_flag(group)
     group.one("seed", whole(0, 2**32 - 1), 0, "Seed of initial weights, order, starts and splits.")
     return group
 

@@ -1,6 +1,6 @@
-"""A user's file as the network of a run, from pixels in [0, 1] to logits."""
+"""A user's file as the network of a run, from images to logits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -12,25 +12,12 @@ from rt_tf.interchange import onnx_file
 Read = tuple[keras.Model, list[str]]
 
 
-def read(file: GivenFile, input_range: Sequence[float] | None) -> Read:
+def read(file: GivenFile) -> Read:
     """The network of a file, and notes on where it differs from the file's.
 
-    Pixels are rescaled from [0, 1] to `input_range`. UserError for a file that cannot be read and
-    for a network that no bound method can interpret.
+    UserError for a file that cannot be read and for a network that no bound method can interpret.
     """
-    network, notes = READERS[file.flag](file.path)
-    if input_range is not None:
-        low, high = input_range
-        network = _rescaled(network, low, high)
-        notes.append(f"pixels are rescaled from [0, 1] to [{low:g}, {high:g}] inside the network")
-    return network, notes
-
-
-def _rescaled(network: keras.Model, low: float, high: float) -> keras.Model:
-    """A network of pixels in [0, 1] around one of pixels in [low, high]."""
-    image = keras.Input(network.input_shape[1:], name="image")
-    pixels = keras.layers.Rescaling(high - low, offset=low, name="pixels")(image)
-    return keras.Model(image, network(pixels), name=f"rescaled_{network.name}")
+    return READERS[file.flag](file.path)
 
 
 def _onnx(path: Path) -> Read:

@@ -12,6 +12,7 @@ from absl import flags
 
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
+from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "scipy")
@@ -26,8 +27,15 @@ def note_facts(run: RunDirectory, facts: dict[str, Any]) -> None:
 
 def check_data(run: RunDirectory, dataset: data.DataSet) -> None:
     """UserError if a run was begun with other data."""
-    before, now = run.facts().get("dataset"), _dataset(dataset)
-    if before is not None and before != json.loads(json.dumps(now)):
+    before, now = run.facts().get("dataset"), json.loads(json.dumps(_dataset(dataset)))
+    if before is not None:
+        before = {"domain": UNIT.config(), **before}  # as all were before they could differ
+    if before is not None and before["domain"] != now["domain"]:
+        raise UserError(
+            f"input_range: expected {Domain.from_config(before['domain'])}, which {run.path} was "
+            f"begun with; received {dataset.domain}; use another --model_dir"
+        )
+    if before is not None and before != now:
         raise UserError(
             f"data_dir: expected the data that {run.path} was begun with (checksum "
             f"{before['test']['checksum'][:12]}); received others ({now['test']['checksum'][:12]})"
@@ -66,6 +74,7 @@ def _dataset(dataset: data.DataSet) -> dict[str, Any]:
         "classes": dataset.classes,
         "shape": dataset.shape,
         "pixel_max": dataset.test.pixel_max,
+        "domain": dataset.domain.config(),
         "test": {"size": len(dataset.test), "checksum": dataset.test.checksum},
     }
 

@@ -9,11 +9,12 @@ import numpy as np
 from pipelines.verdict import Row
 from rt_tf import models
 from rt_tf.checker.malformed import MalformedError
+from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
 from rt_tf.folders import rewritten
 from rt_tf.reporting import network_file, parts, proof_store
-from rt_tf.reporting.proofs import Certified, write_proofs
+from rt_tf.reporting.proofs import Certified, Statement, write_proofs
 from rt_tf.reporting.record_file import read, read_lines
 
 Originals = Callable[[Sequence[int]], np.ndarray]
@@ -36,14 +37,20 @@ def write(network: keras.Model, records: Path, export: Path, originals: Original
             write_proofs(
                 staged / question.name / "proofs.npz",
                 sha256,
-                header["threat"],
-                header["eps"],
+                _statement(header),
                 network.output_shape[-1],
                 _certificates(question, rows, originals, why),
             )
     if why is None:
         write_bytes(export / NETWORK, (folder / NETWORK).read_bytes())
     return folder
+
+
+def _statement(header: Row) -> Statement:
+    """What the certificates of a question say."""
+    domain = Domain.from_config(header.get("domain", UNIT.config()))
+    scale = header.get("threat_settings", {}).get("scale")
+    return Statement(header["threat"], header["eps"], domain, scale)
 
 
 def _network(network: keras.Model, path: Path) -> tuple[str, str | None]:

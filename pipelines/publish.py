@@ -26,7 +26,7 @@ def export_model(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> No
     """Writes the SavedModel of the run's network, checked against the Keras model."""
     images = dataset.validation.images(slice(0, PARITY_IMAGES))
     try:
-        export.export(load_network(run), threat, images, run.export)
+        export.export(load_network(run), threat, images, run.export, dataset.domain)
     except export.ParityError as error:
         raise UserError(
             f"export: expected the SavedModel to compute what the network does; {error}; "

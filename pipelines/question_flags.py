@@ -35,19 +35,27 @@ def given_group(values: flags.FlagValues) -> Group:
         "A network of your own (with its file given, --model_dir is made around it)", values
     )
     file_flags(group)
+    range_flag(group)
     group.one("dataset", OneOf(catalogue.DATASETS), None, listed(catalogue.DATASETS))
     group.one("threat", OneOf(catalogue.THREATS), "linf", listed(catalogue.THREATS))
     return group
 
 
 def file_flags(group: Group) -> None:
-    """Where a given network is, and what it takes for pixels."""
+    """Where a given network is."""
     group.text(
         "keras_file", None, "A .keras file: a functional or Sequential classifier of images."
     )
     group.text("onnx_file", None, "The same as an ONNX file (pip install -e '.[vnn]').")
-    about = "What the network takes for black and white, such as 0,255 (--epsilon is of 0,1)."
-    group.one("input_range", ends, None, f"{about} Not given: 0,1.")
+
+
+def range_flag(group: Group) -> None:
+    """The domain of the network's input."""
+    about = (
+        "What the network reads for black and white, such as 0,255 or -1,1: its input's domain. "
+        "Radii are in the same units. Not given: 0,1."
+    )
+    group.one("input_range", ends, None, about)
 
 
 def threat_group(values: flags.FlagValues) -> Group:
@@ -203,7 +211,7 @@ def curve_group(values: flags.FlagValues) -> Group:
 def radii_group(values: flags.FlagValues) -> Group:
     """The questions asked of a finished run."""
     group = Group("Question", values)
-    about = "Radii in pixel units, a comma list; the run's own if not given."
+    about = "Radii in the input's units, a comma list; the run's own if not given."
     group.phases("epsilon", number, None, about)
     samples_flag(group)
     return group

@@ -80,7 +80,7 @@ def subject(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> Subject
             f"python -m pipelines.export --model_dir={run.path} writes it"
         )
     served = export.load(run.export)
-    members = tuple(trace(member) for member in models.members(network))
+    members = tuple(trace(member, domain=dataset.domain) for member in models.members(network))
     return Subject(run, members, served, dataset.test, threat, checksum)
 
 
@@ -189,6 +189,7 @@ def headed(subject: Subject, kind: str, name: str, settings: Row) -> Row:
         "threat": subject.threat.name,
         **_made(subject.threat),
         "split": subject.test.name,
+        "domain": subject.wiring.domain.config(),
         "network_sha256": subject.checksum,
         "settings": settings,
     }

@@ -27,13 +27,14 @@ def main(argv: list[str] | None = None) -> None:
 def search(found: Any, values: Any, screen: Any) -> None:
     """Searches up to the radius asked for, or up to four times the run's own."""
     from pipelines import certified_radii
+    from pipelines.refusals import largest_radius
 
     if len(found.radii) > 1:
         told = ", ".join(map(radius_text, found.radii))
         raise UserError(f"epsilon: expected one radius, the largest to try; received {told}")
     largest = found.radii[0]
     if values.epsilon is None:
-        largest = min(TIMES_OWN * largest, found.threat.largest)
+        largest = min(TIMES_OWN * largest, largest_radius(found.threat, found.dataset.domain))
     certified_radii.search(found.subject(), largest, values, screen)
 
 

@@ -2,6 +2,7 @@
 
 from rt_tf import catalogue
 from rt_tf.attacks.table import NORMS
+from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 from rt_tf.exactly import exactly, radius_text
 from rt_tf.threats.region import Threat
@@ -12,13 +13,19 @@ from rt_tf.training.tables import POINT_TERMS
 TERM_THREATS = {"latent": ("linf",), "each": ("union",)}
 
 
-def check_radius(threat: Threat, eps: float, name: str) -> None:
-    """UserError unless 0 < eps <= the threat's largest radius."""
-    if not 0.0 < eps <= threat.largest:
+def check_radius(threat: Threat, eps: float, name: str, domain: Domain = UNIT) -> None:
+    """UserError unless 0 < eps <= the threat's largest radius in the domain."""
+    largest = largest_radius(threat, domain)
+    if not 0.0 < eps <= largest:
         raise UserError(
-            f"{name}: expected a radius in (0, {exactly(threat.largest)}] for {threat.name}; "
+            f"{name}: expected a radius in (0, {exactly(largest)}] for {threat.name}; "
             f"received {radius_text(eps)}"
         )
+
+
+def largest_radius(threat: Threat, domain: Domain) -> float:
+    """The radius beyond which a threat reaches nothing more; Wasserstein's has no unit."""
+    return threat.largest * (domain.width if threat.has_support else 1.0)
 
 
 def refuse_jit(name: str, jit_compile: bool, devices: list[str]) -> None:

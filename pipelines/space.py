@@ -22,6 +22,7 @@ KINDS = {  # what each needs
 BESIDES = {"float": {"step", "sampling"}, "int": {"step", "sampling"}, "choice": {"ordered"}}
 # What decides which question is asked, so that trials would not be comparable.
 THE_QUESTION = {"dataset", "validation", "threat", "epsilon", "union_radii", "select_by"}
+THE_QUESTION |= {"input_range"}
 THE_QUESTION |= {"transport_size", "transport_power", "transport_weight"}
 THE_QUESTION |= {"monitor_samples", "monitor_attack_steps", "monitor_every", "monitor_bound"}
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from absl import flags
 from rich.console import Console
 
-from pipelines import cascades
+from pipelines import cascades, system
 from pipelines.attacking import Attacker, Question, Source
 from pipelines.estimate import announce, warned
+from pipelines.flags import run_flags
 from pipelines.question_flags import attack_group
 from pipelines.questions import Subject, load_network
 from pipelines.refusals import refuse_loss, refuse_other_threats, refuse_start
@@ -141,7 +142,8 @@ def _rounded(eps: float) -> float:
 def _unbounded(subject: Subject) -> float:
     """A radius at which there is no bound left, or the largest there is."""
     threat, pixels = subject.threat, math.prod(subject.wiring.input_shape)
-    return min(threat.largest, threat.spread(pixels) or threat.largest)
+    width = subject.wiring.domain.width if threat.has_support else 1.0
+    return width * min(threat.largest, threat.spread(pixels) or threat.largest)
 
 
 def _parts(subject: Subject) -> list[tuple[Subject, float]]:
@@ -164,6 +166,11 @@ def _source(path: str, subject: Subject) -> Source:
     if not run.has_network():
         raise UserError(f"transfer_from: expected folders of finished runs; received {path}")
     wiring, own = trace(models.members(load_network(run))[0]), subject.wiring
+    domain = system.domain(run_flags(run.frozen()))
+    if domain.config() != own.domain.config():
+        raise UserError(
+            f"transfer_from: expected networks of inputs in {own.domain}; {path} has {domain}"
+        )
     if wiring.input_shape != own.input_shape or wiring.classes != own.classes:
         raise UserError(
             f"transfer_from: expected networks of {own.input_shape} images and {own.classes} "

@@ -14,6 +14,7 @@ from pipelines.phases import read_phases
 from pipelines.question_flags import threat_settings
 from rt_tf import catalogue, data, models
 from rt_tf.attacks.judge import Attack
+from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 from rt_tf.threats.region import Threat
 from rt_tf.training.average import Average
@@ -44,16 +45,26 @@ def strategy(name: str, jit_compile: bool) -> tf.distribute.Strategy:
 
 
 def load_data(values: flags.FlagValues) -> data.DataSet:
-    """The run's data set."""
+    """The run's data set, its images in the domain of the network's input."""
     return data.load(
-        values.dataset, values.data_dir, values.validation, values.seed, values.download
+        values.dataset,
+        values.data_dir,
+        values.validation,
+        values.seed,
+        values.download,
+        domain(values),
     )
+
+
+def domain(values: flags.FlagValues) -> Domain:
+    """The domain of the network's input."""
+    return UNIT if values.input_range in (None, [0.0, 1.0]) else Domain(*values.input_range)
 
 
 def threat(values: flags.FlagValues) -> Threat:
     """The run's threat; UserError for a radius outside its range."""
     found = catalogue.threat(values.threat, threat_settings(values))
-    refusals.check_radius(found, values.epsilon, "epsilon")
+    refusals.check_radius(found, values.epsilon, "epsilon", domain(values))
     return found
 
 
@@ -101,9 +112,9 @@ def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
             refusals.refuse_unanswered(bound, threat)
     for phase in found:
         refusals.refuse_other_threats(phase.attack, threat)
-        refusals.check_radius(threat, phase.eps, "train_epsilon")
+        refusals.check_radius(threat, phase.eps, "train_epsilon", domain(values))
         if phase.eps_from:
-            refusals.check_radius(threat, phase.eps_from, "epsilon_from")
+            refusals.check_radius(threat, phase.eps_from, "epsilon_from", domain(values))
         refusals.refuse_unanswered(phase.bound, threat)
         refusals.refuse_unbounded(phase, threat, values.monitor_bound)
         refusals.refuse_start("attack_start", phase.attack_start, threat)

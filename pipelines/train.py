@@ -143,12 +143,15 @@ STAGES: dict[str, Callable[[Work], None]] = {
 
 def _radii(values: Any, threat: Any) -> list[tuple[float, int]]:
     """The target radius on all samples, and those of the curve on fewer."""
+    from pipelines.refusals import largest_radius
+    from pipelines.system import domain
     from rt_tf.reporting.records import question_name
 
     curve = [float(f"{factor * values.epsilon:.6g}") for factor in values.curve]
     samples = min(values.curve_samples, values.samples or values.curve_samples)
     own = question_name(threat.name, values.epsilon)
-    others = [e for e in curve if 0 < e <= threat.largest and question_name(threat.name, e) != own]
+    largest = largest_radius(threat, domain(values))
+    others = [e for e in curve if 0 < e <= largest and question_name(threat.name, e) != own]
     return [(values.epsilon, values.samples), *((eps, samples) for eps in others)]
 
 

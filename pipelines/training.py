@@ -13,12 +13,14 @@ from rich.progress import Progress
 
 from pipelines import objectives, refusals, system
 from pipelines.console import progress
+from pipelines.flags import run_flags
 from pipelines.interruption import deferred
 from pipelines.provenance import pin_extra
 from pipelines.question_flags import bound_settings
 from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory
 from rt_tf import data, models
+from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.network.trace import trace
@@ -137,10 +139,10 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
         # Here, as whatever happened before, such as the data's preparation, may have drawn numbers.
         keras.utils.set_random_seed(values.seed)
         network = system.under_policy(values.precision, make)()
-        model = RobustModel(network, seed=values.seed)
+        model = RobustModel(network, seed=values.seed, domain=dataset.domain)
         average = system.average(values, make)
         monitor = Monitor(
-            trace(average.network) if average else model.wiring,
+            trace(average.network, domain=dataset.domain) if average else model.wiring,
             threat,
             values.epsilon,
             system.monitored_bound(values.monitor_bound, phases, threat, bound_settings(values)),
@@ -200,7 +202,7 @@ def extra_examples(values: flags.FlagValues, dataset: data.DataSet) -> data.Extr
             f"received {values.extra_share:g}, which are {count}"
         )
     named = values.extra_labels_from
-    label = _labeller(named, dataset.shape) if named else None
+    label = _labeller(named, dataset.shape, dataset.domain) if named else None
     split = data.read_extra(Path(values.extra_data), dataset, label)
     _refuse_known(split, dataset.validation.take(values.monitor_samples), dataset.test)
     return data.Extra(split, values.extra_share)
@@ -217,15 +219,19 @@ def _refuse_known(extra: data.Split, *judges: data.Split) -> None:
             )
 
 
-def _labeller(folder: str, shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
+def _labeller(
+    folder: str, shape: tuple[int, ...], domain: Domain
+) -> Callable[[np.ndarray], np.ndarray]:
     """Labels images by a finished run's network."""
     path = RunDirectory(folder).export
     if export.exported_checksum(path) is None:
         raise UserError(f"extra_labels_from: expected a finished run; {folder} is none")
-    own = tuple(RunDirectory(folder).facts()["dataset"]["shape"])
-    if own != shape:
+    run = RunDirectory(folder)
+    own, read = tuple(run.facts()["dataset"]["shape"]), system.domain(run_flags(run.frozen()))
+    if own != shape or read.config() != domain.config():
         raise UserError(
-            f"extra_labels_from: expected one on images of {list(shape)}; {folder} has {list(own)}"
+            f"extra_labels_from: expected one on images of {list(shape)} in {domain}; {folder} has "
+            f"{list(own)} in {read}"
         )
     served = export.load(path)
     return lambda images: served.serve(images)["label"].numpy()

@@ -5,24 +5,27 @@ import tensorflow as tf
 
 from rt_tf.attacks.losses import cross_entropy
 from rt_tf.attacks.task import Network
+from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 
 
 def check_inputs(
-    images: np.ndarray, labels: np.ndarray, classes: int, lower: float = 0.0, upper: float = 1.0
+    images: np.ndarray, labels: np.ndarray, classes: int, domain: Domain = UNIT
 ) -> None:
-    """UserError unless images [n, ...] are in the pixel range and labels [n] are classes."""
+    """UserError unless images [n, ...] are in the domain and labels [n] are classes."""
     if len(images) != len(labels):
         raise UserError(
             f"labels: expected {len(images)}, as many as images; received {len(labels)}"
         )
-    _check_all(np.isfinite(images), images, "images", "finite pixels")
-    in_range = (images >= lower) & (images <= upper)
-    _check_all(in_range, images, "images", f"pixels in [{lower:g}, {upper:g}]")
+    domain.check(images)
     if not np.issubdtype(labels.dtype, np.integer):
         raise UserError(f"labels: expected integers; received {labels.dtype}")
     known = (labels >= 0) & (labels < classes)
-    _check_all(known, labels, "labels", f"classes 0 to {classes - 1}")
+    if not known.all():
+        raise UserError(
+            f"labels: expected classes 0 to {classes - 1}; received {(~known).sum()} others of "
+            f"{known.size}, as {labels[~known][0]}"
+        )
 
 
 def check_network(network: Network, images: np.ndarray, labels: np.ndarray) -> None:
@@ -36,14 +39,6 @@ def check_network(network: Network, images: np.ndarray, labels: np.ndarray) -> N
         raise _no_gradient("none")
     if not np.isfinite(gradient).all():
         raise _no_gradient("one that is not finite")
-
-
-def _check_all(good: np.ndarray, values: np.ndarray, name: str, expected: str) -> None:
-    bad = values[~good]
-    if len(bad):
-        raise UserError(
-            f"{name}: expected {expected}; received {len(bad)} others of {good.size}, as {bad[0]:g}"
-        )
 
 
 def _no_gradient(received: str) -> UserError:

@@ -116,8 +116,7 @@ def _planes(task: Task, x: Tensor, size: Tensor) -> Planes:
     no more.
     """
     graph = _graph(task)
-    size = by_example(size, x.shape.rank)
-    region = dataclasses.replace(task.region, x=x, eps=size * task.region.radius())
+    region = dataclasses.replace(task.region, x=x, eps=size * tf.cast(task.region.eps, x.dtype))
     enclosure = head_enclosure(graph, region)
     classes = enclosure.shapes[graph.output][-1]
     return lower_planes(graph, region, _spec(task, classes), enclosure)

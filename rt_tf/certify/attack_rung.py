@@ -36,6 +36,7 @@ class AttackRung:
 
     def __call__(self, asked: Asked) -> Iterator[Finding]:
         """One finding for every example, with the worst point of the attack."""
+        self.wiring.domain.check(asked.images)
         began, labels = time.perf_counter(), asked.labels.astype(np.int64)
         numbers = np.array([zlib.crc32(image.tobytes()) for image in asked.images], np.int64)
         try:

@@ -61,6 +61,7 @@ class BoundRung:
 
     def at(self, images: np.ndarray, labels: np.ndarray, eps: np.ndarray) -> Iterator[Finding]:
         """The same for examples [batch, ...] of which each has a radius of its own, [batch]."""
+        self.wiring.domain.check(images)
         began, labels = time.perf_counter(), labels.astype(np.int64)
         count = len(labels)
         try:

@@ -42,11 +42,13 @@ class BranchAndBound:
         region = functools.partial(Region, threat, domain=wiring.domain)
         self.bounder = Bounder(wiring.lower, region, example, memory)
         self.classes = wiring.classes
+        self.domain = wiring.domain
         self.time_limit = time_limit
         self.compiled = False
 
     def __call__(self, asked: Asked) -> Iterator[Finding]:
         """One finding for every example, in order, each as soon as it is there."""
+        self.domain.check(asked.images)
         for image, label in zip(asked.images, asked.labels, strict=True):
             if not self.compiled:
                 self._compile(image, int(label), asked.eps)

@@ -11,14 +11,14 @@ from rt_tf.checker import archive
 from rt_tf.checker.archive import Arrays, of_type
 from rt_tf.checker.layers import INTERMEDIATES
 from rt_tf.checker.lines import RULES
-from rt_tf.checker.malformed import choice, field, only, require
+from rt_tf.checker.malformed import MOST, choice, field, only, require
 from rt_tf.checker.network import Network
 from rt_tf.checker.region import THREATS
 from rt_tf.checker.trees import Rule, Tree, walk
 
-SCHEMA = "rt_tf.proofs/1"
+SCHEMA = "rt_tf.proofs/2"
 HEADER = (
-    *("schema", "network_sha256", "threat", "epsilon", "pixel_range", "classes"),
+    *("schema", "network_sha256", "threat", "epsilon", "domain", "scale", "classes"),
     *("certificates", "unchecked", "sha256"),
 )
 CERTIFICATE = ("index", "label", "rung", "kind", "intermediate", "slope")
@@ -50,11 +50,16 @@ class Unchecked:
 
 @dataclasses.dataclass(frozen=True)
 class Proofs:
-    """All of a file, and the threat that it speaks of."""
+    """All of a file, and the threat that it speaks of.
+
+    domain: the least and the greatest inputs, numbers or arrays of the input's shape. scale:
+    likewise, by how much of eps each input may move.
+    """
 
     threat: str
     eps: float
-    pixel_range: tuple[float, float]
+    domain: tuple[np.ndarray, np.ndarray]
+    scale: np.ndarray
     network_sha256: str
     certificates: list[Certificate]
     unchecked: list[Unchecked]
@@ -109,29 +114,52 @@ class _Reader:
         threat = choice(self.header, "threat", choices, self.where)
         eps = field(self.header, "epsilon", float, self.where)
         require(eps >= 0.0, self.where, "'epsilon' to be at least 0", eps)
-        images = self._images(len(records), self._range())
+        domain, scale = self._domain(), self._scale(threat)
+        images = self._images(len(records), domain)
         certificates = [self._certificate(k, r, images[k]) for k, r in enumerate(records)]
         unchecked = [self._unchecked(record) for record in others]
         indices = [c.index for c in certificates] + [u.index for u in unchecked]
         require(len(set(indices)) == len(indices), self.where, "an example once", "one twice")
         sha256 = self.network.sha256
-        return Proofs(threat, eps, self._range(), sha256, certificates, unchecked)
+        return Proofs(threat, eps, domain, scale, sha256, certificates, unchecked)
 
-    def _range(self) -> tuple[float, float]:
-        values = field(self.header, "pixel_range", list, self.where)
-        require(len(values) == 2, self.where, "two ends in 'pixel_range'", values)
-        ends = {"lowest": values[0], "highest": values[1]}
-        lowest, highest = (field(ends, name, float, self.where) for name in ends)
-        require(lowest < highest, self.where, "'pixel_range' to grow", values)
-        return lowest, highest
+    def _domain(self) -> tuple[np.ndarray, np.ndarray]:
+        """The ends of the inputs' domain; null stands for no limit."""
+        ends = field(self.header, "domain", dict, self.where)
+        only(ends, ("lower", "upper"), f"{self.where}: 'domain'")
+        lower = self._by_input(ends["lower"], "'domain'", -np.inf)
+        upper = self._by_input(ends["upper"], "'domain'", np.inf)
+        grows = bool((lower <= upper).all())
+        require(grows, self.where, "'domain' to grow", "ends that cross")
+        return lower, upper
 
-    def _images(self, count: int, pixel_range: tuple[float, float]) -> np.ndarray:
+    def _scale(self, threat: str) -> np.ndarray:
+        """By how much of eps each input may move: null for all of it."""
+        require("scale" in self.header, self.where, "a 'scale'", "none")
+        scale = self._by_input(self.header["scale"], "'scale'", 1.0)
+        require(bool((scale >= 0.0).all()), self.where, "'scale' to be at least 0", "others")
+        plain = threat == "linf" or self.header["scale"] is None
+        require(plain, self.where, f"no 'scale' for {threat}", "one")
+        return scale
+
+    def _by_input(self, value: Any, name: str, missing: float) -> np.ndarray:
+        """A number, or nested lists of the input's shape, of numbers or null (for `missing`)."""
+        shape = tuple(self.network.input_shape) if isinstance(value, list) else ()
+        fits = _has_shape(value, shape)
+        require(fits, self.where, f"{name}: a number or lists in the input's shape", "others")
+        flat = _flat(value)
+        numbers = all(part is None or _is_number(part) for part in flat)
+        require(numbers, self.where, f"numbers in {name}", "others")
+        return np.array([missing if part is None else part for part in flat], float).reshape(shape)
+
+    def _images(self, count: int, domain: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         images = self._take("images", np.float32)
         shape = (count, *self.network.input_shape) if count else (0,)
         require(images.shape == shape, self.where, f"images {shape}", images.shape)
-        lowest, highest = pixel_range
-        inside = bool(((images >= lowest) & (images <= highest)).all())
-        require(inside, self.where, f"pixels in [{lowest:g}, {highest:g}]", "others")
+        if count:
+            lowest, highest = (np.asarray(end, np.float32) for end in domain)  # as images are
+            inside = bool(((images >= lowest) & (images <= highest)).all())
+            require(inside, self.where, "images in the domain", "others")
         return images
 
     def _take(self, name: str, dtype: type) -> np.ndarray:
@@ -198,3 +226,22 @@ class _Reader:
         field(record, "label", int, where)
         index, rung = field(record, "index", int, where), field(record, "rung", str, where)
         return Unchecked(index, rung, field(record, "why", str, where))
+
+
+def _has_shape(value: Any, shape: tuple[int, ...]) -> bool:
+    """Whether nested lists are of a shape, and no deeper."""
+    if not shape:
+        return not isinstance(value, list)
+    if not isinstance(value, list) or len(value) != shape[0]:
+        return False
+    return all(_has_shape(part, shape[1:]) for part in value)
+
+
+def _flat(value: Any) -> list[Any]:
+    """All that nested lists hold, in order."""
+    return [one for part in value for one in _flat(part)] if isinstance(value, list) else [value]
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) <= MOST

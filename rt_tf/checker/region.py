@@ -1,4 +1,4 @@
-"""The inputs that a certificate speaks of: a norm ball around an image, within the pixel range."""
+"""The inputs that a certificate speaks of: a norm ball around an image, within a domain."""
 
 import dataclasses
 
@@ -40,16 +40,27 @@ class Region:
         return coefficients @ self.x - reach - error * (sizes @ np.abs(self.x) + reach)
 
 
-def region(threat: str, image: np.ndarray, eps: float, pixel_range: tuple[float, float]) -> Region:
-    """The region around an image, its ends rounded outward."""
+def region(
+    threat: str,
+    image: np.ndarray,
+    eps: float,
+    domain: tuple[np.ndarray, np.ndarray],
+    scale: np.ndarray | float = 1.0,
+) -> Region:
+    """The region around an image, its ends rounded outward.
+
+    domain: the least and the greatest inputs, numbers or of the image's shape. scale: likewise, by
+    how much of eps each input may move, of Linf alone.
+    """
     x = image.astype(np.float64).ravel()
-    lowest, highest = pixel_range
+    lowest, highest = (np.ravel(end) for end in domain)
+    reach = np.nextafter(eps * np.ravel(scale), np.inf)
     return Region(
         threat,
         x,
         eps,
-        lower=np.maximum(np.nextafter(x - eps, -np.inf), lowest),
-        upper=np.minimum(np.nextafter(x + eps, np.inf), highest),
+        lower=np.minimum(x, np.maximum(np.nextafter(x - reach, -np.inf), lowest)),
+        upper=np.maximum(x, np.minimum(np.nextafter(x + reach, np.inf), highest)),
     )
 
 

@@ -33,7 +33,7 @@ class Verdict(NamedTuple):
 
 def check(network: Network, proofs: Proofs, certificate: Certificate) -> Verdict:
     """Proves a certificate anew: every margin, by its trees or else by its rule."""
-    ball = region(proofs.threat, certificate.image, proofs.eps, proofs.pixel_range)
+    ball = region(proofs.threat, certificate.image, proofs.eps, proofs.domain, proofs.scale)
     try:
         with np.errstate(all="ignore"):  # what is not finite proves nothing
             return Verdict(_margins(network, ball, certificate))

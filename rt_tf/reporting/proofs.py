@@ -11,10 +11,9 @@ import numpy as np
 from rt_tf.certify.proof import Proof, Tree
 from rt_tf.checker import proofs as checked
 from rt_tf.checker.region import THREATS
+from rt_tf.domain import UNIT, Domain
 from rt_tf.files import write_bytes
 from rt_tf.reporting.network_file import Arrays, archived
-
-PIXEL_RANGE = (0.0, 1.0)
 
 # What each rung's bounds are made of, where a rule says all.
 RULES = {
@@ -25,6 +24,19 @@ RULES = {
     "zonotope": ("linear", "backward", "parallel"),
     "crown": ("linear", "backward", "adaptive"),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement:
+    """What all certificates of a file say: within which ball, of inputs in which domain.
+
+    scale: by how much of eps each input may move, nested lists of the input's shape; None: all.
+    """
+
+    threat: str
+    eps: float
+    domain: Domain = UNIT
+    scale: list[Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,19 +57,17 @@ class Certified:
 def write_proofs(
     path: Path,
     network_sha256: str,
-    threat: str,
-    eps: float,
+    statement: Statement,
     classes: int,
     certificates: Iterable[Certified],
 ) -> None:
     """Writes proofs.npz, whole or not at all; what cannot be checked is listed with why."""
-    write_bytes(path, archived(proof_arrays(network_sha256, threat, eps, classes, certificates)))
+    write_bytes(path, archived(proof_arrays(network_sha256, statement, classes, certificates)))
 
 
 def proof_arrays(
     network_sha256: str,
-    threat: str,
-    eps: float,
+    statement: Statement,
     classes: int,
     certificates: Iterable[Certified],
 ) -> Arrays:
@@ -67,7 +77,7 @@ def proof_arrays(
     images: list[np.ndarray] = []
     arrays: Arrays = {}
     for certified in certificates:
-        why = _why_unchecked(certified, threat)
+        why = _why_unchecked(certified, statement.threat)
         if why is not None:
             unchecked.append(_example(certified) | {"why": why})
             continue
@@ -79,9 +89,10 @@ def proof_arrays(
     header: dict[str, Any] = {
         "schema": checked.SCHEMA,
         "network_sha256": network_sha256,
-        "threat": threat,
-        "epsilon": float(eps),
-        "pixel_range": list(PIXEL_RANGE),
+        "threat": statement.threat,
+        "epsilon": float(statement.eps),
+        "domain": statement.domain.config(),
+        "scale": statement.scale,
         "classes": classes,
         "certificates": records,
         "unchecked": unchecked,

@@ -35,7 +35,7 @@ class Linf:
     def by_feature(self, region: Region) -> Region:
         if self.scale is None:
             return region
-        eps = region.radius() * tf.cast(self.scale, region.x.dtype)
+        eps = region.radius() * tf.cast(self.scale[np.newaxis], region.x.dtype)
         return dataclasses.replace(region, threat=Linf(), eps=eps)
 
     def box(self, region: Region) -> tuple[Tensor, Tensor]:

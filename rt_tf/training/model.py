@@ -8,6 +8,7 @@ import tensorflow as tf
 from rt_tf.attacks import noise
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.bounds.result import certified, margin_spec
+from rt_tf.domain import UNIT, Domain
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.threats.region import Region
@@ -16,16 +17,18 @@ from rt_tf.training.objective import Objective, Outcome
 
 
 class RobustModel(keras.Model):
-    """Wraps a functional network (pixels in [0, 1] to logits) for robust training.
+    """Wraps a functional network (inputs in a domain to logits) for robust training.
 
     Use it with `compile(optimizer, objective=...)` and `fit`, assigning `eps` and `kappa` yourself,
     or through `rt_tf.training.loop`, which drives their schedules, phases and checkpoints.
     """
 
-    def __init__(self, network: keras.Model, seed: int = 0, **options: Any) -> None:
+    def __init__(
+        self, network: keras.Model, seed: int = 0, domain: Any = UNIT, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.network = network
-        self.wiring = trace(network)
+        self.wiring = trace(network, domain=Domain.of(domain))
         self.seed = seed
         self.phase = 0
         self.eps = self._setting("eps")

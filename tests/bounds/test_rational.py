@@ -186,7 +186,7 @@ def test_radii_given_as_python_numbers_hold_to_their_last_digit(method, eps):
     The logits are the pixels, and differ by twice the radius: nothing else rounds.
     """
     model = keras.Sequential([L.Input((1, 2, 1)), L.Flatten()])
-    low = 0.6 * np.random.default_rng(0).random(64)
+    low = (0.9 - 2 * eps) * np.random.default_rng(0).random(64)
     x = np.stack([low + 2 * eps, low], axis=1).astype(np.float32).reshape(-1, 1, 2, 1)
     region = Region(Linf(), tf.constant(x), eps)
     spec = margin_spec(tf.zeros([64], tf.int32), 2)

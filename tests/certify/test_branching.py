@@ -26,7 +26,7 @@ from rt_tf.checker.verdict import check
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
 from rt_tf.reporting.network_file import network_arrays, network_sha256
-from rt_tf.reporting.proofs import Certified, proof_arrays
+from rt_tf.reporting.proofs import Certified, Statement, proof_arrays
 from rt_tf.threats.l2 import L2
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
@@ -150,7 +150,7 @@ def accepted(model: keras.Model, asked: Asked, found: list[Finding]) -> list[Pro
         for k, f in enumerate(found)
         if f.certified
     ]
-    kept = proof_arrays(network_sha256(arrays), "linf", asked.eps, classes, certified)
+    kept = proof_arrays(network_sha256(arrays), Statement("linf", asked.eps), classes, certified)
     proofs = checked_proofs.from_arrays(kept, network)
     assert len(proofs.certificates) == len(certified)
     assert all(check(network, proofs, certificate).holds for certificate in proofs.certificates)
@@ -220,10 +220,10 @@ def test_curved_activations_are_refused() -> None:
         BranchAndBound(trace(networks.build("bent")), Linf())
 
 
-def test_images_out_of_the_pixel_range_are_left_unknown() -> None:
+def test_images_outside_of_the_domain_are_refused() -> None:
     x, labels = examples("dense")
-    found = list(rung("dense")(Asked(x + 2.0, labels, 0.05, [None] * len(x))))
-    assert not any(f.settled for f in found)
+    with pytest.raises(UserError, match=r"images: expected values within the domain \[0, 1\]"):
+        list(rung("dense")(Asked(x + 2.0, labels, 0.05, [None] * len(x))))
 
 
 def test_fewer_candidates_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

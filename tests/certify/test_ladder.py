@@ -113,11 +113,13 @@ def test_only_positive_margins_are_certificates(margin):
     assert Finding(1e-9, 0.0).certified
 
 
-def test_images_out_of_the_pixel_range_are_not_certified(examples):
-    """No point of the range is near them: a bound over nothing certifies nothing."""
+@pytest.mark.parametrize("value", [-0.3, 1.0001, np.nan, np.inf])
+def test_images_outside_of_the_domain_are_refused(examples, value):
     wiring, x, labels = examples
-    findings = climbed(Ladder(wiring, Linf(), RUNGS), x + 2.0, labels, EPS)
-    assert not any(finding.certified for f in findings for finding in f.values())
+    outside = np.array(x)
+    outside.flat[-1] = value
+    with pytest.raises(UserError, match=r"images: expected values within the domain \[0, 1\]"):
+        climbed(Ladder(wiring, Linf(), RUNGS), outside, labels, EPS)
 
 
 @pytest.mark.parametrize(

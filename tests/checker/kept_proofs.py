@@ -24,7 +24,7 @@ from rt_tf.checker.verdict import Verdict, check
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Shared
 from rt_tf.reporting.network_file import Arrays, network_arrays
-from rt_tf.reporting.proofs import Certified, proof_arrays
+from rt_tf.reporting.proofs import Certified, Statement, proof_arrays
 from rt_tf.threats.region import Region
 
 CLASSES = networks.CLASSES
@@ -51,7 +51,8 @@ class Question(NamedTuple):
         return Certified(k, int(self.labels[k]), self.images[k], rung, proof, None)
 
     def proofs(self, certificates: list[Certified]) -> Arrays:
-        return proof_arrays(self.network.sha256, self.threat, self.eps, CLASSES, certificates)
+        statement = Statement(self.threat, self.eps)
+        return proof_arrays(self.network.sha256, statement, CLASSES, certificates)
 
 
 @functools.cache

@@ -11,7 +11,7 @@ import pytest
 from kept_proofs import CLASSES, Question, question, tree_proof
 
 from rt_tf.reporting.network_file import write_network
-from rt_tf.reporting.proofs import Certified, write_proofs
+from rt_tf.reporting.proofs import Certified, Statement, write_proofs
 
 ROOT = Path(__file__).parents[2]
 NAME = "conv_strided"
@@ -34,7 +34,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
 def written(folder: Path, q: Question, certificates: list[Certified]) -> str:
     sha256 = write_network(folder / "network.npz", networks.known(NAME)[0])
     path = folder / q.threat / "proofs.npz"
-    write_proofs(path, sha256, q.threat, q.eps, CLASSES, certificates)
+    write_proofs(path, sha256, Statement(q.threat, q.eps), CLASSES, certificates)
     return sha256
 
 
@@ -61,7 +61,7 @@ def test_certificates_are_counted_by_rung(tmp_path, q, certificates):
     assert counts == {"interval": [1, 0, 0], "branch_and_bound": [1, 0, 0], "milp": [0, 0, 1]}
     assert "unchecked: 1 of milp: solver-trusted" in done.stdout
     assert f"network sha256 {sha256}" in done.stdout
-    assert "linf eps 0.001, pixels in [0, 1]" in done.stdout
+    assert "linf eps 0.001, inputs in [0, 1]" in done.stdout
     assert "heavy: []" in done.stdout
 
 
