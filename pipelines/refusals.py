@@ -17,8 +17,9 @@ def check_radius(threat: Threat, eps: float, name: str, domain: Domain = UNIT) -
     """UserError unless 0 < eps <= the threat's largest radius in the domain."""
     largest = largest_radius(threat, domain)
     if not 0.0 < eps <= largest:
+        inputs = "" if domain is UNIT else f" and inputs in {domain}"
         raise UserError(
-            f"{name}: expected a radius in (0, {exactly(largest)}] for {threat.name}; "
+            f"{name}: expected a radius in (0, {exactly(largest)}] for {threat.name}{inputs}; "
             f"received {radius_text(eps)}"
         )
 

@@ -7,6 +7,7 @@ from rt_tf.attacks.losses import cross_entropy
 from rt_tf.attacks.task import Network
 from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
+from rt_tf.threats.region import Region
 
 
 def check_inputs(
@@ -25,6 +26,23 @@ def check_inputs(
         raise UserError(
             f"labels: expected classes 0 to {classes - 1}; received {(~known).sum()} others of "
             f"{known.size}, as {labels[~known][0]}"
+        )
+
+
+def refuse_features(attack: str, region: Region) -> None:
+    """UserError where features have radii of their own, which an attack by one norm cannot heed."""
+    if getattr(region.threat, "scale", None) is not None:
+        raise UserError(
+            f"{attack}: expected one radius for all features; received one for each; pgd, apgd and "
+            "square heed them"
+        )
+
+
+def refuse_unlimited(attack: str, region: Region) -> None:
+    """UserError where inputs have no ends, to which an attack would set them."""
+    if not region.domain.is_by_example and not region.domain.is_bounded:
+        raise UserError(
+            f"{attack}: expected a domain with ends for every feature; received {region.domain}"
         )
 
 

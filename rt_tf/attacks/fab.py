@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from rt_tf.attacks.ascent import chosen, persist, unless_empty
 from rt_tf.attacks.best import each
+from rt_tf.attacks.checks import refuse_features
 from rt_tf.attacks.hyperplane import onto
 from rt_tf.attacks.losses import margin
 from rt_tf.attacks.nearest import NORMS, Nearest, noted, reached, shortened
@@ -84,6 +85,7 @@ def _moved(region: Region, x: Tensor, look: Look, scale: float) -> Tensor:
 
 def _representable(task: Task) -> Task:
     """The task within the float32 numbers of its pixel range; the radius stays as it is."""
+    refuse_features("fab", task.region)
     inner = task.inward().region
     region = dataclasses.replace(task.region, domain=inner.domain)
     return dataclasses.replace(task, region=region)

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rt_tf.attacks.checks import refuse_features
 from rt_tf.attacks.task import Task
+from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
@@ -65,11 +67,21 @@ def attacked(task: Task, start: Tensor, move: Move) -> Tensor:
     """
     if not tf.executing_eagerly():
         raise UserError("attack: expected one that runs in tf.function; received one of Foolbox's")
+    refuse_features("attack by Foolbox", task.region)
+    _refuse_ranges(task.region.domain)
     task = _compiled(task.inward())
     right = ~task.errs(task.logits(task.region.x))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="foolbox")  # of missing starts, of empty means
         return moved(task, right, start, move)
+
+
+def _refuse_ranges(domain: Domain) -> None:
+    if not domain.is_uniform:
+        raise UserError(
+            "attack by Foolbox: expected a domain of two finite numbers, the same for every "
+            f"feature; received {domain}"
+        )
 
 
 def moved(task: Task, chosen: Tensor, start: Tensor, move: Move) -> Tensor:

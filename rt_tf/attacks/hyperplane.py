@@ -9,18 +9,21 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from rt_tf.domain import End
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
 
+FAR = 1e18  # the room of a feature that is not limited, whose product with a slope is a number
 
-def onto(name: str, x: Tensor, normal: Tensor, rise: Tensor, ends: tuple[float, float]) -> Tensor:
+
+def onto(name: str, x: Tensor, normal: Tensor, rise: Tensor, ends: tuple[End, End]) -> Tensor:
     """The move from x, within `ends`, of the least norm along which <normal, move> = rise.
 
     name: the threat's whose norm it is. x, normal: [batch, ...]; rise: [batch]. Where no move in
     the range rises so far: the one that rises farthest.
     """
     direction = tf.sign(normal) * by_example(tf.sign(rise), x.shape.rank)
-    room = tf.where(direction > 0.0, ends[1] - x, x - ends[0])
+    room = tf.minimum(tf.where(direction > 0.0, ends[1] - x, x - ends[0]), FAR)
     flat = [-1, math.prod(x.shape[1:])]
     rates, rooms = tf.reshape(tf.abs(normal), flat), tf.reshape(room, flat)
     sizes = SIZES[name](rates, rooms, tf.abs(rise)[:, None])

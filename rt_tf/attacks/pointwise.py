@@ -9,6 +9,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from rt_tf.attacks.ascent import chosen, persist
+from rt_tf.attacks.checks import refuse_unlimited
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
@@ -29,6 +30,7 @@ def pointwise(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> 
     """
     if step_size:
         raise UserError(f"step_size: expected 0: pointwise has none; received {step_size}")
+    refuse_unlimited("pointwise", task.region)
     task = task.inward()
     z = _settle(task, _noisy(task), steps, halvings=0)
     return tf.stop_gradient(_settle(task, z, steps, halvings=HALVINGS))

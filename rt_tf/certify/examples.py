@@ -132,7 +132,7 @@ def _flat(box: tuple[Tensor, Tensor]) -> Ends:
 
 def _box(region: Region) -> Ends:
     """The Linf box exactly, of a region's one example."""
-    x, scale = region.x.numpy()[0].astype(np.float64), region.threat.scale
+    x, scale = region.x.numpy()[0].astype(np.float64), getattr(region.threat, "scale", None)
     eps = float(region.eps) * (1.0 if scale is None else scale)
     lower = np.maximum(x - eps, region.domain.lower)
     return lower.ravel(), np.minimum(x + eps, region.domain.upper).ravel()

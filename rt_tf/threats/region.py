@@ -135,7 +135,7 @@ class Region:
     def _size(self) -> Tensor:
         """The largest |x| of each example, or of each feature where eps has one for each."""
         size = tf.abs(self.x)
-        if tf.is_tensor(self.eps) and self.eps.shape.rank > 1:
+        if self._eps().shape.rank > 1:
             return size
         return tf.reduce_max(size, axis=list(range(1, size.shape.rank)))
 

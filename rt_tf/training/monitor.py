@@ -117,9 +117,7 @@ class Monitor:
 
     def _adversarial(self, x: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         graph = self.wiring.lower()
-        return self._attacked(
-            graph, self._region(x), labels, index
-        ).x
+        return self._attacked(graph, self._region(x), labels, index).x
 
     def _attacked(self, graph: Any, region: Region, labels: Tensor, index: Tensor) -> Attacked:
         keys = noise.keys(tf.constant([self.seed, 1], tf.int64), index)

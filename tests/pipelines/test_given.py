@@ -44,7 +44,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, digits_dir: Path) -> Path:
     model.fit(255 * train.images(), train.labels, epochs=15, verbose=0)
     softmax = keras.Sequential([keras.Input((8, 8, 1)), *model.layers, layers.Softmax()])
     softmax.save(folder / "my.keras")
-    run("certify", *asked(folder / "my.keras", folder / "run", digits_dir), "--input_range=0,255")
+    arguments = asked(folder / "my.keras", folder / "run", digits_dir, "2.55")
+    run("certify", *arguments, "--input_range=0,255")
     return folder
 
 
@@ -70,10 +71,9 @@ def test_the_report_says_what_the_network_is(made: Path) -> None:
     given = report["model"]["given"]
     assert given["file"] == "my.keras"
     assert given["input_range"] == [0.0, 255.0]
-    assert [note.split()[0:3] for note in given["notes"]] == [
-        ["the", "final", "softmax"],
-        ["pixels", "are", "rescaled"],
-    ]
+    assert [note.split()[0:3] for note in given["notes"]] == [["the", "final", "softmax"]]
+    domain = RunDirectory(made / "run").facts()["dataset"]["domain"]
+    assert domain == {"lower": 0.0, "upper": 255.0}
     assert report["system"] == "my"
     assert report["model"]["hidden_units"] == 12
     assert report["training"].pop("history") == []
@@ -92,22 +92,22 @@ def test_the_report_says_what_the_network_is(made: Path) -> None:
 def test_what_is_served_is_what_was_given(made: Path) -> None:
     import tensorflow as tf
 
-    pixels = np.random.default_rng(1).uniform(size=(9, 8, 8, 1)).astype(np.float32)
+    pixels = np.random.default_rng(1).uniform(0.0, 255.0, (9, 8, 8, 1)).astype(np.float32)
     served = tf.saved_model.load(str(made / "run" / "export"))
     given = keras.models.load_model(made / "my.keras")
     probabilities = tf.nn.softmax(served.serve(pixels)["logits"])
-    np.testing.assert_allclose(probabilities, given(255 * pixels), atol=1e-5)
+    np.testing.assert_allclose(probabilities, given(pixels), atol=1e-5)
 
 
 def test_the_same_command_goes_on_and_asks_further(copy: Path, digits_dir: Path) -> None:
     folder = copy / "run"
     before = (folder / "best" / "network.keras").stat().st_mtime_ns
-    arguments = asked(copy / "my.keras", folder, digits_dir, "0.01,0.02")
+    arguments = asked(copy / "my.keras", folder, digits_dir, "2.55,5.1")
     run("certify", *arguments, "--input_range=0,255", "--threat=linf")
     assert (folder / "best" / "network.keras").stat().st_mtime_ns == before
     report = report_of(folder)
-    assert report["main"] == "linf-0.01"
-    assert [q["name"] for q in report["questions"]] == ["linf-0.01", "linf-0.02"]
+    assert report["main"] == "linf-2.55"
+    assert [q["name"] for q in report["questions"]] == ["linf-2.55", "linf-5.1"]
 
 
 def test_its_flag_file_reruns_it(made: Path) -> None:
@@ -119,8 +119,8 @@ def test_its_flag_file_reruns_it(made: Path) -> None:
 def test_every_bound_can_be_asked_for(copy: Path) -> None:
     """At a radius at which none certifies, so that each has its turn."""
     rungs = f"--rungs={','.join(catalogue.certificates())}"
-    run("certify", f"--model_dir={copy / 'run'}", "--epsilon=0.5", "--samples=3", rungs)
-    header, rows = records.read(copy / "run" / "records" / "linf-0.5" / "certify.jsonl")
+    run("certify", f"--model_dir={copy / 'run'}", "--epsilon=127.5", "--samples=3", rungs)
+    header, rows = records.read(copy / "run" / "records" / "linf-127.5" / "certify.jsonl")
     assert header["settings"]["rungs"] == catalogue.certificates()
     assert all(list(row["rungs"]) == catalogue.certificates() for row in rows)
 

@@ -12,6 +12,7 @@ from keras import layers
 from pipelines import network_file
 from pipelines.given import GivenFile
 from rt_tf.certify.ladder import Ladder
+from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
@@ -54,14 +55,14 @@ def saved(model: keras.Model, folder: Path) -> Path:
     return folder / "my.keras"
 
 
-def read(path: Path, input_range: tuple[float, float] | None) -> tuple[keras.Model, list[str]]:
-    return network_file.read(GivenFile("keras_file", path), input_range)
+def read(path: Path) -> tuple[keras.Model, list[str]]:
+    return network_file.read(GivenFile("keras_file", path))
 
 
 @pytest.mark.parametrize("make", [sequential, functional])
 def test_a_float32_network_of_logits_stays_as_it_is(make, tmp_path: Path) -> None:
     model = make(layers.Dense(4))
-    network, notes = read(saved(model, tmp_path), None)
+    network, notes = read(saved(model, tmp_path))
     assert notes == []
     np.testing.assert_array_equal(network(IMAGES), model(IMAGES))
 
@@ -78,7 +79,7 @@ def test_a_float32_network_of_logits_stays_as_it_is(make, tmp_path: Path) -> Non
 )
 def test_a_final_softmax_is_left_out_and_said(make, tail, tmp_path: Path) -> None:
     model = make(*[type(layer).from_config(layer.get_config()) for layer in tail])
-    network, notes = read(saved(model, tmp_path), None)
+    network, notes = read(saved(model, tmp_path))
     assert notes == ["the final softmax is left out: it keeps the order of the logits"]
     logits = network(IMAGES).numpy()
     assert not np.allclose(logits.sum(axis=1), 1.0)
@@ -88,7 +89,7 @@ def test_a_final_softmax_is_left_out_and_said(make, tail, tmp_path: Path) -> Non
 def test_a_softmax_of_keras_ops_is_left_out_too(tmp_path: Path) -> None:
     inner = functional(layers.Dense(4))
     path = saved(keras.Model(inner.inputs, keras.ops.softmax(inner.outputs[0])), tmp_path)
-    network, notes = read(path, None)
+    network, notes = read(path)
     assert len(notes) == 1
     np.testing.assert_array_equal(network(IMAGES), inner(IMAGES))
 
@@ -101,7 +102,7 @@ def test_other_precisions_are_copied_to_float32(make, policy: str, tmp_path: Pat
         model = make(layers.Dense(4))
     finally:
         keras.config.set_dtype_policy("float32")
-    network, notes = read(saved(model, tmp_path), None)
+    network, notes = read(saved(model, tmp_path))
     assert len(notes) == 1
     assert notes[0].startswith("this is the float32 copy of a network in ")
     assert policy in notes[0]
@@ -115,11 +116,11 @@ def test_whole_grey_levels_as_input_become_real_ones(tmp_path: Path) -> None:
     """A uint8 input would cut off what is certified between two grey levels."""
     head = [keras.Input(SHAPE, dtype="uint8"), layers.Rescaling(1 / 255)]
     model = keras.Sequential([*head, *sequential(layers.Dense(4)).layers])
-    network, notes = read(saved(model, tmp_path), (0.0, 255.0))
+    network, notes = read(saved(model, tmp_path))
     assert "uint8" in notes[0]
     levels = np.round(255 * IMAGES)
     expected = model(levels.astype(np.uint8))
-    np.testing.assert_allclose(network(levels / 255), expected, atol=1e-5)
+    np.testing.assert_allclose(network(levels), expected, atol=1e-5)
     assert not np.allclose(network(IMAGES), expected, atol=1e-5)
 
 
@@ -133,13 +134,17 @@ def test_margins_do_not_depend_on_the_pixels_unit(
     plain = sequential(layers.Dense(8, activation="relu"), layers.Dense(4))
     undo = layers.Rescaling(1 / (high - low), offset=-low / (high - low))
     undoing = keras.Sequential([keras.Input(SHAPE), undo, *plain.layers])
-    given, notes = read(saved(undoing, tmp_path), (low, high))
-    assert notes == [f"pixels are rescaled from [0, 1] to [{low:g}, {high:g}] inside the network"]
+    given, notes = read(saved(undoing, tmp_path))
+    assert notes == []
     labels = plain(IMAGES).numpy().argmax(axis=1)
-    ladders = [Ladder(trace(network), Linf(), [rung]) for network in (plain, given)]
+    wiring = trace(given, domain=Domain(low, high))
+    asked = [
+        (trace(plain), IMAGES, 0.02),
+        (wiring, low + (high - low) * IMAGES, 0.02 * (high - low)),
+    ]
     margins = [
-        [found[rung].margin for _, found in ladder.climb(IMAGES, labels, 0.02)]
-        for ladder in ladders
+        [found[rung].margin for _, found in Ladder(w, Linf(), [rung]).climb(x, labels, eps)]
+        for w, x, eps in asked
     ]
     np.testing.assert_allclose(*margins, atol=5e-4)
     assert np.ptp(margins[0]) > 0.01
@@ -147,7 +152,7 @@ def test_margins_do_not_depend_on_the_pixels_unit(
 
 def refusal(path: Path) -> str:
     with pytest.raises(UserError) as caught:
-        read(path, None)
+        read(path)
     text = str(caught.value)
     assert "\n" not in text
     assert len(text) < 400
