@@ -16,6 +16,7 @@ from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
 from rt_tf.bounds.polytopes import Polytope, on_grid, polytope
+from rt_tf.domain import UNIT
 from rt_tf.errors import UserError
 from rt_tf.exactly import radius_text
 from rt_tf.files import write_bytes
@@ -75,6 +76,11 @@ def planar(directory: str, own: flags.FlagValues, values: flags.FlagValues) -> P
             "model_dir: expected a linf run on data in the plane, of two pixels and two classes, "
             f"such as points; {directory} is a {own.threat} run on {own.dataset}"
         )
+    if dataset.domain is not UNIT:
+        raise UserError(
+            f"model_dir: expected a run on points in the unit square; {directory} reads them in "
+            f"{dataset.domain} (--input_range)"
+        )
     network = load_network(RunDirectory(directory))
     return Planar(Path(directory).name, trace(network).lower(), dataset.test, own.epsilon)
 
@@ -87,13 +93,13 @@ def answers(run: Planar, values: flags.FlagValues) -> np.ndarray:
 
 def run_polytope(run: Planar, values: flags.FlagValues) -> Polytope:
     """Of the box around a test point."""
-    region = Region(Linf(), tf.constant(run.test.images([values.point])), run.eps)
+    region = Region(Linf(), tf.constant(run.test.images([values.point])), run.eps, UNIT)
     return polytope(run.graph, region, METHODS, values.resolution, values.directions)
 
 
 def random_polytopes(eps: float, values: flags.FlagValues) -> Iterable[tuple[str, Polytope]]:
     """By title, of the box around the middle of the square, in random networks."""
-    region = Region(Linf(), tf.constant([[0.5, 0.5]]), eps)
+    region = Region(Linf(), tf.constant([[0.5, 0.5]]), eps, UNIT)
     for seed in range(values.networks):
         graph = trace(random_network(seed)).lower()
         found = polytope(graph, region, METHODS, values.resolution, values.directions)

@@ -57,7 +57,9 @@ class Members:
 
     def _judge(self, path: Path, splits: dict[str, Split]) -> dict[str, np.ndarray]:
         """Positions that a member leaves open; kept beside it: a resumed run needs the same."""
-        monitor = self.monitor.of(trace(keras.models.load_model(path)))
+        monitor = self.monitor.of(
+            trace(keras.models.load_model(path), domain=self.monitor.wiring.domain)
+        )
         rows = {name: np.flatnonzero(~monitor.certified(split)) for name, split in splits.items()}
         write_text(
             _beside(path), json.dumps({name: found.tolist() for name, found in rows.items()})
