@@ -122,9 +122,12 @@ def _bound_windows(
         return tf.where(busy)[:, 0], tf.range(channels, dtype=tf.int64)[tf.newaxis]
 
     def one_channel() -> tuple[Tensor, Tensor]:
-        """A place for each unit, and an idle one at the end: no batch may be empty."""
-        place, channel = tf.split(tf.pad(tf.where(asked), [[0, 1], [0, 0]]), 2, axis=1)
-        return place[:, 0], channel
+        """A place for each unit, and an idle one at the end: no batch may be empty.
+
+        Padded and split by what GPUs have a kernel for; whole numbers of 32 bits live on the host.
+        """
+        found = tf.concat([tf.where(asked), tf.zeros([1, 2], tf.int64)], axis=0)
+        return found[:, 0], found[:, 1:]
 
     most = _count(asked) > ENOUGH * channels * _count(busy)
     places, units = tf.cond(most, every_channel, one_channel)  # [places], [places or 1, units]
