@@ -46,6 +46,7 @@ NETWORK = [
         "pooling",
         "lowering",
         "graph",
+        "folding",
         "moments",
         "wiring",
         "operations",

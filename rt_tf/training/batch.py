@@ -9,6 +9,7 @@ import tensorflow as tf
 from rt_tf.attacks.losses import Loss, cross_entropy
 from rt_tf.attacks.task import Network, Task
 from rt_tf.errors import UserError
+from rt_tf.network.folding import folded
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import StatisticsByCall, Wiring
@@ -48,8 +49,8 @@ class Batch:
     clean: Tensor | None = None
 
     def lower(self) -> Graph:
-        """The network as operations, in float32."""
-        return self.wiring.lower(self.statistics)
+        """The network as operations, in float32; batch normalisations are part of kernels."""
+        return folded(self.wiring.lower(self.statistics))
 
     def logits(self, x: Tensor) -> Tensor:
         """The network in training's precision, the answer in float32: [batch, classes]."""
