@@ -16,7 +16,12 @@ from rt_tf.training.worst_case import WorstCase
 def objective(phase: Phase, threat: Threat, bounds: Mapping[str, Any]) -> Objective:
     """What a phase minimises. bounds: settings of bound methods."""
     return Objective(
-        threat, _point(phase), _worst_case(phase, bounds), _regularisers(phase), phase.mixup
+        threat,
+        _point(phase),
+        _worst_case(phase, bounds),
+        _regularisers(phase),
+        phase.mixup,
+        bound_only=phase.kappa == phase.kappa_from == 1.0,
     )
 
 

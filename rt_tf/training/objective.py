@@ -45,13 +45,17 @@ class Outcome(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """What a phase minimises. bound: None for none. mixup: the Beta distribution's; 0 for none."""
+    """What a phase minimises. bound: None for none. mixup: the Beta distribution's; 0 for none.
+
+    bound_only: kappa is 1 throughout, so that the point term is computed and has no gradient.
+    """
 
     threat: Threat
     point: PointTerm = dataclasses.field(default_factory=Clean)
     bound: WorstCase | None = None
     regularisers: Sequence[Regulariser] = ()
     mixup: float = 0.0
+    bound_only: bool = False
 
     def __call__(
         self,
@@ -69,7 +73,9 @@ class Objective:
         loss = point.loss
         if self.bound is not None:
             worst = self.bound(batch, point.x)
-            loss = (1.0 - kappa) * point.loss + kappa * worst.loss
+            loss = kappa * worst.loss
+            if not self.bound_only or point.learn is not None:
+                loss += (1.0 - kappa) * point.loss
         penalty = self._penalty(batch, worst)
         terms = _terms(loss + penalty, point, worst, penalty, labels)
         return Outcome(terms, point.x, point.learn)

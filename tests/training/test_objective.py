@@ -1,6 +1,7 @@
 """The objective against its formula, and training against plain Keras training."""
 
 import functools
+import math
 
 import keras
 import numpy as np
@@ -201,3 +202,53 @@ def test_a_previous_start_is_where_the_attack_on_the_batch_before_ended() -> Non
         assert float(model.train_step((images, y))["point_loss"]) == pytest.approx(expected)
         np.testing.assert_allclose(model.moves, moves, atol=1e-7)
     assert float(tf.reduce_max(tf.abs(moves))) > 0.04
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_gradients_are_clipped_in_units_of_the_loss_whatever_its_scale(policy: str) -> None:
+    """Half precision multiplies the loss, so that no gradient is lost: not what they are cut to."""
+    keras.config.set_dtype_policy(policy)
+    try:
+        net = network()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    optimizer: keras.optimizers.Optimizer = keras.optimizers.SGD(1.0)
+    if policy == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1024.0)
+    model, (x, y) = RobustModel(net), batch()
+    model.compile(optimizer, objective=Objective(Linf()), clip_norm=0.125)
+    before = [weight.copy() for weight in net.get_weights()]
+    with tf.GradientTape() as tape:
+        loss = keras.losses.sparse_categorical_crossentropy(y, net(x), from_logits=True)
+        mean = tf.reduce_mean(tf.cast(loss, tf.float32))
+    gradients = [g.numpy() for g in tape.gradient(mean, net.trainable_variables)]
+    norm = math.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in gradients))
+    assert norm > 0.25
+    model.train_step((x, y))
+    for now, was, gradient in zip(net.get_weights(), before, gradients, strict=True):
+        np.testing.assert_allclose(was - now, 0.125 / norm * gradient, rtol=0.02, atol=1e-4)
+
+
+def test_a_point_term_that_counts_for_nothing_has_no_gradient() -> None:
+    """At kappa = 1 the step is the same; statistics of the clean pass keep their gradient."""
+    attacked = Attacked(functools.partial(pgd, steps=2), starts.zero)
+    steps = []
+    for bound_only in (False, True):
+        net, (x, y) = network(batch_norm=True), batch()
+        bound = WorstCase(interval_bounds, ratio=0.5)
+        objective = Objective(Linf(), attacked, bound, bound_only=bound_only)
+        model = compiled(objective, net, eps=0.1, kappa=1.0)
+        steps.append([model.train_step((x, y)), net.get_weights()])
+    (plain, weights), (alone, others) = steps
+    for name, value in plain.items():
+        assert float(alone[name]) == pytest.approx(float(value), rel=1e-6), name
+    for mine, theirs in zip(weights, others, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
+    with tf.GradientTape(persistent=True) as tape:
+        outcome = model._outcome(x, y, tape)
+    bound_loss = outcome.terms.bound_loss
+    ours, bounds = (
+        tape.gradient(v, net.trainable_variables) for v in (outcome.terms.loss, bound_loss)
+    )
+    for mine, theirs in zip(ours, bounds, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
