@@ -8,17 +8,19 @@ import numpy as np
 from rt_tf.interchange.nodes import Call
 from rt_tf.interchange.values import Value, vectors
 
+LEAST_EXPONENT = -125  # 0.5 to 1 times 2 to its power are normal numbers of float32
+
 
 def gemm(call: Call) -> Value:
     """alpha x W + beta b of a vector x."""
     call.expect(transA=0)
-    kernel = call.constant(1) * np.float32(call.settings.get("alpha", 1.0))
+    kernel = _times(call, call.constant(1), call.settings.get("alpha", 1.0))
     if kernel.ndim != 2:
         raise call.refusal("a matrix as operand 1", f"shape {list(kernel.shape)}")
     kernel = kernel.T if call.settings.get("transB", 0) else kernel
     bias = call.constant(2) if call.has(2) else np.zeros(1, np.float32)
     units = kernel.shape[1]
-    bias = np.broadcast_to(bias * np.float32(call.settings.get("beta", 1.0)), (1, units))
+    bias = np.broadcast_to(_times(call, bias, call.settings.get("beta", 1.0)), (1, units))
     return _dense(call, call.value(), kernel, bias[0], (1, units))
 
 
@@ -73,7 +75,7 @@ def divide(call: Call) -> Value:
     if not constant.all():
         raise call.refusal("a divisor other than 0", "one that has a 0")
     value = _broadcast(call, call.value(), constant)
-    return _scaled(value, np.float32(1.0) / constant, np.zeros(1, np.float32))
+    return _scaled(value, 1.0 / constant.astype(np.float64), np.zeros(1, np.float32))
 
 
 def batch_normalization(call: Call) -> Value:
@@ -130,9 +132,32 @@ def _broadcast(call: Call, value: Value, constant: np.ndarray) -> Value:
 
 
 def _scaled(value: Value, scale: np.ndarray, offset: np.ndarray) -> Value:
-    """scale x + offset, each of which broadcasts against the value."""
+    """scale x + offset, each of which broadcasts against the value.
+
+    In two steps where float32 has no normal number like the scale: it would be infinite or, as
+    TensorFlow takes it, zero, and what it is a factor of may be huge or tiny.
+    """
+    power = _power(scale)
+    if (power != 1.0).any():
+        value = _scaled(value, power, np.zeros(1, np.float32))
+        scale = scale / power
     layer = keras.layers.Rescaling(value.laid(scale).tolist(), value.laid(offset).tolist())
     return Value(layer(value.tensor), value.positions)
+
+
+def _power(scale: np.ndarray) -> np.ndarray:
+    """For numbers beyond float32's normal ones, powers of two that leave normal ones of them."""
+    _, exponents = np.frexp(scale.astype(np.float64))
+    is_beyond = (scale != 0.0) & ((exponents < LEAST_EXPONENT) | (exponents > -LEAST_EXPONENT))
+    return np.where(is_beyond, np.exp2(exponents // 2), 1.0)
+
+
+def _times(call: Call, constant: np.ndarray, factor: float) -> np.ndarray:
+    """A product of constants; refused where it leaves float32's normal numbers and they do not."""
+    product = constant * np.float64(factor)
+    if ((_power(product) != 1.0) & (_power(constant) == 1.0)).any() and np.isfinite(constant).all():
+        raise call.refusal("factors of a product that float32 holds", f"{factor:g} times weights")
+    return product.astype(np.float32)
 
 
 def _sum(call: Call, one: Value, other: Value) -> Value:
