@@ -95,10 +95,10 @@ def _step(subject: Subject, objective: Objective, batch: int) -> Callable[[], An
     model.compile(keras.optimizers.Adam(0.0), objective=objective)
     model.eps.assign(EPS)
     model.kappa.assign(0.5)
-    step = tf.function(model.train_step, autograph=False)
+    step = tf.function(model.step, autograph=False)
     x = tf.constant(subject.images[:batch])
     labels = tf.argmax(subject.model(x), axis=-1)
-    return lambda: step((x, labels))["loss"].numpy()
+    return lambda: step(x, labels).loss.numpy()
 
 
 def certification(subject: Subject, line: Line, mode: str) -> Callable[[], Any]:

@@ -79,7 +79,7 @@ def step(objective: Objective) -> Callable[[Any], Any]:
     model.compile(keras.optimizers.Adam(1e-3), objective=objective)
     model.eps.assign(0.1)
     model.kappa.assign(0.5)
-    return tf.function(model.train_step, autograph=False)
+    return tf.function(lambda batch: model.step(*batch[:2])._asdict(), autograph=False)
 
 
 def epoch_overhead(natural: Callable[[Any], Any], examples: int = 20_000) -> float:

@@ -16,6 +16,20 @@ def number() -> tf.Tensor:
     return tf.constant(0) if context is None else tf.identity(context.replica_id_in_sync_group)
 
 
+def first(rows: tf.Tensor) -> tf.Tensor:
+    """The place in the whole batch of this replica's first example. rows: how many it has."""
+    if count() == 1:
+        return tf.constant(0)
+    return tf.cast(tf.reduce_sum(_rows(rows)[: number()]), tf.int32)
+
+
+def share(rows: tf.Tensor) -> tf.Tensor:
+    """This replica's part of the whole batch's examples, of which replicas may have unlike many."""
+    if count() == 1:
+        return tf.constant(1.0)
+    return tf.cast(rows, tf.float32) / tf.reduce_sum(_rows(rows))
+
+
 def totals(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Each tensor summed over all replicas; gradients of the sums reach every replica's part.
 
@@ -34,3 +48,9 @@ def mean(values: tf.Tensor, axis: Sequence[int] | None = None) -> tf.Tensor:
     terms = tf.cast(tf.reduce_prod(tf.gather(shape, axes)), values.dtype)
     total, terms = totals([tf.reduce_sum(values, axes), tf.stop_gradient(terms)])
     return total / terms
+
+
+def _rows(rows: tf.Tensor) -> tf.Tensor:
+    """The examples of each replica: float32 [replicas]."""
+    (found,) = totals([tf.one_hot(number(), count()) * tf.cast(rows, tf.float32)])
+    return found

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from rt_tf import replicas
 from rt_tf.attacks.losses import Loss, cross_entropy
 from rt_tf.attacks.task import Network, Task
 from rt_tf.errors import UserError
@@ -37,7 +38,9 @@ class Batch:
     """Examples with their region at this step's radius, and how the network is computed on them.
 
     statistics: of the batch normalisations, from the clean pass. loss: cross-entropy with the
-    labels, [batch]. clean: logits of the clean pass in float32, if there was one.
+    labels, [batch]. clean: logits of the clean pass in float32, if there was one. weights: of the
+    examples in the terms, [batch]; None for one each. training: whether layers behave as in
+    training.
     """
 
     wiring: Wiring
@@ -47,6 +50,8 @@ class Batch:
     loss: Loss = cross_entropy
     statistics: StatisticsByCall = dataclasses.field(default_factory=dict)
     clean: Tensor | None = None
+    weights: Tensor | None = None
+    training: bool = True
 
     def lower(self) -> Graph:
         """The network as operations, in float32; batch normalisations are part of kernels."""
@@ -54,7 +59,7 @@ class Batch:
 
     def logits(self, x: Tensor) -> Tensor:
         """The network in training's precision, the answer in float32: [batch, classes]."""
-        logits, _ = self.wiring.forward(x, training=True, statistics=self.statistics)
+        logits, _ = self.wiring.forward(x, self.training, self.statistics)
         return tf.cast(logits, tf.float32)
 
     def task(self, loss: Loss) -> Task:
@@ -66,12 +71,25 @@ class Batch:
 
     def mean_loss(self, logits: Tensor) -> Tensor:
         """The mean cross-entropy: a scalar."""
-        return tf.reduce_mean(self.loss(logits, self.labels, None))
+        return self.mean(self.loss(logits, self.labels, None))
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The sum of weights times values, [batch], over the number of examples, as in Keras."""
+        return tf.reduce_mean(values if self.weights is None else self.weights * values)
+
+    def average(self, values: Tensor) -> Tensor:
+        """The mean of values, [batch, ...], over all replicas; examples count by weight."""
+        if self.weights is None:
+            return replicas.mean(values)
+        by_example = tf.reduce_mean(values, axis=list(range(1, values.shape.rank)))
+        sums = [tf.reduce_sum(self.weights * by_example), tf.reduce_sum(self.weights)]
+        return tf.math.divide_no_nan(*replicas.totals(sums))
 
     def take(self, rows: Tensor) -> "Batch":
         """Some of the examples; their clean logits are left behind."""
         region, labels = self.region.take(rows), tf.gather(self.labels, rows)
-        return dataclasses.replace(self, region=region, labels=labels, clean=None)
+        weights = None if self.weights is None else tf.gather(self.weights, rows)
+        return dataclasses.replace(self, region=region, labels=labels, weights=weights, clean=None)
 
     def _half_precision(self, x: Tensor) -> Tensor:
         return self.wiring.forward(x, training=False, statistics=self.statistics)[0]

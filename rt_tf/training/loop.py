@@ -184,7 +184,8 @@ class Loop:
         model, strategy, average = self.model, self.strategy, self.average
 
         def step(batch: Any) -> dict[str, tf.Tensor]:
-            terms = strategy.run(model.train_step, args=(batch,))
+            images, labels, _ = batch
+            terms = strategy.run(model.step, args=(images, labels))._asdict()
             if average:
                 average.update(model.network)
             return {k: strategy.reduce("MEAN", v, axis=None) for k, v in terms.items()}

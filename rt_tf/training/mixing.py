@@ -4,6 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.training.batch import Batch
 
@@ -13,8 +14,13 @@ def mixed(batch: Batch, alpha: float) -> Batch:
 
     A batch is in random order, so a neighbour is a random one, on whatever number of replicas. The
     loss mixes those with the two labels; attacks that raise it must move all examples together.
-    Source: Zhang et al. 2018.
+    UserError for weights: an example stands for two. Source: Zhang et al. 2018.
     """
+    if batch.weights is not None:
+        raise UserError(
+            "sample_weight, class_weight: expected none with mixup, which makes one example of "
+            "two; received some"
+        )
     share, x = beta(batch.draws.seed(), alpha), batch.region.x
     rows = tf.range(tf.shape(batch.labels)[0])
     partners = tf.minimum(tf.bitwise.bitwise_xor(rows, 1), rows[-1])

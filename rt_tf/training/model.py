@@ -1,26 +1,44 @@
 """RobustModel: a Keras model whose training step minimises an `Objective`."""
 
+import contextlib
+import functools
+import math
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from rt_tf import replicas
 from rt_tf.attacks import noise
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.bounds.result import certified, margin_spec
 from rt_tf.domain import UNIT, Domain
+from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
+from rt_tf.network.wiring import LayerCall
 from rt_tf.threats.region import Region
+from rt_tf.training import intake, recipe
 from rt_tf.training.batch import Draws
-from rt_tf.training.objective import Objective, Outcome
+from rt_tf.training.intake import Examples
+from rt_tf.training.objective import Objective, Outcome, Terms
+
+_OWN = ("eps", "kappa", "moves")  # state, besides the network's and the optimizer's
 
 
+@keras.saving.register_keras_serializable("rt_tf")
 class RobustModel(keras.Model):
     """Wraps a functional network (inputs in a domain to logits) for robust training.
 
-    Use it with `compile(optimizer, objective=...)` and `fit`, assigning `eps` and `kappa` yourself,
-    or through `rt_tf.training.loop`, which drives their schedules, phases and checkpoints.
+    Use it as any Keras model: `compile(optimizer, objective=..., eps=..., kappa=...)`, `fit`,
+    `evaluate`, `save`; a `Schedule` among the callbacks moves eps and kappa. The loop of
+    `rt_tf.training.loop` drives its `step` through schedules, phases and checkpoints.
+
+    Metrics, over an epoch and weighted by examples: the objective's `Terms`; those that `compile`
+    was given, of the logits of the images themselves; and, in tests, `verified`: by interval
+    bounds, at the present eps.
     """
 
     def __init__(
@@ -36,10 +54,16 @@ class RobustModel(keras.Model):
         self.objective: Objective | None = None
         self.clip_norm = 0.0
         self.moves = self._moves()
+        self.terms = [keras.metrics.Mean(name) for name in Terms._fields if name != "loss"]
+        self.verified = keras.metrics.Mean("verified")
+        self._absent: set[str] = set()
+        self._tests = False
         self.built = True
+        _refuse_activity_losses(self.wiring.calls)
 
     def _setting(self, name: str) -> keras.Variable:
-        return keras.Variable(0.0, dtype="float32", trainable=False, name=name)
+        """Not a number until it is set: training at a forgotten radius is refused."""
+        return keras.Variable(math.nan, dtype="float32", trainable=False, name=name)
 
     def _moves(self) -> tf.Variable:
         """Where the attack of the last step led, for all its examples on every replica."""
@@ -52,88 +76,270 @@ class RobustModel(keras.Model):
         )
 
     def compile(
-        self, optimizer: Any, objective: Objective, clip_norm: float = 0.0, **options: Any
+        self,
+        optimizer: Any,
+        objective: Objective,
+        eps: float | None = None,
+        kappa: float | None = None,
+        clip_norm: float = 0.0,
+        metrics: Sequence[Any] | None = ("accuracy",),
+        jit_compile: bool | str = "auto",
+        **options: Any,
     ) -> None:
         """Sets what `train_step` minimises; other options as in Keras.
 
-        clip_norm: the global norm that gradients are clipped at, over all replicas; 0 for none.
+        eps: the radius. kappa: the share of the bound term. None leaves them as they are: to a
+        `Schedule`, or as they were set before. clip_norm: the global norm that gradients are
+        clipped at, over all replicas; 0 for none. metrics: of the logits of the images themselves,
+        which take a pass through the network unless the objective has one. jit_compile: whether
+        XLA compiles the step; "auto" for no. UserError for a loss, which the objective is, and for
+        values out of range.
         """
-        super().compile(optimizer=optimizer, **options)
+        _refuse_losses(options)
+        _check_settings(objective, eps, kappa)
+        jit = jit_compile is True
+        if jit and replicas.count() > 1:
+            raise UserError("jit_compile: expected False with several replicas; received True")
+        # Keras would compile the checks of a batch, too, and XLA leaves assertions out.
+        super().compile(optimizer, metrics=metrics or None, jit_compile=False, **options)
         self.objective = objective
         self.clip_norm = clip_norm
+        self._measures = bool(metrics or options.get("weighted_metrics"))
+        verifies = objective.threat.has_support
+        self._absent = objective.absent(self.wiring) | (set() if verifies else {"verified"})
+        self._jit = jit and not self.run_eagerly
+        for variable, value in ((self.eps, eps), (self.kappa, kappa)):
+            if value is not None:
+                variable.assign(value)
         if not self.optimizer.built:
             self.optimizer.build(self.network.trainable_variables)
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        """Logits."""
+        """What the network answers: logits, unless it ends in a softmax."""
         return self.network(x, training=training)
 
-    def train_step(self, data: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """One step on `(images, labels, ...)`; returns the objective's terms."""
-        x, labels = data[:2]
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` makes such a model of."""
+        network = keras.saving.serialize_keras_object(self.network)
+        own = {"network": network, "seed": self.seed, "domain": self.wiring.domain.config()}
+        return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RobustModel":
+        """A new model of a configuration."""
+        network = keras.saving.deserialize_keras_object(config["network"], custom_objects)
+        domain = Domain.from_config(config["domain"])
+        return cls(**{**config, "network": network, "domain": domain})
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """How it was compiled; None, with a warning, for an objective that cannot be written."""
+        if self.objective is None:
+            return None
+        try:
+            objective = recipe.recipe(self.objective)
+        except UserError as error:
+            warnings.warn(f"saved without its training: {error}", stacklevel=2)
+            return None
+        config = super().get_compile_config()
+        for name in ("loss", "loss_weights"):
+            config.pop(name)
+        return {
+            **config,
+            "objective": objective,
+            "clip_norm": self.clip_norm,
+            "jit_compile": self._jit,
+        }
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles as `get_compile_config` says; eps and kappa are in the file's weights."""
+        objective = recipe.made(config["objective"])
+        others = {name: value for name, value in config.items() if name != "objective"}
+        self.compile(objective=objective, **keras.saving.deserialize_keras_object(others))
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes eps, kappa and where the last step's attack led."""
+        for name in _OWN:
+            store[name] = tf.convert_to_tensor(getattr(self, name)).numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads what `save_own_variables` wrote."""
+        for name in _OWN:
+            getattr(self, name).assign(store[name][...])
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """What there is to report: of the terms, those that the objective has."""
+        absent = self._absent if self._tests else {*self._absent, "verified"}
+        return [metric for metric in super().metrics if metric.name not in absent]
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        """One step on `(images, labels)` or `(images, labels, weights)`; the epoch so far."""
+        examples = self._checked(data)
+        terms, logits = self._compiled(self._learn)(examples)
+        return self._report(terms._asdict(), examples, logits)
+
+    def test_step(self, data: Any) -> dict[str, Tensor]:
+        """The objective of the network at inference, and the verified share; the epoch so far."""
+        examples = self._checked(data)
+        values, logits = self._compiled(self._judge)(examples)
+        return self._report(values, examples, logits)
+
+    def step(self, x: Tensor, labels: Tensor) -> Terms:
+        """One step, for a loop that keeps account itself; the terms on this replica's examples."""
+        return self._learn(self._checked((x, labels)), measure=False)[0]
+
+    def fit(self, *args: Any, **options: Any) -> keras.callbacks.History:
+        """As in Keras; UserError for examples that training cannot take."""
+        with self._refusals():
+            return super().fit(*args, **options)
+
+    def evaluate(self, *args: Any, **options: Any) -> Any:
+        """As in Keras: the objective of the network at inference, the metrics, and `verified`."""
+        with self._refusals(), self._testing():
+            return super().evaluate(*args, **options)
+
+    def train_on_batch(self, *args: Any, **options: Any) -> Any:
+        """As in Keras; UserError for examples that training cannot take."""
+        with self._refusals():
+            return super().train_on_batch(*args, **options)
+
+    def test_on_batch(self, *args: Any, **options: Any) -> Any:
+        """As in Keras; see `evaluate`."""
+        with self._refusals(), self._testing():
+            return super().test_on_batch(*args, **options)
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """One line for what is refused; what was half traced then is traced anew."""
+        try:
+            with intake.in_one_line():
+                yield
+        except UserError:
+            self.train_function = self.test_function = None
+            raise
+
+    @contextlib.contextmanager
+    def _testing(self) -> Iterator[None]:
+        self._tests = True
+        try:
+            yield
+        finally:
+            self._tests = False
+
+    def _checked(self, data: Any) -> Examples:
+        """The one place where a batch is checked, of `fit`, `evaluate` and the loop alike."""
+        return intake.examples(data, self.wiring)
+
+    def _compiled(self, function: Any) -> Any:
+        return tf.function(function, autograph=False, jit_compile=True) if self._jit else function
+
+    def _learn(self, examples: Examples, measure: bool = True) -> tuple[Terms, Tensor | None]:
+        """Takes a step; the terms and, if metrics are measured, the logits before it."""
         variables = self._trained_variables()
+        share = replicas.share(_rows(examples))
         with tf.GradientTape() as tape:
-            terms, point, learn = self._outcome(x, labels, tape)
-            loss = self.optimizer.scale_loss(terms.loss / _replicas())
-        gradients, at_point = tape.gradient(loss, [variables, point if learn else []])
+            outcome = self._outcome(examples.x, examples.labels, tape, examples.weights)
+            loss = self.optimizer.scale_loss(outcome.terms.loss * share)
+        logits = self._clean(outcome, examples) if measure else None
+        learn = outcome.learn
+        gradients, at_point = tape.gradient(loss, [variables, outcome.point if learn else []])
         if learn is not None:
             learn(at_point)
         self.optimizer.apply(self._whole_gradients(gradients), variables)
-        return terms._asdict()
+        return outcome.terms, logits
 
-    def test_step(self, data: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """Clean accuracy, and accuracy verified by interval bounds at the current eps."""
-        x, labels = data[:2]
-        graph = self.wiring.lower()
-        right = tf.argmax(graph(x), axis=-1) == tf.cast(labels, tf.int64)
-        spec = margin_spec(labels, self.wiring.classes)
-        region = Region(self._objective().threat, x, self._read(self.eps), self.wiring.domain)
-        verified = certified(interval_bounds(graph, region, spec).margins)
-        return {"accuracy": _mean(right), "verified": _mean(verified)}
+    def _judge(self, examples: Examples) -> tuple[dict[str, Tensor], Tensor | None]:
+        """The terms and the verified share at inference; the logits if metrics are measured."""
+        x, labels, weights = examples
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            outcome = self._outcome(x, labels, tape, weights, training=False)
+        values = outcome.terms._asdict()
+        threat = self._objective().threat
+        if threat.has_support:
+            spec = margin_spec(labels, self.wiring.classes)
+            region = Region(threat, x, self._radius(), self.wiring.domain)
+            margins = interval_bounds(self.wiring.lower(), region, spec).margins
+            values["verified"] = tf.reduce_mean(tf.cast(certified(margins), tf.float32))
+        return values, self._clean(outcome, examples)
+
+    def _clean(self, outcome: Outcome, examples: Examples) -> Tensor | None:
+        """The images' logits, [batch, classes], of the objective's own pass if it had one."""
+        if not self._measures or outcome.clean is not None:
+            return outcome.clean
+        return tf.cast(self.wiring.forward(examples.x)[0], tf.float32)
+
+    def _report(
+        self, values: dict[str, Tensor], examples: Examples, logits: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Takes account of a batch; the metrics so far."""
+        for metric in self.metrics:
+            if metric.name in values:
+                metric.update_state(values[metric.name], sample_weight=_rows(examples))
+        if not self._measures:
+            return self.get_metrics_result()
+        return self.compute_metrics(examples.x, examples.labels, logits, examples.weights)
 
     def _whole_gradients(self, gradients: list[Tensor]) -> list[Tensor]:
         """The same gradients on every replica, clipped, such that the optimizer's sum is right.
 
         Keras clips, and looks for infinities, before it sums over replicas: too early for both.
         """
-        if _replicas() > 1:
+        several = replicas.count()
+        if several > 1:
             context = tf.distribute.get_replica_context()
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         if self.clip_norm:
             scale = self.optimizer.scale_loss(tf.constant(1.0))
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm * scale)
-        return [gradient / _replicas() for gradient in gradients] if _replicas() > 1 else gradients
+        return [gradient / several for gradient in gradients] if several > 1 else gradients
 
     def _trained_variables(self) -> list[keras.Variable]:
         layers = self._objective().trained(self.wiring)
         trained = {id(weight) for layer in layers for weight in layer.trainable_variables}
         return [weight for weight in self.network.trainable_variables if id(weight) in trained]
 
-    def _outcome(self, x: Tensor, labels: Tensor, tape: tf.GradientTape) -> Outcome:
+    def _outcome(
+        self,
+        x: Tensor,
+        labels: Tensor,
+        tape: tf.GradientTape,
+        weights: Tensor | None = None,
+        training: bool = True,
+    ) -> Outcome:
         return self._objective()(
             self.wiring,
             x,
             labels,
-            self._read(self.eps),
-            self._read(self.kappa),
-            Draws(lambda: self._keys(labels), self._seed, lambda: self._last(x), self._keep),
+            self._radius(),
+            self._share(),
+            self._draws(x, labels, training),
             tape,
+            weights,
+            training,
         )
 
-    def _keys(self, labels: Tensor) -> Tensor:
-        """Keyed on the examples' places in the whole batch, whatever the number of replicas."""
-        rows = tf.shape(labels)[0]
-        first = tf.distribute.get_replica_context().replica_id_in_sync_group * rows
-        return noise.keys(self._seed(), first + tf.range(rows))
+    def _draws(self, x: Tensor, labels: Tensor, training: bool) -> Draws:
+        """Keyed on the examples' places in the whole batch, whatever the number of replicas.
 
-    def _last(self, x: Tensor) -> Tensor:
+        A test begins where no step has led, and leaves nothing behind.
+        """
+        first = replicas.first(tf.shape(labels)[0])
+        keys = functools.partial(self._keys, labels, first)
+        if not training:
+            return Draws(keys, self._seed, lambda: tf.zeros_like(x), lambda moves: None)
+        return Draws(keys, self._seed, lambda: self._last(x, first), self._keep)
+
+    def _keys(self, labels: Tensor, first: Tensor | int = 0) -> Tensor:
+        return noise.keys(self._seed(), first + tf.range(tf.shape(labels)[0]))
+
+    def _last(self, x: Tensor, first: Tensor) -> Tensor:
         """This replica's rows of the last step's moves; zeros where there are none."""
-        rows, rank = tf.shape(x)[0], tf.distribute.get_replica_context().replica_id_in_sync_group
-        moves = tf.concat([tf.convert_to_tensor(self.moves), *[tf.zeros_like(x)] * _replicas()], 0)
-        return tf.ensure_shape(moves[rank * rows :][:rows], x.shape)
+        moves = tf.convert_to_tensor(self.moves)[first:][: tf.shape(x)[0]]
+        zeros = tf.zeros_like(x)[tf.shape(moves)[0] :]
+        return tf.ensure_shape(tf.concat([moves, zeros], axis=0), x.shape)
 
     def _keep(self, moves: Tensor) -> None:
-        if _replicas() > 1:
+        if replicas.count() > 1:
             moves = tf.distribute.get_replica_context().all_gather(moves, axis=0)
         self.moves.assign(moves)
 
@@ -147,13 +353,40 @@ class RobustModel(keras.Model):
             raise ValueError("expected compile(optimizer, objective=...) before training")
         return self.objective
 
-    def _read(self, setting: keras.Variable) -> Tensor:
-        return tf.convert_to_tensor(setting)
+    def _radius(self) -> Tensor:
+        return intake.setting("eps", tf.convert_to_tensor(self.eps))
+
+    def _share(self) -> Tensor:
+        """Of the bound term; nothing reads it without one."""
+        kappa = tf.convert_to_tensor(self.kappa)
+        return kappa if self._objective().bound is None else intake.setting("kappa", kappa)
 
 
-def _replicas() -> int:
-    return tf.distribute.get_strategy().num_replicas_in_sync
+def _rows(examples: Examples) -> Tensor:
+    return tf.shape(examples.labels)[0]
 
 
-def _mean(values: Tensor) -> Tensor:
-    return tf.reduce_mean(tf.cast(values, tf.float32))
+def _refuse_losses(options: dict[str, Any]) -> None:
+    for name in ("loss", "loss_weights"):
+        if options.get(name) is not None:
+            raise UserError(f"{name}: expected none: the objective is the loss; received one")
+
+
+def _check_settings(objective: Objective, eps: float | None, kappa: float | None) -> None:
+    """UserError for a radius, or a share of the bound term, out of range."""
+    if eps is not None and not 0.0 <= eps < math.inf:
+        raise UserError(f"eps: expected a radius of at least 0; received {eps}")
+    if kappa and objective.bound is None:
+        raise UserError(f"kappa: expected 0 for an objective without a bound; received {kappa}")
+    if kappa is not None and not 0.0 <= kappa <= 1.0:
+        raise UserError(f"kappa: expected a share from 0 to 1; received {kappa}")
+
+
+def _refuse_activity_losses(calls: Sequence[LayerCall]) -> None:
+    """UserError for losses of what layers answer: attacks and bounds call layers many times."""
+    for call in calls:
+        if getattr(call.layer, "activity_regularizer", None) is not None:
+            raise UserError(
+                f"layer '{call.layer.name}': expected no activity_regularizer in a network that "
+                "is trained robustly; received one; an objective has regularisers"
+            )

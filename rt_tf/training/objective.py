@@ -35,12 +35,14 @@ class Terms(NamedTuple):
 class Outcome(NamedTuple):
     """The terms on a batch. point: where the point term was taken.
 
-    learn: takes the loss's gradient at that point, where the point term asks for it.
+    learn: takes the loss's gradient at that point, where the point term asks for it. clean: logits
+    of the examples themselves, where they were computed.
     """
 
     terms: Terms
     point: Tensor
     learn: Callable[[Tensor], None] | None
+    clean: Tensor | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,9 +68,18 @@ class Objective:
         kappa: Tensor,
         draws: Draws,
         tape: tf.GradientTape,
+        weights: Tensor | None = None,
+        training: bool = True,
     ) -> Outcome:
-        """The terms on a batch. The one clean pass updates and provides batch statistics."""
-        batch = self._batch(wiring, x, labels, eps, draws)
+        """The terms on a batch. The one clean pass updates and provides batch statistics.
+
+        weights: of the examples, [batch], in both terms and in what regularisers average. training:
+        False for the objective of the network at inference, of the images as they are.
+        """
+        region = Region(self.threat, x, eps, wiring.domain)
+        batch = Batch(wiring, region, labels, draws, weights=weights, training=training)
+        mixes = self.mixup > 0.0 and training
+        batch = self._passed(mixed(batch, self.mixup) if mixes else batch)
         point, worst = self.point(batch, tape), None
         loss = point.loss
         if self.bound is not None:
@@ -78,7 +89,7 @@ class Objective:
                 loss += (1.0 - kappa) * point.loss
         penalty = self._penalty(batch, worst)
         terms = _terms(loss + penalty, point, worst, penalty, labels)
-        return Outcome(terms, point.x, point.learn)
+        return Outcome(terms, point.x, point.learn, None if mixes else batch.clean)
 
     def trained(self, wiring: Wiring) -> list[keras.layers.Layer]:
         """The layers that are trained, each once."""
@@ -86,24 +97,36 @@ class Objective:
         layers = {id(call.layer): call.layer for call in wiring.calls}
         return [layer for layer in layers.values() if layer.name not in frozen]
 
-    def _batch(self, wiring: Wiring, x: Tensor, labels: Tensor, eps: Tensor, draws: Draws) -> Batch:
-        batch = Batch(wiring, Region(self.threat, x, eps, wiring.domain), labels, draws)
-        if self.mixup:
-            batch = mixed(batch, self.mixup)
-        if not (self.point.needs_clean or wiring.has_statistics):
+    def absent(self, wiring: Wiring) -> set[str]:
+        """Names of the terms that it does not have."""
+        without_bound = {"bound_loss", "bound_verified"} if self.bound is None else set()
+        penalised = self.regularisers or any(map(_regularisers, self.trained(wiring)))
+        return without_bound | (set() if penalised else {"penalty"})
+
+    def _passed(self, batch: Batch) -> Batch:
+        """The batch after the clean pass through the network, if anything needs one."""
+        if not (self.point.needs_clean or batch.wiring.has_statistics):
             return batch
         statistics: StatisticsByCall
-        logits, statistics = wiring.forward(batch.region.x, training=True)
+        logits, statistics = batch.wiring.forward(batch.region.x, batch.training)
         clean = tf.cast(logits, tf.float32)
         return dataclasses.replace(batch, statistics=statistics, clean=clean)
 
     def _penalty(self, batch: Batch, worst: Worst | None) -> Tensor:
         """The regularisers' sum. Bounds they read are the bound term's, else intervals."""
-        if not self.regularisers:
-            return tf.constant(0.0)
-        boxes = functools.cache(lambda: interval_boxes(batch) if worst is None else worst.boxes)
         layers = self.trained(batch.wiring)
-        return tf.add_n([regulariser(batch, layers, boxes) for regulariser in self.regularisers])
+        terms = [penalty() for layer in layers for penalty in _regularisers(layer)]
+        if worst is not None:
+            batch = worst.batch
+        boxes = functools.cache(lambda: interval_boxes(batch) if worst is None else worst.boxes)
+        terms += [regulariser(batch, layers, boxes) for regulariser in self.regularisers]
+        return tf.add_n(terms) if terms else tf.constant(0.0)
+
+
+def _regularisers(layer: keras.layers.Layer) -> list[Callable[[], Tensor]]:
+    """A layer's own, of its weights: `kernel_regularizer=` and the like."""
+    weights = [weight for weight in layer.trainable_variables if weight.regularizer is not None]
+    return [functools.partial(weight.regularizer, weight) for weight in weights]
 
 
 def _terms(

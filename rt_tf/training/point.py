@@ -101,7 +101,7 @@ class EachPart(_AllLayers):
         x, shown = (
             tf.gather(tf.stack(found, axis=1), worst, batch_dims=1) for found in (points, logits)
         )
-        return Point(x, shown, tf.reduce_mean(losses))
+        return Point(x, shown, batch.mean(tf.reduce_mean(losses, axis=1)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Trades(_AllLayers):
 
         x = _found(batch, tape, self.attack, self.start, moved)
         logits = batch.logits(x)
-        apart = tf.reduce_mean(divergence(clean, logits))
+        apart = batch.mean(divergence(clean, logits))
         return Point(x, logits, batch.mean_loss(clean) + self.beta * apart)
 
 

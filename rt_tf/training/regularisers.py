@@ -6,7 +6,6 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from rt_tf import replicas
 from rt_tf.bounds import interval
 from rt_tf.bounds.result import Box
 from rt_tf.network.ops import Tensor
@@ -41,14 +40,14 @@ class L2:
 class ReluStability:
     """weight * the sum over units of -tanh(1 + l u): least where l and u have one sign.
 
-    A mean over examples. Source: Xiao et al. 2019, section 3.3.
+    A mean over examples, by their weights. Source: Xiao et al. 2019, section 3.3.
     """
 
     weight: float
 
     def __call__(self, batch: Batch, layers: list[keras.layers.Layer], boxes: Boxes) -> Tensor:
         sums = [_by_example(-tf.tanh(1.0 + b.lower * b.upper)) for b in _inputs(batch, boxes())]
-        return self.weight * tf.reduce_mean(tf.add_n(sums))
+        return self.weight * batch.mean(tf.add_n(sums))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +55,7 @@ class WarmUp:
     """Keeps interval widths from growing and active units balanced against inactive ones.
 
     weight fades with eps / target. Its ratios are of means over the whole batch, on however many
-    replicas. Source: Shi et al. 2021, section 3.3.
+    replicas, examples counting by weight. Source: Shi et al. 2021, section 3.3.
     """
 
     weight: float
@@ -66,9 +65,9 @@ class WarmUp:
     def __call__(self, batch: Batch, layers: list[keras.layers.Layer], boxes: Boxes) -> Tensor:
         found = boxes()
         inputs = _inputs(batch, found)
-        first = replicas.mean(found[0].radius)
-        wide = [self._lack(_ratio(first, replicas.mean(box.radius))) for box in inputs]
-        uneven = [self._unevenness(box) for box in inputs]
+        first = batch.average(found[0].radius)
+        wide = [self._lack(_ratio(first, batch.average(box.radius))) for box in inputs]
+        uneven = [self._unevenness(box, batch.average) for box in inputs]
         fading = tf.nn.relu(1.0 - tf.cast(batch.region.eps, tf.float32) / self.target)
         return self.weight * fading * (tf.add_n(wide) + tf.add_n(uneven)) / len(inputs)
 
@@ -76,14 +75,14 @@ class WarmUp:
         """How much a ratio falls short of the tolerance."""
         return tf.nn.relu(self.tolerance - ratio) / self.tolerance
 
-    def _unevenness(self, box: Box) -> Tensor:
+    def _unevenness(self, box: Box, average: Callable[[Tensor], Tensor]) -> Tensor:
         """Of the means and the variances of active and inactive units' centres."""
         centre = box.centre
         active = tf.cast(box.lower > 0.0, centre.dtype)
         inactive = tf.cast(box.upper < 0.0, centre.dtype)
-        spread = tf.square(centre - replicas.mean(centre))
-        means = replicas.mean(active * centre), -replicas.mean(inactive * centre)
-        variances = replicas.mean(active * spread), replicas.mean(inactive * spread)
+        spread = tf.square(centre - average(centre))
+        means = average(active * centre), -average(inactive * centre)
+        variances = average(active * spread), average(inactive * spread)
         return self._lack(_balance(*means)) + self._lack(_balance(*variances))
 
 

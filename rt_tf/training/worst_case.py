@@ -13,11 +13,15 @@ from rt_tf.training.batch import Batch
 
 
 class Worst(NamedTuple):
-    """loss: the term. verified: the certified share. boxes: the bounds of the network's nodes."""
+    """loss: the term. verified: the certified share. boxes: the bounds of the network's nodes.
+
+    batch: the examples that were bounded.
+    """
 
     loss: Tensor
     verified: Tensor
     boxes: dict[int, Box]
+    batch: Batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +53,7 @@ class WorstCase:
         found = self.bound(batch.lower(), region, spec, **seed)
         share = tf.reduce_mean(tf.cast(certified(found.margins), tf.float32))
         loss = worst_case_loss(found.margins) if found.loss is None else found.loss
-        return Worst(tf.reduce_mean(loss), share, found.boxes)
+        return Worst(batch.mean(loss), share, found.boxes, batch)
 
 
 def part(region: Region, point: Tensor, ratio: float) -> Region:

@@ -30,10 +30,14 @@ def batch(size: int = 6) -> tuple[tf.Tensor, tf.Tensor]:
 
 def compiled(objective: Objective, net: keras.Model, **settings: float) -> RobustModel:
     model = RobustModel(net)
-    model.compile(keras.optimizers.SGD(0.1), objective=objective)
-    for name, value in settings.items():
-        getattr(model, name).assign(value)
+    settings = {"eps": 0.0, "kappa": 0.0, **settings}
+    model.compile(keras.optimizers.SGD(0.1), objective=objective, **settings)
     return model
+
+
+def step(model: RobustModel, examples: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """A step's own terms, by name."""
+    return model.step(*examples)._asdict()
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> float:

@@ -30,7 +30,7 @@ from rt_tf.training.objective import Objective
 from rt_tf.training.point import Attacked, Clean, EachPart, Free, Latent, Trades, cut
 from rt_tf.training.regularisers import L1, L2, ReluStability, WarmUp
 from rt_tf.training.worst_case import WorstCase, part, worst_case_loss
-from tests.training.small import CLASSES, batch, compiled, cross_entropy, network
+from tests.training.small import CLASSES, batch, compiled, cross_entropy, network, step
 
 PGD = functools.partial(pgd, steps=3)
 BALL = catalogue.threat("l2")
@@ -59,7 +59,7 @@ def agree(ours: list[np.ndarray], theirs: list[np.ndarray]) -> None:
 def after_a_step(objective: Objective, **settings: float) -> list[np.ndarray]:
     """The weights after a training step of a new network."""
     net = network()
-    compiled(objective, net, **settings).train_step(batch())
+    step(compiled(objective, net, **settings), batch())
     return net.get_weights()
 
 
@@ -153,7 +153,7 @@ def test_free_moves_the_perturbation_by_the_steps_own_gradient() -> None:
             loss = tf.reduce_mean(losses)
         weights = twin.trainable_variables
         found, at_point = tape.gradient(loss, [weights, point])
-        assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(float(loss), rel=1e-4)
+        assert float(step(model, (x, y))["point_loss"]) == pytest.approx(float(loss), rel=1e-4)
         for weight, gradient in zip(weights, found, strict=True):
             weight.assign_sub(rate * gradient)
         moves = tf.clip_by_value(point - x + 0.1 * tf.sign(at_point), -0.1, 0.1)
@@ -167,11 +167,11 @@ def test_the_latent_point_at_the_image_with_sign_steps_is_pgd() -> None:
     net, (x, y) = network(), batch()
     attack = functools.partial(pgd, steps=3, step_size=0.5)
     model = compiled(Objective(Linf(), Attacked(attack, starts.zero)), net, eps=0.05)
-    point = model.train_step((x, y))["point_loss"]
+    point = step(model, (x, y))["point_loss"]
     net = network()
     latent = Latent(0, steps=3, step_size=0.5, signs=True, random_start=False)
     model = compiled(Objective(Linf(), latent), net, eps=0.05)
-    assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(float(point), rel=1e-4)
+    assert float(step(model, (x, y))["point_loss"]) == pytest.approx(float(point), rel=1e-4)
 
 
 @pytest.mark.parametrize("layer", [1, 2])
@@ -179,7 +179,7 @@ def test_the_latent_term_trains_the_layers_above_alone(layer: int) -> None:
     net, (x, y) = network(), batch()
     model = compiled(Objective(Linf(), Latent(layer, 4), regularisers=[L1(0.1)]), net, eps=0.1)
     before = net.get_weights()
-    terms = model.train_step((x, y))
+    terms = step(model, (x, y))
     moved = [not np.array_equal(a, b) for a, b in zip(before, net.get_weights(), strict=True)]
     assert moved == [k >= 2 * layer for k in range(6)]
     assert float(terms["point_loss"]) > cross_entropy(network()(x), y)
@@ -189,7 +189,7 @@ def test_the_latent_loss_is_that_of_a_point_of_the_zonotope() -> None:
     """Of one layer below: between the interval ends of its ReLU, and worse than any image."""
     net, (x, y) = network(), batch()
     model = compiled(Objective(Linf(), Latent(1, 20)), net, eps=0.1)
-    latent = float(model.train_step((x, y))["point_loss"])
+    latent = float(step(model, (x, y))["point_loss"])
     net = network()
     region = Region(Linf(), x, 0.1)
     task = Task(RobustModel(net).wiring.lower(), region, y, noise.keys(tf.constant([0]), y))
@@ -212,7 +212,7 @@ def test_multi_steepest_descent_starts_at_the_image() -> None:
     model = compiled(Objective(union, Attacked(attack, starts.zero)), net, eps=1.0)
     task = Task(model.wiring.lower(), Region(union, x, 1.0), y, model._keys(y))
     expected = cross_entropy(net(msd(task, x, steps=4)), y)
-    assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(step(model, (x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
 
 
 def in_parts(radii: tuple[float, ...], steps: int) -> tuple[Task, np.ndarray, np.ndarray]:
@@ -242,7 +242,7 @@ def test_pgd_aug_averages_the_losses_in_the_parts() -> None:
     losses = [cross_entropy(net(PGD(part, x)), y) for part in by_part(task)]
     assert len(set(losses)) == 3
     expected = sum(losses) / 3
-    assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(step(model, (x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
 
 
 def leaning(task: Task, start: tf.Tensor) -> tf.Tensor:
@@ -279,7 +279,7 @@ def test_mixup_mixes_images_and_losses_of_two_examples() -> None:
     expected = share * cross_entropy(logits, y)
     expected += (1 - share) * cross_entropy(logits, tf.gather(y, partner))
     assert 0.0 < share < 1.0
-    assert float(model.train_step((x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(step(model, (x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("alpha", [0.02, 0.2, 1.4])
@@ -319,7 +319,7 @@ def test_the_ibp_term_is_what_intervals_by_hand_give() -> None:
     net, (x, y) = network(), batch()
     model = compiled(Objective(Linf(), bound=WorstCase(interval_bounds)), net, eps=0.1, kappa=1)
     expected = ibp_loss(net, tf.maximum(x - 0.1, 0.0), tf.minimum(x + 0.1, 1.0), y)
-    assert float(model.train_step((x, y))["bound_loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(step(model, (x, y))["bound_loss"]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_sabr_bounds_a_small_box_around_the_attacked_point() -> None:
@@ -331,7 +331,7 @@ def test_sabr_bounds_a_small_box_around_the_attacked_point() -> None:
     low, high = tf.maximum(x - 0.06, 0.0), tf.minimum(x + 0.06, 1.0)
     centre = tf.clip_by_value(point, low, high)
     expected = ibp_loss(net, tf.maximum(centre - 0.04, 0.0), tf.minimum(centre + 0.04, 1.0), y)
-    assert float(model.train_step((x, y))["bound_loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(step(model, (x, y))["bound_loss"]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_small_region_stays_within_the_whole_one() -> None:
@@ -390,10 +390,10 @@ def test_the_cauchy_term_approaches_the_exact_one(threat: Threat, eps: float) ->
         bound = functools.partial(cauchy_bounds, projections=projections)
         objective = Objective(threat, bound=WorstCase(bound, draws=True))
         model = compiled(objective, network(), eps=eps, kappa=1.0)
-        losses.append(float(model.train_step(batch())["bound_loss"]))
+        losses.append(float(step(model, batch())["bound_loss"]))
     exact = Objective(threat, bound=WorstCase(dual_bounds))
     model = compiled(exact, network(), eps=eps, kappa=1.0)
-    expected = float(model.train_step(batch())["bound_loss"])
+    expected = float(step(model, batch())["bound_loss"])
     assert losses[1] == pytest.approx(expected, rel=0.01)
     assert abs(losses[1] - expected) < abs(losses[0] - expected)
 
@@ -404,7 +404,7 @@ def test_the_cauchy_term_approaches_the_exact_one(threat: Threat, eps: float) ->
 def term(regulariser: object, eps: float = 0.1, **options: object) -> tuple[float, keras.Model]:
     """A regulariser's value on the small network, and that network before the step."""
     model = compiled(Objective(Linf(), regularisers=[regulariser], **options), network(), eps=eps)
-    return float(model.train_step(batch())["penalty"]), network()
+    return float(step(model, batch())["penalty"]), network()
 
 
 def preactivations(net: keras.Model, eps: float) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -446,7 +446,7 @@ def test_relu_stability_steps_towards_stable_units() -> None:
     before = unstable()
     model.optimizer.learning_rate.assign(0.01)
     for _ in range(20):
-        model.train_step(batch())
+        step(model, batch())
     assert unstable() < 0.8 * before
 
 
@@ -556,4 +556,4 @@ def test_the_worst_case_loss_of_the_dual_bound_matches_its_margins() -> None:
         model.wiring.lower(), Region(Linf(), x, 0.05), margin_spec(y, CLASSES)
     ).margins
     expected = float(tf.reduce_mean(worst_case_loss(margins)))
-    assert float(model.train_step((x, y))["loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(step(model, (x, y))["loss"]) == pytest.approx(expected, rel=1e-5)

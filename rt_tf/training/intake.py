@@ -1,0 +1,126 @@
+"""What a model takes: the one place where a batch is checked."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from rt_tf.domain import Domain
+from rt_tf.errors import UserError
+from rt_tf.network.ops import Tensor
+from rt_tf.network.wiring import Wiring
+
+_FAILED = re.compile(r"assertion failed: \[((?:x|y|sample_weight|eps|kappa): expected [^\n]*)\]")
+
+
+class Examples(NamedTuple):
+    """A batch as training takes it. weights: of the examples in the loss; None for one each."""
+
+    x: Tensor  # float32 [batch, ...]
+    labels: Tensor  # int64 [batch]
+    weights: Tensor | None  # float32 [batch]
+
+
+def examples(data: Any, wiring: Wiring) -> Examples:
+    """The examples of `(x, y)` or `(x, y, sample_weight)`, for the network of a wiring.
+
+    UserError for what cannot be a batch of the network by type or shape; where the values cannot
+    be, the assertion fails that `in_one_line` makes a UserError of.
+    """
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+    x, labels = _inputs(x, wiring.input_shape, wiring.domain), _labels(y, wiring.classes)
+    return Examples(x, labels, None if weights is None else _weights(weights))
+
+
+def setting(name: str, value: Tensor) -> Tensor:
+    """eps or kappa, once an assertion has held that it is set."""
+    return _once(
+        tf.math.is_finite(value),
+        f"{name}: expected a number in compile, or a Schedule among the callbacks of fit; "
+        "received neither",
+        value,
+    )
+
+
+@contextlib.contextmanager
+def in_one_line() -> Iterator[None]:
+    """Makes one line of a failed assertion of this file, which TensorFlow tells in many."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        failed = _FAILED.search(str(error))
+        if failed is None:
+            raise
+        raise UserError(failed.group(1).replace("] [", " ")) from None
+
+
+def _inputs(x: Any, shape: tuple[int, ...], domain: Domain) -> Tensor:
+    """float32 inputs in the domain. Integers are refused: they may be meant as any range."""
+    if isinstance(x, dict | list | tuple):
+        raise UserError(f"x: expected one array, [batch, ...]; received a {type(x).__name__}")
+    x = tf.convert_to_tensor(x)
+    if not x.dtype.is_floating:
+        raise UserError(
+            f"x: expected floating-point numbers in the domain {domain}; received "
+            f"{x.dtype.name}; x.astype('float32') makes such of them, / 255 in [0, 1] of pixels"
+        )
+    if x.shape.rank is None or tuple(x.shape[1:]) != shape:
+        received = "unknown" if x.shape.rank is None else tuple(x.shape[1:])
+        raise UserError(
+            f"x: expected inputs of shape {shape}; received {received}, None being what the data "
+            "does not tell or what differs from batch to batch"
+        )
+    x = tf.cast(x, tf.float32)
+    few = "x: expected an example for every replica in every batch; received fewer"
+    x = _once(tf.shape(x)[0] > 0, few, x)
+    x = _once(_finite(x), "x: expected finite numbers; received NaN or infinity", x)
+    inside = tf.reduce_all(domain.contains(x))
+    message = f"x: expected inputs in the domain {domain} of RobustModel(domain=...); received from"
+    return _once(inside, message, x, tf.reduce_min(x), "to", tf.reduce_max(x))
+
+
+def _labels(y: Any, classes: int) -> Tensor:
+    """int64 class numbers, [batch], of [batch] or [batch, 1]."""
+    if y is None or isinstance(y, dict | list | tuple):
+        received = "none" if y is None else f"a {type(y).__name__}"
+        raise UserError(f"y: expected class numbers, [batch]; received {received}")
+    y = tf.convert_to_tensor(y)
+    if y.shape.rank not in (None, 1) and tuple(y.shape[1:]) != (1,):
+        raise UserError(
+            f"y: expected class numbers, [batch]; received {tuple(y.shape[1:])} for each example; "
+            "of one-hot labels, give the argmax"
+        )
+    labels = tf.reshape(tf.cast(y, tf.int64), [-1])
+    inside = tf.reduce_all((labels >= 0) & (labels < classes))
+    whole = tf.reduce_all(tf.cast(tf.reshape(y, [-1]), tf.float64) == tf.cast(labels, tf.float64))
+    message = f"y: expected class numbers from 0 to {classes - 1}; received others"
+    return _once(inside & whole, message, labels)
+
+
+def _weights(weights: Any) -> Tensor:
+    """float32 weights, [batch], of [batch] or [batch, 1]."""
+    weights = tf.cast(tf.convert_to_tensor(weights), tf.float32)
+    if weights.shape.rank not in (None, 1) and tuple(weights.shape[1:]) != (1,):
+        raise UserError(
+            "sample_weight: expected a number for each example, [batch]; "
+            f"received {tuple(weights.shape[1:])} for each"
+        )
+    weights = tf.reshape(weights, [-1])
+    fit = _finite(weights) & tf.reduce_all(weights >= 0.0)
+    return _once(
+        fit, "sample_weight: expected finite numbers of at least 0; received others", weights
+    )
+
+
+def _finite(values: Tensor) -> Tensor:
+    return tf.reduce_all(tf.math.is_finite(values))
+
+
+def _once(condition: Tensor, message: str, value: Tensor, *received: Any) -> Tensor:
+    """The value, once an assertion has held: nothing is computed from it before."""
+    assertion = tf.debugging.Assert(condition, [message, *received])
+    with tf.control_dependencies([] if assertion is None else [assertion]):
+        return tf.identity(value)

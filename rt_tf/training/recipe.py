@@ -1,0 +1,90 @@
+"""An objective as plain data, for the file of a model: what it is made of, by name."""
+
+import dataclasses
+import functools
+import importlib
+import types
+from typing import Any
+
+import keras
+
+from rt_tf.errors import UserError
+
+Recipe = Any  # what JSON can hold
+# Where the parts of objectives live. A file names them, and nothing else of the library.
+ROOMS = ("rt_tf.attacks.", "rt_tf.bounds.", "rt_tf.threats.", "rt_tf.training.")
+
+
+def recipe(part: Any) -> Recipe:
+    """What a part of an objective is made of.
+
+    Parts are numbers, texts, sequences, functions, partial functions, dataclasses, and objects
+    without settings. UserError for one that no name leads to: a lambda, or an instance of a class
+    with settings that is no dataclass.
+    """
+    if part is None or isinstance(part, bool | int | float | str):
+        return part
+    if isinstance(part, list | tuple):
+        return {"sequence": [recipe(item) for item in part]}
+    if isinstance(part, functools.partial):
+        return {
+            "partial": recipe(part.func),
+            "arguments": [recipe(item) for item in part.args],
+            "keywords": {key: recipe(item) for key, item in part.keywords.items()},
+        }
+    if isinstance(part, types.FunctionType | type):
+        return {"name": _name(part)}
+    return {"object": _name(type(part)), "settings": _settings(part)}
+
+
+def made(recipe: Recipe) -> Any:
+    """The part that a recipe describes; UserError for a name that leads nowhere."""
+    if not isinstance(recipe, dict):
+        return recipe
+    if "sequence" in recipe:
+        return tuple(made(item) for item in recipe["sequence"])
+    if "partial" in recipe:
+        keywords = {key: made(item) for key, item in recipe["keywords"].items()}
+        return functools.partial(
+            made(recipe["partial"]), *map(made, recipe["arguments"]), **keywords
+        )
+    if "name" in recipe:
+        return _named(recipe["name"])
+    settings = {key: made(item) for key, item in recipe["settings"].items()}
+    return _named(recipe["object"])(**settings)
+
+
+def _settings(part: Any) -> dict[str, Recipe]:
+    if dataclasses.is_dataclass(part):
+        fields = [field.name for field in dataclasses.fields(part) if field.init]
+        return {name: recipe(getattr(part, name)) for name in fields}
+    if vars(part):
+        raise UserError(
+            "objective: expected parts that are functions, dataclasses or objects without "
+            f"settings, to be saved; received a {type(part).__name__} with settings"
+        )
+    return {}
+
+
+def _name(part: Any) -> str:
+    """Of the library's parts their place; of others the name that Keras knows them by."""
+    path = f"{part.__module__}.{part.__qualname__}"
+    name = path if path.startswith(ROOMS) else keras.saving.get_registered_name(part)
+    if "<" in name:
+        raise UserError(
+            f"objective: expected parts with a name, to be saved; received {part.__qualname__}"
+        )
+    return name
+
+
+def _named(name: str) -> Any:
+    if name.startswith(ROOMS):
+        module, _, attribute = name.rpartition(".")
+        part = getattr(importlib.import_module(module), attribute, None)
+        if getattr(part, "__module__", None) == module:  # what it defines, not what it imports
+            return part
+    elif (part := keras.saving.get_registered_object(name)) is not None:
+        return part
+    raise UserError(
+        f"objective: expected parts of this library, or among custom_objects; received '{name}'"
+    )
