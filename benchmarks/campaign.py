@@ -10,7 +10,9 @@ benchmarks/results/campaign/ (`--results`) as it ends. Killed, a campaign goes o
 command: where the run stopped, with what is left of the entry's budget. The list is read again
 before each entry. Two campaigns with the same folder of runs share the list: no entry is run twice.
 An entry that failed is tried again by the next campaign; one that is over its budget, once the list
-grants more.
+grants more. Each run is that of the code it was begun with: to go on with another one, end the
+campaign (`kill <its process>`: it prints it), change the code, and start it again, with
+--accept_changed_flags where flags or their defaults have changed.
 """
 
 import argparse
@@ -32,8 +34,11 @@ LIST = Path(__file__).with_suffix(".json")
 RESULTS = systems.RESULTS.parent / "campaign"
 
 
-def campaign(listed: Path, folder: Folder, data_dir: str | None) -> list[str]:
-    """Runs the entries that are not done, in the order of the list; says which of them failed."""
+def campaign(listed: Path, folder: Folder, options: Sequence[str] = ()) -> list[str]:
+    """Runs the entries that are not done, in the order of the list; says which of them failed.
+
+    options: of every training, besides its flag file, run directory and seed.
+    """
     failed: list[str] = []
     tried: set[str] = set()
     while entry := _next(listed, folder, tried):
@@ -42,7 +47,7 @@ def campaign(listed: Path, folder: Folder, data_dir: str | None) -> list[str]:
             if lock is None or not folder.left(entry):
                 continue
             print(f"{entry.name}: {folder.left(entry):.2f} CPU hours left", flush=True)
-            ended = train(entry, folder, data_dir, lock)
+            ended = train(entry, folder, options, lock)
         print(f"{entry.name}: {ended or 'done'}", flush=True)
         failed += [f"{entry.name}: {ended}"] if ended else []
     return failed
@@ -54,11 +59,11 @@ def _next(listed: Path, folder: Folder, tried: set[str]) -> Entry | None:
     return next((entry for entry in open_entries if folder.left(entry)), None)
 
 
-def train(entry: Entry, folder: Folder, data_dir: str | None, lock: TextIO) -> str:
+def train(entry: Entry, folder: Folder, options: Sequence[str], lock: TextIO) -> str:
     """Runs an entry and keeps its result; returns how it ended, "" if well."""
     before = folder.spent(entry)
     log = folder.log(entry)
-    command = systems.command(entry.system, entry.seed, data_dir, folder.run(entry).resolve())
+    command = systems.command(entry.system, entry.seed, folder.run(entry).resolve(), options)
     status = budgeted.run(
         command,
         CONFIGS.parent,
@@ -106,8 +111,14 @@ def main() -> None:
             Console(width=120).print(status(entries, folder))
         else:
             budgeted.pin(max(os.sched_getaffinity(0)) if arguments.core is None else arguments.core)
-            if failed := campaign(arguments.list, folder, arguments.data_dir):
+            print(f"process {os.getpid()}, on core {min(os.sched_getaffinity(0))}", flush=True)
+            if failed := campaign(arguments.list, folder, _options(arguments)):
                 sys.exit("\n".join(failed))
+
+
+def _options(arguments: argparse.Namespace) -> list[str]:
+    data_dir = [f"--data_dir={arguments.data_dir}"] if arguments.data_dir else []
+    return [*data_dir, *(["--accept_changed_flags"] if arguments.accept_changed_flags else [])]
 
 
 def _arguments() -> argparse.Namespace:
@@ -117,6 +128,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=RESULTS, help="for the results")
     parser.add_argument("--data_dir", help="folder with prepared TFDS data sets")
     parser.add_argument("--core", type=int, help="to run on; the last usable one by default")
+    about = "go on with a run although its flags have changed, where that can be done"
+    parser.add_argument("--accept_changed_flags", action="store_true", help=about)
     parser.add_argument("--status", action="store_true", help="only say how far the entries are")
     parser.add_argument("--table", action="store_true", help="only print the table of results")
     return parser.parse_args()

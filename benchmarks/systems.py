@@ -14,7 +14,7 @@ import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,10 @@ def place(name: str, seed: int, results: Path = RESULTS) -> Path:
     return results / f"{name.replace('/', '-')}-seed{seed}.json"
 
 
-def command(name: str, seed: int, data_dir: str | None, run: Path) -> list[str]:
+def command(name: str, seed: int, run: Path, options: Sequence[str]) -> list[str]:
     """What runs a system to its end, in the folder of `configs`."""
     words = [sys.executable, "-m", "pipelines.train", f"--flagfile=configs/{name}.cfg"]
-    words += [f"--model_dir={run}", f"--seed={seed}"]
-    return words + ([f"--data_dir={data_dir}"] if data_dir else [])
+    return [*words, f"--model_dir={run}", f"--seed={seed}", *options]
 
 
 def keep(run: Path, name: str, seed: int, results: Path = RESULTS) -> None:
@@ -118,12 +117,13 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="only print the table")
     arguments = parser.parse_args()
     names = arguments.names or short_systems()
+    options = [f"--data_dir={arguments.data_dir}"] if arguments.data_dir else []
     failed = []
     for name, seed in itertools.product([] if arguments.table else names, range(arguments.seeds)):
         if place(name, seed).exists():
             continue
         run = arguments.runs.resolve() / f"{name}-seed{seed}"
-        words = command(name, seed, arguments.data_dir, run)
+        words = command(name, seed, run, options)
         if subprocess.run(words, cwd=CONFIGS.parent, check=False).returncode:
             failed.append(f"{name}, seed {seed}")
             continue

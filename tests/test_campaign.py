@@ -39,7 +39,7 @@ def written(path: Path, content: Any) -> Path:
 def stands_in(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """In place of a training: Python code that sees its run's path as sys.argv[1]."""
     monkeypatch.setattr(
-        systems, "command", lambda name, seed, data, run: [sys.executable, "-c", code, str(run)]
+        systems, "command", lambda name, seed, run, options: [sys.executable, "-c", code, str(run)]
     )
     monkeypatch.setattr(systems, "result", lambda run: {"took": run.with_suffix(".done").name})
 
@@ -69,11 +69,11 @@ def test_entries_are_run_in_order_and_their_results_kept(
     monkeypatch: pytest.MonkeyPatch, folder: Folder, listed: Path
 ) -> None:
     stands_in(monkeypatch, "import sys; open(sys.argv[1] + '.done', 'x')")
-    assert campaign.campaign(listed, folder, None) == []
+    assert campaign.campaign(listed, folder) == []
     assert [folder.state(entry) for entry in read(listed)] == ["done", "done"]
     kept = json.loads(folder.result(read(listed)[1]).read_text())
     assert kept == {"took": "ibp-seed1.done"}
-    campaign.campaign(listed, folder, None)  # would fail: the files are there
+    campaign.campaign(listed, folder)  # would fail: the files are there
 
 
 def test_a_list_that_grows_is_followed(
@@ -81,7 +81,7 @@ def test_a_list_that_grows_is_followed(
 ) -> None:
     more = [{"system": "digits/ibp", "seed": seed, "hours": 0.5} for seed in (0, 1, 7)]
     stands_in(monkeypatch, f"open({str(listed)!r}, 'w').write({json.dumps(more)!r})")
-    campaign.campaign(listed, folder, None)
+    campaign.campaign(listed, folder)
     assert folder.state(Entry("digits/ibp", 7, 0.5)) == "done"
 
 
@@ -89,10 +89,10 @@ def test_what_fails_is_told_and_tried_again_by_the_next_campaign(
     monkeypatch: pytest.MonkeyPatch, folder: Folder, listed: Path
 ) -> None:
     stands_in(monkeypatch, "import sys; sys.exit('no data' if 'seed0' in sys.argv[1] else 0)")
-    assert campaign.campaign(listed, folder, None) == ["digits/ibp-seed0: status 1: no data"]
+    assert campaign.campaign(listed, folder) == ["digits/ibp-seed0: status 1: no data"]
     assert [folder.state(entry) for entry in read(listed)] == ["failed", "done"]
     stands_in(monkeypatch, "")
-    assert campaign.campaign(listed, folder, None) == []
+    assert campaign.campaign(listed, folder) == []
     assert folder.state(read(listed)[0]) == "done"
 
 
@@ -104,7 +104,7 @@ def test_an_entry_that_another_process_is_at_is_left_to_it(
     with folder.locked(first) as lock:
         assert lock is not None
         assert folder.state(first) == "running"
-        campaign.campaign(listed, folder, None)
+        campaign.campaign(listed, folder)
         assert not folder.result(first).exists()
     assert folder.state(second) == "done"
     assert folder.state(first) == "waiting"
@@ -116,12 +116,12 @@ def test_a_budget_ends_a_training_and_a_greater_one_goes_on(
     written(listed, [{"system": "digits/ibp", "seed": 0, "hours": 1 / HOUR}])
     stands_in(monkeypatch, BURN)
     began = os.times().children_user
-    assert campaign.campaign(listed, folder, None) == ["digits/ibp-seed0: over its budget"]
+    assert campaign.campaign(listed, folder) == ["digits/ibp-seed0: over its budget"]
     assert os.times().children_user - began < 5.0
     (entry,) = read(listed)
     assert folder.state(entry) == "over budget"
     assert folder.left(entry) == 0.0
-    assert campaign.campaign(listed, folder, None) == []
+    assert campaign.campaign(listed, folder) == []
     assert folder.left(entry._replace(hours=2 / HOUR)) == pytest.approx(1 / HOUR, rel=0.5)
 
 
@@ -141,7 +141,7 @@ def test_an_interrupted_campaign_ends_its_training_and_counts_its_time(
     monkeypatch.setattr(budgeted, "BEAT", 0.05)
     monkeypatch.setattr(Folder, "note", interrupts)
     with pytest.raises(KeyboardInterrupt):
-        campaign.campaign(listed, folder, None)
+        campaign.campaign(listed, folder)
     with pytest.raises(ProcessLookupError):
         os.kill(int(folder.run(entry).read_text()), 0)
     assert folder.state(entry) == "stopped"
