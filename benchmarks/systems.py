@@ -69,7 +69,7 @@ def result(run: Path) -> Result:
         "training_seconds": report["training"]["seconds"],
         "training_cpu_seconds": report["training"]["cpu_seconds"],
         **{end: report["training"][end] for end in ("final", "best")},
-        **{name: facts.get(name) for name in ("selected", "model", "git_commit", "hardware")},
+        **{name: facts.get(name) for name in ("selected", "model", "code", "hardware")},
         "flags": flags,
     }
 

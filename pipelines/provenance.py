@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 from absl import flags
 
+from pipelines.code import code
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
 from rt_tf.domain import UNIT, Domain
@@ -21,7 +21,7 @@ PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "scipy")
 def note_facts(run: RunDirectory, facts: dict[str, Any]) -> None:
     """Notes what a run is; what it was begun with stays."""
     before = run.facts()
-    began_with = ("versions", "git_commit", "hardware")
+    began_with = ("versions", "code", "hardware")
     run.note(**(facts | {name: before[name] for name in began_with if name in before}))
 
 
@@ -62,7 +62,7 @@ def provenance(values: flags.FlagValues, flag_texts: dict[str, str], dataset: da
         "flags": {**flag_texts, "epsilon": values.epsilon},
         "dataset": _dataset(dataset),
         "versions": {name: metadata.version(name) for name in PACKAGES},
-        "git_commit": _git_commit(),
+        "code": code(),
         "hardware": _hardware(),
     }
 
@@ -77,15 +77,6 @@ def _dataset(dataset: data.DataSet) -> dict[str, Any]:
         "domain": dataset.domain.config(),
         "test": {"size": len(dataset.test), "checksum": dataset.test.checksum},
     }
-
-
-def _git_commit() -> str | None:
-    """The commit of the code that runs, if it runs from a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _hardware() -> dict[str, Any]:

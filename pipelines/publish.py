@@ -15,9 +15,10 @@ from rt_tf.reporting.attack_text import sanity_lines, suite_table
 from rt_tf.reporting.consistency import Inconsistent
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.report import write_report
-from rt_tf.reporting.text import model_card, radius_lines, summary_text, terminal_table
+from rt_tf.reporting.summary import main_question
+from rt_tf.reporting.tensorboard import TensorBoard
+from rt_tf.reporting.text import ACCURACIES, model_card, radius_lines, summary_text, terminal_table
 from rt_tf.threats.region import Threat
-from rt_tf.training.tensorboard import TensorBoard
 
 PARITY_IMAGES = 100
 
@@ -62,7 +63,10 @@ def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> Row:
             "MODEL_CARD.md": model_card(found),
         },
     )
-    TensorBoard(run.logs, dataset.validation).text("report", summary_text(found))
+    board = TensorBoard(run.logs, dataset.validation)
+    board.text("report", summary_text(found))
+    main = main_question(found)
+    board.headline(run.frozen(), {name: main[name] for name in ACCURACIES})
     shown = terminal()
     shown.print(terminal_table(found))
     shown.print(*radius_lines(found), sep="\n", end="\n" if found["radii"] else "")

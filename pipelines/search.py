@@ -23,10 +23,10 @@ from pipelines.space import Space, as_flag
 from rt_tf import data
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
+from rt_tf.reporting.tensorboard import TensorBoard
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.phases import Phase, Values
 from rt_tf.training.position import Position
-from rt_tf.training.tensorboard import TensorBoard
 
 ORACLES = {
     "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,

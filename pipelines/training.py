@@ -26,6 +26,7 @@ from rt_tf.files import write_text
 from rt_tf.network.trace import trace
 from rt_tf.reporting import export
 from rt_tf.reporting.export import network_checksum
+from rt_tf.reporting.tensorboard import TensorBoard
 from rt_tf.threats.region import Threat
 from rt_tf.training.guard import Guard
 from rt_tf.training.loop import Loop
@@ -34,7 +35,6 @@ from rt_tf.training.monitor import Monitor
 from rt_tf.training.objective import Objective
 from rt_tf.training.phases import Phase, Values
 from rt_tf.training.position import Position
-from rt_tf.training.tensorboard import TensorBoard
 
 GUARD_STEPS = 5  # of PGD on a minibatch after every epoch: Wong 2020 (thesis), section 4.1.2
 

@@ -10,6 +10,13 @@ import tensorflow as tf
 
 from rt_tf.certify.ladder import Findings, Ladder
 
+MEMBER = ", member "  # in a rung's name, before the number of the member that it was asked of
+
+
+def is_of_member(rung: str) -> bool:
+    """Whether a rung of this name was asked of a member of a cascade."""
+    return MEMBER in rung
+
 
 def climb(
     ladders: Sequence[Ladder], images: np.ndarray, labels: np.ndarray, eps: float
@@ -31,7 +38,7 @@ def climb(
             break
         left = np.ones(len(open_rows), bool)
         for k, own in ladder.climb(images[open_rows], labels[open_rows], eps):
-            findings[open_rows[k]] |= {f"{rung}, member {number}": f for rung, f in own.items()}
+            findings[open_rows[k]] |= {f"{rung}{MEMBER}{number}": f for rung, f in own.items()}
             left[k] = not any(one.certified for one in own.values())
         open_rows = open_rows[left]
     yield from enumerate(findings)

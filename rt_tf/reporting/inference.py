@@ -10,6 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from rt_tf.certify.cascade import is_of_member
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.records import Question
 
@@ -23,8 +24,11 @@ def inferred(
 
     Such a row has the larger ball's eps as `inferred`. radii: header and lines of each file of
     certified radii, which are certificates, too. An image that no certificate was asked for at a
-    radius stays so: counted, it would make the sample one of successes.
+    radius stays so: counted, it would make the sample one of successes. Of a cascade nothing is
+    inferred: at a smaller radius another member may answer, or certify another label.
     """
+    if any(_of_members(question) for question in questions):
+        return list(questions)
     largest = _largest(questions, radii)
     return [
         dataclasses.replace(q, rows=[_concluded(q, row, largest) for row in q.rows])
@@ -41,6 +45,11 @@ def made(header: Row) -> tuple[str, str]:
 def made_of(question: Question) -> tuple[str, str]:
     """The same of a question."""
     return made(next(iter(question.headers.values())))
+
+
+def _of_members(question: Question) -> bool:
+    """Whether rungs were asked of the members of a cascade."""
+    return any(is_of_member(rung) for row in question.rows for rung in row["rungs"])
 
 
 def _largest(

@@ -27,7 +27,7 @@ def adversarial_examples(
     """Original, adversarial image and their difference at full contrast, one column each.
 
     Images are float [k, h, w, c] in [0, 1], c = 1 or 3; `examples` tell label, prediction, distance
-    and the name of the attack.
+    and the name of the attack, and may tell the `answer` to the image itself.
     """
     if not len(examples):
         return None
@@ -46,13 +46,20 @@ def adversarial_examples(
         for cell, image in zip(axes, images, strict=True):
             _image(cell, image, colours)
     for column, example in zip(grid.T, examples, strict=True):
-        _caption(column[0], f"is {example['label']}", COLOURS["certified"])
+        _caption(column[0], _is(example), COLOURS["certified"])
         told = "?" if example["prediction"] is None else example["prediction"]
         _caption(column[1], f"called {told}", COLOURS["attacked"])
         _caption(
             column[2], f"at {example['distance']:.3g}\n{_wrapped(example['name'])}", MUTED, 7.5
         )
     return figure
+
+
+def _is(example: Row) -> str:
+    """The label, and what the image itself is called where that is known and wrong."""
+    answer = example.get("answer", example["label"])
+    wrong = f", called {answer}" if answer != example["label"] else ""
+    return f"is {example['label']}{wrong}"
 
 
 def _image(axes: Axes, image: np.ndarray, colours: str | Colormap) -> None:

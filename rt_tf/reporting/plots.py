@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -96,11 +97,20 @@ def _named(colours: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 
 def _lines(axes: Axes, history: Sequence[Row], keys: Mapping[str, tuple[str, str]]) -> None:
+    """Values by step: a line ends where there are none, and one that mostly stays goes in steps."""
+    steps = [row["step"] for row in history]
     for key, (label, colour) in keys.items():
-        known = [(row["step"], row[key]) for row in history if row.get(key) is not None]
+        values = [math.nan if row.get(key) is None else row[key] for row in history]
+        known = [value for value in values if not math.isnan(value)]
         if known:
             marker = "o" if len(known) == 1 else None
-            axes.plot(*zip(*known, strict=True), color=colour, label=label, marker=marker)
+            style: Any = "steps-pre" if _stays(known) else "default"
+            axes.plot(steps, values, color=colour, label=label, marker=marker, drawstyle=style)
+
+
+def _stays(values: Sequence[float]) -> bool:
+    """Whether more than half of all values are those before them."""
+    return sum(a == b for a, b in pairwise(values)) > 0.5 * (len(values) - 1)
 
 
 def _mark_phases(panels: Sequence[Axes], history: Sequence[Row]) -> None:

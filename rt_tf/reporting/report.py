@@ -20,6 +20,7 @@ from rt_tf.reporting.formats import duration, interval, percent, told
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.sanity import not_checked
 from rt_tf.reporting.summary import by_threat, main_question, summarise, weaker
+from rt_tf.reporting.text import code_text
 
 TEMPLATE = "report.html.jinja"
 PIXELS_PER_INCH = 96
@@ -58,6 +59,7 @@ def page(report: Row, images: Mapping[str, Images]) -> str:
         "duration": duration,
         "radius": radius_text,
         "told": told,
+        "code": code_text,
     }
     return environment.get_template(TEMPLATE).render(
         report=report,

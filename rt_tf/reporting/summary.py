@@ -16,7 +16,8 @@
     training     {"history": [...], "selected", "seconds", "cpu_seconds",
                   final, best: {phase, epoch, train, validation: {clean, attacked, verified}} |
                   null (watched at the end, and where the network was selected)}
-    provenance   {flags, seed, versions, git_commit, hardware, seconds}
+    provenance   {flags, seed, versions, hardware, seconds, code: {version, commit, changed} |
+                  null}; commit and changed are null where the code was in no checkout of its own
 
     question     {name, threat, epsilon, clean, attacked, certified: rate | null,
                   probable, trusted: rate | null (certified, or so in a weaker sense),
@@ -132,7 +133,7 @@ def summarise(run_dir: str | Path, examples: int = 8) -> Row:
         },
         "provenance": {
             key: run.get(key)
-            for key in ("flags", "seed", "versions", "git_commit", "hardware", "seconds")
+            for key in ("flags", "seed", "versions", "code", "hardware", "seconds")
         },
     }
 

@@ -95,7 +95,7 @@ def model_card(report: Row) -> str:
         "## Provenance": _list(
             {
                 "seed": "none" if provenance["seed"] is None else provenance["seed"],
-                "git commit": provenance["git_commit"] or "none",
+                "rt_tf": code_text(provenance["code"]),
                 "written": report["created"],
                 "versions": versions,
             }
@@ -152,6 +152,15 @@ def _attacks(report: Row) -> list[str]:
         return []
     tables = [suite_markdown(suite) for suite in report["suites"]]
     return [*tables, "Sanity of the attacks:", "", sanity_markdown(report), ""]
+
+
+def code_text(code: Row | None) -> str:
+    """Version and commit of the code that a run was begun with: `0.1.0, commit 0123abc, ...`."""
+    if code is None:
+        return "not noted"
+    changed = {True: ", changed since", False: ", unchanged", None: ""}[code["changed"]]
+    commit = f", commit {code['commit']}" if code["commit"] else ", not from its repository"
+    return f"{code['version']}{commit}{changed}"
 
 
 def _place(question: Row) -> str:

@@ -207,7 +207,8 @@ class Loop:
     def _one_step(self, step: StepFunction, batch: Any, phase: Phase) -> None:
         position, clock = self.position, self._clock(phase)
         values = clock.values()
-        terms = self.take_step(step, batch, values)
+        found, known = self.take_step(step, batch, values), self.objectives[position.phase].terms
+        terms = {name: value for name, value in found.items() if name in known}
         refuse_lost_loss(terms["loss"], position, self.checkpoints)
         position.step += 1
         position.total_steps += 1

@@ -37,6 +37,15 @@ class Widths(NamedTuple):
     stable: list[np.ndarray]
 
 
+class Adversarial(NamedTuple):
+    """Where an attack led: points, answers at the images and there, distances from the images."""
+
+    x: np.ndarray
+    answers: np.ndarray
+    answers_after: np.ndarray
+    distances: np.ndarray
+
+
 class Monitor:
     """Evaluates a network at the target radius, in float32 and at inference.
 
@@ -59,7 +68,11 @@ class Monitor:
         self.attack = attack
         self.seed = seed
         self._judge = tf.function(self._judged, autograph=False, reduce_retracing=True)
-        self.adversarial = tf.function(self._adversarial, autograph=False, reduce_retracing=True)
+        self._found = tf.function(self._adversarial, autograph=False, reduce_retracing=True)
+
+    def adversarial(self, x: Tensor, labels: Tensor, index: Tensor) -> Adversarial:
+        """Where the attack leads from images, what is answered there, and how far it is."""
+        return Adversarial(*(tensor.numpy() for tensor in self._found(x, labels, index)))
 
     def accuracies(self, split: Split, eps: Tensor | None = None) -> Accuracies:
         """The shares of a split's examples that are right, withstand the attack, are verified.
@@ -115,9 +128,11 @@ class Monitor:
     def _region(self, x: Tensor, eps: Tensor | None = None) -> Region:
         return Region(self.threat, x, self.eps if eps is None else eps, self.wiring.domain)
 
-    def _adversarial(self, x: Tensor, labels: Tensor, index: Tensor) -> Tensor:
-        graph = self.wiring.lower()
-        return self._attacked(graph, self._region(x), labels, index).x
+    def _adversarial(self, x: Tensor, labels: Tensor, index: Tensor) -> list[Tensor]:
+        graph, region = self.wiring.lower(), self._region(x)
+        found = self._attacked(graph, region, labels, index).x
+        answers = [tf.argmax(graph(images), -1) for images in (x, found)]
+        return [found, *answers, region.distance(found)]
 
     def _attacked(self, graph: Any, region: Region, labels: Tensor, index: Tensor) -> Attacked:
         keys = noise.keys(tf.constant([self.seed, 1], tf.int64), index)

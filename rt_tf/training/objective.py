@@ -91,6 +91,13 @@ class Objective:
         terms = _terms(loss + penalty, point, worst, penalty, labels)
         return Outcome(terms, point.x, point.learn, None if mixes else batch.clean)
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Those of `Terms` that it has: others are 0 and say nothing."""
+        absent = set() if self.bound else {"bound_loss", "bound_verified"}
+        absent |= set() if self.regularisers else {"penalty"}
+        return tuple(name for name in Terms._fields if name not in absent)
+
     def trained(self, wiring: Wiring) -> list[keras.layers.Layer]:
         """The layers that are trained, each once."""
         frozen = self.point.frozen(wiring)

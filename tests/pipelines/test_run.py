@@ -13,6 +13,7 @@ import pytest
 
 from rt_tf.errors import UserError
 from rt_tf.reporting import records
+from rt_tf.reporting.summary import main_question
 from tests.pipelines.conftest import command, report_of, run
 
 
@@ -43,21 +44,51 @@ def test_records_hold_a_line_per_example_that_checks(finished: Path) -> None:
 
 def test_tensorboard_shows_what_training_is_steered_by(finished: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
     from tensorboard.util.tensor_util import make_ndarray
 
-    events = EventAccumulator(str(finished / "logs"), size_guidance={"tensors": 0})
-    events.Reload()
-    tags = set(events.Tags()["tensors"])
-    for part in ("train", "validation"):
-        assert {f"{kind}/{part}" for kind in ("clean", "attacked", "verified")} <= tags
-    assert {"schedule/eps", "schedule/kappa", "schedule/learning_rate", "steering/phase"} <= tags
-    assert {"batch/loss", "batch/point_loss", "batch/bound_loss"} <= tags
-    assert {"clean, adversarial, difference", "flags", "report"} <= tags
-    assert {"bound_width/relu1", "bound_width/relu2", "stable_share/relu1"} <= tags
-    kappas = {float(make_ndarray(e.tensor_proto)) for e in events.Tensors("schedule/kappa")}
-    assert kappas == {0.5}  # the first phase is shorter than the interval between scalars
-    (flags,) = (make_ndarray(e.tensor_proto).item() for e in events.Tensors("flags"))
+    def read(*parts: str) -> tuple[EventAccumulator, set[str]]:
+        path = finished.joinpath("logs", *parts)
+        events = EventAccumulator(str(path), size_guidance={"tensors": 0}).Reload()
+        return events, set(events.Tags()["tensors"])
+
+    def values(events: EventAccumulator, tag: str) -> list:
+        return [make_ndarray(event.tensor_proto).item() for event in events.Tensors(tag)]
+
+    (whole, tags), (train, on_train), (validation, on_validation) = (
+        read(*parts) for parts in ((), ("train",), ("validation",))
+    )
+    accuracies = {f"accuracy/{kind}" for kind in ("clean", "attacked", "verified")}
+    assert accuracies == on_train & on_validation
+    rows = [json.loads(line) for line in (finished / "history.jsonl").read_text().splitlines()]
+    for part, events in (("train", train), ("validation", validation)):
+        expected = [row[part]["clean"] for row in rows]
+        assert values(events, "accuracy/clean") == pytest.approx(expected)
+    assert {"schedule/eps", "schedule/learning_rate", "steering/phase"} <= on_train
+    assert {"batch/loss", "batch/point_loss", "batch/bound_loss"} <= on_train
+    assert "batch/penalty" not in on_train  # neither phase has one
+    assert {"bound_width/relu1", "bound_width/relu2", "stable_share/relu1"} <= on_validation
+    assert "clean, adversarial, difference" in on_validation
+    assert set(values(train, "schedule/kappa")) == {0.5}  # the first phase is too short for more
+    assert not accuracies & tags
+    (flags,) = values(whole, "flags")
     assert b"--kappa=0,0.5" in flags
+    assert "report" in tags
+    question = main_question(report_of(finished))
+    for name in ("clean", "attacked", "certified"):
+        assert values(whole, f"headline/{name}")[-1] == pytest.approx(question[name]["rate"])
+    session = whole.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    told = HParamsPluginData.FromString(session).session_start_info.hparams
+    assert told["kappa"].string_value == "0,0.5"
+    assert told["epsilon"].number_value == 0.05
+
+
+def test_what_a_phase_has_not_is_in_no_history(finished: Path) -> None:
+    rows = [json.loads(line) for line in (finished / "history.jsonl").read_text().splitlines()]
+    assert {row["phase"] for row in rows} == {0, 1}
+    for row in rows:
+        assert ("bound_loss" in row) == ("bound_verified" in row) == (row["phase"] == 1)
+        assert "penalty" not in row
 
 
 def test_the_same_command_again_says_that_it_is_finished(

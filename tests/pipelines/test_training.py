@@ -57,8 +57,9 @@ def test_a_cascade_is_served_as_one_model(cascade: Path) -> None:
     np.testing.assert_array_equal(answer["label"], served.serve(images)["label"])
     rows = [json.loads(line) for line in (cascade / "history.jsonl").read_text().splitlines()]
     assert rows[-1]["steering"]["member"] == 2
-    events = EventAccumulator(str(cascade / "logs"), size_guidance={"tensors": 0}).Reload()
-    shown = {"steering/member", "steering/open_examples", "verified/train", "verified/validation"}
+    logs = str(cascade / "logs" / "train")
+    events = EventAccumulator(logs, size_guidance={"tensors": 0}).Reload()
+    shown = {"steering/member", "steering/open_examples", "accuracy/verified"}
     assert shown <= set(events.Tags()["tensors"])
 
 

@@ -144,7 +144,7 @@ def write_run(run_dir: Path) -> Path:
         },
         "model": {"name": "small", "parameters": 12345, "hidden_units": 678},
         "versions": {"tensorflow": "2.21.0", "rt_tf": "0.1.0"},
-        "git_commit": "0123abc",
+        "code": {"version": "0.1.0", "commit": "0123abc", "changed": True},
         "hardware": {"cpu": "Some CPU", "cores": 2, "memory_gib": 7.8, "accelerators": []},
         "seconds": {"train": 41.5, "certify": 1.2, "attack": 3.4},
         "cpu_seconds": {"train": 80.5},

@@ -160,6 +160,30 @@ def test_training_curves_leave_out_what_is_null(report):
     assert named[2] == ["clean", "attacked"]  # verified is null on validation
 
 
+def test_schedules_that_move_at_some_epochs_go_in_steps_and_lines_end_with_their_phase():
+    def epoch(k):
+        bound = {} if k < 4 else {"bound_loss": 1.0 / k}
+        rates = {"learning_rate": 0.1 if k < 6 else 0.02, "eps": 0.01 * k, "kappa": 0.0}
+        return {"phase": int(k >= 4), "step": 10 * k, "loss": 2.0 / (1 + k), **rates, **bound}
+
+    panels = plots.training_curves([epoch(k) for k in range(8)]).axes
+    lines = {line.get_label(): line for axes in panels for line in axes.get_lines()}
+    styles = {name: lines[name].get_drawstyle() for name in ("learning rate", "eps", "loss")}
+    assert styles == {"learning rate": "steps-pre", "eps": "default", "loss": "default"}
+    drawn = lines["bound_loss"].get_ydata()
+    assert np.isnan(drawn[:4]).all()
+    assert drawn[4:].tolist() == [1 / 4, 1 / 5, 1 / 6, 1 / 7]
+
+
+def test_a_picture_says_what_the_image_itself_is_called_where_that_is_wrong():
+    before = np.full((2, 5, 5, 1), 0.5, np.float32)
+    found = {"label": 3, "prediction": 5, "distance": 0.0625, "name": "pgd"}
+    panels = pictures.adversarial_examples(
+        before, before + 0.1, [{**found, "answer": 7}, {**found, "answer": 3}]
+    ).axes
+    assert [a.get_title() for a in panels[:2]] == ["is 3, called 7", "is 3"]
+
+
 def test_nothing_to_draw():
     assert curves.accuracy_by_eps([]) is None
     assert plots.training_curves([]) is None

@@ -253,3 +253,11 @@ def test_a_point_term_that_counts_for_nothing_has_no_gradient() -> None:
     )
     for mine, theirs in zip(ours, bounds, strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_an_objective_has_the_terms_that_it_adds_up() -> None:
+    clean = {"loss", "point_loss", "point_accuracy"}
+    assert set(Objective(Linf()).terms) == clean
+    bounded = Objective(Linf(), bound=WorstCase(interval_bounds))
+    assert set(bounded.terms) == clean | {"bound_loss", "bound_verified"}
+    assert set(Objective(Linf(), regularisers=[L1(0.1)]).terms) == clean | {"penalty"}
