@@ -16,6 +16,7 @@ campaign (`kill <its process>`: it prints it), change the code, and start it aga
 """
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ from pipelines.parsing import CONFIGS
 
 LIST = Path(__file__).with_suffix(".json")
 RESULTS = systems.RESULTS.parent / "campaign"
+ENDS = """| system | seed | selected (epoch) | last (epoch) | training, CPU hours | cores |
+|---|---|---|---|---|---|"""
 
 
 def campaign(listed: Path, folder: Folder, options: Sequence[str] = ()) -> list[str]:
@@ -99,6 +102,30 @@ def status(entries: Sequence[Entry], folder: Folder) -> Table:
     return table
 
 
+def table(listed: Sequence[Entry], folder: Folder) -> str:
+    """The results of a list; and what was watched in training, of the networks that were selected
+    and of the last ones, by validation examples: clean / attacked / verified accuracies in %.
+    """
+    results = [folder.result(entry) for entry in listed if folder.result(entry).exists()]
+    rows = [_ends(json.loads(path.read_text())) for path in results]
+    systems_table = systems.table({entry.system for entry in listed}, folder.results)
+    return "\n".join([systems_table, "", ENDS, *rows])
+
+
+def _ends(result: systems.Result) -> str:
+    best, final = (result[end] for end in ("best", "final"))
+    cells = [f"`{result['system']}`", str(result["seed"])]
+    cells += [f"{_accuracies(row['validation'])} ({row['epoch']})" for row in (best, final)]
+    cells += [f"{result['training_cpu_seconds'] / 3600:.2f}", str(result["hardware"]["cores"])]
+    return f"| {' | '.join(cells)} |"
+
+
+def _accuracies(watched: dict[str, float | None]) -> str:
+    kinds = ("clean", "attacked", "verified")
+    shares = [watched[kind] for kind in kinds]
+    return " / ".join("-" if share is None else f"{100 * share:.1f}" for share in shares)
+
+
 def main() -> None:
     """The entry point."""
     arguments = _arguments()
@@ -106,7 +133,7 @@ def main() -> None:
     with one_line_errors():
         entries = read(arguments.list)
         if arguments.table:
-            print(systems.table({entry.system for entry in entries}, arguments.results))
+            print(table(entries, folder))
         elif arguments.status:
             Console(width=120).print(status(entries, folder))
         else:

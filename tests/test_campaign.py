@@ -171,6 +171,20 @@ def test_a_pinned_process_and_its_children_have_one_core_and_the_lowest_priority
         budgeted.pin(10_000)
 
 
+def test_the_table_has_the_selected_network_beside_the_last_one(folder: Folder) -> None:
+    kept = json.loads(systems.place("mnist/goal_01", 0).read_text())
+    watched = {"clean": 0.98, "attacked": 0.9, "verified": None}
+    best = {"phase": 0, "epoch": 12, "train": watched, "validation": watched}
+    final = {**best, "epoch": 30, "validation": {**watched, "attacked": 0.8512}}
+    ends = {"best": best, "final": final, "training_cpu_seconds": 5400.0}
+    entry = Entry("mnist/goal_01", 0, 1.0)
+    folder.results.mkdir()
+    written(folder.result(entry), kept | ends)
+    *_, row = campaign.table([entry, entry._replace(seed=1)], folder).splitlines()
+    ends_told = "98.0 / 90.0 / - (12) | 98.0 / 85.1 / - (30)"
+    assert row == f"| `mnist/goal_01` | 0 | {ends_told} | 1.50 | 2 |"
+
+
 @pytest.mark.slow
 def test_a_killed_campaign_goes_on_where_it_stopped(folder: Folder, tmp_path: Path) -> None:
     rows = [{"system": "digits/ibp", "seed": 3, "hours": 0.5}]
@@ -192,4 +206,6 @@ def test_a_killed_campaign_goes_on_where_it_stopped(folder: Folder, tmp_path: Pa
     assert kept["seed"] == 3
     assert kept["hardware"]["cores"] == 1
     assert kept["certified"]["rate"] > 0.8
+    assert kept["training_cpu_seconds"] < 3600 * folder.spent(entry)
+    assert kept["best"]["epoch"] == kept["selected"]["epoch"] <= kept["final"]["epoch"]
     assert kept["flags"]["seed"] == "3"

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from absl import flags as absl_flags
 
-from benchmarks import systems
+from benchmarks import campaign, systems
 from pipelines import certify, check, draw, evaluate, export, flags, parsing, radius, tune, verify
 from pipelines.flags import run_group
 from rt_tf import catalogue
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+KEPT = sorted([*systems.RESULTS.glob("*.json"), *campaign.RESULTS.glob("*.json")])
 GOALS = ["mnist/goal_01", "mnist/goal_03"]
 DOCS = ("attacks", "certification", "certify_your_model", "serving", "tightness")
 PAGES = [README, *((ROOT / "docs" / f"{name}.md").read_text() for name in DOCS)]
@@ -94,7 +95,7 @@ def test_every_short_system_has_a_result() -> None:
         assert systems.place(name, 0).exists(), name
 
 
-@pytest.mark.parametrize("path", sorted(systems.RESULTS.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_results_are_of_the_flag_files_as_they_are(path: Path) -> None:
     kept = json.loads(path.read_text())
     values = absl_flags.FlagValues()
