@@ -1,16 +1,23 @@
 """Making a run around a network that was trained elsewhere."""
 
+import tempfile
+from pathlib import Path
+
 import keras
 from absl import flags
 from rich.console import Console
 
 from pipelines import network_file, publish
+from pipelines.comparing import compared
 from pipelines.given import GivenFile, checksum, given_file, given_texts
+from pipelines.network_file import Adopted
+from pipelines.one_line import one_line
 from pipelines.provenance import note_facts, provenance
 from pipelines.run_directory import RunDirectory
 from rt_tf import data, models
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
+from rt_tf.reporting.comparison import comparison_text
 from rt_tf.reporting.export import network_checksum
 from rt_tf.threats.region import Threat
 from rt_tf.training.checkpoints import save_network
@@ -25,21 +32,26 @@ def adopt(
 ) -> None:
     """Makes a run around the network of a given file, with its export.
 
-    UserError, and nothing is written, if that network cannot be certified on the data set.
+    UserError, and nothing is written, if that network cannot be certified on the data set, or
+    does not compute what the file does.
     """
     file = given_file(asked)
     assert file is not None
     path = file.path
-    network, notes = network_file.read(file)
+    adopted = _kept(network_file.read(file))
+    network = adopted.network
     wiring = trace(network, domain=dataset.domain)
     _check_fit(file, wiring.input_shape, wiring.classes, dataset)
+    comparisons = [c._asdict() for c in compared(adopted, dataset)]
     given = {
         "file": path.name,
         "sha256": checksum(path),
         "input_range": asked.input_range,
-        "notes": [*notes, *wiring.notes],
+        "notes": adopted.notes,
+        "comparisons": comparisons,
     }
-    screen.print(f"{path.name}: {run.path}", *given["notes"], sep="\n  ")
+    said = [*adopted.notes, comparison_text(comparisons)]
+    screen.print(f"{path.name}: {run.path}", *map(one_line, said), sep="\n  ")
     texts = given_texts(asked)
     run.freeze(texts)
     own = {"system": path.stem, "seed": None, "given": given, **_model(network)}
@@ -47,6 +59,14 @@ def adopt(
     save_network(network, run.network)
     publish.export_model(run, dataset, threat)
     run.finish("given")
+
+
+def _kept(adopted: Adopted) -> Adopted:
+    """With the network as the run's own file will give it back: that is what is asked about."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.keras"
+        save_network(adopted.network, path)
+        return adopted._replace(network=keras.models.load_model(path))
 
 
 def _check_fit(

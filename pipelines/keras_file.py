@@ -2,16 +2,18 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import keras
+import numpy as np
 
 import rt_tf.models  # noqa: F401 - tells Keras of this library's layers
 from rt_tf.errors import UserError
+from rt_tf.interchange.parity import PRECISIONS, Original, answers
+from rt_tf.network.copying import copied
 from rt_tf.network.trace import trace
+from rt_tf.network.wiring import Wiring
 
-Config = dict[str, Any]
-PLAIN = ("Functional", "Sequential")
 # What Keras says of a file, by what it has in common with the user's words.
 REASONS = (
     (r"Could not locate (?:class|function) '([^']+)'", "the custom object '{0}', unknown here"),
@@ -19,16 +21,64 @@ REASONS = (
 )
 
 
-def read(path: Path) -> tuple[keras.Model, list[str]]:
-    """The network of a file, and notes on where it differs from the file's.
+class KerasNetwork(NamedTuple):
+    """A network of a file: a copy that computes in float32, of logits; and the file's own.
 
-    Its layers compute in float32, and a final softmax is left out (it keeps the order of the
-    logits). UserError for a file that cannot be read and for a network that no bound method can
-    interpret.
+    notes: where the copy differs from the file's.
     """
-    network, notes = _plain(_load(path), path)
-    _refuse_other_dtypes(network, path)
-    return network, notes
+
+    network: keras.Model
+    notes: list[str]
+    original: Original
+
+
+def read(path: Path) -> KerasNetwork:
+    """The network of a file.
+
+    UserError for a file that cannot be read and for a network that no bound method can interpret.
+    """
+    try:
+        given = _load(path)
+        wiring = trace(given)
+        network = copied(wiring, given.name)
+    except RecursionError as error:
+        raise UserError(
+            f"keras_file: expected models inside models a few deep; {path} holds more"
+        ) from error
+    if not trace(network).float32:
+        raise UserError(f"keras_file: expected layers that compute in float32; {path} holds others")
+    return KerasNetwork(network, _notes(given, wiring), _original(given, wiring, path))
+
+
+def _original(given: keras.Model, wiring: Wiring, path: Path) -> Original:
+    """The file's own model, of inputs in floating point whatever it takes."""
+    taken = given.inputs[0].dtype
+
+    def nearest(inputs: np.ndarray) -> np.ndarray:
+        if "int" not in taken:
+            return inputs
+        ends = np.iinfo(taken)
+        return np.clip(np.rint(inputs), ends.min, ends.max)
+
+    return Original(
+        "keras_file",
+        path,
+        lambda inputs: answers(given, nearest(inputs)),
+        softmax=bool(wiring.notes),
+        compute_dtype=_coarsest(wiring, path),
+        nearest=nearest,
+    )
+
+
+def _coarsest(wiring: Wiring, path: Path) -> str:
+    """The coarsest type that a layer computes in; UserError for others than of floating point."""
+    types = {call.layer.compute_dtype for call in wiring.calls}
+    for found in types - set(PRECISIONS):
+        raise UserError(
+            f"keras_file: expected layers that compute in one of {', '.join(PRECISIONS)}; {path} "
+            f"holds one in {found}"
+        )
+    return max(types, key=lambda name: PRECISIONS[name].unit)
 
 
 def _load(path: Path) -> keras.Model:
@@ -46,76 +96,12 @@ def _reason(path: Path, text: str) -> str:
     return f"expected a readable .keras file; {path} is not: {' '.join(text.split())[:200]}"
 
 
-def _plain(model: keras.Model, path: Path) -> tuple[keras.Model, list[str]]:
-    """The float32 copy of a model without its final softmax; the model itself if it is that."""
-    config = keras.saving.serialize_keras_object(model)
-    if config["class_name"] not in PLAIN:
-        return model, []  # `trace` says what is wrong with it
+def _notes(given: keras.Model, wiring: Wiring) -> list[str]:
     notes = []
-    dtypes = sorted(_to_float32(config, path) - {"float32"})
-    if dtypes:
-        notes.append(f"this is the float32 copy of a network in {', '.join(dtypes)}")
-    if _strip_softmax(_last_layer(config)):
+    policies = {call.layer.dtype_policy.name for call in wiring.calls}
+    others = sorted({given.inputs[0].dtype, *policies} - {"float32"})
+    if others:
+        notes.append(f"this is the float32 copy of a network in {', '.join(others)}")
+    if wiring.notes:
         notes.append("the final softmax is left out: it keeps the order of the logits")
-    if not notes:
-        return model, notes
-    copy = keras.saving.deserialize_keras_object(config)
-    copy.set_weights(model.get_weights())
-    return copy, notes
-
-
-def _to_float32(config: Any, path: Path) -> set[str]:
-    """Makes float32 of every dtype in a serialised model; returns what they were."""
-    found: set[str] = set()
-    if isinstance(config, list):
-        return found.union(*(_to_float32(item, path) for item in config))
-    if isinstance(config, dict):
-        if config.get("dtype") is not None:
-            found.add(_dtype(config["dtype"], path))
-            config["dtype"] = "float32"
-        found = found.union(*(_to_float32(item, path) for item in config.values()))
-    return found
-
-
-def _dtype(dtype: str | Config, path: Path) -> str:
-    if isinstance(dtype, str):
-        return dtype
-    if dtype["class_name"] != "DTypePolicy":
-        raise UserError(
-            "keras_file: expected layers that compute in floating point; "
-            f"{path} holds one with a {dtype['class_name']}"
-        )
-    return str(dtype["config"]["name"])
-
-
-def _last_layer(config: Config) -> Config:
-    """The serialised layer that a serialised model's output comes from."""
-    if config["class_name"] not in PLAIN:
-        return config
-    layers = config["config"]["layers"]
-    if config["class_name"] == "Sequential":
-        return _last_layer(layers[-1])
-    output = config["config"]["output_layers"]
-    name = output[0] if isinstance(output[0], str) else output[0][0]
-    return _last_layer(next(layer for layer in layers if layer["name"] == name))
-
-
-def _strip_softmax(layer: Config) -> bool:
-    """Makes a final softmax the identity; whether there was one."""
-    settings = layer["config"]
-    if len(layer.get("inbound_nodes", ())) > 1:  # used elsewhere in the network, too
-        return False
-    if layer["class_name"] == "Softmax" and settings.get("axis") in (-1, 1):
-        same = {"name": settings["name"], "activation": "linear"}
-        where = {"module": "keras.layers", "registered_name": None}  # keras.ops has a Softmax, too
-        layer |= {"class_name": "Activation", "config": same, **where}
-        return True
-    softmax = settings.get("activation") == "softmax"
-    if softmax:
-        settings["activation"] = "linear"
-    return softmax
-
-
-def _refuse_other_dtypes(network: keras.Model, path: Path) -> None:
-    if not trace(network).float32:
-        raise UserError(f"keras_file: expected layers that compute in float32; {path} holds others")
+    return notes

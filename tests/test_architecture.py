@@ -51,6 +51,7 @@ NETWORK = [
         "wiring",
         "operations",
         "trace",
+        "copying",
     ),
 ]
 
@@ -193,6 +194,7 @@ def test_an_unknown_name_is_answered_with_those_that_exist(kind):
 # Where a network is traced for its layers alone, or its boxes have ends of their own.
 WITHOUT_DOMAIN = {
     *("rt_tf/reporting/export.py", "rt_tf/reporting/network_file.py", "rt_tf/certify/decision.py"),
+    "rt_tf/interchange/parity.py",
     *("rt_tf/checker/verdict.py", "rt_tf/checker/region.py"),
     *("pipelines/keras_file.py", "pipelines/suites.py", "pipelines/planes.py"),
 }

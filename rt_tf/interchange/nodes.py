@@ -1,5 +1,6 @@
 """ONNX nodes: their settings, and their evaluation by ONNX's own reference."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -11,6 +12,10 @@ from rt_tf.interchange.optional import needed
 from rt_tf.interchange.values import Value
 
 Operand: TypeAlias = Value | np.ndarray | None
+
+MOST_CONSTANTS = 2**27  # of one node
+FEW = 64  # numbers that may say how large something is
+GRAPHS = (5, 10)  # onnx.AttributeProto.GRAPH and GRAPHS
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
@@ -93,6 +98,8 @@ def _run(
     node: Any, opsets: Mapping[str, int], operands: Sequence[np.ndarray | None]
 ) -> list[np.ndarray]:
     helper, reference = needed("onnx.helper"), needed("onnx.reference")
+    if any(attribute.type in GRAPHS for attribute in node.attribute):
+        raise refusal(node, "an operation on constants", "one that runs a graph of its own")
     feeds = {n: x for n, x in zip(node.input, operands, strict=True) if x is not None}
     inputs = [
         helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
@@ -100,4 +107,33 @@ def _run(
     ]
     outputs = [helper.make_tensor_value_info(name, 0, None) for name in node.output]
     graph = helper.make_graph([node], "node", inputs, outputs)
+    _refuse_huge(node, graph, opsets, feeds)
     return reference.ReferenceEvaluator(graph, opsets=dict(opsets)).run(None, feeds)
+
+
+def _refuse_huge(
+    node: Any, graph: Any, opsets: Mapping[str, int], feeds: Mapping[str, np.ndarray]
+) -> None:
+    """UserError for a node whose constants are larger than any network's, before they are made."""
+    for name, shape in _shapes(graph, opsets, feeds).items():
+        if math.prod(shape) > MOST_CONSTANTS:
+            raise refusal(
+                node, f"at most {MOST_CONSTANTS:,} constants", f"'{name}' of shape {list(shape)}"
+            )
+
+
+def _shapes(
+    graph: Any, opsets: Mapping[str, int], feeds: Mapping[str, np.ndarray]
+) -> dict[str, tuple[int, ...]]:
+    """The shapes of a node's outputs, as far as ONNX can tell."""
+    helper, numpy_helper = needed("onnx.helper"), needed("onnx.numpy_helper")
+    small = [numpy_helper.from_array(x, n) for n, x in feeds.items() if x.size <= FEW]
+    graph.initializer.extend(small)
+    versions = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+    model = helper.make_model(graph, opset_imports=versions)
+    inferred = needed("onnx.shape_inference").infer_shapes(model, data_prop=True).graph.output
+    del graph.initializer[:]
+    return {
+        value.name: tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)
+        for value in inferred
+    }

@@ -1,37 +1,147 @@
-"""Whether a Keras network computes what a file does, up to the rounding of float32."""
+"""Whether a network computes what a file does, up to the rounding of the file's precision."""
 
-import math
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
+import scipy.special
 
 from rt_tf.errors import UserError
+from rt_tf.network.copying import copied
+from rt_tf.network.trace import trace
 
-MOST = 1e-4  # that rounding may change, of the outputs' size
-ROOM = 16.0  # times the rounding measured; of other orders of summation it was up to 3 times that
-UNIT = 2.0**-24  # the relative rounding of one float32 number
-
-
-def check(model: keras.Model, inputs: np.ndarray, theirs: np.ndarray, path: Path) -> None:
-    """UserError unless a model's outputs for inputs are those of the file, [inputs, outputs]."""
-    ours = model(inputs, training=False).numpy()
-    size = float(np.abs(theirs).max())
-    gap = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else math.inf
-    most = min(MOST * max(1.0, size), ROOM * (_rounding(model, inputs, ours) + UNIT * size))
-    if not gap <= most:
-        raise UserError(
-            f"onnx_file: expected a network that computes what {path} does; outputs of size "
-            f"{size:g} differ by {gap:g}, which is more than rounding's {most:g}"
-        )
+BATCH = 100  # inputs that are evaluated at once
+MEASURED = 200  # inputs, at most, on which rounding is measured
 
 
-def _rounding(model: keras.Model, inputs: np.ndarray, outputs: np.ndarray) -> float:
-    """How far float32 outputs are from those of float64: it grows with the sums in between."""
-    double = keras.models.clone_model(model, clone_function=_in_double)
-    double.set_weights(model.get_weights())
-    return float(np.abs(double(inputs.astype(np.float64), training=False).numpy() - outputs).max())
+class Precision(NamedTuple):
+    """What rounding may change in a precision.
+
+    unit: the relative rounding of one number. most: a share of the outputs' size. floor: of the
+    logarithms of probabilities that are compared.
+    """
+
+    unit: float
+    most: float
+    floor: float = -60.0
 
 
-def _in_double(layer: keras.layers.Layer) -> keras.layers.Layer:
-    return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+PRECISIONS = {
+    "bfloat16": Precision(2.0**-8, 0.4),
+    "float16": Precision(2.0**-11, 0.05, floor=-9.0),
+    "float32": Precision(2.0**-24, 1e-4),
+    "float64": Precision(2.0**-24, 1e-4),  # the network that is compared with it is in float32
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Original:
+    """The network of a file as its own format computes it.
+
+    flag: that names the file. answers: inputs [n, ...] of the adopted network -> [n, outputs].
+    softmax: whether those are the probabilities of the adopted network's logits. compute_dtype:
+    what the file's layers compute in, the coarsest of them. nearest: the inputs next to given ones
+    that the file's network takes; others than they are where it takes whole numbers alone.
+    room: times the rounding measured that a difference may be; more where another library sums in
+    another order. most: inputs of a kind that are worth the time.
+    """
+
+    flag: str
+    path: Path
+    answers: Callable[[np.ndarray], np.ndarray]
+    softmax: bool = False
+    compute_dtype: str = "float32"
+    nearest: Callable[[np.ndarray], np.ndarray] = lambda inputs: inputs
+    room: float = 4.0
+    most: int = 10_000
+
+    @property
+    def precision(self) -> Precision:
+        """What the file's rounding may change."""
+        return PRECISIONS[self.compute_dtype]
+
+
+class Comparison(NamedTuple):
+    """How far a network is from a file on inputs of a kind.
+
+    difference: the largest, of logits. rounding: the largest that is explained by it. size: of
+    the largest logit. ties: labels that differ, where the file's first two are within rounding.
+    """
+
+    kind: str
+    inputs: int
+    difference: float
+    rounding: float
+    size: float
+    ties: int
+
+
+class Comparer:
+    """Compares a network with the file it was made of."""
+
+    def __init__(self, network: keras.Model, original: Original) -> None:
+        self.network, self.original = network, original
+        wiring = trace(network, least_outputs=1)
+        is_half = original.precision.unit > PRECISIONS["float32"].unit
+        self._rounded = copied(wiring, "rounded", original.compute_dtype) if is_half else network
+        self._double = copied(wiring, "double", "float64")
+
+    def compare(self, inputs: np.ndarray, kind: str = "inputs") -> Comparison:
+        """How far answers to inputs [n, ...] are from the file's. kind: what the inputs are.
+
+        UserError where a difference is more than rounding, as it is measured on these inputs,
+        explains. Labels then differ only where the file's first two are that near.
+        """
+        theirs, ours = self._theirs(inputs), self._ours(self.network, inputs)
+        size = float(np.abs(theirs).max())
+        same = ours.shape == theirs.shape
+        difference = float(np.abs(ours - theirs).max()) if same else float("inf")
+        differ = int((ours.argmax(axis=1) != theirs.argmax(axis=1)).sum())
+        rounding = self._rounding(inputs, size)
+        if not difference <= rounding:
+            raise UserError(
+                f"{self.original.flag}: expected a network that computes what "
+                f"{self.original.path} does; of {len(inputs):,} {kind} {differ:,} have another "
+                f"label, and outputs of size {size:g} differ by {difference:g}, which is more than "
+                f"rounding's {rounding:g}"
+            )
+        return Comparison(kind, len(inputs), difference, rounding, size, differ)
+
+    def _rounding(self, inputs: np.ndarray, size: float) -> float:
+        """The largest difference of outputs of a size that rounding explains."""
+        few = inputs[:: -(-len(inputs) // MEASURED)]
+        exact = self._ours(self._double, few)
+        measured = float(np.abs(self._ours(self._rounded, few) - exact).max())
+        precision = self.original.precision
+        explained = self.original.room * (measured + precision.unit * size)
+        return min(precision.most * max(1.0, size), explained)
+
+    def _ours(self, network: keras.Model, inputs: np.ndarray) -> np.ndarray:
+        """What is compared of a network's logits: [n, outputs]."""
+        found = answers(network, inputs)
+        if not self.original.softmax:
+            return found
+        return np.maximum(scipy.special.log_softmax(found, axis=1), self.original.precision.floor)
+
+    def _theirs(self, inputs: np.ndarray) -> np.ndarray:
+        """What is compared of the file's outputs: logits, or logarithms of probabilities."""
+        found = self.original.answers(inputs).astype(np.float64)
+        if not np.isfinite(found).all():
+            raise UserError(
+                f"{self.original.flag}: expected finite outputs; {self.original.path} has others"
+            )
+        if not self.original.softmax:
+            return found
+        floor = self.original.precision.floor
+        return np.maximum(np.log(np.maximum(found, np.exp(floor))), floor)
+
+
+def answers(network: keras.Model, inputs: np.ndarray) -> np.ndarray:
+    """A network's outputs for inputs [n, ...], batch by batch, in float64: [n, outputs]."""
+    parts = [inputs[i : i + BATCH] for i in range(0, len(inputs), BATCH)]
+    taken = network.inputs[0].dtype
+    outputs = [network(keras.ops.cast(part, taken), training=False) for part in parts]
+    return np.concatenate([np.asarray(keras.ops.cast(y, "float64")) for y in outputs])

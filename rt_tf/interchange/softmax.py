@@ -11,15 +11,14 @@ NOTE = "the final softmax is left out: it keeps the order of the logits"
 ONE_AXIS = 13  # the opset from which on a softmax is over one axis; before, over all from one on
 
 
-def stripped(graph: Any) -> Any:
-    """Leaves out a softmax at the end of a network; the node, or None if there is none."""
-    last = graph.node[-1]
+def apart(graph: Any) -> tuple[list[Any], Any]:
+    """The nodes before a softmax at the end of a network, and that; or all of them, and None."""
+    nodes = list(graph.node)
+    last = nodes[-1]
     known = last.op_type == "Softmax" and last.domain in DOMAINS
     if not known or last.output[0] != graph.output[0].name:
-        return None
-    graph.output[0].name = last.input[0]
-    del graph.node[-1]
-    return last
+        return nodes, None
+    return nodes[:-1], last
 
 
 def check(softmax: Any, opset: int, shape: Shape) -> None:

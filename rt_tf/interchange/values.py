@@ -5,12 +5,17 @@ until an operation asks for images or vectors, and weights are laid out to meet 
 """
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
+from rt_tf.errors import UserError
+
 Shape = tuple[int, ...]
+
+MOST_NUMBERS = 2**24  # of one value between two nodes
 
 
 class Value(NamedTuple):
@@ -65,9 +70,19 @@ def vectors(tensor: keras.KerasTensor, shape: Shape, maker: keras.layers.Layer) 
 
 
 def images(tensor: keras.KerasTensor, maker: keras.layers.Layer | None = None) -> Value:
-    """A Keras tensor of images as an ONNX tensor of images."""
+    """A Keras tensor of images as an ONNX tensor of images; UserError where they are too large."""
     height, width, channels = tensor.shape[1:]
+    if numbers(tensor.shape[1:]) > MOST_NUMBERS:
+        raise UserError(
+            f"onnx_file: expected values of at most {MOST_NUMBERS:,} numbers; received "
+            f"{channels} channels of {height} x {width}"
+        )
     return Value(tensor, image_positions((1, channels, height, width)), maker)
+
+
+def numbers(shape: Iterable[int]) -> int:
+    """How many numbers a tensor of a shape has."""
+    return math.prod(int(size) for size in shape)
 
 
 def channels_last(shape: Shape) -> Shape:

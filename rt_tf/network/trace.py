@@ -11,7 +11,7 @@ from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 from rt_tf.network.activations import is_softmax
 from rt_tf.network.operations import as_layer
-from rt_tf.network.wiring import LayerCall, Wiring
+from rt_tf.network.wiring import LayerCall, Wiring, in_block
 
 
 def trace(model: keras.Model, least_outputs: int = 2, domain: Domain = UNIT) -> Wiring:
@@ -29,8 +29,11 @@ def trace(model: keras.Model, least_outputs: int = 2, domain: Domain = UNIT) -> 
     _refuse_domain(model, domain)
     wiring = _to_logits(Wiring(tuple(recorder.calls), output, shape, classes, domain=domain))
     wiring.lower()  # refuses what cannot be lowered, by name
-    for arguments in recorder.arguments:
-        _refuse_arguments(*arguments)
+    for block, *arguments in recorder.arguments:
+        try:
+            _refuse_arguments(*arguments)
+        except UserError as error:
+            raise in_block(error, block) from error
     return wiring
 
 
@@ -41,7 +44,8 @@ class _Recorder:
         self.calls: list[LayerCall] = []
         self.number: dict[int, int] = {}  # by id, unique while the tensors are kept alive
         self.alive: list[keras.KerasTensor] = []
-        self.arguments: list[tuple[keras.layers.Layer, tuple, dict]] = []
+        self.arguments: list[tuple[str, keras.layers.Layer, tuple, dict]] = []
+        self.block = ""
 
     def follow(self, model: keras.Model, source: int) -> int:
         """Notes the calls of a model that reads value `source`; returns its output's number."""
@@ -58,17 +62,25 @@ class _Recorder:
     def record(self, layer: keras.Operation, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
             return self.record(*as_layer(layer, args, kwargs))
-        self.arguments.append((layer, args[1:], kwargs))
+        self.arguments.append((self.block, layer, args[1:], kwargs))
         result = layer(*args, **kwargs)
         takes_list = isinstance(args[0], list | tuple)
         sources = list(args[0]) if takes_list else [args[0]]
         if isinstance(layer, keras.Model):
-            _refuse_unwired(layer)
-            self._note(result, self.follow(layer, self.number[id(sources[0])]))
+            self._note(result, self._enter(layer, self.number[id(sources[0])]))
         else:
             self.calls.append(self._call(layer, sources, takes_list))
             self._note(result, len(self.calls))
         return result
+
+    def _enter(self, model: keras.Model, source: int) -> int:
+        """Follows a model inside the one that is being followed."""
+        _refuse_unwired(model)
+        outside, self.block = self.block, model.name
+        try:
+            return self.follow(model, source)
+        finally:
+            self.block = outside
 
     def _note(self, tensor: keras.KerasTensor, number: int) -> None:
         self.number[id(tensor)] = number
@@ -79,7 +91,7 @@ class _Recorder:
     ) -> LayerCall:
         inputs = tuple(self.number[id(source)] for source in sources)
         shapes = tuple(tuple(source.shape[1:]) for source in sources)
-        return LayerCall(layer, inputs, shapes, takes_list)
+        return LayerCall(layer, inputs, shapes, takes_list, block=self.block)
 
 
 def _to_logits(wiring: Wiring) -> Wiring:

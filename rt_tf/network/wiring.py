@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from rt_tf.domain import UNIT, Domain
+from rt_tf.errors import UserError
 from rt_tf.network.graph import Graph, Hull, Node
 from rt_tf.network.lowering import lower
 from rt_tf.network.moments import batch_statistics
@@ -18,7 +19,8 @@ from rt_tf.network.steps import Call, Statistics, Step
 class LayerCall(NamedTuple):
     """One call of a layer: which values it reads (0 is the input; call i writes value i + 1).
 
-    bare: without the layer's `activation=`.
+    bare: without the layer's `activation=`. block: the model inside the traced one that the layer
+    is of; empty for the traced one itself.
     """
 
     layer: keras.layers.Layer
@@ -26,10 +28,22 @@ class LayerCall(NamedTuple):
     input_shapes: tuple[tuple[int, ...], ...]
     takes_list: bool
     bare: bool = False
+    block: str = ""
 
     def lower(self, statistics: Statistics | None = None) -> list[Step]:
-        """Returns the call's operations; a batch normalisation uses `statistics` where given."""
-        return lower(self.layer, Call(self.input_shapes, statistics, self.bare))
+        """Returns the call's operations; a batch normalisation uses `statistics` where given.
+
+        UserError for a layer that has none names the block as well.
+        """
+        try:
+            return lower(self.layer, Call(self.input_shapes, statistics, self.bare))
+        except UserError as error:
+            raise in_block(error, self.block) from error
+
+
+def in_block(error: UserError, block: str) -> UserError:
+    """What is wrong with a layer, told with the model inside the traced one that it is of."""
+    return UserError(f"in the model '{block}' inside this one: {error}") if block else error
 
 
 StatisticsByCall = Mapping[int, Statistics]

@@ -15,6 +15,7 @@ from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
 from rt_tf.reporting import curves, drawing, pictures, plots, radius_plots
 from rt_tf.reporting.captions import line_notes
+from rt_tf.reporting.comparison import comparison_text
 from rt_tf.reporting.counterexamples import Images, Originals, measure
 from rt_tf.reporting.formats import duration, interval, percent, told
 from rt_tf.reporting.record_file import Row
@@ -60,6 +61,7 @@ def page(report: Row, images: Mapping[str, Images]) -> str:
         "radius": radius_text,
         "told": told,
         "code": code_text,
+        "comparison": comparison_text,
     }
     return environment.get_template(TEMPLATE).render(
         report=report,

@@ -12,13 +12,16 @@
     examples     {threat: [example]}, the smallest counterexamples over all attacks and radii
     data         {name, version, split, classes, shape, pixel_max, size, checksum, sample}
     model        {name, parameters, hidden_units, network_sha256,
-                  given: {file, sha256, input_range, notes} | null (trained here)}
+                  given: {file, sha256, input_range, notes, comparisons: [comparison]} | null
+                  (trained here)}
     training     {"history": [...], "selected", "seconds", "cpu_seconds",
                   final, best: {phase, epoch, train, validation: {clean, attacked, verified}} |
                   null (watched at the end, and where the network was selected)}
     provenance   {flags, seed, versions, hardware, seconds, code: {version, commit, changed} |
                   null}; commit and changed are null where the code was in no checkout of its own
 
+    comparison   {kind, inputs, difference, rounding, size (of logits), ties (labels that differ
+                  within rounding)}: of the network with the file it was made of
     question     {name, threat, epsilon, clean, attacked, certified: rate | null,
                   probable, trusted: rate | null (certified, or so in a weaker sense),
                   common: {clean, attacked, certified} on the examples of both, if these are fewer,

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from rt_tf.exactly import radius_text
 from rt_tf.reporting.attack_text import has_attacks, sanity_markdown, suite_markdown
+from rt_tf.reporting.comparison import comparison_text
 from rt_tf.reporting.formats import TIMES, cell, short
 from rt_tf.reporting.markdown import code, plain
 from rt_tf.reporting.record_file import Row
@@ -114,7 +115,10 @@ def _origin(given: Row | None) -> dict[str, str]:
     if given is None:
         return {}
     told = "; ".join([f"{code(given['file'])}, not trained here", *map(plain, given["notes"])])
-    return {"given as": told, "file SHA-256": f"`{given['sha256']}`"}
+    origin = {"given as": told, "file SHA-256": f"`{given['sha256']}`"}
+    if given.get("comparisons"):  # runs of before have none
+        origin["as in its file"] = plain(comparison_text(given["comparisons"]))
+    return origin
 
 
 def radius_lines(report: Row) -> list[str]:

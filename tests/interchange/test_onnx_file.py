@@ -1,6 +1,7 @@
 """ONNX files as Keras networks, against ONNX's own reference evaluator."""
 
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -448,9 +449,85 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("shape", [(2, 4), ("n", "m"), (4,), (1, 0)])
+def test_initializers_may_be_inputs_as_in_old_files(tmp_path: Path) -> None:
+    """IR 3 lists every initializer among the inputs, as all of ACAS Xu does."""
+    file = onnx.load(matmul(tmp_path / "net.onnx"))
+    for tensor in file.graph.initializer:
+        listed = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        file.graph.input.insert(0, listed)
+    file.ir_version = 3
+    onnx.save(file, tmp_path / "old.onnx")
+    old, plain = onnx_file.read(tmp_path / "old.onnx"), onnx_file.read(tmp_path / "net.onnx")
+    flat = normal(3, 5, seed=6)
+    np.testing.assert_array_equal(old.model(old.laid(flat)), plain.model(plain.laid(flat)))
+    np.testing.assert_array_equal(old.evaluate(flat[0]), plain.evaluate(flat[0]))
+
+
+def test_one_axis_is_no_batch(tmp_path: Path) -> None:
+    weights = {"w": normal(3, 5), "b": normal(5, seed=1), "v": normal(5, 2, seed=2)}
+    nodes = [node("MatMul", "x w", "z"), node("Add", "z b", "a"), node("Relu", "a", "h")]
+    nodes.append(node("MatMul", "h v", "y"))
+    network, evaluator = read(lambda path: save(path, nodes, weights, (3,)), tmp_path)
+    assert (network.model.input_shape, network.model.output_shape) == ((None, 3), (None, 2))
+    flat = normal(4, 3, seed=6)
+    wanted = np.maximum(flat @ weights["w"] + weights["b"], 0.0) @ weights["v"]
+    np.testing.assert_allclose(network.model(network.laid(flat)), wanted, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(theirs(evaluator, network, flat), wanted, rtol=1e-5, atol=1e-6)
+
+
+HUGE = {  # nodes from x [1, 4] and the constants they read
+    "constant": ([node("ConstantOfShape", "s", "c"), node("MatMul", "x c", "y")], "constants"),
+    "range": ([node("Range", "zero many one", "c"), node("MatMul", "x c", "y")], "constants"),
+    "tiles": ([node("Tile", "w n", "c"), node("MatMul", "x c", "y")], "constants"),
+    "product": ([node("MatMul", "a b", "c"), node("MatMul", "x c", "y")], "constants"),
+    "padding": (
+        [node("Reshape", "x q", "i"), node("Conv", "i k", "y", pads=[10**5] * 4)],
+        "values of at most",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_what_is_huge_is_refused_before_it_is_made(name: str, tmp_path: Path) -> None:
+    nodes, words = HUGE[name]
+    weights = {"s": np.array([4, 10**10]), "zero": np.float32(0.0), "many": np.float32(1e12)}
+    weights |= {"one": np.float32(1.0), "w": normal(4, 2), "n": np.array([1, 10**11])}
+    weights |= {"a": normal(40_000, 1), "b": normal(1, 40_000), "k": normal(2, 1, 1, 1)}
+    path = save(tmp_path / "net.onnx", nodes, weights | {"q": np.array([1, 1, 2, 2])}, (1, 4))
+    began = time.monotonic()
+    with pytest.raises(UserError, match=words) as caught:
+        onnx_file.read(path)
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - began < 2.0
+
+
+def test_initializers_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    file = onnx.load(matmul(tmp_path / "net.onnx"))
+    file.graph.initializer[1].dims[:] = [10**6, 10**6]
+    onnx.save(file, tmp_path / "net.onnx")
+    words = r"expected the 1000000000000 numbers \[1000000, 1000000\] of initializer 'w'"
+    with pytest.raises(UserError, match=words):
+        onnx_file.read(tmp_path / "net.onnx")
+
+
+def test_loops_of_constants_are_not_run(tmp_path: Path) -> None:
+    body = onnx.helper.make_graph([node("Relu", "w", "v")], "body", [], [])
+    nodes = [node("Loop", "n", "v", body=body), node("MatMul", "x v", "y")]
+    path = save(tmp_path / "net.onnx", nodes, {"n": np.array(10**15), "w": normal(4, 2)}, (1, 4))
+    with pytest.raises(UserError, match=r"\(Loop\): expected an operation on constants"):
+        onnx_file.read(path)
+
+
+def test_what_the_evaluator_refuses_is_told_in_one_line(tmp_path: Path) -> None:
+    """A column is no row: ONNX has no product where shapes alone decide that here."""
+    nodes = [node("MatMul", "x w", "y")]
+    with pytest.raises(UserError, match="expected a network that ONNX's evaluator computes"):
+        onnx_file.read(save(tmp_path / "net.onnx", nodes, {"w": normal(4, 2)}, (1, 4, 1)))
+
+
+@pytest.mark.parametrize("shape", [(2, 4), ("n", "m"), ("n",), (), (1, 0), (1, 10**9)])
 def test_inputs_of_unknown_shape_are_refused(shape, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="of a known shape, one at a time"):
+    with pytest.raises(UserError, match="of a known shape of at most .* numbers, one at a time"):
         onnx_file.read(save(tmp_path / "net.onnx", [node("Relu", "x", "y")], {}, shape))
 
 

@@ -9,13 +9,14 @@ import pytest
 from absl import flags
 from keras import layers
 
-from pipelines import publish
+from pipelines import adopt, publish
 from pipelines.flags import frozen, training_groups
 from pipelines.given import KEPT, asked_flags, given_texts
 from pipelines.parsing import parse
 from pipelines.run_directory import RunDirectory
 from rt_tf import catalogue, data
 from rt_tf.errors import UserError
+from rt_tf.interchange.parity import Comparison
 from rt_tf.reporting import records
 from tests.pipelines.conftest import command, parsed, report_of, run
 
@@ -281,12 +282,20 @@ def test_an_export_that_differs_is_said_in_one_line(
     assert contents(copy / "run" / "export") == before
 
 
-def test_weights_that_are_no_numbers_certify_nothing(tmp_path: Path, digits_dir: Path) -> None:
+def test_weights_that_are_no_numbers_certify_nothing(
+    tmp_path: Path, digits_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a network is refused; and if it were not, no rung would certify anything of it."""
     model = network()
     model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
     model.save(tmp_path / "nan.keras")
     everything = "--rungs=attack,interval,crown_ibp,crown,alpha_crown,branch_and_bound"
-    run("certify", *asked(tmp_path / "nan.keras", tmp_path / "run", digits_dir), everything)
+    arguments = [*asked(tmp_path / "nan.keras", tmp_path / "run", digits_dir), everything]
+    with pytest.raises(UserError, match="keras_file: expected finite outputs; .*nan.keras has"):
+        run("certify", *arguments)
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setattr(adopt, "compared", lambda *_: [Comparison("images", 0, 0.0, 0.0, 0.0, 0)])
+    run("certify", *arguments)
     (question,) = report_of(tmp_path / "run")["questions"]
     assert question["certified"]["count"] == 0
     assert question["outcomes"]["error"] + question["outcomes"]["misclassified"] == 20

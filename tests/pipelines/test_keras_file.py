@@ -1,5 +1,6 @@
 """From a .keras file to the float32 network that a run certifies, or one line why not."""
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def saved(model: keras.Model, folder: Path) -> Path:
 
 
 def read(path: Path) -> tuple[keras.Model, list[str]]:
-    return network_file.read(GivenFile("keras_file", path))
+    found = network_file.read(GivenFile("keras_file", path))
+    return found.network, found.notes
 
 
 @pytest.mark.parametrize("make", [sequential, functional])
@@ -92,6 +94,79 @@ def test_a_softmax_of_keras_ops_is_left_out_too(tmp_path: Path) -> None:
     network, notes = read(path)
     assert len(notes) == 1
     np.testing.assert_array_equal(network(IMAGES), inner(IMAGES))
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_what_layers_derive_from_their_weights_is_copied(policy: str, tmp_path: Path) -> None:
+    """An adapted normalisation computes by constants that it made of its weights."""
+    keras.config.set_dtype_policy(policy)
+    try:
+        norm = layers.Normalization()
+        norm.adapt(5.0 * IMAGES + 3.0)
+        model = keras.Sequential([keras.Input(SHAPE), norm, *sequential(layers.Dense(4)).layers,
+                                  layers.Softmax()])  # fmt: skip
+    finally:
+        keras.config.set_dtype_policy("float32")
+    network, _ = read(saved(model, tmp_path))
+    again = keras.models.load_model(saved(network, tmp_path))
+    np.testing.assert_array_equal(network(IMAGES), again(IMAGES))
+    probabilities = tf.cast(model(IMAGES), tf.float32)
+    rough = 1e-6 if policy == "float32" else 0.05
+    np.testing.assert_allclose(tf.nn.softmax(network(IMAGES)), probabilities, atol=rough)
+    assert np.ptp(probabilities) > 0.1
+
+
+def test_a_block_that_is_used_twice_is_so_in_the_copy(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    row = keras.Input((4,))
+    block = keras.Model(row, layers.Dense(4, "tanh", name="dense")(row), name="block")
+    image = keras.Input(SHAPE)
+    x = layers.Dense(4, name="dense")(layers.Flatten()(image))
+    model = keras.Model(image, block(block(x)))
+    network, notes = read(saved(model, tmp_path))
+    assert notes == []
+    np.testing.assert_array_equal(network(IMAGES), model(IMAGES))
+    assert len({id(weight) for weight in network.weights}) == len(model.weights) == 4
+
+
+@pytest.mark.parametrize("end", [{"activation": "softmax"}, None], ids=["activation", "layer"])
+def test_a_softmax_inside_is_refused_with_its_block(end: dict | None, tmp_path: Path) -> None:
+    """The block is the network's end, too, where its softmax would be left out."""
+    row = keras.Input((4,))
+    y = layers.Dense(4, **(end or {}))(row)
+    block = keras.Model(row, y if end else layers.Softmax()(y), name="refine")
+    image = keras.Input(SHAPE)
+    model = keras.Model(image, block(block(layers.Dense(4)(layers.Flatten()(image)))))
+    told = refusal(saved(model, tmp_path))
+    assert told.startswith("in the model 'refine' inside this one: layer '")
+    assert "expected softmax as the network's last operation alone" in told
+
+
+@pytest.mark.parametrize(("depth", "is_read"), [(40, True), (400, False)])
+def test_models_inside_models_are_read_or_refused(
+    depth: int, is_read: bool, tmp_path: Path
+) -> None:
+    plain = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.ReLU()])
+    whole = saved(keras.Sequential([keras.Input(SHAPE), plain]), tmp_path)
+    with zipfile.ZipFile(whole) as source:
+        parts = {name: source.read(name) for name in source.namelist()}
+    config = json.loads(parts["config.json"])
+    shell = (
+        '{"module": "keras", "class_name": "Sequential", "config": {"name": "s%d", "layers": [%s]}}'
+    )
+    inner = json.dumps(config["config"]["layers"][1])
+    for i in range(depth):
+        inner = shell % (i, inner)
+    outer = json.dumps(config["config"]["layers"][0])
+    text = shell % (depth, f"{outer}, {inner}")
+    with zipfile.ZipFile(tmp_path / "deep.keras", "w") as target:
+        for name, content in {**parts, "config.json": text.encode()}.items():
+            target.writestr(name, content)
+    if is_read:
+        network, _ = read(tmp_path / "deep.keras")
+        np.testing.assert_array_equal(network(IMAGES), IMAGES.reshape(12, -1))
+    else:
+        assert "keras_file: expected" in refusal(tmp_path / "deep.keras")
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "float64"])
@@ -180,7 +255,7 @@ def test_subclassed_models_are_refused(tmp_path: Path) -> None:
 def test_quantised_layers_are_refused(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((36,)), layers.Dense(4)])
     model.layers[0].quantize("int8")
-    assert "QuantizedDTypePolicy" in refusal(saved(model, tmp_path))
+    assert "unquantised computation" in refusal(saved(model, tmp_path))
 
 
 @pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")

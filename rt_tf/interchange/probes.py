@@ -1,0 +1,38 @@
+"""Inputs from all of a domain, on which a network is compared with the file it was made of."""
+
+import numpy as np
+
+from rt_tf.domain import Domain
+
+Shape = tuple[int, ...]
+
+
+def uniform(domain: Domain, shape: Shape, count: int, seed: int = 0) -> np.ndarray:
+    """Random inputs of a shape from a bounded domain: [count, *shape]."""
+    lower, upper = _ends(domain)
+    share = np.random.default_rng(seed).random((count, *shape))
+    return np.clip((lower + share * (upper - lower)).astype(np.float32), lower, upper)
+
+
+def extreme(domain: Domain, shape: Shape, count: int, seed: int = 0) -> np.ndarray:
+    """Inputs of which every number is at an end: at the lower, at the upper, then at random."""
+    lower, upper = _ends(domain)
+    at_upper = np.random.default_rng(seed).integers(2, size=(count, *shape)).astype(bool)
+    at_upper[0], at_upper[1:2] = False, True
+    return np.where(at_upper, upper, lower)
+
+
+def bounded(domain: Domain, inputs: np.ndarray) -> Domain:
+    """The domain, with ends for features that have none: as far as twice the range of inputs."""
+    if domain.is_bounded:
+        return domain
+    least, most = inputs.min(axis=0).astype(np.float64), inputs.max(axis=0).astype(np.float64)
+    lower = np.where(np.isfinite(domain.lower), domain.lower, least - (most - least) / 2)
+    upper = np.where(np.isfinite(domain.upper), domain.upper, most + (most - least) / 2)
+    return Domain(lower, np.maximum(lower, upper))
+
+
+def _ends(domain: Domain) -> tuple[np.ndarray, np.ndarray]:
+    """The float32 ends inside a domain."""
+    inner = domain.rounded(outward=False)
+    return np.asarray(inner.lower, np.float32), np.asarray(inner.upper, np.float32)
