@@ -16,6 +16,11 @@ def number() -> tf.Tensor:
     return tf.constant(0) if context is None else tf.identity(context.replica_id_in_sync_group)
 
 
+def whole(rows: tf.Tensor) -> tf.Tensor:
+    """How many examples the whole batch has. rows: how many this replica has."""
+    return rows if count() == 1 else tf.cast(tf.reduce_sum(_rows(rows)), tf.int32)
+
+
 def first(rows: tf.Tensor) -> tf.Tensor:
     """The place in the whole batch of this replica's first example. rows: how many it has."""
     if count() == 1:

@@ -85,10 +85,15 @@ class Batch:
         sums = [tf.reduce_sum(self.weights * by_example), tf.reduce_sum(self.weights)]
         return tf.math.divide_no_nan(*replicas.totals(sums))
 
-    def take(self, rows: Tensor) -> "Batch":
-        """Some of the examples; their clean logits are left behind."""
+    def take(self, rows: Tensor, weights: Tensor | None = None) -> "Batch":
+        """Some of the examples; their clean logits are left behind.
+
+        weights: of those, [rows], besides the ones that they have; None for one each.
+        """
         region, labels = self.region.take(rows), tf.gather(self.labels, rows)
-        weights = None if self.weights is None else tf.gather(self.weights, rows)
+        if self.weights is not None:
+            own = tf.gather(self.weights, rows)
+            weights = own if weights is None else weights * own
         return dataclasses.replace(self, region=region, labels=labels, weights=weights, clean=None)
 
     def _half_precision(self, x: Tensor) -> Tensor:

@@ -150,11 +150,7 @@ class Loop:
                 f"batch_size: expected at most the {len(self.train)} training examples; "
                 f"received {self.settings.batch_size}"
             )
-        replicas = self.strategy.num_replicas_in_sync
-        refuse_uneven("batch_size", self.settings.batch_size, replicas)
-        for objective in self.objectives:
-            samples = objective.bound.samples if objective.bound else 0
-            refuse_uneven("bound_samples", samples, replicas)
+        refuse_uneven("batch_size", self.settings.batch_size, self.strategy.num_replicas_in_sync)
 
     def _compile(self, number: int) -> None:
         anew = self.model.objective is None or self.phases[number].reset_optimizer

@@ -10,6 +10,7 @@ from rt_tf.bounds.result import Bounds, Box, certified, margin_spec
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
 from rt_tf.training.batch import Batch
+from rt_tf.training.sampling import sample
 
 
 class Worst(NamedTuple):
@@ -39,19 +40,17 @@ class WorstCase:
     ratio: float = 1.0
 
     def __call__(self, batch: Batch, point: Tensor) -> Worst:
-        """The term on a batch. point: where the point term was taken, [batch, ...].
-
-        A batch is a random sample already, so evenly spaced ones of its examples are one too.
-        """
+        """The term on a batch. point: where the point term was taken, [batch, ...]."""
+        weights = None
         if self.samples:
-            count = self.samples // tf.distribute.get_strategy().num_replicas_in_sync
-            rows = tf.range(count) * tf.shape(batch.labels)[0] // count
-            batch, point = batch.take(rows), tf.gather(point, rows)
+            rows, weights = sample(self.samples, tf.shape(batch.labels)[0])
+            batch, point = batch.take(rows, weights), tf.gather(point, rows)
         region = batch.region if self.ratio == 1.0 else part(batch.region, point, self.ratio)
         spec = margin_spec(batch.labels, batch.wiring.classes)
         seed = {"seed": batch.draws.seed()} if self.draws else {}
         found = self.bound(batch.lower(), region, spec, **seed)
-        share = tf.reduce_mean(tf.cast(certified(found.margins), tf.float32))
+        verified = tf.cast(certified(found.margins), tf.float32)
+        share = tf.reduce_mean(verified if weights is None else weights * verified)
         loss = worst_case_loss(found.margins) if found.loss is None else found.loss
         return Worst(batch.mean(loss), share, found.boxes, batch)
 

@@ -257,9 +257,9 @@ def test_a_network_is_kept_though_the_last_phase_ended_before_its_ramp(
 
 
 def test_what_replicas_cannot_share_evenly_is_refused() -> None:
-    refuse_uneven("bound_samples", 6, replicas=2)
-    with pytest.raises(UserError, match="bound_samples: expected a multiple of the 4 replicas"):
-        refuse_uneven("bound_samples", 6, replicas=4)
+    refuse_uneven("batch_size", 6, replicas=2)
+    with pytest.raises(UserError, match="batch_size: expected a multiple of the 4 replicas"):
+        refuse_uneven("batch_size", 6, replicas=4)
 
 
 def test_a_clock_of_the_run_leaves_the_next_phase_what_is_left(

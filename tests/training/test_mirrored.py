@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 NORMALISED = "--model=digits_cnn --batch_norm"
+STABILITY = "--relu_stability=0.01"
 PGD = "--attack=pgd --attack_steps=2"
 SYSTEMS = {
     "natural": "",
     "pgd": PGD,
     "ibp": "--bound=interval --kappa=0.5 --warmup_regularizer=0.5 --epsilon_ramp_epochs=2",
     "crown_ibp": "--bound=crown_ibp --kappa=0.5",
-    "mixtrain": "--bound=dual --kappa=0.5 --bound_samples=12",
+    "mixtrain": "--bound=dual --kappa=0.5 --bound_samples=1",
+    "mixtrain_k3": f"--bound=dual --kappa=0.5 --bound_samples=3 {STABILITY}",
     "sabr": f"{PGD} --bound=interval --bound_ratio=0.4 --kappa=1 --kappa_from=1",
     "mtl_ibp": f"{PGD} --bound=interval --kappa=0.02 --kappa_from=0.02",
     "free": "--attack=free --replays=2",
@@ -26,7 +28,7 @@ QUICK = {
     "free": SYSTEMS["free"],
     "mixup": f"{PGD} --mixup=1.4",
     "trades": f"{PGD} --trades_beta=3",
-    "samples": SYSTEMS["mixtrain"],
+    "one_sample": f"--bound=crown_ibp --kappa=0.5 --bound_samples=1 {STABILITY}",
     "normalised": f"{SYSTEMS['ibp']} --batch_norm --attack=fgsm --ema=0.9",
 }
 

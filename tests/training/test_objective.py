@@ -217,7 +217,7 @@ def test_gradients_are_clipped_in_units_of_the_loss_whatever_its_scale(policy: s
     if policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1024.0)
     model, (x, y) = RobustModel(net), batch()
-    model.compile(optimizer, objective=Objective(Linf()), clip_norm=0.125)
+    model.compile(optimizer, objective=Objective(Linf()), eps=0.0, kappa=0.0, clip_norm=0.125)
     before = [weight.copy() for weight in net.get_weights()]
     with tf.GradientTape() as tape:
         loss = keras.losses.sparse_categorical_crossentropy(y, net(x), from_logits=True)
