@@ -23,7 +23,8 @@ def lacking(function: Any) -> set[str]:
 
 
 def _runs(node: node_def_pb2.NodeDef) -> bool:
-    if node.op in NO_KERNEL:
+    """Whether a node has a kernel on GPUs, or is told to stay on the host."""
+    if node.op in NO_KERNEL or "CPU" in node.device:
         return True
     chosen = {name: value.type for name, value in node.attr.items() if value.type}
     return any(_fits(kernel, chosen) for kernel in _kernels(node.op))

@@ -121,6 +121,7 @@ def _finite(values: Tensor) -> Tensor:
 
 def _once(condition: Tensor, message: str, value: Tensor, *received: Any) -> Tensor:
     """The value, once an assertion has held: nothing is computed from it before."""
-    assertion = tf.debugging.Assert(condition, [message, *received])
+    with tf.device("CPU:0"):  # where strings are
+        assertion = tf.debugging.Assert(condition, [message, *received])
     with tf.control_dependencies([] if assertion is None else [assertion]):
         return tf.identity(value)

@@ -155,7 +155,9 @@ def untimed(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: row[name] for name in row if name not in clocks} for row in history]
 
 
-def test_resumed_training_ends_in_the_same_weights_and_history(digits: data.DataSet, tmp_path: Path) -> None:
+def test_resumed_training_ends_in_the_same_weights_and_history(
+    digits: data.DataSet, tmp_path: Path
+) -> None:
     whole = make(digits, tmp_path / "whole", NATURAL, ROBUST)
     whole.run()
     for stop in (3, 8, 13):  # within an epoch, between phases, in the second phase
