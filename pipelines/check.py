@@ -1,13 +1,16 @@
 """Checks kept proofs without TensorFlow: `python -m pipelines.check --proofs=<folder or file>`."""
 
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from pipelines.checked import Checked, Results, checksum
 from pipelines.console import one_line_errors
 from pipelines.one_line import one_line
 from pipelines.parsing import Group, fail, parse, whole
@@ -15,7 +18,7 @@ from rt_tf.exactly import radius_text
 
 if TYPE_CHECKING:
     from rt_tf.checker.network import Network
-    from rt_tf.checker.proofs import Proofs
+    from rt_tf.checker.proofs import Certificate, Proofs
 
 ABOUT = """Checks again the certificates that a run kept proofs of, by a program of its own that
 computes with NumPy alone, from two files (docs/proofs.md). The exit status is 1 if any certificate
@@ -27,6 +30,7 @@ does not hold.
 PROOFS, NETWORK = "proofs.npz", "network.npz"
 VERDICTS = ("checked", "rejected", "unchecked")
 REJECTED = 1
+EVERY = 10.0  # seconds between lines where there is no terminal to draw a bar on
 
 Table = dict[str, Counter]  # by rung, how many of each verdict
 
@@ -38,6 +42,8 @@ def check_group(values: flags.FlagValues) -> Group:
     group.text("proofs", None, about)
     about = f"The network that they are of (default: {NETWORK} beside the proofs, or above)."
     group.text("network", None, about)
+    about = "Where each verdict is kept as it comes; the same command goes on from there."
+    group.text("results", None, about)
     group.one("samples", whole(0), 0, "How many certificates of each file, from the first; 0: all.")
     group.switch("quiet", False, "Print results and errors only.")
     return group
@@ -49,19 +55,21 @@ def main(argv: list[str] | None = None) -> None:
     parse(argv or sys.argv, [check_group(values)], ABOUT)
     if values.proofs is None:
         fail("flags: expected --proofs=<folder or file>; received none")
-    with one_line_errors(goes_on=False):
+    with one_line_errors(goes_on=values.results is not None):
         raise SystemExit(run(values))
 
 
 def run(values: flags.FlagValues) -> int:
     """Checks what the flags name, prints what was found; returns the exit status."""
     from pipelines.console import console
+    from rt_tf.checker import network
     from rt_tf.checker.malformed import MalformedError
 
     screen, status = console(values.quiet), 0
+    results, load = Results(Path(values.results) if values.results else None), cache(network.load)
     try:
         for path, network_path in _files(Path(values.proofs), values.network):
-            table = _check(path, network_path, values.samples, screen)
+            table = _check(path, load(network_path), values.samples, results, screen)
             if any(row["rejected"] for row in table.values()):
                 status = REJECTED
     except MalformedError as error:
@@ -88,39 +96,62 @@ def _nearest(path: Path) -> Path:
     return found[0]
 
 
-def _check(path: Path, network_path: Path, samples: int, screen: Any) -> Table:
-    from rt_tf.checker import network, proofs
+def _check(path: Path, of: "Network", samples: int, results: Results, screen: Any) -> Table:
+    """Counts of verdicts; where the check is interrupted, those so far are shown."""
+    from rt_tf.checker import proofs
 
-    of = network.load(network_path)
-    claimed = proofs.load(path, of)
+    claimed, sha256 = proofs.load(path, of), checksum(path)
+    known, certificates = results.of(sha256), claimed.certificates[: samples or None]
     table: Table = {}
     _announce(path, claimed)
-    for rung, verdict in _verdicts(of, claimed, samples, screen):
-        table.setdefault(rung, Counter())[verdict] += 1
+    try:
+        for certificate in _shown(certificates, table, screen):
+            found = known.get(certificate.index)
+            if found is None:
+                found = _found(of, claimed, certificate)
+                results.keep(sha256, found)
+            if not found.holds:
+                said = f"rejected: example {found.index} ({found.rung}): {found.why}"
+                print(one_line(said), flush=True)
+            table.setdefault(found.rung, Counter())["checked" if found.holds else "rejected"] += 1
+    except KeyboardInterrupt:
+        _summary(table, claimed)
+        raise
     for left in claimed.unchecked:
         table.setdefault(left.rung, Counter())["unchecked"] += 1
     _summary(table, claimed)
     return table
 
 
-def _verdicts(
-    network: "Network", proofs: "Proofs", samples: int, screen: Any
-) -> Iterator[tuple[str, str]]:
-    """The rung and the verdict of each certificate; prints a line for one that is rejected."""
-    from pipelines.console import progress
+def _found(network: "Network", proofs: "Proofs", certificate: "Certificate") -> Checked:
     from rt_tf.checker.verdict import check
 
-    certificates = proofs.certificates[: samples or None]
+    began = time.perf_counter()
+    verdict = check(network, proofs, certificate)
+    seconds, why = time.perf_counter() - began, ""
+    if not verdict.holds:
+        why = verdict.why or f"least margin found {verdict.least:.6g}"
+    return Checked(certificate.index, certificate.rung, verdict.holds, why, seconds)
+
+
+def _shown(
+    certificates: Sequence["Certificate"], table: Table, screen: Any
+) -> Iterator["Certificate"]:
+    """Each certificate in turn: with a bar on a terminal, elsewhere with a line now and then."""
+    from pipelines.console import progress
+
+    told = time.monotonic()
     with progress(screen) as bar:
         task = bar.add_task("check", total=len(certificates), status="")
-        for certificate in certificates:
-            found = check(network, proofs, certificate)
-            if not found.holds:
-                why = found.why or f"least margin found {found.least:.6g}"
-                said = f"rejected: example {certificate.index} ({certificate.rung}): {why}"
-                print(one_line(said))
+        for done, certificate in enumerate(certificates, 1):
+            now = f"example {certificate.index} ({certificate.rung})"
+            bar.update(task, status=one_line(now))
+            yield certificate
             bar.advance(task)
-            yield certificate.rung, "checked" if found.holds else "rejected"
+            if not screen.is_terminal and time.monotonic() - told >= EVERY:
+                told = time.monotonic()
+                counts = sum(table.values(), Counter())
+                screen.print(f"{done} of {len(certificates)}: {counts['rejected']} rejected")
 
 
 def _announce(path: Path, proofs: "Proofs") -> None:

@@ -1,6 +1,7 @@
 """`python -m pipelines.check`: what it prints, how it ends, and that it needs no TensorFlow."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,12 @@ from pathlib import Path
 import networks
 import numpy as np
 import pytest
+from absl import flags
 from kept_proofs import CLASSES, Question, question, tree_proof
 
+from pipelines import check
+from rt_tf.checker import network, verdict
+from rt_tf.errors import UserError
 from rt_tf.reporting.network_file import write_network
 from rt_tf.reporting.proofs import Certified, Statement, write_proofs
 
@@ -115,3 +120,60 @@ def test_the_same_network_has_the_same_checksum(tmp_path):
     assert first == again
     assert first != write_network(tmp_path / "n.npz", networks.build(NAME, seed=1))
     assert np.load(tmp_path / "n.npz")["1.kernel"].dtype == np.float32
+
+
+def checked(*arguments: str) -> int:
+    """The status of a check in this process."""
+    values = flags.FlagValues()
+    check.check_group(values)
+    values(["check", *arguments])
+    return check.run(values)
+
+
+def test_what_is_kept_is_not_checked_again(tmp_path, q, certificates, monkeypatch, capsys) -> None:
+    """After an interruption in the second certificate, and half a line of it."""
+    wrong = dataclasses.replace(
+        certificates[0], index=12, label=(certificates[0].label + 1) % CLASSES
+    )
+    written(tmp_path, q, [wrong, *certificates])
+    asked, kept = [f"--proofs={tmp_path}", f"--results={tmp_path / 'r'}"], tmp_path / "r"
+    calls = []
+
+    def interrupted(network, proofs, certificate):
+        calls.append(certificate.index)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return judged(network, proofs, certificate)
+
+    judged = verdict.check
+    monkeypatch.setattr(verdict, "check", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        checked(*asked)
+    assert "interval" in capsys.readouterr().out  # the table of what is done
+    with kept.open("a") as file:
+        file.write('{"proofs": "ab')
+    assert checked(*asked) == 1
+    assert calls == [12, 0, 0, 1]
+    assert "rejected: example 12 (interval): least margin found -" in capsys.readouterr().out
+    rows = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert [(row["index"], row["holds"]) for row in rows] == [(12, False), (0, True), (1, True)]
+    assert checked(*asked) == 1
+    assert calls == [12, 0, 0, 1]
+    kept.write_text(kept.read_text().replace('"holds": true', '"holds": 1'))
+    with pytest.raises(UserError, match=r"results: expected the fields proofs, .*received line 2"):
+        checked(*asked)
+
+
+def test_a_network_is_loaded_once_and_progress_has_lines(
+    tmp_path, q, certificates, monkeypatch, capsys
+) -> None:
+    """For proofs of two threats under one folder."""
+    for threat in ("linf", "l2"):
+        written(tmp_path, q._replace(threat=threat), certificates[:1])
+    loaded = []
+    load = network.load
+    monkeypatch.setattr(network, "load", lambda path: loaded.append(path) or load(path))
+    monkeypatch.setattr(check, "EVERY", 0.0)
+    checked(f"--proofs={tmp_path}")
+    assert len(loaded) == 1
+    assert capsys.readouterr().out.count("1 of 1: ") == 2
