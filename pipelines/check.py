@@ -111,7 +111,7 @@ def _check(path: Path, of: "Network", samples: int, results: Results, screen: An
                 found = _found(of, claimed, certificate)
                 results.keep(sha256, found)
             if not found.holds:
-                said = f"rejected: example {found.index} ({found.rung}): {found.why}"
+                said = f"rejected: example {found.example} ({found.rung}): {found.why}"
                 print(one_line(said), flush=True)
             table.setdefault(found.rung, Counter())["checked" if found.holds else "rejected"] += 1
     except KeyboardInterrupt:

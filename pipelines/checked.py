@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from rt_tf.errors import UserError
 
-FIELDS = {"proofs": str, "index": int, "rung": str, "holds": bool, "why": str, "seconds": float}
+FIELDS = {"proofs": str, "example": int, "rung": str, "holds": bool, "why": str, "seconds": float}
 
 
 class Checked(NamedTuple):
     """Whether a certificate holds, why not if so, and how long it took to see."""
 
-    index: int
+    example: int
     rung: str
     holds: bool
     why: str
@@ -28,9 +28,9 @@ class Results:
         self.rows = _rows(path) if path and path.exists() else []
 
     def of(self, proofs: str) -> dict[int, Checked]:
-        """By index, what is known of a file of proofs, which is named by its checksum."""
+        """By example, what is known of a file of proofs, which is named by its checksum."""
         own = (row for row in self.rows if row["proofs"] == proofs)
-        return {row["index"]: Checked(*(row[name] for name in Checked._fields)) for row in own}
+        return {row["example"]: Checked(*(row[name] for name in Checked._fields)) for row in own}
 
     def keep(self, proofs: str, found: Checked) -> None:
         """Adds a line at once."""

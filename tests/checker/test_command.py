@@ -156,7 +156,7 @@ def test_what_is_kept_is_not_checked_again(tmp_path, q, certificates, monkeypatc
     assert calls == [12, 0, 0, 1]
     assert "rejected: example 12 (interval): least margin found -" in capsys.readouterr().out
     rows = [json.loads(line) for line in kept.read_text().splitlines()]
-    assert [(row["index"], row["holds"]) for row in rows] == [(12, False), (0, True), (1, True)]
+    assert [(row["example"], row["holds"]) for row in rows] == [(12, False), (0, True), (1, True)]
     assert checked(*asked) == 1
     assert calls == [12, 0, 0, 1]
     kept.write_text(kept.read_text().replace('"holds": true', '"holds": 1'))
