@@ -45,6 +45,12 @@ def setting(name: str, value: Tensor) -> Tensor:
     )
 
 
+def whole(kappa: Tensor) -> Tensor:
+    """kappa of an objective whose point term has no gradient, once an assertion has held on it."""
+    message = "kappa: expected 1 with Objective(bound_only=True); received"
+    return _once(tf.equal(kappa, 1.0), message, kappa, kappa)
+
+
 @contextlib.contextmanager
 def in_one_line() -> Iterator[None]:
     """Makes one line of a failed assertion of this file, which TensorFlow tells in many."""

@@ -11,6 +11,7 @@ import tensorflow as tf
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import StatisticsByCall, Wiring
 from rt_tf.threats.region import Region, Threat
+from rt_tf.training import intake
 from rt_tf.training.batch import Batch, Draws
 from rt_tf.training.mixing import mixed
 from rt_tf.training.point import Clean, Point, PointTerm
@@ -49,7 +50,8 @@ class Outcome(NamedTuple):
 class Objective:
     """What a phase minimises. bound: None for none. mixup: the Beta distribution's; 0 for none.
 
-    bound_only: kappa is 1 throughout, so that the point term is computed and has no gradient.
+    bound_only: kappa is 1 throughout, so that the point term is computed and has no gradient; an
+    assertion fails where kappa is another.
     """
 
     threat: Threat
@@ -84,9 +86,10 @@ class Objective:
         loss = point.loss
         if self.bound is not None:
             worst = self.bound(batch, point.x)
-            loss = kappa * worst.loss
-            if not self.bound_only or point.learn is not None:
-                loss += (1.0 - kappa) * point.loss
+            if self.bound_only and point.learn is None:
+                loss = intake.whole(kappa) * worst.loss
+            else:
+                loss = (1.0 - kappa) * point.loss + kappa * worst.loss
         penalty = self._penalty(batch, worst)
         terms = _terms(loss + penalty, point, worst, penalty, labels)
         return Outcome(terms, point.x, point.learn, None if mixes else batch.clean)

@@ -13,6 +13,7 @@ from rt_tf.attacks.pgd import fgsm, pgd
 from rt_tf.attacks.task import Task
 from rt_tf.bounds.methods import crown_ibp_bounds, fused_bounds, interval_bounds
 from rt_tf.bounds.result import margin_spec
+from rt_tf.errors import UserError
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 from rt_tf.training.model import RobustModel
@@ -261,3 +262,11 @@ def test_an_objective_has_the_terms_that_it_adds_up() -> None:
     bounded = Objective(Linf(), bound=WorstCase(interval_bounds))
     assert set(bounded.terms) == clean | {"bound_loss", "bound_verified"}
     assert set(Objective(Linf(), regularisers=[L1(0.1)]).terms) == clean | {"penalty"}
+
+
+def test_a_point_term_without_gradient_is_refused_where_it_counts() -> None:
+    objective = Objective(Linf(), bound=WorstCase(interval_bounds), bound_only=True)
+    model = RobustModel(network())
+    model.compile(keras.optimizers.SGD(0.1), objective, eps=0.1, kappa=0.5)
+    with pytest.raises(UserError, match=r"kappa: expected 1 with .*bound_only.*; received 0.5"):
+        model.fit(*batch(), verbose=0)
