@@ -3,12 +3,16 @@
 import time
 from pathlib import Path
 
+import numpy as np
+
 from rt_tf.certify.decision import Verdict, decider
 from rt_tf.certify.exclusion import Search
 from rt_tf.certify.input_splitting import InputSplitting
 from rt_tf.certify.unit_splitting import UnitSplitting
 from rt_tf.interchange import onnx_file as networks
 from rt_tf.interchange import vnnlib_file as properties
+from rt_tf.interchange.parity import Comparer
+from rt_tf.interchange.property import Property
 
 
 class Clock:
@@ -23,10 +27,24 @@ class Clock:
 
 
 def decided(onnx_file: Path, vnnlib_file: Path, clock: Clock, seed: int = 0) -> Verdict:
-    """The verdict on the properties of a file. UserError for files that cannot be read."""
+    """The verdict on the properties of a file.
+
+    UserError for files that cannot be read, and where the network read is not the file's there.
+    """
     asked = properties.read(vnnlib_file)
     network = networks.read(onnx_file)
-    return decider(network, asked, clock.left, complete_searches(), seed).decide(asked)
+    prepared = decider(network, asked, clock.left, complete_searches(), seed)
+    if asked:
+        _compare(network, asked[0])
+    return prepared.decide(asked)
+
+
+def _compare(network: networks.OnnxNetwork, property_: Property) -> None:
+    """Reading a file compares it near zero; a property may be about inputs far from there."""
+    lower, upper = property_.inner()
+    inputs = np.stack([lower, 0.5 * lower + 0.5 * upper, upper])
+    comparer = Comparer(network.model, network.original())
+    comparer.compare(network.laid(inputs), "inputs of the property")
 
 
 def complete_searches() -> dict[str, Search]:

@@ -19,7 +19,7 @@ from rt_tf.certify import counterexample, exclusion
 from rt_tf.certify.decision import Decider, Verdict, decider
 from rt_tf.certify.exclusion import Finding
 from rt_tf.errors import UserError
-from rt_tf.interchange import onnx_file, vnnlib_file
+from rt_tf.interchange import affine_nodes, onnx_file, vnnlib_file
 from tests.certify import clauses
 from tests.interchange.files import dense_relu, node, normal, robustness, save, vnnlib
 from tests.pipelines.conftest import finish, start
@@ -257,6 +257,36 @@ def test_properties_of_another_size_are_refused(inputs, outputs, words, absolute
     ends = ["0"] * inputs, ["1"] * inputs
     with pytest.raises(UserError, match=words):
         answer(absolute, vnnlib(tmp_path / "p", *ends, outputs, "(assert (<= Y_0 1))"))
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> tuple[Path, Path]:
+    """y = relu(x - 5) 1e38 / 2e38, which is nothing near zero; asked whether 0.4 is met in [6, 7].
+
+    The divisor's reciprocal is below float32's normal numbers.
+    """
+    nodes = [node("Sub", "x five", "z"), node("Relu", "z", "h"), node("Mul", "h huge", "m")]
+    nodes.append(node("Div", "m more", "y"))
+    weights = {"five": np.float32([5]), "huge": np.float32([1e38]), "more": np.float32([2e38])}
+    network = save(tmp_path / "net.onnx", nodes, weights, (1, 1))
+    return network, vnnlib(tmp_path / "p", ["6"], ["7"], 1, "(assert (>= Y_0 0.4))")
+
+
+def test_a_divisor_with_a_tiny_reciprocal_divides(far) -> None:
+    verdict = answer(*far)
+    assert verdict.answer == "sat"
+    x, y = float(verdict.counterexample.point[0]), float(verdict.counterexample.outputs[0])
+    assert abs(y - (x - 5) / 2) < 1e-6
+
+
+def test_a_network_that_is_read_wrongly_is_refused_where_it_is_asked_about(
+    far, monkeypatch
+) -> None:
+    """The divisor's reciprocal in one step, which is flushed: wrong everywhere, but not near 0."""
+    monkeypatch.setattr(affine_nodes, "_power", lambda scale: np.ones_like(scale))
+    onnx_file.read(far[0])
+    with pytest.raises(UserError, match="of 3 inputs of the property 0 have another label"):
+        answer(*far)
 
 
 def test_a_softmax_is_refused(tmp_path: Path) -> None:
