@@ -18,6 +18,7 @@ from rt_tf.attacks.judge import attacked
 from rt_tf.attacks.suites import Budget
 from rt_tf.attacks.task import Network
 from rt_tf.attacks.transfer import transferred
+from rt_tf.reporting.counterexamples import keep
 from rt_tf.reporting.record_file import RecordFile
 from rt_tf.threats.region import Region
 
@@ -91,20 +92,16 @@ class Attacker:
         misclassified = example["prediction"] != example["label"]
         found = bool(success) and prediction not in (example["label"], ABSTAINS)
         found &= not misclassified
+        file = f"adversarial/{example['index']:05d}-{self.name}.npy"
         return {
             **example,
             "success": misclassified or found,
             "adversarial_prediction": int(prediction) if found else None,
-            "file": self._keep(folder, example["index"], x) if found else None,
+            "file": file if found else None,
+            "sha256": keep(folder, file, x) if found else None,
             "distance": float(distance) if found else None,
             "seconds": seconds,
         }
-
-    def _keep(self, folder: Path, index: int, x: np.ndarray) -> str:
-        file = f"adversarial/{index:05d}-{self.name}.npy"
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        np.save(folder / file, x)
-        return file
 
 
 def _settings(budget: Budget) -> Row:

@@ -33,6 +33,7 @@ from rt_tf.certify.ladder import Finding, Findings, Ladder
 from rt_tf.errors import UserError
 from rt_tf.exactly import radius_text
 from rt_tf.reporting import parts, proof_store
+from rt_tf.reporting.counterexamples import keep
 from rt_tf.reporting.records import question_name, read
 from rt_tf.threats.region import Region
 
@@ -219,9 +220,8 @@ def _judged(
         return {**findings, rung: _unconfirmed(findings[rung])}, None
     distance = float(region.distance(tf.constant(point)).numpy()[0])
     file = f"adversarial/{example['index']:05d}-certify.npy"
-    (question.folder / file).parent.mkdir(parents=True, exist_ok=True)
-    np.save(question.folder / file, point[0])
-    return findings, Counterexample(rung, file, distance, prediction)
+    sha256 = keep(question.folder, file, point[0])
+    return findings, Counterexample(rung, file, sha256, distance, prediction)
 
 
 def _unconfirmed(finding: Finding) -> Finding:

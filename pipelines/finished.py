@@ -7,7 +7,7 @@ from typing import NamedTuple
 from absl import flags
 from rich.console import Console
 
-from pipelines import adopt, questions, refusals, system
+from pipelines import adopt, publish, questions, refusals, system
 from pipelines.given import THREAT, given_file
 from pipelines.provenance import check_data
 from pipelines.run_directory import RunDirectory
@@ -31,7 +31,8 @@ class Finished(NamedTuple):
     alone: Callable[[], bool]
 
     def subject(self) -> questions.Subject:
-        """What questions are asked about."""
+        """What questions are asked about; a damaged export is written anew before."""
+        publish.mend_export(self.run, self.dataset)
         return questions.subject(self.run, self.dataset, self.threat)
 
 

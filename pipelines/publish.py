@@ -4,8 +4,9 @@ import json
 
 from rich.console import Console
 
-from pipelines import proving
+from pipelines import proving, system
 from pipelines.console import terminal
+from pipelines.flags import run_flags
 from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
@@ -33,6 +34,14 @@ def export_model(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> No
             f"export: expected the SavedModel to compute what the network does; {error}; "
             f"{run.export} is as it was"
         ) from error
+
+
+def mend_export(run: RunDirectory, dataset: data.DataSet) -> None:
+    """Exports a run's network anew where files of its SavedModel are damaged, and says so."""
+    damage = export.damage(run.export)
+    if damage is not None:
+        export_model(run, dataset, system.threat(run_flags(run.frozen())))
+        print(f"{run.export}: {damage} was damaged: exported anew from {run.network}")
 
 
 def contradiction(run: RunDirectory, error: Inconsistent) -> UserError:

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
+from pipelines import restoring
 from pipelines.console import progress
 from pipelines.run_directory import RunDirectory
 from pipelines.verdict import Row
@@ -85,13 +86,8 @@ def subject(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> Subject
 
 
 def load_network(run: RunDirectory) -> keras.Model:
-    """The run's selected network."""
-    try:
-        return keras.models.load_model(run.network)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"model_dir: expected a readable network; {run.network} is not: {error}"
-        ) from error
+    """The run's selected network; UserError if it cannot be read, nor made again."""
+    return restoring.network(run)
 
 
 def answer(

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from absl import flags
 
+from pipelines import frozen_flags
 from pipelines.flags import EVALUATION, FIXED, OPERATIONAL, defaults, run_flags
 from pipelines.locks import Lock, held, is_at, is_free
 from pipelines.paths import writable
@@ -143,19 +144,17 @@ class RunDirectory:
 
     def freeze(self, flags: dict[str, str]) -> None:
         """Writes the run's flags, as a flag file."""
-        lines = [f"--{name}={value}" for name, value in flags.items()]
-        write_text(self.flags, "\n".join(["# Reruns with --flagfile=<this file>.", *lines, ""]))
+        write_text(self.flags, frozen_flags.write(flags))
+        if not self.facts().get("checksums"):
+            self.note(checksums=True)
 
     def frozen(self) -> dict[str, str]:
-        """The run's flags as text; UserError if this is no run."""
+        """The run's flags as text; UserError if this is no run, or they are not as written."""
         if not self.flags.exists():
             raise UserError(
                 f"model_dir: expected a directory of a run, with a flags.cfg; received {self.path}"
             )
-        lines = [line[2:] for line in self.flags.read_text().splitlines() if line[:2] == "--"]
-        if not all("=" in line for line in lines):
-            raise UserError(f"model_dir: expected lines --name=value in {self.flags}")
-        return dict(line.split("=", 1) for line in lines)
+        return frozen_flags.read(self.flags, checked=bool(self.facts().get("checksums")))
 
     def done(self) -> dict[str, Any]:
         """What each finished stage noted, by stage."""

@@ -127,8 +127,9 @@ def _report(work: Work) -> None:
 
 
 def _subject(work: Work) -> Any:
-    from pipelines import questions, system
+    from pipelines import publish, questions, system
 
+    publish.mend_export(work.run, work.dataset)
     return questions.subject(work.run, work.dataset, system.threat(work.values))
 
 

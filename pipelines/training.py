@@ -1,6 +1,5 @@
 """The training stage: builds the loop from flags, shows its progress, keeps its history."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,11 @@ from pipelines.run_directory import RunDirectory
 from rt_tf import data, models
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
-from rt_tf.files import write_text
+from rt_tf.files import write_bytes
 from rt_tf.network.trace import trace
 from rt_tf.reporting import export
 from rt_tf.reporting.export import network_checksum
+from rt_tf.reporting.record_file import line
 from rt_tf.reporting.tensorboard import TensorBoard
 from rt_tf.threats.region import Threat
 from rt_tf.training.guard import Guard
@@ -70,7 +70,8 @@ class Watcher:
         self.screen.print(_epoch_line(row))
 
     def _write_history(self, position: Position) -> None:
-        write_text(self.run.history, "".join(json.dumps(row) + "\n" for row in position.history))
+        lines = [line(row, finite=False) for row in position.history]
+        write_bytes(self.run.history, b"".join(lines))
 
 
 def train(

@@ -14,6 +14,7 @@ class Counterexample(NamedTuple):
 
     rung: str
     file: str
+    sha256: str
     distance: float
     prediction: int
 

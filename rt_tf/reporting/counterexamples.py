@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rt_tf.files import write_bytes
 from rt_tf.reporting import attacks
 from rt_tf.reporting.consistency import Inconsistent, require
 from rt_tf.reporting.record_file import Row
@@ -18,6 +21,14 @@ Originals = Callable[[Sequence[int]], np.ndarray]
 Images = tuple[np.ndarray, np.ndarray]  # originals and counterexamples, each [k, h, w, c]
 # Of a distance measured again: relatively, for one summed in float32, and of float32 pixels.
 TOLERANCE, PIXEL_TOLERANCE = 1e-5, 1e-7
+
+
+def keep(folder: Path, file: str, image: np.ndarray) -> str:
+    """Stores an image in a question's folder; returns the file's SHA-256, for its record."""
+    buffer = io.BytesIO()
+    np.save(buffer, image)
+    write_bytes(folder / file, buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
 def smallest(questions: Iterable[Question], count: int) -> dict[str, list[Row]]:

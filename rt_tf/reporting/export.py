@@ -13,14 +13,16 @@ import tensorflow as tf
 
 from rt_tf import models
 from rt_tf.domain import UNIT, Domain
+from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.folders import rewritten
 from rt_tf.network.trace import trace
+from rt_tf.reporting.blessing import BLESSED, NOT_BLESSED
 from rt_tf.reporting.serving import Endpoint, endpoints
 from rt_tf.threats.region import Threat
 
 EXTRA = "assets.extra"
-CHECKSUM = "network.sha256"
+CHECKSUM, SUMS = "network.sha256", "SHA256SUMS"
 PARITY = 1e-4
 COEFFICIENTS = 2**28  # of bounds that are compared, at most
 _NOT_COMPUTED = ("name", "dtype", "trainable", "_initializer", "_regularizer", "_constraint")
@@ -60,13 +62,18 @@ def export(
         _write(network, table, staged)
         _check_parity(table, staged, images, few=_comparable(network))
         write_text(staged / EXTRA / CHECKSUM, network_checksum(network) + "\n")
+        write_text(staged / EXTRA / SUMS, _checksums(staged))
 
 
 def attach(path: Path, files: dict[str, str]) -> None:
-    """Puts texts (report, model card) beside the SavedModel, with checksums of its files."""
+    """Puts texts (report, model card) beside the SavedModel, with checksums of its files.
+
+    UserError, and nothing is written, if those are not what was exported.
+    """
+    refuse_damaged(path)
     for name, text in files.items():
         write_text(path / EXTRA / name, text)
-    write_text(path / EXTRA / "SHA256SUMS", _checksums(path))
+    write_text(path / EXTRA / SUMS, _checksums(path))
 
 
 def exported_checksum(path: Path) -> str | None:
@@ -75,8 +82,34 @@ def exported_checksum(path: Path) -> str | None:
     return file.read_text().strip() if file.exists() else None
 
 
+def damage(path: Path) -> str | None:
+    """A file of a SavedModel that is not what was exported, where its checksums say so.
+
+    A verdict beside it (`reporting.blessing`) comes later, and is no part of it.
+    """
+    file = path / EXTRA / SUMS
+    stated = file.read_text(errors="replace").splitlines() if file.exists() else []
+    for line in stated:
+        checksum, _, name = line.partition("  ")
+        whole = (path / name).is_file() and _sha256(path / name) == checksum
+        if not whole and name not in (BLESSED, NOT_BLESSED):
+            return name
+    return None
+
+
+def refuse_damaged(path: Path) -> None:
+    """UserError for a SavedModel that is not what was exported."""
+    name = damage(path)
+    if name is not None:
+        raise UserError(
+            f"export: expected {path} as it was exported; {name} is damaged; python -m "
+            f"pipelines.export --model_dir={path.parent} writes it anew"
+        )
+
+
 def load(path: Path) -> Any:
-    """The SavedModel as a service sees it."""
+    """The SavedModel as a service sees it; UserError if it is not what was exported."""
+    refuse_damaged(path)
     return tf.saved_model.load(str(path))
 
 
@@ -138,6 +171,8 @@ def _check_equal(what: str, ours: np.ndarray, theirs: np.ndarray, slack: float =
 def _checksums(path: Path) -> str:
     """As `sha256sum` writes and checks them, from inside the SavedModel's directory."""
     files = sorted(p for p in path.rglob("*") if p.is_file() and EXTRA not in p.parts)
-    sums = [hashlib.sha256(p.read_bytes()).hexdigest() for p in files]
-    rows = zip(sums, files, strict=True)
-    return "".join(f"{checksum}  {p.relative_to(path)}\n" for checksum, p in rows)
+    return "".join(f"{_sha256(p)}  {p.relative_to(path)}\n" for p in files)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

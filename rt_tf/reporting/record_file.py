@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,18 @@ from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
 
 Row = dict[str, Any]
+CHECKSUM = "checksum"  # the last field of a line: of the line without it
+SUMMED = re.compile(rb'(.*), "checksum": "([0-9a-f]{16})"\}\n', re.DOTALL)
+DAMAGED = "expected a JSON object as it was written; it is damaged; delete the file"
 
 
 class RecordFile:
     """One append-only JSONL file that goes on where it stopped, even after a kill.
 
     `done` holds the indices recorded so far, `rows` their lines. A last line cut short is dropped
-    from the file. A file with another header is not mixed with: it is kept as `<name>.superseded`,
-    `superseded` holds that path, and the records start anew, or where an earlier superseded file of
-    this header ended.
+    from the file, and lines without a checksum, of earlier versions, get theirs. A file with
+    another header is not mixed with: it is kept as `<name>.superseded`, `superseded` holds that
+    path, and the records start anew, or where an earlier superseded file of this header ended.
     again: lines whose examples are to be asked once more; a new line replaces the old one. carried:
     which lines of a file with another header, its first argument, count under this one, too.
     """
@@ -46,7 +51,7 @@ class RecordFile:
         recorded before.
         """
         data = b"".join(map(line, rows))
-        new = [json.loads(text) for text in data.splitlines()]
+        new = [_without_checksum(json.loads(text)) for text in data.splitlines()]
         indices = [row["index"] for row in new]
         again = self.done.intersection(indices)
         if again or len(set(indices)) < len(indices):
@@ -60,11 +65,11 @@ class RecordFile:
         self.done.update(indices)
 
     def _resume(self, carried: Callable[[Row, Row], bool]) -> None:
-        header, rows, whole = _parse(self.path) if self.path.exists() else (None, [], None)
+        header, rows, whole = _parse(self.path) if self.path.exists() else (None, [], True)
         if header == self.header:
             self.rows = rows
-            if whole is not None:
-                write_bytes(self.path, whole)
+            if not whole:
+                write_bytes(self.path, b"".join(map(line, [self.header, *rows])))
             return
         if header is not None:
             rows = [row for row in rows if carried(header, row)]
@@ -85,7 +90,7 @@ class RecordFile:
 
 def written(header: Mapping[str, Any]) -> Row:
     """A header as a file has it."""
-    return json.loads(line({"header": True, **header}))
+    return json.loads(json.dumps({"header": True, **header}, allow_nan=False, default=_plain))
 
 
 def supersede(path: Path) -> Path:
@@ -113,9 +118,10 @@ def read_lines(path: str | Path) -> list[Row]:
     return _lines(path)[0] if path.exists() else []
 
 
-def line(row: Mapping[str, Any]) -> bytes:
-    """A row as one line of strict JSON; ValueError for NaN and infinity."""
-    return (json.dumps(row, allow_nan=False, default=_plain) + "\n").encode()
+def line(row: Mapping[str, Any], finite: bool = True) -> bytes:
+    """A row as one line of JSON with its checksum. finite: ValueError for NaN and infinity."""
+    text = json.dumps(row, allow_nan=not finite, default=_plain).encode()
+    return b'%s, "checksum": "%s"}\n' % (text[:-1], _checksum(text))
 
 
 def _plain(value: Any) -> Any:
@@ -137,8 +143,8 @@ def _append(path: Path, data: bytes) -> None:
         raise
 
 
-def _parse(path: Path) -> tuple[Row | None, list[Row], bytes | None]:
-    """Header, rows, and the bytes the file should have instead if its last line is broken."""
+def _parse(path: Path) -> tuple[Row | None, list[Row], bool]:
+    """Header, rows, and whether the file is to stay as it is."""
     lines, whole = _lines(path)
     if lines and not lines[0].get("header"):
         raise UserError(f"{path}: expected a header in line 1, received a record; delete the file")
@@ -148,24 +154,35 @@ def _parse(path: Path) -> tuple[Row | None, list[Row], bytes | None]:
     return (lines[0], lines[1:], whole) if lines else (None, [], whole)
 
 
-def _lines(path: Path) -> tuple[list[Row], bytes | None]:
-    """All rows but a last line cut short, and the bytes without that line if there is one."""
-    data = path.read_bytes()
-    raw = data.splitlines(keepends=True)
-    rows: list[Row] = []
-    for number, text in enumerate(raw, start=1):
-        try:
-            rows.append(_object(text))
-        except ValueError as error:
-            if number < len(raw):
-                expected = "expected a JSON object with a line end"
-                raise UserError(f"{path}: line {number}: {expected}; delete the file") from error
-            return rows, data[: len(data) - len(text)]
-    return rows, None
+def _lines(path: Path) -> tuple[list[Row], bool]:
+    """All rows but a last line cut short, and whether there was none and all have checksums."""
+    raw = path.read_bytes().splitlines(keepends=True)
+    cut = bool(raw) and not raw[-1].endswith(b"\n")
+    rows = [_row(text, f"{path}: line {n}") for n, text in enumerate(raw[: len(raw) - cut], 1)]
+    bare = [number for number, row in enumerate(rows, start=1) if CHECKSUM not in row]
+    if 0 < len(bare) < len(rows):
+        raise UserError(f"{path}: line {bare[0]}: {DAMAGED}")
+    return [_without_checksum(row) for row in rows], not (cut or bare)
 
 
-def _object(text: bytes) -> Row:
-    value = json.loads(text)
-    if not isinstance(value, dict) or not text.endswith(b"\n"):
-        raise ValueError("not a whole line")
+def _row(text: bytes, where: str) -> Row:
+    """A line's object; UserError if it is not what was written."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{where}: {DAMAGED}") from error
+    whole = isinstance(value, dict)
+    if whole and CHECKSUM in value:
+        parts = SUMMED.fullmatch(text)
+        whole = parts is not None and parts[2] == _checksum(parts[1] + b"}")
+    if not whole:
+        raise UserError(f"{where}: {DAMAGED}")
     return value
+
+
+def _without_checksum(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name != CHECKSUM}
+
+
+def _checksum(text: bytes) -> bytes:
+    return hashlib.sha256(text).hexdigest()[:16].encode()

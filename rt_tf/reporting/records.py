@@ -8,17 +8,21 @@ line, then a line an example) and the merged `examples.jsonl`:
      "attacks": {id: {"success", "prediction", "file", "distance", "seconds"}},
      "certificate": {"verdict", "cause"} | null (not asked), "rungs": {...},
      "searched": whether the ladder looks for counterexamples,
-     "counterexample": {"rung", "file", "distance", "prediction"} | null, "proof": file | null,
+     "counterexample": {"rung", "file", "sha256", "distance", "prediction"} | null,
+     "proof": file | null,
      "verdict": "certified" | "falsified" | "unknown", "rung", "margin",
      "cause": null | "misclassified" | "attack" | "loose" | "time" | "memory" | "error" |
                "not_asked",
      "seconds": of the certificate}
 
-`distance` is the size of the stored counterexample's move, in the unit of the threat's radius.
+`distance` is the size of the stored counterexample's move, in the unit of the threat's radius. A
+line ends with a `checksum` of itself, and one that names a counterexample's file has its `sha256`;
+records of earlier versions have neither.
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -199,18 +203,23 @@ def _merge_example(
         check_certificate(certificate, where)
         counterexample = certificate.get("counterexample")
         check_evidence(counterexample, eps, where)
-        _check_there(folder, (counterexample or {}).get("file"), where)
-        _check_there(folder, certificate.get("proof"), where)
+        _check_stored(folder, counterexample or {}, where)
+        _check_stored(folder, {"file": certificate.get("proof")}, where)
     for name, attack in attacks.items():
         check_attack(attack, eps, f"{where}, {name}")
-        _check_there(folder, attack["file"], where)
+        _check_stored(folder, attack, where)
     merged = _merged(next(iter(said.values())), certificate, attacks)
     check_order(merged, where)
     return merged
 
 
-def _check_there(folder: Path, file: str | None, where: str) -> None:
+def _check_stored(folder: Path, row: Row, where: str) -> None:
+    """The file of a record is there, and is what was stored, where its checksum is recorded."""
+    file, stated = row.get("file"), row.get("sha256")
     require(file is None or (folder / file).exists(), f"{where}: {file} is missing")
+    if file is not None and stated is not None:
+        found = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+        require(found == stated, f"{where}: {file} is damaged: it is not what was stored")
 
 
 def _merged(example: Row, certificate: Row | None, attacks: Mapping[str, Row]) -> Row:

@@ -29,7 +29,7 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     run.freeze({"dataset": "digits"})
     with run.locked():
-        assert files(tmp_path) == {*KEPT, "flags.cfg", "lock"}
+        assert files(tmp_path) == {*KEPT, "flags.cfg", "run.json", "lock"}
     assert not (tmp_path / "partial-export").exists()
 
 
@@ -39,7 +39,7 @@ def test_a_folder_that_was_put_aside_comes_back(tmp_path: Path) -> None:
     run.freeze({"dataset": "digits"})
     with run.locked():
         there = {"export/saved_model.pb", "proofs/network.npz"}
-        assert files(tmp_path) == {*there, "flags.cfg", "lock"}
+        assert files(tmp_path) == {*there, "flags.cfg", "run.json", "lock"}
 
 
 def test_nothing_is_swept_where_there_is_no_run(tmp_path: Path) -> None:
@@ -85,3 +85,56 @@ def test_what_cannot_be_written_to_is_refused_before_anything_is(
 @pytest.mark.parametrize("name", ["a b", "a{1}", "ümlaut", "c:d", "50%"])
 def test_other_names_are_a_runs_as_any(tmp_path: Path, name: str) -> None:
     assert RunDirectory(tmp_path / name).path == tmp_path / name
+
+
+FLAGS = {"dataset": "digits", "system": "a=b", "published": "é --x=1", "epsilon": "0.05"}
+
+
+def test_frozen_flags_are_a_flag_file_that_reads_back(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.freeze(FLAGS)
+    assert run.frozen() == FLAGS
+    lines = run.flags.read_text().splitlines()
+    assert [line for line in lines if line[0] != "#"] == [f"--{k}={v}" for k, v in FLAGS.items()]
+
+
+def spoilt(text: str) -> dict[str, str]:
+    lines = text.splitlines(keepends=True)
+    return {
+        "emptied": "",
+        "blank": "\n\n",
+        "comments alone": "".join(lines[:2]),
+        "edited": text.replace("0.05", "0.5"),
+        "a flag less": "".join(lines[:-1]),
+        "a flag more": f"{text}--seed=3\n",
+        "no checksum": "".join(line for line in lines if "sha256" not in line),
+        "other checksum": text.replace("# sha256 ", "# sha256 0"),
+        "cut short": text[:-4],
+        "not text": text.replace("digits", "dig\x00ts"),
+    }
+
+
+@pytest.mark.parametrize("name", spoilt(""))
+def test_flags_that_are_not_as_they_were_written_are_refused(tmp_path: Path, name: str) -> None:
+    run = RunDirectory(tmp_path)
+    run.freeze(FLAGS)
+    run.flags.write_text(spoilt(run.flags.read_text())[name])
+    with pytest.raises(UserError, match="flags that the run was begun with; .* edited or damaged"):
+        run.frozen()
+
+
+def test_flags_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.freeze(FLAGS)
+    run.flags.write_bytes(run.flags.read_bytes().replace(b"digits", b"dig\xffts"))
+    with pytest.raises(UserError, match="edited or damaged"):
+        run.frozen()
+
+
+def test_a_run_of_an_earlier_version_has_flags_without_a_checksum(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.flags.write_text("# Reruns with --flagfile=<this file>.\n--dataset=digits\n--seed=1\n")
+    assert run.frozen() == {"dataset": "digits", "seed": "1"}
+    run.flags.write_text("")
+    with pytest.raises(UserError, match="edited or damaged"):
+        run.frozen()

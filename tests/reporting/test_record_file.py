@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rt_tf.errors import UserError
-from rt_tf.reporting.record_file import read_lines
+from rt_tf.reporting.record_file import line, read_lines
 from rt_tf.reporting.records import RecordFile, question_name, read
 
 HEADER = {"header": True, "kind": "certify", "eps": 0.05, "settings": {"shape": (1, 2)}}
@@ -72,10 +74,59 @@ def test_a_damaged_middle_is_refused_with_its_line(path: Path):
         RecordFile(path, HEADER)
 
 
+def test_no_changed_byte_goes_unnoticed(path: Path):
+    """One bit of any byte: told, or the last line is taken as cut short; never other records."""
+    RecordFile(path, HEADER).append(rows(0, 1, 2))
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 7
+        path.write_bytes(bytes(changed))
+        if place == len(whole) - 1:  # as if it were cut short
+            assert read(path) == (json.loads(json.dumps(HEADER)), rows(0, 1))
+        else:
+            with pytest.raises(UserError, match=r"line \d: .*it is damaged; delete the file$"):
+                read(path)
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_line_whose_checksum_was_taken_away_is_refused(path: Path, number: int):
+    RecordFile(path, HEADER).append(rows(0, 1, 2))
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[number] = bare(lines[number])
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(UserError, match="as it was written; it is damaged"):
+        read(path)
+
+
+def bare(text: bytes) -> bytes:
+    """A line as earlier versions wrote it."""
+    return re.sub(rb', "checksum": "[0-9a-f]{16}"', b"", text)
+
+
+def test_records_of_earlier_versions_are_read_and_get_checksums(path: Path):
+    RecordFile(path, HEADER).append(rows(0, 1))
+    whole = path.read_bytes()
+    path.write_bytes(b"".join(map(bare, whole.splitlines(keepends=True))))
+    assert read(path)[1] == rows(0, 1)
+    resumed = RecordFile(path, HEADER)
+    assert resumed.superseded is None
+    assert path.read_bytes() == whole
+    resumed.append(rows(2))
+    assert read(path)[1] == rows(0, 1, 2)
+
+
+def test_a_history_may_hold_what_is_not_finite(tmp_path: Path):
+    (tmp_path / "history.jsonl").write_bytes(line({"slope": math.inf}, finite=False))
+    assert read_lines(tmp_path / "history.jsonl") == [{"slope": math.inf}]
+    with pytest.raises(ValueError, match="JSON"):
+        line({"slope": math.inf})
+
+
 def test_a_line_without_an_example_is_refused(path: Path):
     RecordFile(path, HEADER).append(rows(0))
-    with path.open("a") as file:
-        file.write('{"verdict": "certified"}\n')
+    with path.open("ab") as file:
+        file.write(line({"verdict": "certified"}))
     with pytest.raises(UserError, match="line 3: expected an example's index"):
         RecordFile(path, HEADER)
 

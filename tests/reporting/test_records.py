@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rt_tf.errors import UserError
 from rt_tf.reporting import parts
-from rt_tf.reporting.record_file import read_lines
+from rt_tf.reporting.counterexamples import keep
+from rt_tf.reporting.record_file import line, read_lines
 from rt_tf.reporting.records import Inconsistent, RecordFile, load, merge
 from tests.reporting.synthetic import NETWORK, attack_row, certify_row, header
 
@@ -126,10 +128,15 @@ def test_a_line_that_lacks_a_field_is_refused(tmp_path, field):
         merge(question(tmp_path, row))
 
 
+def reworded(path: Path, old: str, new: str) -> None:
+    """Other lines, with checksums of their own: written so, not damaged."""
+    texts = [json.dumps(row).replace(old, new) for row in read_lines(path)]
+    path.write_bytes(b"".join(line(json.loads(text)) for text in texts))
+
+
 def test_a_header_that_lacks_a_field_is_refused(tmp_path):
     folder = question(tmp_path, certify_row(5, C))
-    path = folder / "certify.jsonl"
-    path.write_text(path.read_text().replace('"split"', '"splat"'))
+    reworded(folder / "certify.jsonl", '"split"', '"splat"')
     with pytest.raises(Inconsistent, match="header: expected split"):
         merge(folder)
 
@@ -205,6 +212,27 @@ def test_certified_at_a_radius_and_falsified_outside_it_by_a_smaller_change(tmp_
         load(tmp_path / "records")
 
 
+@pytest.mark.parametrize("kind", ["attack", "certify"])
+def test_a_counterexample_that_is_not_what_was_stored_is_refused(tmp_path, kind):
+    folder = tmp_path / "records" / "linf-0.05"
+    sha256 = keep(folder, ATTACKED, np.arange(4.0, dtype=np.float32))
+    stored = {"file": ATTACKED, "sha256": sha256, "distance": 0.01}
+    if kind == "attack":
+        table = RecordFile(folder / "attack-pgd-40x2.jsonl", header("attack", 0.05, "pgd-40x2"))
+        table.append([attack_row(5, True, ATTACKED, sha256=sha256)])
+    else:
+        found = {**stored, "rung": "interval", "prediction": 0}
+        table = RecordFile(folder / "certify.jsonl", header("certify", 0.05))
+        table.append([certify_row(5, F, cause="attack", counterexample=found)])
+    assert merge(folder)[0]["verdict"] == F
+    np.testing.assert_array_equal(np.load(folder / ATTACKED), np.arange(4.0))
+    data = (folder / ATTACKED).read_bytes()
+    for place in (0, len(data) // 2, len(data) - 1):
+        (folder / ATTACKED).write_bytes(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
+        with pytest.raises(Inconsistent, match=f"example 5.*: {ATTACKED} is damaged"):
+            merge(folder)
+
+
 @pytest.mark.parametrize("distance", [0.011, 0.05, 0.0999, 0.1])
 @pytest.mark.parametrize("found_at", [0.2, 0.01])
 def test_the_largest_certified_radius_counts(tmp_path, distance, found_at):
@@ -238,8 +266,7 @@ def test_questions_are_about_the_same_images(tmp_path, change):
 def test_questions_are_about_one_network(tmp_path):
     question(tmp_path, certify_row(5, C))
     folder = question(tmp_path, certify_row(6, C), eps=0.1)
-    text = (folder / "certify.jsonl").read_text().replace(NETWORK, "ef" * 32)
-    (folder / "certify.jsonl").write_text(text)
+    reworded(folder / "certify.jsonl", NETWORK, "ef" * 32)
     with pytest.raises(Inconsistent, match="network_sha256"):
         load(tmp_path / "records")
 
