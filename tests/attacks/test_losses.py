@@ -1,5 +1,7 @@
 """The losses that attacks raise, against values computed by hand."""
 
+import dataclasses
+
 import networks
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from rt_tf.attacks import noise
 from rt_tf.attacks.judge import attacked
 from rt_tf.attacks.losses import cross_entropy, dlr, dlr_or_margin, margin, odds
 from rt_tf.attacks.pgd import pgd
+from rt_tf.attacks.rivals import aimed, rivals
 from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
@@ -54,6 +57,19 @@ def test_values_with_targets():
         np.testing.assert_allclose(
             catalogue.resolve("loss", name)(LOGITS, LABELS, TARGETS), values, rtol=1e-6
         )
+
+
+def test_a_class_aimed_at_is_one_way_to_err_or_the_only_one():
+    """Of a task without targets, any other class than the label is an error; else the target."""
+    region = Region(Linf(), tf.zeros([2, 1]), 0.0)
+    free = Task(lambda x: LOGITS, region, LABELS, tf.zeros([2, 2], tf.int64))
+    assert aimed(free, TARGETS, margin).errs(LOGITS).numpy().tolist() == [False, True]
+    bound = dataclasses.replace(free, targets=TARGETS)
+    assert aimed(bound, TARGETS, margin).errs(LOGITS).numpy().tolist() == [False, False]
+    assert aimed(bound, tf.constant([0, 1]), margin).errs(LOGITS).numpy().tolist() == [True, True]
+    np.testing.assert_array_equal(aimed(free, TARGETS, margin).values(tf.zeros([2, 1])), [-2, 1])
+    np.testing.assert_array_equal(rivals(free, 2), [[2, 1], [1, 3]])
+    np.testing.assert_array_equal(rivals(bound, 2), [[1], [3]])
 
 
 def test_dlr_wants_more_classes_than_there_are():

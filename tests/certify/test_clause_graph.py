@@ -25,10 +25,12 @@ def test_its_outputs_are_zero_and_the_largest_excess(count: int) -> None:
 
 
 def test_offsets_are_rounded_to_the_side_that_claims_less() -> None:
-    numbers = [Fraction(1, 3), Fraction(-1, 3), Fraction(2), Fraction(0), Fraction(1, 10**50)]
+    numbers = [Fraction(1, 3), Fraction(2), Fraction(0), Fraction(1, 10**50)]
+    numbers += [-number for number in numbers]
     for low, number, high in zip(lowered(numbers), numbers, raised(numbers), strict=True):
         assert Fraction(float(low)) <= number <= Fraction(float(high))
         assert float(high) == 0.0 or abs(high) >= TINY
+        assert float(high) - float(low) <= max(2.0**-23 * abs(number), 2.0 * TINY)
 
 
 def test_a_float32_number_is_above_the_lowered_offset_if_above_the_offset() -> None:
