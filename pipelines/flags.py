@@ -139,8 +139,8 @@ def training_group(values: flags.FlagValues) -> Group:
     about = "Decoupled weight decay; 0: none. (--l2 decays by the gradient, kernels alone.)"
     group.one("weight_decay", within(0.0, ANY), 0.0, about)
     group.one("clip_norm", within(0.0, ANY), 0.0, "Global gradient norm to clip at; 0: none.")
-    about = "For until=stable: change of the smoothed loss, in units of the first epoch's."
-    group.one("stable_tolerance", within(0.0, ANY), 0.01, about)
+    about = "For until=stable: what the loss may fall in an epoch, in units of its noise."
+    group.one("stable_tolerance", within(0.0, ANY), 0.5, about)
     about = "For until=overfit: share of the best attacked accuracy whose sudden loss is an alarm."
     group.one("overfit_drop", within(0.0, 1.0), 0.5, about)
     group.one(

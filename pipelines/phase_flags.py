@@ -69,7 +69,10 @@ def _bound_term(group: Group) -> None:
     group.phases("kappa", within(0.0, 1.0), "0", "Weight of the bound term, in [0, 1].")
     group.phases("kappa_from", within(0.0, 1.0), "0", "kappa before its ramp.")
     group.phases("kappa_ramp_epochs", within(0.0, ANY), "0", "Epochs over which kappa ramps.")
-    about = "Adaptive kappa (MixTrain): its moves, from kappa_from up to kappa; 0: as ramped."
+    about = (
+        "Adaptive kappa (MixTrain): its moves, from kappa_from up to kappa, while validation "
+        "accuracy is above chance; 0: as ramped."
+    )
     group.phases("kappa_step", within(0.0, 1.0), "0", about)
     group.phases("kappa_every", whole(1), "5", "Epochs between its moves.")
     about = "Validation accuracy below which a loss of accuracy lowers it."

@@ -3,19 +3,25 @@
 import dataclasses
 import math
 
-from rt_tf.training.phases import Phase, Values, stable
+from rt_tf.training.phases import Phase, Values
 from rt_tf.training.position import Position
+from rt_tf.training.stability import Trend, stable, trend
 
 LOOKS = 10  # of the guard within an early epoch
 
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
-    """Where a position stands in its phase. batches: of an epoch of the present examples."""
+    """Where a position stands in its phase.
+
+    batches: of an epoch of the present examples. chance: an accuracy on those of validation that
+    says nothing.
+    """
 
     phase: Phase
     position: Position
     batches: int
+    chance: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -53,12 +59,18 @@ class Clock:
         """The losses of the epochs after the ramps, which move the loss themselves."""
         return self.position.epoch_losses[math.ceil(self.phase.ramped) :]
 
+    @property
+    def trend(self) -> Trend | None:
+        """Of these losses."""
+        return trend(self.settled)
+
     def values(self) -> Values:
         """The scheduled values of the next step."""
         here = [row for row in self.position.history if row["phase"] == self.position.phase]
         every = self.phase.kappa_every
         accuracies = [row["validation"]["clean"] for row in here if row["epoch"] % every == 0]
-        return self.phase.values(self.position.step / self.steps, accuracies, self._begun)
+        epoch = self.position.step / self.steps
+        return self.phase.values(epoch, accuracies, self._begun, self.chance)
 
     def at_epochs_end(self) -> bool:
         """Whether the last step ended an epoch."""

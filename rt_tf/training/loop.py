@@ -28,6 +28,7 @@ from rt_tf.training.monitor import Accuracies, Monitor
 from rt_tf.training.objective import Objective
 from rt_tf.training.phases import Phase, Values, own_epochs
 from rt_tf.training.position import Position, Settings, Watcher
+from rt_tf.training.schedules import chance
 from rt_tf.training.steering import steering
 
 StepFunction = Callable[[Any], dict[str, tf.Tensor]]
@@ -140,7 +141,9 @@ class Loop:
                 replayed = 0
 
     def _clock(self, phase: Phase) -> Clock:
-        return Clock(phase, self.position, self.steps_per_epoch)
+        looked_at = self.open["validation"].labels[: self.settings.monitor_samples]
+        level = chance(looked_at) if phase.kappa_step else 0.0
+        return Clock(phase, self.position, self.steps_per_epoch, level)
 
     def _check(self) -> None:
         for phase in self.phases:

@@ -67,23 +67,33 @@ class Phase:
     reset_optimizer: bool = True
     new_member: bool = False
 
-    def values(self, epoch: float, accuracies: Sequence[float] = (), begun: float = 0.0) -> Values:
+    def values(
+        self,
+        epoch: float,
+        accuracies: Sequence[float] = (),
+        begun: float = 0.0,
+        chance: float = 0.0,
+    ) -> Values:
         """The scheduled values at an epoch of this phase, fractions included.
 
         accuracies: on the validation split, at the end of every `kappa_every` epochs so far.
-        begun: epochs on its clock before its first.
+        begun: epochs on its clock before its first. chance: an accuracy that says nothing.
         """
         ramp, begin = RAMPS[self.ramp], self.warmup_epochs
         rate = RATES[self.decay]
         return Values(
             ramp(epoch, self.eps_from, self.eps, begin, self.eps_ramp_epochs),
-            staircase(accuracies, self.kappa_from, self.kappa, self.kappa_step, self.kappa_target)
+            self._adapted(accuracies, chance)
             if self.kappa_step
             else ramp(epoch, self.kappa_from, self.kappa, begin, self.kappa_ramp_epochs),
             rate(
                 begun + epoch, self.epochs, self.learning_rate, self.decay_epochs, self.decay_factor
             ),
         )
+
+    def _adapted(self, accuracies: Sequence[float], chance: float) -> float:
+        start, end = self.kappa_from, self.kappa
+        return staircase(accuracies, start, end, self.kappa_step, self.kappa_target, chance)
 
     @property
     def ramped(self) -> float:
@@ -204,23 +214,3 @@ def own_epochs(phases: Sequence[Phase]) -> list[int]:
         found.append(phase.epochs - (begun if phase.clock == "run" else 0))
         begun += found[-1]
     return found
-
-
-def stable(losses: Sequence[float], tolerance: float) -> bool:
-    """Whether a smoothed loss has stopped changing: |m_t - m_(t-1)| < tolerance * m_1.
-
-    losses: one per epoch. Our rule for "the loss stabilises" (Gupta et al., DAT); compared with
-    the first epoch's, as a loss that falls towards 0 never stops changing in its own units.
-    """
-    change = relative_change(losses)
-    return change is not None and change < tolerance
-
-
-def relative_change(losses: Sequence[float], smoothing: float = 0.5) -> float | None:
-    """|m_t - m_(t-1)| / m_1 of the smoothed loss; None with less than three epochs."""
-    if len(losses) < 3:
-        return None
-    smoothed = [losses[0]]
-    for loss in losses[1:]:
-        smoothed.append(smoothing * smoothed[-1] + (1.0 - smoothing) * loss)
-    return abs(smoothed[-1] - smoothed[-2]) / abs(losses[0]) if losses[0] else 0.0

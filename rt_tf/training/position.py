@@ -21,7 +21,7 @@ class Settings:
     checkpoint_seconds: float = 30.0
     jit_compile: bool = False
     clip_norm: float = 0.0
-    stable_tolerance: float = 0.01
+    stable_tolerance: float = 0.5
     changes: Changes = dataclasses.field(default_factory=Changes)
 
 

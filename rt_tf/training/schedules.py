@@ -4,6 +4,8 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from rt_tf.training.tables import DECAYS
 
 
@@ -78,21 +80,33 @@ def fits(decay: str, at: Epochs, end: float) -> bool:
 
 
 def staircase(
-    values: Sequence[float], start: float, end: float, step: float, target: float
+    values: Sequence[float], start: float, end: float, step: float, target: float, chance: float
 ) -> float:
     """A weight that follows an accuracy: MixTrain's adaptive kappa (Wang et al., section IV-C).
 
     values: the accuracy each time the weight may change. It rises by `step`, up to `end`, where the
     accuracy has not fallen since the time before; it falls where that has, to below the target.
+    Ours: an accuracy that is not above `chance` says nothing, and moves nothing.
     """
     weight, before = start, -math.inf
     for now in values:
+        if now <= chance:
+            continue
         if now >= before:
             weight = min(weight + step, end)
         elif now < target:
             weight = max(weight - step, 0.0)
         before = now
     return weight
+
+
+def chance(labels: np.ndarray) -> float:
+    """The accuracy up to which answers may come, on these labels, that ignore the images.
+
+    That of the commonest label, with two standard errors. labels: [n].
+    """
+    share = float(np.bincount(labels).max()) / len(labels)
+    return share + 2.0 * math.sqrt(share * (1.0 - share) / len(labels))
 
 
 def _reached(position: float, at: Epochs) -> int:

@@ -2,15 +2,14 @@
 
 from rt_tf.training.cascade import Members
 from rt_tf.training.clock import Clock
-from rt_tf.training.phases import relative_change
 
 
 def steering(clock: Clock, members: Members, examples: int) -> dict[str, float]:
     """By name, at an epoch's end. examples: left open to this member."""
     position, phase = clock.position, clock.phase
     found: dict[str, float] = {"phase": position.phase + 1}
-    if phase.until == "stable" and (change := relative_change(clock.settled)) is not None:
-        found["loss_change"] = change
+    if phase.until == "stable" and (trend := clock.trend) is not None:
+        found |= {"loss_fall": trend.fall, "loss_noise": trend.noise}
     if phase.attack == "latent":
         found["latent_layer"] = phase.latent_layer
     if position.guard_accuracy is not None:

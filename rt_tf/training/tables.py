@@ -19,7 +19,7 @@ class Decay(NamedTuple):
 
 ENDS = {
     "epochs": Named("after its epochs"),
-    "stable": Named("or once its smoothed loss changes less than --stable_tolerance (DAT)"),
+    "stable": Named("or once its loss has stabilised: an epoch gains less than its noise (DAT)"),
     "overfit": Named(
         "or once 5-step PGD on one minibatch, after an epoch and within those of the ramps, breaks "
         "far more than before or than the attack of training: then with the last good weights "

@@ -2,12 +2,13 @@
 
 import itertools
 
+import numpy as np
 import pytest
 
 from rt_tf.errors import UserError
 from rt_tf.training.guard import good, overfits
-from rt_tf.training.phases import Phase, stable
-from rt_tf.training.schedules import linear_ramp, piecewise, smooth_ramp, staircase
+from rt_tf.training.phases import Phase
+from rt_tf.training.schedules import chance, linear_ramp, piecewise, smooth_ramp, staircase
 
 
 @pytest.mark.parametrize(
@@ -72,16 +73,6 @@ def test_phases_that_cannot_do_what_they_say_are_refused(settings: dict, words: 
         Phase(epochs=5, **settings).check()
 
 
-def test_stable() -> None:
-    assert not stable([1.0, 1.0], 0.01)
-    assert stable([1.0, 1.0, 1.0], 0.01)
-    assert not stable([1.0, 0.5, 0.25, 0.12], 0.01)
-    assert stable([1.0, *[0.5] * 20], 0.01)
-    falling = [2.0, 1.0, 0.5, 0.25, 0.125]  # smoothed: 2, 1.5, 1, .625, .375
-    assert not stable(falling, 0.124)
-    assert stable(falling, 0.126)
-
-
 def rates(decay: str, epochs: float, at: tuple[float, ...], points: list[float]) -> list[float]:
     phase = Phase(epochs=epochs, learning_rate=0.1, decay=decay, decay_epochs=at, decay_factor=0.1)
     phase.check()
@@ -127,7 +118,7 @@ def test_adaptive_kappa_follows_the_accuracy() -> None:
     """Up while accuracy does not fall; down where it fell to below the target; else as it was."""
 
     def kappa(*accuracies: float) -> float:
-        return staircase(accuracies, start=0.4, end=0.8, step=0.05, target=0.7)
+        return staircase(accuracies, start=0.4, end=0.8, step=0.05, target=0.7, chance=0.12)
 
     assert kappa() == 0.4
     assert kappa(0.5) == pytest.approx(0.45)
@@ -138,12 +129,32 @@ def test_adaptive_kappa_follows_the_accuracy() -> None:
     assert kappa(*[0.6 - 0.01 * i for i in range(30)]) == 0.0
 
 
+def test_adaptive_kappa_moves_only_above_chance() -> None:
+    def kappa(*accuracies: float) -> float:
+        return staircase(accuracies, start=0.4, end=0.8, step=0.05, target=0.7, chance=0.12)
+
+    assert kappa(0.09, 0.1, 0.11, 0.12, 0.1, 0.08) == 0.4
+    assert kappa(0.1, 0.1, 0.2) == pytest.approx(0.45)
+    assert kappa(0.1, 0.3, 0.1, 0.2) == pytest.approx(0.4)  # .2 is compared with .3
+
+
+def test_chance_is_what_one_label_reaches() -> None:
+    labels = np.repeat(np.arange(4), [30, 40, 20, 10])
+    assert chance(labels) == pytest.approx(0.4 + 2 * (0.4 * 0.6 / 100) ** 0.5)
+    draw = np.random.default_rng(0)
+    truth = np.repeat(np.arange(10), 100)
+    blind = [float((draw.permutation(truth) == truth).mean()) for _ in range(200)]
+    above = sum(share > chance(truth) for share in blind)
+    assert above <= 0.05 * 200
+
+
 def test_a_phase_with_adaptive_kappa_reads_the_accuracies() -> None:
     phase = Phase(
         epochs=10, bound="interval", kappa=0.8, kappa_from=0.4, kappa_step=0.1, kappa_target=0.7
     )
     phase.check()
     assert phase.values(7.0, [0.5, 0.6]).kappa == pytest.approx(0.6)
+    assert phase.values(7.0, [0.5, 0.6], chance=0.55).kappa == pytest.approx(0.5)
 
 
 def test_overfitting_is_a_sudden_loss_of_attacked_accuracy() -> None:
