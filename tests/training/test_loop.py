@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from rt_tf import data, models
 from rt_tf.attacks.pgd import fgsm, pgd
@@ -380,6 +381,10 @@ def test_an_alarm_brings_back_the_weights_of_the_epoch_before_and_ends_the_phase
     assert loop.watcher.rows[-1]["steering"]["alarm"] == 1.0
     assert [row["steering"]["guard_accuracy"] for row in loop.watcher.rows] == [0.8, 0.9, 0.1]
     assert_weights_are_those_after(8, digits, loop, phase, tmp_path)
+    target, attack = guard(loop.model, tmp_path).monitor, functools.partial(pgd, steps=5)
+    wide = Monitor(loop.model.wiring, Linf(), 0.125, None, attack).accuracies(digits.validation)
+    assert target.accuracies(digits.validation, tf.constant(0.125)) == wide
+    assert wide.attacked < target.accuracies(digits.validation).attacked
 
 
 @pytest.mark.parametrize("between", [0, 2], ids=["at once", "slowly"])
