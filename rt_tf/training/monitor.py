@@ -1,6 +1,7 @@
 """Watching a network in training: clean, attacked and verified accuracy on fixed examples."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -147,6 +148,15 @@ class Monitor:
         nodes = [graph.nodes[i - 1] for i in graph.activations()]
         names = [node.name for node in nodes]
         return _distinct(names), [boxes[node.inputs[0]] for node in nodes]
+
+
+def chance(labels: np.ndarray) -> float:
+    """The accuracy up to which answers may come, on these labels, that ignore the images.
+
+    That of the commonest label, with two standard errors. labels: [n].
+    """
+    share = float(np.bincount(labels).max()) / len(labels)
+    return share + 2.0 * math.sqrt(share * (1.0 - share) / len(labels))
 
 
 def _distinct(names: list[str]) -> list[str]:

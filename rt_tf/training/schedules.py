@@ -4,8 +4,6 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from rt_tf.training.tables import DECAYS
 
 
@@ -98,15 +96,6 @@ def staircase(
             weight = max(weight - step, 0.0)
         before = now
     return weight
-
-
-def chance(labels: np.ndarray) -> float:
-    """The accuracy up to which answers may come, on these labels, that ignore the images.
-
-    That of the commonest label, with two standard errors. labels: [n].
-    """
-    share = float(np.bincount(labels).max()) / len(labels)
-    return share + 2.0 * math.sqrt(share * (1.0 - share) / len(labels))
 
 
 def _reached(position: float, at: Epochs) -> int:

@@ -7,8 +7,9 @@ import pytest
 
 from rt_tf.errors import UserError
 from rt_tf.training.guard import good, overfits
+from rt_tf.training.monitor import chance
 from rt_tf.training.phases import Phase
-from rt_tf.training.schedules import chance, linear_ramp, piecewise, smooth_ramp, staircase
+from rt_tf.training.schedules import linear_ramp, piecewise, smooth_ramp, staircase
 
 
 @pytest.mark.parametrize(
