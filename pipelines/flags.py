@@ -55,6 +55,8 @@ FIXED |= {"extra_data", "extra_share", "extra_labels_from"}
 FIXED |= {"optimizer", "precision", "replays", "new_member", "select_by", "monitor_bound", "ema"}
 FIXED |= {"momentum", "nesterov"}
 FIXED |= {"transport_size", "transport_power", "transport_weight"}
+# Defaults that were others before: a run that has one of those was not asked for it.
+FORMER = {"stable_tolerance": "0.01"}
 OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with a run
 del absl_logging  # imported for its flags: defined before TensorFlow defines them
 
@@ -189,6 +191,13 @@ def defaults() -> dict[str, str]:
     groups = training_groups(values)
     values(["run"])
     return frozen(values, groups)
+
+
+def same(name: str, before: str | None, now: str | None) -> bool:
+    """Whether a flag is what it was, its default under whatever version included."""
+    return before == now or (
+        name in FORMER and before == FORMER[name] and now == defaults().get(name)
+    )
 
 
 def as_text(value: object) -> str:

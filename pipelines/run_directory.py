@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from absl import flags
 
 from pipelines import frozen_flags
-from pipelines.flags import EVALUATION, FIXED, OPERATIONAL, defaults, run_flags
+from pipelines.flags import EVALUATION, FIXED, OPERATIONAL, defaults, run_flags, same
 from pipelines.locks import Lock, held, is_at, is_free
 from pipelines.paths import writable
 from pipelines.question_flags import FILES
@@ -101,7 +101,7 @@ class RunDirectory:
             changed = [
                 name
                 for name in {**before, **flags}
-                if name not in OPERATIONAL and before.get(name) != flags.get(name)
+                if name not in OPERATIONAL and not same(name, before.get(name), flags.get(name))
             ]
             if changed and not accept_changes:
                 or_else = ", or --accept_changed_flags to go on with the new ones"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.flags import defaults
+from pipelines.flags import FORMER, defaults
 from pipelines.run_directory import RunDirectory
 from rt_tf.errors import UserError
 
@@ -138,3 +138,15 @@ def test_a_run_of_an_earlier_version_has_flags_without_a_checksum(tmp_path: Path
     run.flags.write_text("")
     with pytest.raises(UserError, match="edited or damaged"):
         run.frozen()
+
+
+def test_a_default_that_has_changed_is_no_change_of_a_run_that_had_it(tmp_path: Path) -> None:
+    now = defaults()
+    run = RunDirectory(tmp_path)
+    for name, former in FORMER.items():
+        assert now[name] != former
+        run.freeze(now | {name: former})
+        assert not run.compare(now, accept_changes=False)
+        assert not run.compare(now | {name: former}, accept_changes=False)
+        with pytest.raises(UserError, match=f"--{name} was {former}, is now 7"):
+            run.compare(now | {name: "7"}, accept_changes=False)
