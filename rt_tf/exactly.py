@@ -1,5 +1,7 @@
 """Numbers as words that read back as the same numbers, and as no other ones."""
 
+import math
+
 GREY = 255  # levels above black of most images
 LONG = 8  # characters from which on a number of grey levels is the better word
 
@@ -11,7 +13,7 @@ def exactly(value: float) -> str:
 
 def radius_text(eps: float) -> str:
     """The same of a radius, as flags take it; `8/255` where that is the number and is shorter."""
-    text, levels = exactly(eps), round(eps * GREY)
+    text, levels = exactly(eps), round(eps * GREY) if math.isfinite(eps) else 0
     if len(text) > LONG and 0 < levels <= GREY and levels / GREY == eps:
         return f"{levels}/{GREY}"
     return text
