@@ -100,7 +100,7 @@ def test_a_flag_file_that_is_no_text_ends_with_one_line(
         (["--epsilon=0"], "epsilon: expected a radius"),
         (["--threat=l2", "--epsilon=0"], r"a radius in \(0, 1000\] for l2; received 0"),
         (["--threat=l2", "--epsilon=1e4"], r"a radius in \(0, 1000\] for l2; received 10000"),
-        (["--threat=l1", "--epsilon=-12"], r"a radius in \(0, 1e\+06\] for l1; received -12"),
+        (["--threat=l1", "--epsilon=-12"], r"a radius in \(0, 1000000\] for l1; received -12"),
         (["--threat=l1", "--train_epsilon=1e7"], "train_epsilon: expected a radius"),
         (["--train_epsilon=2"], "train_epsilon: expected a radius"),
         (["--epochs=1,2", "--kappa=0,1,0"], "--epochs has 2, --kappa has 3"),
