@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines import estimate
 from pipelines.estimate import TRACING, Cost
 from rt_tf.attacks.suites import SUITES, Budget, Suite
 from rt_tf.attacks.table import ATTACKS
@@ -86,6 +87,23 @@ def test_the_parts_of_a_union_are_questions_of_their_own(copy: Path) -> None:
     assert suite["all"]["count"] <= fewest
     clean = {q["name"]: q["clean"]["count"] for q in report_of(copy)["questions"]}
     assert clean["l2-0.3"] >= fewest
+
+
+def test_a_warning_of_a_single_attack_is_in_the_report(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "the cross-entropy loss has a zero gradient at 98 of 100 points"
+    monkeypatch.setattr(estimate, "vanishing_gradients", lambda task, x: [line])
+    ask(copy, "--epsilon=0.0999999999", "--eval_steps=2")
+    assert report_of(copy)["warnings"] == [line]
+    for file in ("report/report.html", "export/assets.extra/MODEL_CARD.md"):
+        text = (copy / file).read_text()
+        assert line in text
+        assert "linf 0.0999999999" in text  # asked as it is: no radius is rounded on the way
+    assert (copy / "records" / "linf-0.0999999999").is_dir()
+    monkeypatch.undo()
+    ask(copy, "--epsilon=0.1", "--eval_steps=2")
+    assert report_of(copy)["warnings"] == []
 
 
 def test_points_of_the_networks_own_copy_are_as_good_as_its_own(copy: Path, finished: Path) -> None:
