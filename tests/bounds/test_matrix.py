@@ -144,9 +144,9 @@ def sampled_minimum(name, threat="linf"):
     share[:100] = share[:100] > 0.5
     points = np.concatenate([lower + share * (upper - lower), attacked(q)])
     flat = tf.constant(points.reshape(len(points) * len(lower), *lower.shape[1:]))
-    centres = tf.tile(region.x, [len(points), *[1] * (region.x.shape.rank - 1)])
-    flat = dataclasses.replace(region, x=centres).project(flat)
-    assert dataclasses.replace(q.region, x=centres).inside(flat).numpy().all()
+    rows = tf.tile(tf.range(len(lower)), [len(points)])
+    flat = region.take(rows).project(flat)
+    assert q.region.take(rows).inside(flat).numpy().all()
     return q.served(tf.reshape(flat, points.shape)).min(axis=0)
 
 
