@@ -1,4 +1,4 @@
-"""Which tests to ask about a file: those that import it, the nearest first."""
+"""Which tests to ask about a file: those that import it, its own room's and the nearest first."""
 
 import ast
 from collections import deque
@@ -22,11 +22,10 @@ class Suite:
         }
 
     def of(self, path: str) -> list[str]:
-        """Files of tests by their distance from a file, its own room's first, then short ones."""
+        """Files of tests: those of a file's own room first, the nearest first, then short ones."""
         wanted, room = _module(self.root / path, self.root), Path(path).parent.name
-        room = {"certify": "certify", "reporting": "reporting"}.get(room, room)
         found = [
-            (distance, f"/{room}/" not in file, (self.root / file).stat().st_size, file)
+            (f"/{room}/" not in file, distance, (self.root / file).stat().st_size, file)
             for name, file in self.files.items()
             if (distance := self._distance(name, wanted)) <= FARTHEST
         ]

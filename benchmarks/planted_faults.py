@@ -31,6 +31,7 @@ from typing import Any
 
 from benchmarks.fault_tests import Suite
 from benchmarks.faults import Fault, faults, planted
+from pipelines.console import one_line_errors
 
 RESULTS = Path(__file__).parent / "results" / "planted_faults.jsonl"
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,7 +92,15 @@ def _ended(copy: Path, files: list[str], limit: int) -> tuple[str, str]:
     child = os.fork()
     if not child:
         _run_tests(copy, files, log, limit)
-    until = time.monotonic() + PATIENCE * limit
+    try:
+        return _waited(child, log, PATIENCE * limit)
+    except KeyboardInterrupt:
+        os.killpg(child, signal.SIGKILL)
+        raise
+
+
+def _waited(child: int, log: Path, patience: float) -> tuple[str, str]:
+    until = time.monotonic() + patience
     while time.monotonic() < until:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
@@ -167,7 +176,8 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="only print what there is")
     asked = parser.parse_args()
     if not asked.table:
-        run(asked)
+        with one_line_errors():
+            run(asked)
     print(table(kept()))
 
 

@@ -15,12 +15,13 @@ from solving import LONG, RADII, example_of, from_proof, oracle_of
 from rt_tf.certify.binaries import after_convolutions, every_unit, last_units
 from rt_tf.certify.dual_slopes import confirmed, shares
 from rt_tf.certify.examples import Example, Reader
-from rt_tf.certify.matrices import matrices, shapes_of
+from rt_tf.certify.matrices import entries, matrices, shapes_of
 from rt_tf.certify.solver import ModelError, Solver
 from rt_tf.network.ops import Activation
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.linf import Linf
+from tests.certify.clauses import dense_relu, graph_of
 
 programs = pytest.mark.parametrize(
     "name", networks.mostly_slow(list(RADII), ["dense", "conv_strided", "residual"])
@@ -227,3 +228,12 @@ def test_each_solver_has_its_number_of_threads():
     ]
     assert values == pytest.approx([values[0]] * 3, abs=1e-6)
     assert np.isfinite(values[0])
+
+
+def test_the_numbers_that_matrices_may_hold_are_counted_before_they_are_made() -> None:
+    """Products of every affine node, and of no activation."""
+    graph = graph_of(dense_relu(3, 6, 4, seed=0))
+    shapes = shapes_of(graph, (3,))
+    assert entries(graph, shapes) == 6 * 3 + 4 * 6
+    made = sum(part.nnz for linear in matrices(graph, shapes).values() for part in linear.parts)
+    assert made == 6 * 3 + 4 * 6
