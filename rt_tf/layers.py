@@ -58,6 +58,12 @@ class Bounded:
         return values[-1]
 
 
+def stock_class(layer: keras.layers.Layer) -> type[keras.layers.Layer]:
+    """The layer's class; of a layer of this file, the class of Keras that it adds bounds to."""
+    kind = type(layer)
+    return kind.__bases__[1] if kind.__module__ == __name__ else kind
+
+
 def _listed(value: Tensors) -> list[Tensor]:
     return list(value) if isinstance(value, list | tuple) else [value]
 

@@ -7,5 +7,6 @@ files and a row in the catalogue.
 from rt_tf.models.build import build, hidden_units
 from rt_tf.models.cascade import Cascade, cascade, members
 from rt_tf.models.initializers import ShiNormal
+from rt_tf.models.stock import stock
 
-__all__ = ["Cascade", "ShiNormal", "build", "cascade", "hidden_units", "members"]
+__all__ = ["Cascade", "ShiNormal", "build", "cascade", "hidden_units", "members", "stock"]

@@ -19,11 +19,19 @@ class ShiNormal(keras.initializers.RandomNormal):
         super().__init__(seed=seed)
 
     def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> Any:
-        deviation = math.sqrt(2 * math.pi) / math.prod(shape[:-1])
-        return keras.random.normal(shape, stddev=deviation, dtype=dtype, seed=self.seed)
+        return keras.random.normal(shape, stddev=_deviation(shape), dtype=dtype, seed=self.seed)
+
+    def of_shape(self, shape: tuple[int, ...]) -> keras.initializers.RandomNormal:
+        """Keras's own initializer that draws kernels of this shape alike."""
+        seed = super().get_config()["seed"]
+        return keras.initializers.RandomNormal(stddev=_deviation(shape), seed=seed)
 
     def get_config(self) -> dict[str, Any]:
         return {"seed": super().get_config()["seed"]}
+
+
+def _deviation(shape: tuple[int, ...]) -> float:
+    return math.sqrt(2 * math.pi) / math.prod(shape[:-1])
 
 
 def initializer(name: str) -> keras.initializers.Initializer:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rt_tf import models
 from rt_tf.errors import UserError
 
 KEPT = 3
@@ -85,8 +86,8 @@ class Checkpoints:
 
 
 def save_network(network: keras.Model, path: Path) -> None:
-    """Writes a network as a .keras file, whole or not at all."""
+    """Writes a network as a .keras file of Keras's own classes, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"partial-{path.name}")
-    network.save(partial)
+    models.stock(network).save(partial)
     partial.replace(path)

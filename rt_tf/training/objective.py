@@ -108,10 +108,9 @@ class Objective:
         return [layer for layer in layers.values() if layer.name not in frozen]
 
     def absent(self, wiring: Wiring) -> set[str]:
-        """Names of the terms that it does not have."""
-        without_bound = {"bound_loss", "bound_verified"} if self.bound is None else set()
-        penalised = self.regularisers or any(map(_regularisers, self.trained(wiring)))
-        return without_bound | (set() if penalised else {"penalty"})
+        """Those of `Terms` that it does not have; regularisers of layers make a penalty, too."""
+        penalised = any(map(_regularisers, self.trained(wiring)))
+        return {*Terms._fields} - {*self.terms} - ({"penalty"} if penalised else set())
 
     def _passed(self, batch: Batch) -> Batch:
         """The batch after the clean pass through the network, if anything needs one."""

@@ -3,10 +3,12 @@
 import dataclasses
 import functools
 import importlib
+import inspect
 import types
 from typing import Any
 
 import keras
+import numpy as np
 
 from rt_tf.errors import UserError
 
@@ -18,12 +20,14 @@ ROOMS = ("rt_tf.attacks.", "rt_tf.bounds.", "rt_tf.threats.", "rt_tf.training.")
 def recipe(part: Any) -> Recipe:
     """What a part of an objective is made of.
 
-    Parts are numbers, texts, sequences, functions, partial functions, dataclasses, and objects
-    without settings. UserError for one that no name leads to: a lambda, or an instance of a class
-    with settings that is no dataclass.
+    Parts are numbers, texts, arrays, sequences, functions, partial functions, dataclasses, and
+    objects whose attributes are what their class takes. UserError for others, and for what no name
+    leads to, as a lambda.
     """
     if part is None or isinstance(part, bool | int | float | str):
         return part
+    if isinstance(part, np.ndarray):
+        return {"array": part.tolist(), "dtype": part.dtype.name}
     if isinstance(part, list | tuple):
         return {"sequence": [recipe(item) for item in part]}
     if isinstance(part, functools.partial):
@@ -41,6 +45,8 @@ def made(recipe: Recipe) -> Any:
     """The part that a recipe describes; UserError for a name that leads nowhere."""
     if not isinstance(recipe, dict):
         return recipe
+    if "array" in recipe:
+        return np.array(recipe["array"], recipe["dtype"])
     if "sequence" in recipe:
         return tuple(made(item) for item in recipe["sequence"])
     if "partial" in recipe:
@@ -55,15 +61,18 @@ def made(recipe: Recipe) -> Any:
 
 
 def _settings(part: Any) -> dict[str, Recipe]:
+    """What a part was made with: a dataclass's fields, or attributes that its class takes."""
     if dataclasses.is_dataclass(part):
-        fields = [field.name for field in dataclasses.fields(part) if field.init]
-        return {name: recipe(getattr(part, name)) for name in fields}
-    if vars(part):
-        raise UserError(
-            "objective: expected parts that are functions, dataclasses or objects without "
-            f"settings, to be saved; received a {type(part).__name__} with settings"
-        )
-    return {}
+        names = {field.name for field in dataclasses.fields(part) if field.init}
+    else:
+        names = set(vars(part))
+        taken = set(inspect.signature(type(part)).parameters)
+        if names != taken:
+            raise UserError(
+                "objective: expected parts that are functions, dataclasses or objects made of "
+                f"their attributes, to be saved; received a {type(part).__name__}"
+            )
+    return {name: recipe(getattr(part, name)) for name in sorted(names)}
 
 
 def _name(part: Any) -> str:

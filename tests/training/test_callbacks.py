@@ -1,0 +1,283 @@
+"""`RobustModel` in files and under Keras's callbacks, each by a value; and our own callback."""
+
+import csv
+import functools
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rt_tf.attacks.pgd import pgd
+from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
+from rt_tf.domain import Domain
+from rt_tf.errors import UserError
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.union import Union
+from rt_tf.training import recipe
+from rt_tf.training.callbacks import Ramp, Schedule
+from rt_tf.training.model import RobustModel
+from rt_tf.training.objective import Objective
+from rt_tf.training.point import Attacked, Clean, EachPart, Free, Latent, Trades
+from rt_tf.training.regularisers import L1, WarmUp
+from rt_tf.training.worst_case import WorstCase
+from tests.training.small import batch, compiled, network
+
+PGD = functools.partial(pgd, steps=2)
+SABR = Objective(
+    Linf(), Attacked(PGD, start=None), WorstCase(interval_bounds, ratio=0.5), [L1(0.01)]
+)
+X, Y = (values.numpy() for values in batch(16))
+EIGHTS: dict[str, Any] = {"batch_size": 8, "verbose": 0, "shuffle": False}
+
+
+def model_of(objective: Objective = SABR) -> RobustModel:
+    kappa = 0.5 if objective.bound else 0.0
+    return compiled(objective, network(batch_norm=True), eps=0.05, kappa=kappa)
+
+
+def assert_same(ours: list[np.ndarray], theirs: list[np.ndarray]) -> None:
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-7)
+
+
+# --- files
+
+
+def test_a_model_that_is_loaded_goes_on_as_the_one_that_was_saved(tmp_path: Path) -> None:
+    """Weights, optimizer, eps, kappa, the moves of the last attack, and how it was compiled."""
+    model = model_of()
+    model.fit(X, Y, **EIGHTS)
+    model.save(tmp_path / "x.keras")
+    loaded = keras.models.load_model(tmp_path / "x.keras")
+    assert (float(loaded.eps), float(loaded.kappa)) == pytest.approx((0.05, 0.5))
+    np.testing.assert_array_equal(loaded.moves, model.moves)
+    assert float(tf.reduce_max(tf.abs(model.moves))) > 0.01
+    assert loaded.evaluate(X, Y, verbose=0) == pytest.approx(model.evaluate(X, Y, verbose=0))
+    histories = [each.fit(X, Y, **EIGHTS).history for each in (model, loaded)]
+    assert histories[0] == {k: pytest.approx(v, rel=1e-5) for k, v in histories[1].items()}
+    assert_same(loaded.get_weights(), model.get_weights())
+
+
+def test_a_clone_computes_the_same_of_the_same_weights() -> None:
+    domain = Domain(np.zeros((4, 4, 1)), np.full((4, 4, 1), 1.5))
+    model = RobustModel(network(), seed=3, domain=domain)
+    model.compile("adam", SABR, eps=0.1, kappa=0.2, clip_norm=0.5)
+    clone = keras.models.clone_model(model)
+    assert (clone.seed, clone.clip_norm, clone.objective.bound.ratio) == (3, 0.5, 0.5)
+    np.testing.assert_array_equal(clone.wiring.domain.upper, domain.upper)
+    clone.set_weights(model.get_weights())
+    np.testing.assert_array_equal(clone.predict(X, verbose=0), model.predict(X, verbose=0))
+    assert clone.evaluate(X, Y, verbose=0) == pytest.approx(model.evaluate(X, Y, verbose=0))
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Objective(Linf()),
+        Objective(Linf(), Trades(PGD, 3.0), mixup=0.2),
+        Objective(Union((0.1, 0.5, 1.0)), EachPart(PGD)),
+        Objective(Linf(), Free(), WorstCase(crown_ibp_bounds, samples=3), [WarmUp(0.5, 0.1)]),
+        Objective(Linf(np.ones((4, 4, 1))), Latent(1, 5, random_start=False)),
+        SABR,
+    ],
+    ids=["natural", "trades", "each", "free", "latent", "sabr"],
+)
+def test_an_objective_is_made_again_of_its_recipe(objective: Objective) -> None:
+    again = recipe.made(recipe.recipe(objective))
+    assert recipe.recipe(again) == recipe.recipe(objective)
+    assert type(again.point) is type(objective.point)
+    assert again.bound == objective.bound
+    assert again.mixup == objective.mixup
+    np.testing.assert_array_equal(*(getattr(o.threat, "scale", 0) for o in (again, objective)))
+
+
+def mine(task: Any, start: Any) -> Any:
+    """An attack of a user's."""
+    return start
+
+
+def test_a_users_own_part_is_loaded_from_custom_objects(tmp_path: Path) -> None:
+    model_of(Objective(Linf(), Attacked(mine))).save(tmp_path / "x.keras")
+    with pytest.raises(UserError, match="among custom_objects; received '[^']*mine'"):
+        keras.models.load_model(tmp_path / "x.keras")
+    loaded = keras.models.load_model(tmp_path / "x.keras", custom_objects={"mine": mine})
+    assert loaded.objective.point.attack is mine
+
+
+def test_what_has_no_name_is_saved_without_and_said(tmp_path: Path) -> None:
+    model = model_of(Objective(Linf(), Attacked(lambda task, start: start)))
+    with pytest.warns(UserWarning, match="saved without its training: objective: expected parts"):
+        model.save(tmp_path / "x.keras")
+    loaded = keras.models.load_model(tmp_path / "x.keras")
+    assert loaded.objective is None
+    np.testing.assert_array_equal(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
+
+
+@pytest.mark.parametrize("name", ["os.system", "rt_tf.training.recipe.keras", "rt_tf.files.write"])
+def test_a_recipe_names_nothing_but_parts(name: str) -> None:
+    with pytest.raises(UserError, match="expected parts of this library"):
+        recipe.made({"name": name})
+
+
+# --- Keras's callbacks
+
+
+def checkpoint(folder: Path, model: RobustModel) -> None:
+    """The epoch of the best validation loss is on disk."""
+    path = folder / "x.keras"
+    keep = keras.callbacks.ModelCheckpoint(path, save_best_only=True)
+    history = fitted(model, keep, epochs=3).history
+    loaded = keras.models.load_model(path)
+    found = loaded.evaluate(X, Y, batch_size=8, verbose=0, return_dict=True)
+    assert found["loss"] == pytest.approx(min(history["val_loss"]), rel=1e-5)
+
+
+def weights_only(folder: Path, model: RobustModel) -> None:
+    path = folder / "x.weights.h5"
+    fitted(model, keras.callbacks.ModelCheckpoint(path, save_weights_only=True))
+    other = model_of()
+    other.load_weights(path)
+    assert_same(other.get_weights(), model.get_weights())
+
+
+def early_stopping(folder: Path, model: RobustModel) -> None:
+    """Judged by all the examples; the best weights come back."""
+    model.optimizer.learning_rate.assign(1e3)  # worse from the first epoch on
+    stop = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)
+    losses = fitted(model, stop, epochs=9).history["val_loss"]
+    assert len(losses) == 2 + 1 + int(np.argmin(losses)) < 9
+    found = model.evaluate(X, Y, batch_size=8, verbose=0, return_dict=True)
+    assert found["loss"] == pytest.approx(min(losses), rel=1e-5)
+
+
+def tensorboard(folder: Path, model: RobustModel) -> None:
+    """The logs hold the history, training and validation apart."""
+    history = fitted(model, keras.callbacks.TensorBoard(folder, histogram_freq=1)).history
+    for part, name in (("train", "loss"), ("validation", "val_loss")):
+        (path,) = (folder / part).glob("events*")
+        events = tf.compat.v1.train.summary_iterator(str(path))
+        values = [v for event in events for v in event.summary.value if v.tag == "epoch_loss"]
+        read = [float(tf.make_ndarray(value.tensor)) for value in values]
+        assert read == pytest.approx(history[name], rel=1e-5)
+
+
+def backup(folder: Path, model: RobustModel) -> None:
+    """A training that is broken off goes on to the weights of an undisturbed one."""
+
+    class Breaks(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted(model, keras.callbacks.BackupAndRestore(folder), Breaks(), epochs=3)
+    again, whole = model_of(), model_of()
+    history = fitted(again, keras.callbacks.BackupAndRestore(folder), epochs=3).history
+    fitted(whole, epochs=3)
+    assert len(history["loss"]) == 1
+    assert_same(again.get_weights(), whole.get_weights())
+
+
+def csv_logger(folder: Path, model: RobustModel) -> None:
+    history = fitted(model, keras.callbacks.CSVLogger(folder / "log.csv")).history
+    rows = list(csv.DictReader(io.StringIO((folder / "log.csv").read_text())))
+    assert {"loss", "accuracy", "point_loss", "bound_loss", "val_verified"} <= set(rows[0])
+    for name in history:
+        assert [float(row[name]) for row in rows] == pytest.approx(history[name], rel=1e-5)
+
+
+def rates(folder: Path, model: RobustModel) -> None:
+    """At a rate of 0 nothing moves any more."""
+    weights = []
+    kernel = model.network.trainable_variables[0]
+    keep = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: weights.append(kernel.numpy())
+    )
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 if epoch == 0 else 0.0)
+    history = fitted(model, schedule, keep, epochs=2).history
+    assert history["learning_rate"] == pytest.approx([0.1, 0.0])
+    np.testing.assert_array_equal(*weights)
+
+
+def not_a_number(folder: Path, model: RobustModel) -> None:
+    """A loss that is lost ends training at the step after."""
+    model.optimizer.learning_rate.assign(1e38)
+    history = fitted(model, keras.callbacks.TerminateOnNaN(), epochs=5).history
+    assert len(history["loss"]) < 5
+
+
+CALLBACKS: dict[str, Callable[[Path, RobustModel], None]] = {
+    "ModelCheckpoint": checkpoint,
+    "ModelCheckpoint of weights": weights_only,
+    "EarlyStopping": early_stopping,
+    "TensorBoard": tensorboard,
+    "BackupAndRestore": backup,
+    "CSVLogger": csv_logger,
+    "LearningRateScheduler": rates,
+    "TerminateOnNaN": not_a_number,
+}
+
+
+def fitted(model: RobustModel, *callbacks: Any, epochs: int = 2) -> keras.callbacks.History:
+    given = {**EIGHTS, "epochs": epochs, "validation_data": (X, Y)}
+    return model.fit(X, Y, callbacks=list(callbacks), **given)
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_callbacks_of_keras_do_what_they_do(tmp_path: Path, name: str) -> None:
+    CALLBACKS[name](tmp_path, model_of())
+
+
+# --- ours
+
+
+class Notes(keras.callbacks.Callback):
+    """Writes down eps and kappa as each step finds them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[float, float]] = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.seen.append((float(self.model.eps), float(self.model.kappa)))
+
+
+def test_a_schedule_moves_eps_and_kappa_step_by_step() -> None:
+    model = RobustModel(network())
+    model.compile("sgd", Objective(Linf(), Clean(), WorstCase(interval_bounds)))
+    notes = Notes()
+    schedule = Schedule(eps=Ramp(0.0, 0.1, epochs=2, after=1), kappa=lambda epoch: 0.1 * epoch)
+    options: dict[str, Any] = {**EIGHTS, "epochs": 4, "callbacks": [schedule, notes]}
+    history = model.fit(X, Y, **options).history
+    epsilons = [0.0, 0.0, 0.0, 0.025, 0.05, 0.075, 0.1, 0.1]
+    assert [eps for eps, _ in notes.seen] == pytest.approx(epsilons)
+    assert [kappa for _, kappa in notes.seen] == pytest.approx([0.05 * i for i in range(8)])
+    assert history["eps"] == pytest.approx(epsilons[1::2])
+    options |= {"initial_epoch": 2, "epochs": 3}
+    notes.seen.clear()
+    model.fit(X, Y, **options)
+    assert [eps for eps, _ in notes.seen] == pytest.approx([0.05, 0.075])
+
+
+def test_a_schedule_may_hold_numbers() -> None:
+    model = RobustModel(network())
+    model.compile("sgd", Objective(Linf()))
+    model.fit(X, Y, callbacks=[Schedule(0.2)], verbose=0)
+    assert float(model.eps) == pytest.approx(0.2)
+
+
+def test_schedules_refuse_what_they_could_not_keep_to() -> None:
+    with pytest.raises(UserError, match="form: expected one of linear, smooth; received 'cubic'"):
+        Ramp(0.0, 0.1, 2, form="cubic")
+    with pytest.raises(UserError, match="epochs, after: expected at least 0; received -1 and 0"):
+        Ramp(0.0, 0.1, -1)
+    model = RobustModel(network())
+    model.compile("sgd", Objective(Linf()))
+    uncounted = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8).filter(lambda x, y: True)
+    with pytest.raises(UserError, match="Schedule: expected a known number of batches"):
+        model.fit(uncounted, callbacks=[Schedule(Ramp(0.0, 0.1, 2))], verbose=0)
