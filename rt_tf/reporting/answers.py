@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rt_tf.domain import UNIT
 from rt_tf.reporting import attacks, statistics
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.records import Question
@@ -14,6 +15,7 @@ def answer(question: Question) -> Row:
         "name": question.name,
         "threat": question.threat,
         "epsilon": question.eps,
+        "domain": next(iter(question.headers.values())).get("domain", UNIT.config()),
         **statistics.accuracies(rows),
         **statistics.weaker(rows),
         "common": statistics.common(rows),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rt_tf.domain import UNIT, Domain
 from rt_tf.exactly import exactly, radius_text
 from rt_tf.reporting import statistics
 from rt_tf.reporting.record_file import Row
@@ -23,7 +24,8 @@ def claim(main: Question, run: Row) -> Row:
     """What is proved at a run's main question: {"sentence", "threat", "limits"}."""
     accuracies = statistics.accuracies(main.rows)
     made = next(iter(main.headers.values())).get("threat_settings", {})
-    threat = words(main.threat, main.eps, run["dataset"].get("pixel_max"), made.get("radii", ()))
+    pixel_max, domain = run["dataset"].get("pixel_max"), domain_of(run)
+    threat = words(main.threat, main.eps, pixel_max, made.get("radii", ()), domain)
     return {
         "sentence": _sentence(accuracies["certified"], threat),
         "threat": threat,
@@ -31,25 +33,35 @@ def claim(main: Question, run: Row) -> Row:
     }
 
 
+def domain_of(run: Row) -> Domain:
+    """The domain of a run's inputs; [0, 1] where none was noted."""
+    config = run["dataset"].get("domain")
+    return UNIT if config in (None, UNIT.config()) else Domain.from_config(config)
+
+
 def words(
-    threat: str, eps: float, pixel_max: int | None = None, radii: Sequence[float] = ()
+    threat: str,
+    eps: float,
+    pixel_max: int | None = None,
+    radii: Sequence[float] = (),
+    domain: Domain = UNIT,
 ) -> str:
     """A threat and its radius in words; of one by pixels also in grey levels.
 
-    radii: of a union's Linf, L2 and L1 balls, which eps multiplies.
+    radii: of a union's Linf, L2 and L1 balls, which eps multiplies. domain: in which inputs stay.
     """
     text = THREATS.get(threat, "a change within {eps} of the threat '" + threat + "'")
-    grey = f" ({_levels(eps, pixel_max)})" if pixel_max and threat == "linf" else ""
+    levels = pixel_max / domain.width if pixel_max else 0.0
+    grey = f" ({_levels(eps * levels, pixel_max)})" if pixel_max and threat == "linf" else ""
     balls = zip(("Linf", "L2", "L1"), radii, strict=False)
     parts = ", ".join(
         f"{ball} of radius {radius_text(eps * factor)}" for ball, factor in balls if factor
     )
-    return text.format(eps=radius_text(eps), parts=parts) + grey + ", pixels staying in [0, 1]"
+    return text.format(eps=radius_text(eps), parts=parts) + grey + f", pixels staying in {domain}"
 
 
-def _levels(eps: float, pixel_max: int) -> str:
+def _levels(levels: float, pixel_max: int) -> str:
     """A radius in grey levels: `8 of 255 grey levels`, `about 25.5 of ...` where rounded."""
-    levels = eps * pixel_max
     told = exactly(levels) if levels == round(levels, 2) else f"about {levels:.3g}"
     return f"{told} of {pixel_max} grey levels"
 

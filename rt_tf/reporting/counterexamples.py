@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rt_tf.domain import UNIT, Domain
 from rt_tf.files import write_bytes
 from rt_tf.reporting import attacks
 from rt_tf.reporting.consistency import Inconsistent, require
@@ -43,13 +44,13 @@ def smallest(questions: Iterable[Question], count: int) -> dict[str, list[Row]]:
 
 
 def measure(
-    run_dir: Path, examples: dict[str, list[Row]], originals: Originals
+    run_dir: Path, examples: dict[str, list[Row]], originals: Originals, domain: Domain = UNIT
 ) -> dict[str, Images]:
     """The images before and after of `smallest`, by threat; each example gains its `norms`.
 
-    Raises Inconsistent for a stored image that is not what its record says.
+    Raises Inconsistent for a stored image that is not what its record says, or not in the domain.
     """
-    return {threat: _images(run_dir, rows, originals) for threat, rows in examples.items()}
+    return {threat: _images(run_dir, rows, originals, domain) for threat, rows in examples.items()}
 
 
 def _kept(question: Question) -> Iterator[Row]:
@@ -91,7 +92,7 @@ def _turns(rows: list[Row]) -> list[Row]:
     return [row for _, row in sorted(found, key=lambda item: item[0])]
 
 
-def _images(run_dir: Path, examples: list[Row], originals: Originals) -> Images:
+def _images(run_dir: Path, examples: list[Row], originals: Originals, domain: Domain) -> Images:
     before = np.asarray(originals([example["index"] for example in examples]))
     after = np.stack([_stored(run_dir / e["file"], before.shape[1:]) for e in examples])
     for example, x, y in zip(examples, before, after, strict=True):
@@ -101,7 +102,7 @@ def _images(run_dir: Path, examples: list[Row], originals: Originals) -> Images:
             "l2": float(np.linalg.norm(change)),
             "l1": float(np.abs(change).sum()),
         }
-        _check_inside(example, y)
+        _check_inside(example, y, domain)
     return before, after
 
 
@@ -114,12 +115,14 @@ def _stored(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray(image)
 
 
-def _check_inside(example: Row, image: np.ndarray) -> None:
-    """A counterexample lies in [0, 1] and, if its threat is a norm, as far off as recorded."""
+def _check_inside(example: Row, image: np.ndarray, domain: Domain) -> None:
+    """A counterexample lies in the domain and, if its threat is a norm, as far off as recorded."""
     where = f"{example['question']}, example {example['index']}"
     recorded = example["distance"]
     distance = example["norms"].get(example["threat"], recorded)
-    near = math.isclose(distance, recorded, rel_tol=TOLERANCE, abs_tol=PIXEL_TOLERANCE)
+    near = math.isclose(
+        distance, recorded, rel_tol=TOLERANCE, abs_tol=PIXEL_TOLERANCE * domain.width
+    )
     require(near, f"{where}: counterexample at distance {distance}, recorded as {recorded}")
-    inside = bool(np.all((image >= 0) & (image <= 1)))
-    require(inside, f"{where}: the counterexample leaves [0, 1]")
+    inside = bool(np.all((image >= domain.lower) & (image <= domain.upper)))
+    require(inside, f"{where}: the counterexample leaves {domain}")

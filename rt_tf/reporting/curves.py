@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rt_tf.domain import UNIT, Domain
 from rt_tf.exactly import radius_text
 from rt_tf.reporting.drawing import (
     APART,
@@ -52,11 +53,17 @@ def accuracy_by_eps(
     axes.set_xlim(left=0.0)
     if main is not None and len(questions) > 1:
         axes.axvline(main, color=RULE, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
-    unit = UNITS.get(questions[0]["threat"], "pixels in [0, 1]")
+    unit = unit_of(questions[0])
     axes.set(xlabel=f"eps ({unit})", ylabel="accuracy")
     as_share(axes)
     legend(axes)
     return figure
+
+
+def unit_of(row: Row) -> str:
+    """The unit of a question's radii, or of certified ones, in words."""
+    domain = Domain.from_config(row["domain"]) if "domain" in row else UNIT
+    return UNITS.get(row["threat"], f"pixels in {domain}")
 
 
 def apart(questions: Sequence[Row], line: Row | None, what: str) -> list[Row]:

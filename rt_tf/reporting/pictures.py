@@ -11,6 +11,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from rt_tf.domain import UNIT, Domain
 from rt_tf.reporting.drawing import COLOURS, INK, MUTED, styled
 from rt_tf.reporting.formats import TIMES
 from rt_tf.reporting.record_file import Row
@@ -22,11 +23,14 @@ SIGNED = LinearSegmentedColormap.from_list(
 
 @styled
 def adversarial_examples(
-    originals: np.ndarray, adversarial: np.ndarray, examples: Sequence[Row]
+    originals: np.ndarray,
+    adversarial: np.ndarray,
+    examples: Sequence[Row],
+    domain: Domain = UNIT,
 ) -> Figure | None:
     """Original, adversarial image and their difference at full contrast, one column each.
 
-    Images are float [k, h, w, c] in [0, 1], c = 1 or 3; `examples` tell label, prediction, distance
+    Images are float [k, h, w, c] in the domain (black to white), c = 1 or 3; `examples` tell label, prediction, distance
     and the name of the attack, and may tell the `answer` to the image itself.
     """
     if not len(examples):
@@ -39,7 +43,8 @@ def adversarial_examples(
     figure = Figure(figsize=(1.15 * columns + 1.1, 4.6), layout=layout)
     grid = figure.subplots(3, columns, squeeze=False)
     names = ("original", "adversarial", f"difference\n{TIMES}{1 / (2 * scale):.3g}")
-    pictures = (originals, adversarial, amplified)
+    low, width = float(domain.lower), domain.width
+    pictures = ((originals - low) / width, (adversarial - low) / width, amplified)
     maps: tuple[str | Colormap, ...] = ("gray", "gray", SIGNED)
     for axes, images, name, colours in zip(grid, pictures, names, maps, strict=True):
         axes[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8, color=INK)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rt_tf.domain import UNIT
 from rt_tf.reporting import statistics
 from rt_tf.reporting.consistency import (
     RADIUS_FIELDS,
@@ -114,6 +115,7 @@ def _summary(header: Row, rows: Sequence[Row], questions: Sequence[Question]) ->
     credited = Counter(row["rung"] for row in rows)
     return {
         "threat": header["threat"],
+        "domain": header.get("domain", UNIT.config()),
         "settings": header["settings"],
         "rungs": {rung: credited[rung] for rung in header["settings"]["rungs"]},
         "largest": largest,

@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from rt_tf.reporting.curves import UNITS
+from rt_tf.reporting.curves import unit_of
 from rt_tf.reporting.drawing import COLOURS, GAP, as_share, legend, styled
 from rt_tf.reporting.record_file import Row
 
@@ -22,7 +22,7 @@ def certified_radii(radius: Row) -> Figure:
     """Left the radii, coloured by who is right (thesis, figure 3.7); right the curve over eps."""
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    unit = UNITS.get(radius["threat"], "pixels in [0, 1]")
+    unit = unit_of(radius)
     _distribution(figure, left, radius["distribution"])
     left.set(xlabel="images, by growing radius", ylabel=f"certified radius ({unit})")
     left.set_title("certified radius")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jinja2
 from matplotlib.figure import Figure
 
+from rt_tf.domain import Domain
 from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
 from rt_tf.reporting import curves, drawing, pictures, plots, radius_plots
@@ -30,14 +31,15 @@ PIXELS_PER_INCH = 96
 def write_report(run_dir: str | Path, originals: Originals | None = None) -> Row:
     """Write report/report.json and report/report.html of a run, and return the report.
 
-    `originals(indices)` gives the images float32 [k, h, w, c] in [0, 1] of the test split; with it
-    the page shows the smallest counterexamples, each measured again. Raises Inconsistent, and
-    writes nothing, if records contradict each other or an example breaks clean >= attacked >=
+    `originals(indices)` gives the images float32 [k, h, w, c] of the test split, in the domain;
+    with it the page shows the smallest counterexamples, each measured again. Raises Inconsistent,
+    and writes nothing, if records contradict each other or an example breaks clean >= attacked >=
     certified.
     """
     run_dir = Path(run_dir)
     report = summarise(run_dir)
-    images = measure(run_dir, report["examples"], originals) if originals else {}
+    domain = Domain.from_config(report["data"]["domain"])
+    images = measure(run_dir, report["examples"], originals, domain) if originals else {}
     text = json.dumps(report, allow_nan=False, indent=1)
     html = page(report, images)
     write_text(run_dir / "report" / "report.html", html)
@@ -108,7 +110,8 @@ def drawn(report: Row, images: Mapping[str, Images]) -> dict[str, Drawn]:
         vector[f"radius-{radius['threat']}"] = radius_plots.certified_radii(radius)
     found = {name: Drawn(_svg(figure), _width(figure)) for name, figure in vector.items() if figure}
     for threat, pair in images.items():
-        shown = pictures.adversarial_examples(*pair, report["examples"][threat])
+        domain = Domain.from_config(report["data"]["domain"])
+        shown = pictures.adversarial_examples(*pair, report["examples"][threat], domain)
         found |= {f"examples-{threat}": Drawn(_png(shown), _width(shown))} if shown else {}
     return found
 

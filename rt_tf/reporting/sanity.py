@@ -8,7 +8,7 @@ hold nothing to compare.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from rt_tf.reporting import attacks
@@ -34,27 +34,31 @@ UNBOUNDED_ACCURACY = 0.0  # what an attack without bounds may leave
 CURVE = 3  # radii of a threat without a known half range that make a curve, to be followed to 0 %
 ROUNDING = 1e-9  # of differences of accuracies
 
+Half = Mapping[str, float]  # by threat, the radius that reaches the uniform grey from everywhere
+
 
 class Check(NamedTuple):
     """A check: what ought to hold, the threshold, and how findings are made of trials."""
 
     name: str
     threshold: float
-    find: Callable[[Sequence[Trial], int], Iterable[Finding]]
+    find: Callable[[Sequence[Trial], Half], Iterable[Finding]]
 
 
-def sanity(questions: Sequence[Question], pixels: int) -> list[Row]:
+def sanity(questions: Sequence[Question], pixels: int, width: float = 1.0) -> list[Row]:
     """A row {check, threat, passed, told} for each check of a threat that the records allow.
 
-    pixels: values of an image. Of several comparisons the worst is told; all pass if it does.
+    pixels: values of an image; width: of their domain. Of several comparisons the worst is told;
+    all pass if it does.
     """
+    half = {"linf": 0.5 * width, "l2": 0.5 * width * math.sqrt(pixels), "l1": 0.5 * width * pixels}
     all_trials = [trial for question in questions for trial in trials_of(question)]
     threats = list(dict.fromkeys(trial.question.threat for trial in all_trials))
     rows = []
     for check in CHECKS:
         for threat in threats:
             some = [trial for trial in all_trials if trial.question.threat == threat]
-            findings = list(check.find(some, pixels))
+            findings = list(check.find(some, half))
             rows += [_row(check, threat, findings)] if findings else []
     return rows
 
@@ -72,17 +76,17 @@ def _row(check: Check, threat: str, findings: Sequence[Finding]) -> Row:
     return {"check": check.name, "threat": threat, "passed": passed, "told": worst.told + more}
 
 
-def _single_step(trials: Sequence[Trial], _pixels: int) -> Iterable[Finding]:
+def _single_step(trials: Sequence[Trial], _half: Half) -> Iterable[Finding]:
     weak, strong = are(trials, attacks.is_single_step), are(trials, attacks.is_iterative)
     return against_best(weak, strong)
 
 
-def _black_box(trials: Sequence[Trial], _pixels: int) -> Iterable[Finding]:
+def _black_box(trials: Sequence[Trial], _half: Half) -> Iterable[Finding]:
     weak, strong = are(trials, attacks.is_black_box), are(trials, attacks.is_white_box)
     return against_best(weak, strong)
 
 
-def _budget(trials: Sequence[Trial], _pixels: int) -> Iterable[Finding]:
+def _budget(trials: Sequence[Trial], _half: Half) -> Iterable[Finding]:
     """What the largest budget of an iterative attack changes, compared with the next smaller."""
     for family in families(are(trials, attacks.is_iterative)):
         largest = max(family, key=lambda trial: trial.budget)
@@ -93,7 +97,7 @@ def _budget(trials: Sequence[Trial], _pixels: int) -> Iterable[Finding]:
             yield Finding(abs(finding.value), finding.told)
 
 
-def _noise(trials: Sequence[Trial], _pixels: int) -> Iterable[Finding]:
+def _noise(trials: Sequence[Trial], _half: Half) -> Iterable[Finding]:
     for trial in trials:
         if attacks.is_noise(trial.settings):
             n, clean = len(trial.clean), sum(trial.clean.values())
@@ -103,7 +107,7 @@ def _noise(trials: Sequence[Trial], _pixels: int) -> Iterable[Finding]:
             yield Finding((clean - left) / n, told)
 
 
-def _unbounded(trials: Sequence[Trial], pixels: int) -> Iterable[Finding]:
+def _unbounded(trials: Sequence[Trial], half: Half) -> Iterable[Finding]:
     """What the best iterative attack leaves at a threat's largest radius, if that is no bound.
 
     Where it leaves nothing, a larger radius could not leave more.
@@ -113,13 +117,12 @@ def _unbounded(trials: Sequence[Trial], pixels: int) -> Iterable[Finding]:
     last = [trial for trial in iterative if trial.question.eps == max(radii)]
     if last:
         best = min(last, key=lambda trial: (-len(trial.withstood), trial.left))
-        if best.left <= UNBOUNDED_ACCURACY or _reaches_all(best.question, len(radii), pixels):
+        if best.left <= UNBOUNDED_ACCURACY or _reaches_all(best.question, len(radii), half):
             yield Finding(best.left, _told_unbounded(best))
 
 
-def _reaches_all(question: Question, radii: int, pixels: int) -> bool:
+def _reaches_all(question: Question, radii: int, half: Half) -> bool:
     """Whether a radius is as good as unbounded: from every image it reaches the uniform grey."""
-    half = {"linf": 0.5, "l2": 0.5 * math.sqrt(pixels), "l1": 0.5 * pixels}
     if question.threat in half:
         return question.eps >= half[question.threat]
     return radii >= CURVE

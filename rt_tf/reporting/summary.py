@@ -22,7 +22,7 @@
 
     comparison   {kind, inputs, difference, rounding, size (of logits), ties (labels that differ
                   within rounding)}: of the network with the file it was made of
-    question     {name, threat, epsilon, clean, attacked, certified: rate | null,
+    question     {name, threat, epsilon, domain, clean, attacked, certified: rate | null,
                   probable, trusted: rate | null (certified, or so in a weaker sense),
                   common: {clean, attacked, certified} on the examples of both, if these are fewer,
                   outcomes: {certified, loose, time, memory, error, not_asked, attack,
@@ -38,8 +38,8 @@
     rung         {rung, tried, certified, credited, falsified, probable, trusted, loose, time,
                   memory, error, seconds}
     attack       {id, name, settings, sample, attacked: rate, distance: distances | null, seconds}
-    radius       {threat, settings, rungs: {rung: radii credited}, largest eps tried, sample,
-                  clean: rate, at_largest: rate of those certified there,
+    radius       {threat, domain, settings, rungs: {rung: radii credited}, largest eps tried,
+                  sample, clean: rate, at_largest: rate of those certified there,
                   quantiles: {"0.05", "0.25", "0.5", "0.75", "0.95"},
                   correct, misclassified: distances | null (the radii of either; mean of correct
                   ones is what papers call the average), trials: mean, seconds,
@@ -59,8 +59,8 @@
     seconds      {total, mean, median, max} per image
     sample       {n, indices ("0-359,400"), sha256}
 
-Accuracies are in [0, 1], eps in the threat's unit (of a norm: pixels in [0, 1]). `file` is
-relative to the run.
+Accuracies are in [0, 1], eps in the threat's unit (of a norm: the input's, whose `domain`
+is {lower, upper}). `file` is relative to the run.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ from rt_tf.errors import UserError
 from rt_tf.reporting import statistics
 from rt_tf.reporting.answers import answer
 from rt_tf.reporting.attack_warnings import all_of
-from rt_tf.reporting.claim import claim
+from rt_tf.reporting.claim import claim, domain_of
 from rt_tf.reporting.consistency import Row, check_order, require
 from rt_tf.reporting.counterexamples import smallest
 from rt_tf.reporting.inference import inferred
@@ -118,7 +118,7 @@ def summarise(run_dir: str | Path, examples: int = 8) -> Row:
         "radii": radii(certified, questions),
         "suites": suites(records, questions),
         "warnings": all_of(records, run["network_sha256"], questions),
-        "sanity": sanity(questions, math.prod(run["dataset"]["shape"])),
+        "sanity": sanity(questions, math.prod(run["dataset"]["shape"]), domain_of(run).width),
         "examples": smallest(questions, examples),
         "data": _data(main, run),
         "model": {
@@ -207,6 +207,7 @@ def _data(main: Question, run: Row) -> Row:
     keep = ("name", "version", "classes", "shape", "pixel_max")
     return {
         **{key: dataset.get(key) for key in keep},
+        "domain": domain_of(run).config(),
         "split": split,
         "size": dataset[split]["size"],
         "checksum": dataset[split]["checksum"],

@@ -109,7 +109,7 @@ class TensorBoard:
             }
             for label, before, after, distance in columns
         ]
-        figure = adversarial_examples(x, found.x, told)
+        figure = adversarial_examples(x, found.x, told, self.examples.domain)
         if figure is not None:
             picture = tf.io.decode_png(encode(figure, "png", dpi=DOTS), channels=3)
             tf.summary.image("clean, adversarial, difference", picture[tf.newaxis])

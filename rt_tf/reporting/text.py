@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from rt_tf.domain import Domain
 from rt_tf.exactly import radius_text
 from rt_tf.reporting.attack_text import has_attacks, sanity_markdown, suite_markdown
 from rt_tf.reporting.comparison import comparison_text
@@ -75,7 +76,8 @@ def model_card(report: Row) -> str:
         "## Model": _list(
             {
                 "architecture": f"{plain(model['name'])}, {model['parameters']:,} parameters",
-                "input": f"image {_shape(data)}, pixels in [0, 1]; output: one logit per class",
+                "input": f"image {_shape(data)}, pixels in {Domain.from_config(data['domain'])}; "
+                "output: one logit per class",
                 "network SHA-256": f"`{model['network_sha256']}`",
                 **_origin(model["given"]),
             }
