@@ -193,9 +193,9 @@ def headed(subject: Subject, kind: str, name: str, settings: Row) -> Row:
 
 def _made(threat: Threat) -> Row:
     """What a threat is made with, such as a union's radii, if it is with anything."""
-    return (
-        {"threat_settings": dataclasses.asdict(threat)} if dataclasses.is_dataclass(threat) else {}
-    )
+    made = dataclasses.asdict(threat) if dataclasses.is_dataclass(threat) else {}
+    settings = {name: value for name, value in made.items() if value is not None}
+    return {"threat_settings": settings} if settings else {}
 
 
 def examples(subject: Subject, rows: np.ndarray) -> list[Row]:

@@ -133,6 +133,6 @@ def _flat(box: tuple[Tensor, Tensor]) -> Ends:
 def _box(region: Region) -> Ends:
     """The Linf box exactly, of a region's one example."""
     x, scale = region.x.numpy()[0].astype(np.float64), getattr(region.threat, "scale", None)
-    eps = float(region.eps) * (1.0 if scale is None else scale)
+    eps = float(region.eps) * (1.0 if scale is None else np.array(scale))
     lower = np.maximum(x - eps, region.domain.lower)
     return lower.ravel(), np.minimum(x + eps, region.domain.upper).ravel()

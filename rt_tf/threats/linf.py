@@ -1,8 +1,9 @@
 """The Linf threat: every feature moves by at most eps, within the input's domain."""
 
 import dataclasses
+import functools
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,7 @@ from rt_tf.threats import ball, norms
 from rt_tf.threats.region import Region
 
 
+@dataclasses.dataclass(frozen=True)
 class Linf:
     """The contract is in `rt_tf.threats.region.Threat`.
 
@@ -21,13 +23,22 @@ class Linf:
     everywhere. UserError for an array with negative numbers, or with nothing that moves.
     """
 
-    name = "linf"
-    largest = 1.0
-    is_box = True
-    has_support = True
+    scale: Any = None
 
-    def __init__(self, scale: Any = None) -> None:
-        self.scale = None if scale is None else _checked(scale)
+    name: ClassVar[str] = "linf"
+    largest: ClassVar[float] = 1.0
+    is_box: ClassVar[bool] = True
+    has_support: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Keeps the scale as nested tuples, as files have it."""
+        if self.scale is not None:
+            object.__setattr__(self, "scale", _nested(_checked(self.scale).tolist()))
+
+    @functools.cached_property
+    def scales(self) -> np.ndarray:
+        """The scale as an array of the input's shape, float64."""
+        return np.array(self.scale)
 
     def spread(self, pixels: int) -> float:
         return 1.0
@@ -35,7 +46,7 @@ class Linf:
     def by_feature(self, region: Region) -> Region:
         if self.scale is None:
             return region
-        eps = region.radius() * tf.cast(self.scale[np.newaxis], region.x.dtype)
+        eps = region.radius() * tf.cast(self.scales[np.newaxis], region.x.dtype)
         return dataclasses.replace(region, threat=Linf(), eps=eps)
 
     def box(self, region: Region) -> tuple[Tensor, Tensor]:
@@ -43,7 +54,7 @@ class Linf:
 
     def dual_norm(self, coefficients: Tensor) -> Tensor:
         if self.scale is not None:
-            coefficients = coefficients * tf.cast(self.scale, coefficients.dtype)
+            coefficients = coefficients * tf.cast(self.scales, coefficients.dtype)
         return norms.total(coefficients, kept=2)
 
     def minimum(self, region: Region, coefficients: Tensor) -> Tensor:
@@ -60,13 +71,13 @@ class Linf:
         self, region: Region, x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor
     ) -> Tensor:
         signs = tf.sign(gradient)
-        return size * (signs if self.scale is None else signs * tf.cast(self.scale, signs.dtype))
+        return size * (signs if self.scale is None else signs * tf.cast(self.scales, signs.dtype))
 
     def distance(self, region: Region, x: Tensor) -> Tensor:
         if self.scale is None:
             return ball.distance(region, x, norms.largest)
         moves = tf.abs(tf.cast(x, tf.float64) - tf.cast(region.x, tf.float64))
-        shares = tf.where(moves == 0.0, moves, moves / tf.constant(self.scale, tf.float64))
+        shares = tf.where(moves == 0.0, moves, moves / self.scales)
         return norms.largest(shares)
 
     def inside(self, region: Region, x: Tensor) -> Tensor:
@@ -74,7 +85,7 @@ class Linf:
         if eps.shape.rank == 1:
             eps = norms.by_example(eps, x.shape.rank)
         if self.scale is not None:
-            eps *= self.scale
+            eps *= self.scales
         moves = tf.abs(tf.cast(x, tf.float64) - tf.cast(region.x, tf.float64))
         near = tf.reduce_all(moves <= eps, axis=list(range(1, x.shape.rank)))
         return ball.possible(region, x) & near
@@ -89,5 +100,8 @@ def _checked(scale: Any) -> np.ndarray:
             "linf: expected for each feature a finite radius that is not negative, not all of them "
             f"0; received radii from {least:g} to {greatest:g} in the shape {values.shape}"
         )
-    values.setflags(write=False)
     return values
+
+
+def _nested(values: Any) -> Any:
+    return tuple(map(_nested, values)) if isinstance(values, list) else values
