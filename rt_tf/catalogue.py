@@ -73,7 +73,8 @@ BOUNDS = {
     ),
     "dual": Entry(
         "rt_tf.bounds.methods:dual_bounds",
-        "backward bounds of every layer with parallel lines (Wong & Kolter, exact)",
+        "backward bounds of every layer with parallel lines, cut by intervals; as a rung the "
+        "better of that and of Wong & Kolter's, which nothing cuts",
         ("memory",),
     ),
     "crown": Entry(

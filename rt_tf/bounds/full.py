@@ -28,11 +28,13 @@ class Settings(NamedTuple):
     """How layers are bounded. memory: MiB that the coefficients of a pass may take.
 
     The memory bounds the passes forward; training keeps what its gradients need of all of them.
+    cut: whether layers' bounds are cut by intervals; not cut, they are those of the passes alone.
     """
 
     slope: Slopes = "adaptive"
     arithmetic: str = "fast"
     memory: float = MEMORY
+    cut: bool = True
 
 
 class Ends(NamedTuple):
@@ -63,7 +65,7 @@ def full_enclosure(
             return box
         if known is not None and i in known:
             enclosure = enclosure._replace(boxes=enclosure.boxes | {i: cut(box, known[i])})
-        return backward_box(graph, region, enclosure, i, settings)
+        return backward_box(graph, region, enclosure, i, settings, every_unit=not settings.cut)
 
     return enclose(graph, Box(*region.box()), settings.arithmetic, tighten)
 
@@ -94,7 +96,7 @@ def backward_box(
     enclosure: bounds of all nodes up to i, whose box is to be cut.
     """
     nodes = [(k, graph.nodes[k - 1]) for k in sorted(graph.ancestors(i), reverse=True)]
-    box = enclosure.boxes[i]
+    box = enclosure.boxes[i] if settings.cut else _everything(enclosure.boxes[i])
     asked = (
         tf.ones_like(box.lower, tf.bool) if every_unit else (box.lower < 0.0) & (box.upper > 0.0)
     )
@@ -166,6 +168,12 @@ def _bound_whole(
     found = _in_chunks(chunk, tf.shape(units)[1], batch, largest, settings)
     found = Ends(*(tf.transpose(end) for end in found))
     return tf.range(batch)[:, tf.newaxis] * count + units, found
+
+
+def _everything(box: Box) -> Box:
+    """A box of the same shape without ends."""
+    far = (tf.fill(tf.shape(box.lower), end) for end in (-math.inf, math.inf))
+    return Box(*(tf.ensure_shape(end, box.lower.shape) for end in far))
 
 
 def _cut(box: Box, asked: Tensor, numbers: Tensor, found: Ends) -> Box:

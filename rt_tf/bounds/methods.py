@@ -72,10 +72,36 @@ def crown_bounds(
 
 @by_part
 def dual_bounds(
-    graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast", memory: float = MEMORY
+    graph: Graph,
+    region: Region,
+    spec: Tensor,
+    arithmetic: str = "fast",
+    memory: float = MEMORY,
+    cut: bool | None = True,
 ) -> Bounds:
-    """Wong & Kolter's dual network, exact: the same with parallel lines (P2 algorithm 1)."""
-    return crown_bounds(graph, region, spec, arithmetic, "parallel", memory)
+    """Backward bounds of every layer with parallel lines: the dual network of Wong & Kolter.
+
+    cut: whether layers' bounds are cut by intervals. The authors' are not: False gives their bound.
+    A parallel line is not monotone in the box that it is drawn over, so that now the one is
+    tighter, now the other; None takes for each example that of the better least margin.
+    Source: Wong 2020 (thesis), algorithm 1; Wong & Kolter 2018.
+    """
+    if cut is None:
+        first, second = (
+            dual_bounds(graph, region, spec, arithmetic, memory, each) for each in (True, False)
+        )
+        return _better(first, second)
+    settings = Settings("parallel", arithmetic, memory, cut)
+    region = _rounded(region, arithmetic)
+    return _margins(graph, region, spec, full_enclosure(graph, region, settings), settings)
+
+
+def _better(cut: Bounds, uncut: Bounds) -> Bounds:
+    """For each example the margins whose least one is the larger; the boxes are of the first."""
+    least = [tf.reduce_min(bounds.margins, axis=1) for bounds in (cut, uncut)]
+    is_better = least[1] > least[0]
+    margins = tf.where(is_better[:, tf.newaxis], uncut.margins, cut.margins)
+    return cut._replace(margins=margins, uncut=is_better)
 
 
 @by_part

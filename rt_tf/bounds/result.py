@@ -43,7 +43,8 @@ class Bounds(NamedTuple):
     the nodes whose evaluation rounds, a bound of the size of what is summed (sound arithmetic).
     loss: [batch], an upper bound of the worst cross-entropy, of methods with a better one than the
     margins give. slopes: by activation, [batch, spec, ...], of methods that optimise them, if the
-    margins follow from them alone.
+    margins follow from them alone. uncut: [batch] bool, of a method that has both, whether the
+    margins are those over layers' bounds that nothing has cut.
     """
 
     margins: Tensor
@@ -51,6 +52,7 @@ class Bounds(NamedTuple):
     magnitudes: dict[int, Tensor]
     loss: Tensor | None = None
     slopes: dict[int, Tensor] | None = None
+    uncut: Tensor | None = None
 
 
 def margin_spec(labels: Tensor, classes: int) -> Tensor:

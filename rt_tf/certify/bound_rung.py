@@ -1,5 +1,6 @@
 """A bound method as a rung: sound arithmetic, all examples that are asked in one batch."""
 
+import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -10,21 +11,27 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.bounds.result import margin_spec
-from rt_tf.certify.leaf_proofs import RULES, leaf_proofs
-from rt_tf.certify.proof import Proof
+from rt_tf.certify.leaf_proofs import OPTIONS, RULES, leaf_proofs
+from rt_tf.certify.proof import UNCUT, Proof
 from rt_tf.certify.rung import Asked, Finding
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
 
+UNCUT_PROOF = Proof(UNCUT, np.zeros((0, 2), np.int32), {})
+
 
 class Found(NamedTuple):
-    """Least margins, [batch]; by activation, slopes [batch, rows, ...] and where they count."""
+    """Least margins, [batch]; by activation, slopes [batch, rows, ...] and where they count.
+
+    uncut: as of `Bounds`.
+    """
 
     margins: Tensor
     slopes: dict[int, Tensor]
     counts: dict[int, Tensor]
+    uncut: Tensor | None
 
 
 class BoundRung:
@@ -47,7 +54,7 @@ class BoundRung:
         self.wiring = wiring
         self.threat = threat
         self.probable = entry.probable
-        self._bound = catalogue.bound(name, settings)
+        self._bound = functools.partial(catalogue.bound(name, settings), **OPTIONS.get(name, {}))
         signature = [
             tf.TensorSpec([None, *wiring.input_shape], tf.float32),
             tf.TensorSpec([None], tf.int64),
@@ -75,7 +82,9 @@ class BoundRung:
             yield Finding(float(margin), seconds, cause, self.probable, proof=proof)
 
     def _proofs(self, found: Found, labels: np.ndarray) -> Sequence[Proof | None]:
-        """Of bounds with slopes of their own; others follow from the rung's rule."""
+        """Of bounds with slopes of their own, or uncut; others follow from the rung's rule."""
+        if found.uncut is not None:
+            return [UNCUT_PROOF if uncut else None for uncut in found.uncut.numpy()]
         if not found.slopes:
             return [None] * len(labels)
         others = np.array([np.delete(np.arange(self.wiring.classes), y) for y in labels])
@@ -88,4 +97,5 @@ class BoundRung:
         bounds = self._bound(graph, region, spec, arithmetic="sound")
         boxes = {i: bounds.boxes[graph.nodes[i - 1].inputs[0]] for i in bounds.slopes or {}}
         counts = {i: (box.lower < 0.0) & (box.upper > 0.0) for i, box in boxes.items()}
-        return Found(tf.reduce_min(bounds.margins, axis=1), bounds.slopes or {}, counts)
+        least = tf.reduce_min(bounds.margins, axis=1)
+        return Found(least, bounds.slopes or {}, counts, bounds.uncut)

@@ -13,6 +13,10 @@ RULES: dict[str, Rule] = {
 }
 
 
+# What a rung asks of its bound besides: of two that are both sound, the better one.
+OPTIONS: dict[str, dict[str, None]] = {"dual": {"cut": None}}
+
+
 def leaf_proofs(
     rule: Rule,
     others: np.ndarray,

@@ -7,6 +7,7 @@ import numpy as np
 Rule = dict[str, str | bool]  # of the pre-activation bounds
 
 CROWN: Rule = {"intermediate": "backward", "slope": "adaptive", "shared": False}
+UNCUT: Rule = {"intermediate": "uncut", "slope": "parallel", "shared": False}
 LEAF = (-1, -1)  # in a tree's nodes
 
 

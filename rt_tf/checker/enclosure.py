@@ -31,6 +31,11 @@ class Enclosure:
         """Bounds the sizes of a node's values."""
         return np.maximum(np.abs(self.lower[i]), np.abs(self.upper[i]))
 
+    def forget(self, i: int) -> None:
+        """Leaves a node without ends, until it is cut."""
+        self.lower[i] = np.full_like(self.lower[i], -np.inf)
+        self.upper[i] = np.full_like(self.upper[i], np.inf)
+
     def cut(self, i: int, units: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
         """Keeps the better ends of some units."""
         self.lower[i][units] = np.fmax(self.lower[i][units], lower)

@@ -9,22 +9,24 @@ from rt_tf.checker.network import Network
 from rt_tf.checker.operations import Operation, Relu, Scale
 from rt_tf.checker.region import Region
 
-INTERMEDIATES = ("interval", "backward")
+INTERMEDIATES = ("interval", "backward", "uncut")
 
 
 def layers(network: Network, region: Region, intermediate: str, rule: str) -> Enclosure:
     """Bounds of every node.
 
     interval: of the first pre-activations, those of the region's own support function. backward:
-    of every pre-activation that intervals leave open, by a pass with lines by the rule.
+    of every pre-activation that intervals leave open, by a pass with lines by the rule. uncut: of
+    every pre-activation, by such passes alone.
     """
     before = set(network.relus().values())
-    first = before & network.head()
-    open_alone = intermediate == "backward"
+    bounded = before & network.head() if intermediate == "interval" else before
 
     def tighten(i: int, enclosure: Enclosure) -> None:
-        if i in (before if open_alone else first) and not _is_exact(network, region, i):
-            _cut(network, region, enclosure, i, rule, open_alone)
+        if i in bounded and not _is_exact(network, region, i):
+            if intermediate == "uncut":
+                enclosure.forget(i)
+            _cut(network, region, enclosure, i, rule, intermediate == "backward")
 
     return enclose(network, region, tighten)
 

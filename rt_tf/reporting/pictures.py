@@ -30,8 +30,9 @@ def adversarial_examples(
 ) -> Figure | None:
     """Original, adversarial image and their difference at full contrast, one column each.
 
-    Images are float [k, h, w, c] in the domain (black to white), c = 1 or 3; `examples` tell label, prediction, distance
-    and the name of the attack, and may tell the `answer` to the image itself.
+    Images are float [k, h, w, c] in the domain, from black to white, c = 1 or 3; `examples` tell
+    label, prediction, distance and the name of the attack, and may tell the `answer` to the image
+    itself.
     """
     if not len(examples):
         return None

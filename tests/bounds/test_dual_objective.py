@@ -73,7 +73,7 @@ def question(name: str) -> Question:
     x = networks.images(chain.widths[:1], 1)  # some pixels at the ends of [0, 1]
     lower, upper = (0.0, 1.0) if chain.pixel_box else (-10.0, 10.0)
     region = Region(Linf(), tf.constant(x), chain.eps, Domain(lower, upper))
-    low, high = sampling.linf_box(x, chain.eps, Domain(lower, upper))[0]
+    low, high = sampling.linf_box(x, chain.eps, lower, upper)[0]
     spec = margin_spec(tf.constant([0]), wiring.classes)
     return Question(model, wiring.lower(), region, spec, (low + high) / 2, (high - low) / 2)
 
@@ -283,3 +283,33 @@ def _assert_same_where_unstable(method: str, name: str, i: int, expected: backwa
     for side, end in zip(found[i - 2], expected, strict=True):
         scale = np.abs(end).max()
         np.testing.assert_allclose(side[asked], end[asked], rtol=0, atol=RELATIVE * scale)
+
+
+# The authors' bound, which nothing cuts, and the better of both.
+
+
+@cases
+def test_uncut_it_is_the_dual_objective_of_algorithm_1(name):
+    """Layer by layer and at the end: the authors' code, to rounding."""
+    q = question(name)
+    bounds = resolve("dual")(q.graph, q.region, q.spec, cut=False)
+    ends = of_first(bounds.boxes, read_by_relus(q.graph))
+    for found, expected in zip(ends, hidden(*algorithm_1(q)), strict=True):
+        for side, end in zip(found, expected, strict=True):
+            assert_close(side, end)
+    assert_close(bounds.margins[0], dual_margins(q, *algorithm_1(q)))
+
+
+def test_neither_is_always_the_tighter_one_and_the_rung_takes_the_better():
+    hidden = [L.Dense(12, "relu") for _ in range(5)]
+    model = networks.randomize(keras.Sequential([L.Input((6,)), *hidden, L.Dense(3)]), seed=0)
+    graph, x = trace(model).lower(), tf.constant(networks.images((6,), 16))
+    region, spec = Region(Linf(), x, 0.1), margin_spec(tf.zeros([16], tf.int64), 3)
+    cut, uncut, both = (
+        resolve("dual")(graph, region, spec, arithmetic="sound", cut=which)
+        for which in (True, False, None)
+    )
+    least = [tf.reduce_min(bounds.margins, axis=1).numpy() for bounds in (cut, uncut, both)]
+    np.testing.assert_array_equal(least[2], np.maximum(*least[:2]))
+    np.testing.assert_array_equal(both.uncut, least[1] > least[0])
+    assert {-1.0, 1.0} <= set(np.sign(least[1] - least[0]))

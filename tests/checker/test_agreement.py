@@ -16,6 +16,8 @@ from kept_proofs import (
 
 from rt_tf import catalogue
 from rt_tf.bounds.result import margin_spec
+from rt_tf.certify.bound_rung import BoundRung
+from rt_tf.certify.rung import Asked
 from rt_tf.reporting.proofs import RULES
 
 NAMES = [
@@ -105,6 +107,21 @@ def test_every_rung_with_a_rule_has_the_rule_of_its_name(rung):
     found = margins_of(checked(q, [q.certified(k, rung) for k in range(3)]))
     np.testing.assert_allclose(found, of_library(q, rung), atol=20 * SLACK)
     assert (found >= of_library(q, rung) - SLACK).all()
+
+
+def test_what_the_rung_dual_certifies_is_checked_whichever_bound_it_took():
+    q, took = question("dense"), set()
+    _, wiring = networks.known("dense")
+    for eps in (0.02, 0.1, 0.4):
+        q = q._replace(eps=float(eps))
+        rung = BoundRung("dual", wiring, catalogue.resolve("threat", "linf")())
+        findings = list(rung(Asked(q.images, q.labels, q.eps, [None] * len(q.labels))))
+        for k, finding in enumerate(findings):
+            (verdict,) = checked(q, [q.certified(k, "dual", finding.proof)])
+            assert verdict.least == pytest.approx(finding.margin, abs=20 * SLACK)
+            assert verdict.least >= finding.margin - SLACK
+            took.add(finding.proof is None)
+    assert took == {True, False}
 
 
 @pytest.mark.parametrize("shape", [full_tree, comb])

@@ -264,7 +264,7 @@ def test_a_given_network_is_not_trained(made: Path) -> None:
     ],
 )
 def test_damaged_records_are_said_in_one_line(old: str, new: str, words: str, copy: Path) -> None:
-    path = copy / "run" / "records" / "linf-0.01" / "certify.jsonl"
+    path = copy / "run" / "records" / "linf-2.55" / "certify.jsonl"
     texts = [json.dumps(row).replace(old, new) for row in read_lines(path)]
     assert any(new in text for text in texts)
     path.write_bytes(b"".join(line(json.loads(text)) for text in texts))
