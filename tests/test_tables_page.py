@@ -1,6 +1,7 @@
 """docs/tables.md does what it says: a table is trained, certified and served in its own domain."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +13,22 @@ from rt_tf.errors import UserError
 PAGE = (Path(__file__).parents[1] / "docs" / "tables.md").read_text()
 
 
-@pytest.fixture
-def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
-    """What the page's code has made."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def precision() -> Iterator[None]:
+    """Puts TF32 back, which the page switches off."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()
-    code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
-    made: dict = {}
-    exec(compile(code, "docs/tables.md", "exec"), made)
-    yield made
+    yield
     tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
-def test_the_page_in_order(names: dict, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Its figures to a few rows; what is certified holds at the corners that hurt most."""
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+    names: dict = {}
+    exec(compile(code, "docs/tables.md", "exec"), names)
     (shown,) = re.findall(r"```\n(\d.*?)```", PAGE, re.DOTALL)
     expected = np.array(re.findall(r"([\d.]+)%", shown), float)
     printed = np.array(re.findall(r"([\d.]+)%", capsys.readouterr().out), float)
