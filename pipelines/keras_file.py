@@ -60,10 +60,19 @@ def _original(given: keras.Model, wiring: Wiring, path: Path) -> Original:
         ends = np.iinfo(taken)
         return np.clip(np.rint(inputs), ends.min, ends.max)
 
+    def outputs(inputs: np.ndarray) -> np.ndarray:
+        try:
+            return answers(given, nearest(inputs))
+        except Exception as error:  # whatever Keras and a foreign model make of each other
+            raise UserError(
+                f"keras_file: expected a network that Keras computes; {path} is not: "
+                f"{' '.join(str(error).split())[:200]}"
+            ) from error
+
     return Original(
         "keras_file",
         path,
-        lambda inputs: answers(given, nearest(inputs)),
+        outputs,
         softmax=bool(wiring.notes),
         compute_dtype=_coarsest(wiring, path),
         nearest=nearest,

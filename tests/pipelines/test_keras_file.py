@@ -142,10 +142,11 @@ def test_a_softmax_inside_is_refused_with_its_block(end: dict | None, tmp_path: 
     assert "expected softmax as the network's last operation alone" in told
 
 
-@pytest.mark.parametrize(("depth", "is_read"), [(40, True), (400, False)])
+@pytest.mark.parametrize(("depth", "is_read"), [(40, True), (150, False), (400, False)])
 def test_models_inside_models_are_read_or_refused(
     depth: int, is_read: bool, tmp_path: Path
 ) -> None:
+    """Of some depth on, Python does not follow, in reading or, at the latest, in computing."""
     plain = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.ReLU()])
     whole = saved(keras.Sequential([keras.Input(SHAPE), plain]), tmp_path)
     with zipfile.ZipFile(whole) as source:
@@ -162,11 +163,15 @@ def test_models_inside_models_are_read_or_refused(
     with zipfile.ZipFile(tmp_path / "deep.keras", "w") as target:
         for name, content in {**parts, "config.json": text.encode()}.items():
             target.writestr(name, content)
+    deep = GivenFile("keras_file", tmp_path / "deep.keras")
     if is_read:
-        network, _ = read(tmp_path / "deep.keras")
+        network, _, original = network_file.read(deep)
         np.testing.assert_array_equal(network(IMAGES), IMAGES.reshape(12, -1))
+        np.testing.assert_array_equal(original.answers(IMAGES), IMAGES.reshape(12, -1))
     else:
-        assert "keras_file: expected" in refusal(tmp_path / "deep.keras")
+        with pytest.raises(UserError, match="keras_file: expected") as caught:
+            network_file.read(deep).original.answers(IMAGES)
+        assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "float64"])
