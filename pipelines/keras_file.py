@@ -9,6 +9,7 @@ import numpy as np
 
 import rt_tf.models  # noqa: F401 - tells Keras of this library's layers
 from rt_tf.errors import UserError
+from rt_tf.interchange.nodes import told
 from rt_tf.interchange.parity import PRECISIONS, Original, answers
 from rt_tf.network.copying import copied
 from rt_tf.network.trace import trace
@@ -65,8 +66,7 @@ def _original(given: keras.Model, wiring: Wiring, path: Path) -> Original:
             return answers(given, nearest(inputs))
         except Exception as error:  # whatever Keras and a foreign model make of each other
             raise UserError(
-                f"keras_file: expected a network that Keras computes; {path} is not: "
-                f"{' '.join(str(error).split())[:200]}"
+                f"keras_file: expected a network that Keras computes; {path} is not: {told(error)}"
             ) from error
 
     return Original(
@@ -98,9 +98,9 @@ def _load(path: Path) -> keras.Model:
 
 
 def _reason(path: Path, text: str) -> str:
-    for pattern, told in REASONS:
+    for pattern, words in REASONS:
         if found := re.search(pattern, text):
-            holds = told.format(*found.groups())
+            holds = words.format(*found.groups())
             return f"expected layers of Keras or rt_tf alone; {path} holds {holds}"
     return f"expected a readable .keras file; {path} is not: {' '.join(text.split())[:200]}"
 

@@ -15,6 +15,7 @@ from rt_tf.network.trace import trace
 
 BATCH = 100  # inputs that are evaluated at once
 MEASURED = 200  # inputs, at most, on which rounding is measured
+SOFTMAX = 8.0  # roundings by which a probability may be off, of exponentials, a sum and a quotient
 
 
 class Precision(NamedTuple):
@@ -115,8 +116,8 @@ class Comparer:
         few = inputs[:: -(-len(inputs) // MEASURED)]
         exact = self._ours(self._double, few)
         measured = float(np.abs(self._ours(self._rounded, few) - exact).max())
-        precision = self.original.precision
-        explained = self.original.room * (measured + precision.unit * size)
+        precision, roundings = self.original.precision, size + SOFTMAX * self.original.softmax
+        explained = self.original.room * (measured + precision.unit * roundings)
         return min(precision.most * max(1.0, size), explained)
 
     def _ours(self, network: keras.Model, inputs: np.ndarray) -> np.ndarray:

@@ -208,6 +208,15 @@ def test_logits_behind_probabilities_are_compared(digits: data.DataSet, tmp_path
         compared(right._replace(network=halved), digits)
 
 
+def test_probabilities_that_nearly_agree_are_compared(digits: data.DataSet, tmp_path: Path) -> None:
+    """Where logits are small, the roundings of the softmax are larger than theirs."""
+    model = flat(layers.Softmax())
+    for weight in model.weights:
+        weight.assign(1e-2 * weight)
+    found = compared(read(model, tmp_path), digits)
+    assert 0.0 < max(row.difference for row in found) < 1e-6
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
 def test_other_precisions_have_their_own_rounding(
     policy: str, digits: data.DataSet, tmp_path: Path
