@@ -40,24 +40,26 @@ def made(strategy: tf.distribute.Strategy, folder: Path, arguments: list[str]) -
 
 def trained(
     strategy: tf.distribute.Strategy, steps: int, arguments: list[str]
-) -> tuple[list, list[np.ndarray]]:
-    """What steps say of the loss and the accuracy, and the weights that they lead to."""
+) -> tuple[list[float], list[np.ndarray]]:
+    """The losses of steps, or of epochs where there are several phases, and the weights after."""
     with tempfile.TemporaryDirectory() as folder:
         loop = made(strategy, Path(folder), arguments)
         if len(loop.phases) > 1:
             loop.run()
-            rows = [[row["loss"], row["point_accuracy"]] for row in loop.position.history]
-            return rows, loop.model.network.get_weights()
+            return [row["loss"] for row in loop.position.history], loop.model.network.get_weights()
         step, seen = loop.begin_phase(), []
         for _, batch in zip(range(steps), loop.batches(loop.phases[0]), strict=False):
             terms = loop.take_step(step, batch, loop.phases[0].values(1.0))
-            seen.append([terms["loss"], terms["point_accuracy"]])
+            seen.append(terms["loss"])
         averaged = loop.average.network.get_weights() if loop.average else []
         return seen, [*loop.model.network.get_weights(), *averaged]
 
 
 def main() -> None:
-    """Prints a line for each case and number of replicas: how far apart losses and weights are."""
+    """Writes a line for each case and number of replicas: how far apart losses and weights are.
+
+    Of losses, the difference as a share of them.
+    """
     counts, steps = [int(n) for n in sys.argv[2].split(",")], int(sys.argv[3])
     names = devices(max(counts))
     together = tf.distribute.ReductionToOneDevice()
@@ -68,7 +70,7 @@ def main() -> None:
             several = tf.distribute.MirroredStrategy(names[:count], cross_device_ops=together)
             rows, others = trained(several, steps, arguments)
             apart = max(np.abs(a - b).max() for a, b in zip(weights, others, strict=True))
-            loss = np.abs(np.subtract(losses, rows)).max(0)[0]
+            loss = np.abs(np.subtract(losses, rows) / losses).max()
             sys.stdout.write(f"{name} {count} {loss} {apart}\n")
 
 

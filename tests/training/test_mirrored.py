@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-NORMALISED = "--model=digits_cnn --batch_norm"
 STABILITY = "--relu_stability=0.01"
 PGD = "--attack=pgd --attack_steps=2"
 SYSTEMS = {
@@ -34,7 +33,7 @@ QUICK = {
 
 
 def distances(folder: Path, cases: dict[str, str], replicas: str, steps: int) -> list[list[str]]:
-    """Of each case and number of replicas: name, number, difference in loss and in weights."""
+    """Of each case and number of replicas: name, number, how far apart losses and weights are."""
     lines = "".join(f"{name} --epochs=2 {flags}\n" for name, flags in cases.items())
     done = subprocess.run(
         [sys.executable, "-m", "tests.training.replicated", str(folder), replicas, str(steps)],
@@ -60,13 +59,16 @@ def test_one_replica_and_two_take_the_same_steps(digits_dir: Path) -> None:
 @pytest.mark.parametrize("normalised", [False, True])
 @pytest.mark.parametrize(
     ("precision", "loss_apart", "apart"),
-    [("float32", 1e-4, 2e-3), ("mixed_bfloat16", 0.05, 0.05)],
+    [("float32", 2e-3, 2e-3), ("mixed_bfloat16", 0.03, 0.05)],
 )
 def test_every_system_takes_the_same_steps_on_one_two_and_four_replicas(
     digits_dir: Path, normalised: bool, precision: str, loss_apart: float, apart: float
 ) -> None:
+    """Up to rounding, and an attack's step or two whose sign rounding decides."""
     common = f"--precision={precision}" + (" --batch_norm" if normalised else "")
     cases = {name: f"{flags} {common}" for name, flags in SYSTEMS.items()}
+    if normalised:
+        cases.pop("colt")  # it is refused: a latent region has no clean pass
     for name, count, loss, weights in distances(digits_dir, cases, "2,4", steps=20):
         assert float(loss) < loss_apart, (name, count)
         assert float(weights) < apart, (name, count)
