@@ -1,7 +1,6 @@
 """Decides a VNN-LIB property of an ONNX network: `python -m pipelines.verify --onnx_file=...`."""
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from absl import flags
 from pipelines import verifying
 from pipelines.console import one_line_errors
 from pipelines.parsing import ANY, Group, parse, whole, within
+from pipelines.supervised import started
 from rt_tf.errors import UserError
 
 ABOUT = """Decides whether a network has the property of a VNN-LIB file, as VNN-COMP asks: prints
@@ -35,7 +35,7 @@ def verify_group(values: flags.FlagValues) -> Group:
 
 def main(argv: list[str] | None = None) -> None:
     """The entry point."""
-    began = time.monotonic() - time.process_time()  # the interpreter's start counts, too
+    began = started()
     values = flags.FLAGS
     parse(argv or sys.argv, [verify_group(values)], ABOUT)
     with one_line_errors(goes_on=False):

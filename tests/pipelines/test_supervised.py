@@ -34,6 +34,18 @@ def is_running(process: int) -> bool:
     return status.rsplit(")", 1)[1].split()[0] != "Z"
 
 
+def test_the_start_of_a_process_is_before_its_first_line() -> None:
+    """Of one that waits before it asks: it lies between two moments that are measured here."""
+    line = (
+        "import time; time.sleep(0.5); from pipelines.supervised import started; print(started())"
+    )
+    before = time.monotonic()
+    told = subprocess.run(
+        [sys.executable, "-c", line], cwd=Path(__file__).parents[2], capture_output=True, check=True
+    )
+    assert before - 0.05 < float(told.stdout) < time.monotonic() - 0.5
+
+
 def test_a_result_comes_back() -> None:
     assert until(soon(), works.double, 21) == Ended(result=42)
 
