@@ -29,6 +29,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmarks.fault_tests import Suite
 from benchmarks.faults import Fault, faults, planted
 from pipelines.console import one_line_errors
@@ -57,6 +59,7 @@ ROOMS = {
 LIMIT = 90  # CPU seconds of tests for a fault; those not found by then survive
 PATIENCE = 20  # times that, on a clock: for tests that wait
 ENDED = {0: "survived", 1: "found", 2: "found", 3: "found", 5: "no tests"}  # pytest's statuses
+BROKEN = 70  # of a child that could not ask the tests
 
 
 def drawn(room: str, seed: int) -> list[Fault]:
@@ -107,6 +110,8 @@ def _waited(child: int, log: Path, patience: float) -> tuple[str, str]:
             code = os.waitstatus_to_exitcode(status)
             if code in (-signal.SIGXCPU, -signal.SIGKILL):
                 break
+            if code == BROKEN:
+                raise RuntimeError(log.read_text())
             return ENDED.get(code, "found"), _failed(log) or f"exit status {code}"
         time.sleep(0.1)
     else:
@@ -117,17 +122,30 @@ def _waited(child: int, log: Path, patience: float) -> tuple[str, str]:
 
 def _run_tests(copy: Path, files: list[str], log: Path, limit: int) -> None:
     """In a child: ends with pytest's status."""
-    os.setpgid(0, 0)
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
-    os.chdir(copy)
-    sys.path[0] = str(copy)
-    with log.open("w") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    import pytest
+    try:
+        os.setpgid(0, 0)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+        with log.open("w") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        _move_to(copy)
+        options = ["-n0", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-m", "not slow"]
+        os._exit(int(pytest.main([*options, *files])))
+    finally:
+        os._exit(BROKEN)
 
-    options = ["-n0", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-m", "not slow"]
-    os._exit(int(pytest.main([*options, *files])))
+
+def _move_to(copy: Path) -> None:
+    """Imports what is ours from the copy alone, also what this process has imported already."""
+    for name in [name for name in sys.modules if name.split(".")[0] in COPIED]:
+        del sys.modules[name]
+    sys.path[:] = [str(copy), *(p for p in sys.path if Path(p).resolve() != ROOT)]
+    os.environ["PYTHONPATH"] = str(copy)
+    os.chdir(copy)
+    import rt_tf
+
+    assert rt_tf.__file__ is not None
+    assert Path(rt_tf.__file__).is_relative_to(copy), "the faults are planted elsewhere"
 
 
 def _failed(log: Path) -> str:
@@ -206,7 +224,6 @@ def _prepare() -> None:
     sys.dont_write_bytecode = True
     import hypothesis  # noqa: F401
     import keras  # noqa: F401
-    import pytest  # noqa: F401
     import scipy.optimize  # noqa: F401
     import tensorflow as tf  # noqa: F401
     import tensorflow_datasets as tfds  # noqa: F401
