@@ -90,6 +90,11 @@ def test_the_report_says_what_the_network_is(made: Path) -> None:
     card = (made / "run" / "export" / "assets.extra" / "MODEL_CARD.md").read_text()
     assert "`my.keras`, not trained here; the final softmax is left out" in card
     assert f"- file SHA-256: `{given['sha256']}`" in card
+    assert sum(row["inputs"] for row in given["comparisons"]) == 560
+    worst = max(row["difference"] for row in given["comparisons"])
+    told = f"all labels agree; logits differ by at most {worst:.2g} (of "
+    assert told in page
+    assert told in card
 
 
 def test_what_is_served_is_what_was_given(made: Path) -> None:
