@@ -21,7 +21,6 @@ from typing import Any
 from pipelines.parsing import CONFIGS
 from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
-from rt_tf.reporting.summary import main_question
 
 RESULTS = Path(__file__).parent / "results" / "systems"
 HEADER = """| system | region | published | clean | attacked | certified | training, min | cores |
@@ -57,7 +56,7 @@ def result(run: Path) -> Result:
     """What is kept of a finished run."""
     report = json.loads((run / "report" / "report.json").read_text())
     facts = json.loads((run / "run.json").read_text())
-    question = main_question(report)
+    question = next(q for q in report["questions"] if q["name"] == report["main"])
     flags = {name: value for name, value in facts["flags"].items() if name not in PRIVATE}
     return {
         "system": report["system"],

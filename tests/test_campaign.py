@@ -185,6 +185,13 @@ def test_the_table_has_the_selected_network_beside_the_last_one(folder: Folder) 
     assert row == f"| `mnist/goal_01` | 0 | {ends_told} | 1.50 | 2 |"
 
 
+def test_a_campaign_itself_does_not_load_tensorflow() -> None:
+    code = "import sys, benchmarks.campaign; print('tensorflow' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=CONFIGS.parent, capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
 @pytest.mark.slow
 def test_a_killed_campaign_goes_on_where_it_stopped(folder: Folder, tmp_path: Path) -> None:
     rows = [{"system": "digits/ibp", "seed": 3, "hours": 0.5}]
