@@ -383,8 +383,8 @@ def fitted(strategy, size):
 
 
 BOUND = WorstCase(interval_bounds)
+strategies = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy()
 for size in (8, 18):  # the last batch is 3 and 2 of 5, and 2 and 1 of 3
-    strategies = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy()
     one, two = [fitted(strategy, size) for strategy in strategies]
     assert one[0].keys() == two[0].keys() and len(one[0]) == 7
     for name in one[0]:
