@@ -193,7 +193,7 @@ def headed(subject: Subject, kind: str, name: str, settings: Row) -> Row:
 
 def _made(threat: Threat) -> Row:
     """What a threat is made with, such as a union's radii, if it is with anything."""
-    made = dataclasses.asdict(threat) if dataclasses.is_dataclass(threat) else {}
+    made: Row = dataclasses.asdict(threat) if dataclasses.is_dataclass(threat) else {}
     settings = {name: value for name, value in made.items() if value is not None}
     return {"threat_settings": settings} if settings else {}
 

@@ -1,7 +1,5 @@
 """The box threat: every pixel between ends of its own."""
 
-from typing import ClassVar
-
 import tensorflow as tf
 
 from rt_tf.domain import Domain
@@ -17,7 +15,7 @@ class Box(Linf):
     It lies in the Linf ball of the region's eps, which is of no account beside it.
     """
 
-    name: ClassVar[str] = "box"
+    name = "box"
 
     def by_feature(self, region: Region) -> Region:
         return region

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,10 +25,10 @@ class Linf:
 
     scale: Any = None
 
-    name: ClassVar[str] = "linf"
-    largest: ClassVar[float] = 1.0
-    is_box: ClassVar[bool] = True
-    has_support: ClassVar[bool] = True
+    name = "linf"
+    largest = 1.0
+    is_box = True
+    has_support = True
 
     def __post_init__(self) -> None:
         """Keeps the scale as nested tuples, as files have it."""
