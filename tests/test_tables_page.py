@@ -21,6 +21,7 @@ def precision() -> Iterator[None]:
     tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
+@pytest.mark.slow
 def test_the_page_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,10 +24,13 @@ def ends(region: Region) -> tuple[Tensor, Tensor]:
 def box(region: Region) -> tuple[Tensor, Tensor]:
     """The ends for a bound: they enclose x wherever it is, so that they never cross.
 
-    An x outside of the domain is refused where it is known; this is for compiled functions.
+    An x outside of the domain is refused where it is known; this is for compiled functions. Of a
+    radius that is negative or no number there is no box: its ends are no numbers.
     """
     lower, upper = ends(region)
-    return tf.minimum(lower, region.x), tf.maximum(upper, region.x)
+    is_radius, undefined = region.radius() >= 0.0, tf.constant(math.nan, region.x.dtype)
+    lower = tf.where(is_radius, tf.minimum(lower, region.x), undefined)
+    return lower, tf.where(is_radius, tf.maximum(upper, region.x), undefined)
 
 
 def minimum(region: Region, coefficients: Tensor) -> Tensor:

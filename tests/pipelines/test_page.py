@@ -26,6 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, digits_dir: Path) -> Path:
         return Path.cwd()
 
 
+@pytest.mark.slow
 def test_the_page_in_order(
     folder: Path, digits_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -30,6 +30,7 @@ def search(space: dict, folder: Path, digits_dir: Path, *arguments: str) -> None
 RATES = {"learning_rate": {"kind": "choice", "values": [0.0, 0.01, 0.02]}}
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_and_the_best_is_kept(
     tmp_path: Path, digits_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

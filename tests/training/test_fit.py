@@ -302,7 +302,13 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("before", [False, True], ids=["at once", "after a good epoch"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param(False, id="at once"),
+        pytest.param(True, id="after a good epoch", marks=pytest.mark.slow),
+    ],
+)
 def test_what_cannot_be_a_batch_is_refused_in_one_line(before: bool) -> None:
     model = compiled(BOUNDED, network(), eps=0.05, kappa=0.5)
     if before:
