@@ -156,10 +156,20 @@ def _shown(
 
 def _announce(path: Path, proofs: "Proofs") -> None:
     low, high = proofs.domain
-    inputs = "ranges by input" if low.ndim + high.ndim else f"[{low:.9g}, {high:.9g}]"
-    eps = radius_text(proofs.eps)
+    kind = "ranges by input within " if low.ndim + high.ndim else ""
+    inputs = f"{kind}[{low.min():.9g}, {high.max():.9g}]"
+    eps = radius_text(proofs.eps) + _scaled(proofs)
     print(one_line(f"{path}: {proofs.threat} eps {eps}, inputs in {inputs}"))
     print(one_line(f"network sha256 {proofs.network_sha256}"))
+
+
+def _scaled(proofs: "Proofs") -> str:
+    """By how much of eps inputs may move, where that is not all of it."""
+    scale = proofs.scale
+    if (scale == 1.0).all():
+        return ""
+    fixed = f", {(scale == 0.0).sum()} of {scale.size} inputs fixed" if (scale == 0.0).any() else ""
+    return f" times {scale.min():.6g} to {scale.max():.6g} by input{fixed}"
 
 
 def _summary(table: Table, proofs: "Proofs") -> None:

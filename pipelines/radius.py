@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> None:
 def search(found: Any, values: Any, screen: Any) -> None:
     """Searches up to the radius asked for, or up to four times the run's own."""
     from pipelines import certified_radii
-    from pipelines.refusals import largest_radius
+    from rt_tf.threats.region import largest_radius
 
     if len(found.radii) > 1:
         told = ", ".join(map(radius_text, found.radii))

@@ -5,7 +5,7 @@ from rt_tf.attacks.table import NORMS
 from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 from rt_tf.exactly import exactly, radius_text
-from rt_tf.threats.region import Threat
+from rt_tf.threats.region import Threat, largest_radius
 from rt_tf.training.phases import Phase
 from rt_tf.training.tables import POINT_TERMS
 
@@ -22,11 +22,6 @@ def check_radius(threat: Threat, eps: float, name: str, domain: Domain = UNIT) -
             f"{name}: expected a radius in (0, {exactly(largest)}] for {threat.name}{inputs}; "
             f"received {radius_text(eps)}"
         )
-
-
-def largest_radius(threat: Threat, domain: Domain) -> float:
-    """The radius beyond which a threat reaches nothing more; Wasserstein's has no unit."""
-    return threat.largest * (domain.width if threat.has_support else 1.0)
 
 
 def refuse_jit(name: str, jit_compile: bool, devices: list[str]) -> None:

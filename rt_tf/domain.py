@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -21,8 +21,9 @@ class Domain:
 
     lower, upper: numbers, or arrays of the input's shape (without batch) for a range of each
     feature's own; -inf and inf where a feature is not limited. In the units of the input, as a
-    threat's radius is. (A region may also hold ends by example, as tensors [batch, ...].)
-    UserError for ends that are not numbers, or where a lower one is above the upper one.
+    threat's radius is. Inputs are float32 numbers, and so are the ends: kept are those nearest to
+    the given ones, outside of them. (A region may also hold ends by example, as tensors [batch,
+    ...].) UserError for ends that are not numbers, or where a lower one is above the upper one.
     """
 
     lower: End = 0.0
@@ -31,8 +32,8 @@ class Domain:
     def __post_init__(self) -> None:
         if self.is_by_example:
             return
-        for name in ("lower", "upper"):
-            object.__setattr__(self, name, _end(name, getattr(self, name)))
+        for name, towards in (("lower", -np.inf), ("upper", np.inf)):
+            object.__setattr__(self, name, _end(name, getattr(self, name), towards))
         if np.any(self.lower > self.upper):
             low, high = _first(np.greater(self.lower, self.upper), self.lower, self.upper)
             raise UserError(
@@ -70,8 +71,8 @@ class Domain:
 
     @property
     def is_by_example(self) -> bool:
-        """Whether the ends are tensors, one range for every feature of every example."""
-        return tf.is_tensor(self.lower)
+        """Whether an end is a tensor, with a number for every feature of every example."""
+        return tf.is_tensor(self.lower) or tf.is_tensor(self.upper)
 
     @property
     def is_uniform(self) -> bool:
@@ -90,41 +91,27 @@ class Domain:
 
     def __str__(self) -> str:
         if all(isinstance(end, float) for end in self._ends()):
-            return "[{:.9g}, {:.9g}]".format(*self._ends())
+            return "[{}, {}]".format(*map(_text, self._ends()))
         least, greatest = float(np.min(self.lower)), float(np.max(self.upper))
-        return f"ranges by feature within [{least:.9g}, {greatest:.9g}]"
-
-    def rounded(self, outward: bool) -> Self:
-        """The domain with the float32 ends nearest on one side of its own."""
-        if self.is_by_example:
-            return self
-        down, up = (-np.inf, np.inf) if outward else (np.inf, -np.inf)
-        return type(self)(_float32(self.lower, down), _float32(self.upper, up))
+        return f"ranges by feature within [{_text(least)}, {_text(greatest)}]"
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether the ends are numbers or arrays of an input's shape (without batch)."""
         return all(np.shape(end) in ((), tuple(shape)) for end in self._ends())
 
     def contains(self, inputs: Tensor) -> Tensor:
-        """Whether each of some float32 inputs is inside, but for the rounding of its ends: [batch].
+        """Whether each of some float32 inputs, [batch, ...], is inside: [batch].
 
-        inputs: [batch, ...]. What is not a finite number is not inside.
+        What is not a finite number is not inside.
         """
-        wide = self.rounded(outward=True)
-        lower, upper = np.float32(wide.lower), np.float32(wide.upper)
+        lower, upper = np.float32(self.lower), np.float32(self.upper)
         inside = (inputs >= lower) & (inputs <= upper) & tf.math.is_finite(inputs)
         return tf.reduce_all(inside, axis=list(range(1, inputs.shape.rank)))
 
-    def check(self, inputs: np.ndarray, name: str = "images", nearly: bool = False) -> None:
-        """UserError, with the first of them, unless all inputs [batch, ...] are inside.
-
-        nearly: also where they are one float32 number beyond the ends.
-        """
-        values, wide = np.asarray(inputs), self.rounded(outward=True)
-        lower, upper = np.float32(wide.lower), np.float32(wide.upper)
-        if nearly:
-            lower, upper = np.nextafter(lower, -np.inf), np.nextafter(upper, np.inf)
-        inside = (values >= lower) & (values <= upper) & np.isfinite(values)
+    def check(self, inputs: np.ndarray, name: str = "images") -> None:
+        """UserError, with the first of them, unless all inputs [batch, ...] are inside."""
+        values = np.asarray(inputs)
+        inside = (values >= self.lower) & (values <= self.upper) & np.isfinite(values)
         if not inside.all():
             place = tuple(int(i) for i in np.argwhere(~inside)[0])
             raise UserError(
@@ -136,15 +123,21 @@ class Domain:
         return self.lower, self.upper
 
 
-def _end(name: str, value: Any) -> End:
+def _end(name: str, value: Any, towards: float) -> End:
     try:
         end = np.array(value, np.float64)
     except (TypeError, ValueError) as error:
         raise UserError(f"domain: expected numbers for {name}; received {value!r}") from error
     if np.isnan(end).any():
         raise UserError(f"domain: expected numbers for {name}; received one that is not (nan)")
+    end = _float32(end, towards)
     end.setflags(write=False)
     return end if end.ndim else float(end)
+
+
+def _text(end: float) -> str:
+    """An end in the fewest digits that tell it from other float32 numbers."""
+    return str(np.float32(end)).removesuffix(".0")
 
 
 def _first(where: np.ndarray, *values: End) -> tuple[float, ...]:
@@ -153,13 +146,14 @@ def _first(where: np.ndarray, *values: End) -> tuple[float, ...]:
     return tuple(float(np.broadcast_to(v, where.shape).ravel()[k]) for v in values)
 
 
-def _float32(end: End, towards: float) -> End:
-    """The float32 numbers nearest to an end on one side of it."""
-    near = np.asarray(end, np.float32)
+def _float32(end: np.ndarray, towards: float) -> np.ndarray:
+    """The float32 numbers nearest to an end on one side of it, in float64."""
+    with np.errstate(over="ignore"):
+        near = end.astype(np.float32)
     wide = near.astype(np.float64)
     crossed = wide < end if towards > 0 else wide > end
     moved = np.where(crossed, np.nextafter(near, np.float32(towards)), near)
-    return moved.astype(np.float64) if moved.ndim else float(moved)
+    return np.asarray(moved, np.float64)
 
 
 def _to_json(end: End) -> Any:

@@ -4,7 +4,6 @@ Source: Croce & Hein 2020 (Minimally distorted adversarial examples), algorithm 
 class after another as in Croce & Hein 2020 (Reliable evaluation).
 """
 
-import dataclasses
 import math
 
 import tensorflow as tf
@@ -41,7 +40,8 @@ def fab_t(
     steps: towards each of the likeliest wrong `classes`. step_size is ignored. early_stop: any
     counterexample of the region will do; else nearer ones are sought to the end.
     """
-    targets, task = rivals(task, classes), _representable(task)
+    refuse_features("fab", task.region)
+    targets = rivals(task, classes)
 
     def step(some: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         x, distance, start, targets = carried
@@ -81,11 +81,3 @@ def _moved(region: Region, x: Tensor, look: Look, scale: float) -> Tensor:
     bias = by_example(tf.minimum(tf.math.divide_no_nan(near, near + far), BIAS), rank)
     new = (1.0 - bias) * (x + BEYOND * from_x) + bias * (image + BEYOND * from_image)
     return tf.clip_by_value(new, *ends)
-
-
-def _representable(task: Task) -> Task:
-    """The task within the float32 numbers of its pixel range; the radius stays as it is."""
-    refuse_features("fab", task.region)
-    inner = task.inward().region
-    region = dataclasses.replace(task.region, domain=inner.domain)
-    return dataclasses.replace(task, region=region)

@@ -11,7 +11,7 @@ from rt_tf.checker import archive
 from rt_tf.checker.archive import Arrays, of_type
 from rt_tf.checker.layers import INTERMEDIATES
 from rt_tf.checker.lines import RULES
-from rt_tf.checker.malformed import MOST, choice, field, only, require
+from rt_tf.checker.malformed import choice, field, only, require
 from rt_tf.checker.network import Network
 from rt_tf.checker.region import THREATS
 from rt_tf.checker.trees import Rule, Tree, walk
@@ -23,6 +23,7 @@ HEADER = (
 )
 CERTIFICATE = ("index", "label", "rung", "kind", "intermediate", "slope")
 BOUNDS = ("interval", "linear")
+FLOAT32 = 2.0**128  # above all float32 numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,4 +245,4 @@ def _flat(value: Any) -> list[Any]:
 
 def _is_number(value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and abs(value) <= MOST
+    return is_number and abs(value) <= FLOAT32

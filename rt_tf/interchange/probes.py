@@ -34,5 +34,4 @@ def bounded(domain: Domain, inputs: np.ndarray) -> Domain:
 
 def _ends(domain: Domain) -> tuple[np.ndarray, np.ndarray]:
     """The float32 ends inside a domain."""
-    inner = domain.rounded(outward=False)
-    return np.asarray(inner.lower, np.float32), np.asarray(inner.upper, np.float32)
+    return np.asarray(domain.lower, np.float32), np.asarray(domain.upper, np.float32)

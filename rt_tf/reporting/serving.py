@@ -26,7 +26,7 @@ from rt_tf.domain import UNIT, Domain
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
-from rt_tf.threats.region import Region, Threat
+from rt_tf.threats.region import Region, Threat, largest_radius
 
 NO_METHOD = "none"
 PROBE, RADIUS_PROBE = 0.01, 0.3
@@ -79,7 +79,7 @@ class Certifier:
     ) -> None:
         self.members, self.threat = members, threat
         self.wirings = [trace(member, domain=domain) for member in members]
-        self.largest = threat.largest * domain.width
+        self.largest = largest_radius(threat, domain)
         self.margins = {name: self._shared(bounds) for name, bounds in cascade.SERVED.items()}
 
     def labels(self, image: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ def certified_margin(
     region, spec = Region(threat, image, epsilon, wiring.domain), margin_spec(label, wiring.classes)
     margins = bounds(wiring.lower(), region, spec, arithmetic="sound").margins
     valid = wiring.domain.contains(image) & (epsilon >= 0.0)
-    valid &= epsilon <= threat.largest * wiring.domain.width
+    valid &= epsilon <= largest_radius(threat, wiring.domain)
     valid &= products_are_exact(tf.cast(tf.size(image) > 0, tf.float32))
     return tf.where(valid, tf.reduce_min(margins, axis=1), -float("inf"))
 

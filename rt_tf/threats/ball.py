@@ -54,10 +54,7 @@ def inside(region: Region, x: Tensor, norm: Norm) -> Tensor:
 
 def strict_radius(region: Region) -> Tensor:
     """eps in float64, less what float64 may round: a point within it is in the ball."""
-    # A plain number is taken as it is: tf.cast would round it to float32 first.
-    tensor = tf.is_tensor(region.eps)
-    eps = tf.cast(region.eps, tf.float64) if tensor else tf.constant(region.eps, tf.float64)
-    return eps * (1.0 - (math.prod(region.x.shape[1:]) + 4) * DOUBLE_ROUNDING)
+    return region.exact_eps() * (1.0 - (math.prod(region.x.shape[1:]) + 4) * DOUBLE_ROUNDING)
 
 
 def possible(region: Region, x: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from rt_tf.network.ops import Tensor, box_minimum
 from rt_tf.threats import ball, norms
 from rt_tf.threats.region import Region
 
+LEAST, MOST = 1e-30, 1e30  # of a feature's scale
+
 
 @dataclasses.dataclass(frozen=True)
 class Linf:
@@ -46,7 +48,8 @@ class Linf:
     def by_feature(self, region: Region) -> Region:
         if self.scale is None:
             return region
-        eps = region.radius() * tf.cast(self.scales[np.newaxis], region.x.dtype)
+        eps = norms.by_example(region.exact_eps(), region.x.shape.rank)
+        eps *= self.scales[np.newaxis]  # in float64, where nothing of it is lost
         return dataclasses.replace(region, threat=Linf(), eps=eps)
 
     def box(self, region: Region) -> tuple[Tensor, Tensor]:
@@ -93,12 +96,12 @@ class Linf:
 
 def _checked(scale: Any) -> np.ndarray:
     values = np.array(scale, np.float64)
-    sound = values.ndim and bool(np.isfinite(values).all()) and values.min() >= 0.0
-    if not sound or values.max() == 0.0:
+    fits = (values == 0.0) | ((values >= LEAST) & (values <= MOST))
+    if not values.ndim or not fits.all() or values.max() == 0.0:
         least, greatest = (math.nan, math.nan) if not values.size else (values.min(), values.max())
         raise UserError(
-            "linf: expected for each feature a finite radius that is not negative, not all of them "
-            f"0; received radii from {least:g} to {greatest:g} in the shape {values.shape}"
+            f"linf: expected for each feature 0 or a radius from {LEAST:g} to {MOST:g}, not all of "
+            f"them 0; received radii from {least:g} to {greatest:g} in the shape {values.shape}"
         )
     return values
 

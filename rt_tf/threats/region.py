@@ -14,6 +14,7 @@ from rt_tf.threats.norms import by_example
 
 # Four times the largest relative rounding error of float32: more than x + eps can suffer.
 ROUNDING = 2.0**-22
+TINY = 2.0**-126  # the smallest normal float32
 
 
 class Threat(Protocol):
@@ -92,7 +93,7 @@ class Region:
         if isinstance(self.eps, np.ndarray):
             object.__setattr__(self, "eps", tf.constant(self.eps))
         if not (tf.is_symbolic_tensor(self.x) or self.domain.is_by_example):
-            self.domain.check(self.x, "region", nearly=True)
+            self.domain.check(self.x, "region")
 
     @property
     def lower(self) -> End:
@@ -117,17 +118,24 @@ class Region:
         eps = region._eps()
         more = ROUNDING * tf.maximum(region._size() * region.threat.spread(1), eps)
         wide = eps * (1.0 + ROUNDING) + more
-        # A feature that is fixed does not move by a rounding either.
-        eps = tf.where(eps == 0.0, eps, wide) if eps.shape.rank > 1 else wide
-        return dataclasses.replace(region, eps=eps, domain=self.domain.rounded(outward=True))
+        if eps.shape.rank > 1:
+            # A feature that is fixed does not move by a rounding either; one whose radius is lost
+            # in float32 is not fixed.
+            fixed = region.exact_eps() == 0.0
+            wide = tf.where(fixed, 0.0, tf.where(wide < TINY, tf.cast(TINY, wide.dtype), wide))
+        return dataclasses.replace(region, eps=wide)
 
     def inward(self) -> "Region":
         """A region still inside this one when its points are computed in float32."""
         region = self.threat.by_feature(self)
         eps, spread = region._eps(), region.threat.spread(math.prod(self.x.shape[1:]))
         less = ROUNDING * tf.maximum(region._size() * spread, eps)
-        eps = tf.maximum(eps * (1.0 - ROUNDING) - less, 0.0)
-        return dataclasses.replace(region, eps=eps, domain=self.domain.rounded(outward=False))
+        return dataclasses.replace(region, eps=tf.maximum(eps * (1.0 - ROUNDING) - less, 0.0))
+
+    def exact_eps(self) -> Tensor:
+        """eps in float64; a plain number as it is, which tf.cast would round to float32 first."""
+        is_tensor = tf.is_tensor(self.eps)
+        return tf.cast(self.eps, tf.float64) if is_tensor else tf.constant(self.eps, tf.float64)
 
     def _eps(self) -> Tensor:
         return tf.cast(self.eps, self.x.dtype)
@@ -158,16 +166,19 @@ class Region:
         )
 
     def by_pixel(self, change: Callable[[Tensor], Tensor]) -> "Region":
-        """The region with a change of all that it has for each pixel, [batch, ...]."""
+        """The region with a change of all that it has for each pixel, [batch, ...].
 
-        def changed(values: Any) -> Any:
-            rank = values.shape.rank if tf.is_tensor(values) else np.ndim(values)
-            if rank < self.x.shape.rank - 1 or (rank == 1 and values is self.eps):
-                return values
+        The domain has ends by example then: what a change adds beside the image is no input.
+        """
+
+        def whole(values: Any) -> Tensor:
             return change(tf.cast(values, self.x.dtype) + tf.zeros_like(self.x))
 
-        domain = self.domain.change(changed)
-        return dataclasses.replace(self, x=change(self.x), eps=changed(self.eps), domain=domain)
+        by_feature = self._eps().shape.rank > 1
+        eps = whole(self.eps) if by_feature else self.eps
+        return dataclasses.replace(
+            self, x=change(self.x), eps=eps, domain=self.domain.change(whole)
+        )
 
     def box(self) -> tuple[Tensor, Tensor]:
         return self.threat.box(self)
@@ -192,3 +203,15 @@ class Region:
 
     def inside(self, x: Tensor) -> Tensor:
         return self.threat.inside(self, x)
+
+
+def largest_radius(threat: Threat, domain: Domain) -> float:
+    """The radius beyond which a threat reaches nothing more; Wasserstein's has no unit."""
+    if not threat.has_support:
+        return threat.largest
+    widths, scale = np.subtract(domain.upper, domain.lower), getattr(threat, "scale", None)
+    if scale is None:
+        return threat.largest * float(np.max(widths))
+    scales = np.array(scale)
+    moving = scales > 0.0
+    return float(np.max(np.broadcast_to(widths, scales.shape)[moving] / scales[moving]))

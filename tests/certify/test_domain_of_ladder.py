@@ -12,12 +12,14 @@ import tensorflow as tf
 from keras import layers
 
 from rt_tf import catalogue
+from rt_tf.bounds.methods import crown_bounds
+from rt_tf.bounds.result import margin_spec
 from rt_tf.certify.ladder import Ladder
 from rt_tf.domain import UNLIMITED, Domain
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
-from rt_tf.threats.region import Region
+from rt_tf.threats.region import Region, largest_radius
 
 RUNGS = ["interval", "crown_ibp", "crown", "dual", "zonotope", "alpha_crown"]
 SEARCHES = ["branch_and_bound", "attack"]
@@ -147,7 +149,48 @@ def test_no_box_is_inverted_in_compiled_functions() -> None:
     assert (x <= upper).all()
 
 
-@pytest.mark.parametrize("scale", [[1.0, -1.0, 0.0], [0.0, 0.0, 0.0], [np.nan, 1, 1], 1.0])
+@pytest.mark.parametrize("rung", ["attack", "branch_and_bound", "lp"])
+@pytest.mark.parametrize("end", [0.25, 0.1])  # float32 has the one, and not the other
+def test_a_constant_column_does_not_hide_the_others(rung: str, end: float) -> None:
+    """Class 1 is answered from x1 = .5 on; x0 is fixed, at an end of its range or all of it."""
+    model = affine([[0.0, 0.0], [0.0, 2.0]], [1.0, 0.0])
+    for lower in (0.0, end):
+        domain = Domain([lower, 0.0], [end, 1.0])
+        x = np.array([[np.float32(domain.upper[0]), 0.45]], np.float32)
+        ladder = Ladder(trace(model, domain=domain), Linf([0.0, 1.0]), [rung])
+        (_, findings), *_ = ladder.climb(x, np.array([0]), 0.2)
+        assert findings[rung].falsified
+        assert findings[rung].point[0] == x[0, 0]
+
+
+@pytest.mark.parametrize("threat", ["l2", "l1", "linf"])
+@pytest.mark.parametrize("domain", [Domain(0.0, np.full((6, 6, 1), 2.0)), Domain(2.1, 3.3)])
+def test_padded_convolutions_of_any_domain(threat: str, domain: Domain) -> None:
+    """What padding adds beside an image is no input, eager or compiled."""
+    keras.utils.set_random_seed(1)
+    convolution = layers.Conv2D(2, 3, padding="same", activation="relu")
+    head = [layers.Conv2D(2, 3, padding="same", activation="relu"), layers.Flatten()]
+    model = keras.Sequential([keras.Input((6, 6, 1)), convolution, *head, layers.Dense(3)])
+    x = tf.constant(np.full((2, 6, 6, 1), float(np.max(domain.upper)) - 0.5, np.float32))
+    graph, spec = trace(model, domain=domain).lower(), margin_spec(tf.constant([0, 1]), 3)
+
+    def margins(x: tf.Tensor) -> tf.Tensor:
+        region = Region(catalogue.resolve("threat", threat)(), x, 0.3, domain)
+        return crown_bounds(graph, region, spec, "sound").margins
+
+    np.testing.assert_allclose(margins(x), tf.function(margins)(x), rtol=1e-4, atol=1e-4)
+    assert np.isfinite(margins(x)).all()
+
+
+def test_the_largest_radius_is_in_units_of_the_scale() -> None:
+    assert largest_radius(Linf(), Domain(0.0, 255.0)) == 255.0
+    assert largest_radius(Linf([0.01, 0.0]), Domain(0.0, [0.4, 9.0])) == pytest.approx(40.0)
+    assert largest_radius(Linf([1.0, 1.0]), UNLIMITED) == np.inf
+
+
+@pytest.mark.parametrize(
+    "scale", [[1.0, -1.0, 0.0], [0.0, 0.0, 0.0], [np.nan, 1, 1], [1e-40, 1.0], [1e38, 1.0], 1.0]
+)
 def test_what_is_no_radius_by_feature_is_refused(scale: object) -> None:
-    with pytest.raises(UserError, match="linf: expected for each feature a finite radius"):
+    with pytest.raises(UserError, match="linf: expected for each feature 0 or a radius from"):
         Linf(scale)

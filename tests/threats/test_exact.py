@@ -8,6 +8,10 @@ import pytest
 import tensorflow as tf
 from balls import AWKWARD, exactly, region
 
+from rt_tf.domain import Domain
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.region import Region
+
 GRID = (np.arange(256) / 255).astype(np.float32)
 RANGES = [(0.0, 1.0), (0.0, 255.0), (-2.1, 2.6), (-1.1, 1.1)]  # float32 rounds the last two
 threats = pytest.mark.parametrize("name", balls.THREATS)
@@ -28,8 +32,8 @@ def test_outward_contains_and_inward_is_contained(name, ends, eps):
     r = region(name, x[np.newaxis], eps, lower=ends[0], upper=ends[1])
     outer, inner = ([exactly(end) for end in side.box()] for side in (r.outward(), r.inward()))
     for i, value in enumerate(exactly(x)):
-        low = max(value - Fraction(eps), Fraction(ends[0]))
-        high = min(value + Fraction(eps), Fraction(ends[1]))
+        low = max(value - Fraction(eps), Fraction(r.lower))
+        high = min(value + Fraction(eps), Fraction(r.upper))
         assert outer[0][i] <= low <= inner[0][i] <= value <= inner[1][i] <= high <= outer[1][i]
     spread = r.threat.spread(len(x))
     assert float(outer[1][0] - inner[1][0]) < 1e-6 * spread * max(map(abs, ends))
@@ -73,7 +77,7 @@ def test_points_made_inward_are_inside(name, ends, eps):
     for z in points:
         assert r.inside(z).numpy().all()
         for centre, point in zip(x, z.numpy(), strict=True):
-            assert balls.contains(name, centre, point, eps, *ends)
+            assert balls.contains(name, centre, point, eps, r.lower, r.upper)
     np.testing.assert_array_equal(points[-1], x)
 
 
@@ -147,3 +151,20 @@ def test_inside_asks_for_every_pixel_and_every_example(name):
     x[:, 1, 1] = 0.65
     x[2, 0, 0] = 0.71
     assert r.inside(tf.constant(x)).numpy().tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("ends", RANGES)
+def test_a_radius_for_each_feature_is_widened_and_narrowed_by_feature(ends):
+    """Features of very different scales, and fixed ones: none is lost, none is let go."""
+    rng = np.random.default_rng(5)
+    for eps in (1e-30, 1e-8, 0.1, 1e30):
+        x = grid(*ends, step=3)
+        scale = 10.0 ** rng.uniform(-30.0, 6.0, x.shape) * (rng.random(x.shape) < 0.8)
+        r = Region(Linf(scale), tf.constant(x[np.newaxis]), eps, Domain(*ends))
+        outer, inner = ([exactly(end) for end in side.box()] for side in (r.outward(), r.inward()))
+        for i, value in enumerate(exactly(x)):
+            reach = Fraction(eps) * Fraction(scale[i])
+            low = max(value - reach, Fraction(r.lower))
+            high = min(value + reach, Fraction(r.upper))
+            assert outer[0][i] <= low <= inner[0][i] <= value <= inner[1][i] <= high <= outer[1][i]
+            assert scale[i] or outer[0][i] == outer[1][i] == value
