@@ -16,7 +16,7 @@ def single(values: flags.FlagValues, subject: Subject, screen: Console) -> Budge
     """The attack that the flags describe; that on all members where they name none."""
     budget = eval_budget(values)
     if subject.is_cascade and not values["eval_attack"].present:
-        return budget._replace(attack=WHOLE.attack)
+        return budget._replace(attack=WHOLE.attack, loss=WHOLE.loss)  # it climbs none
     refuse_attack_on_members(budget.attack, subject.is_cascade)
     tell_weaker(budget, subject, screen)
     return budget

@@ -29,6 +29,11 @@ def fold(keys: Tensor, number: Tensor | int) -> Tensor:
     return _mixed(keys + (tf.cast(number, tf.uint64) + _constant(1)) * _constant(STRIDE))
 
 
+def take(keys: Tensor, rows: Tensor) -> Tensor:
+    """Some examples' keys: as signed numbers, which GPUs can gather."""
+    return tf.bitcast(tf.gather(tf.bitcast(keys, tf.int64), rows), tf.uint64)
+
+
 def uniform(keys: Tensor, shape: Sequence[int] = ()) -> Tensor:
     """Numbers in [0, 1): [batch, *shape], each example's from its key alone."""
     places = tf.range(1, math.prod(shape) + 1, dtype=tf.int64)

@@ -80,7 +80,7 @@ class Task:
             self,
             region=self.region.take(rows),
             labels=tf.gather(self.labels, rows),
-            keys=tf.gather(self.keys, rows),
+            keys=noise.take(self.keys, rows),
             targets=None if self.targets is None else tf.gather(self.targets, rows),
         )
 
