@@ -184,6 +184,7 @@ def kept() -> list[dict[str, Any]]:
 
 
 def main() -> None:
+    """The entry point."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from rt_tf.domain import UNIT
 from rt_tf.exactly import exactly
 from rt_tf.reporting.record_file import Row
 
@@ -55,6 +56,12 @@ def check_same(rows: Mapping[str, Row], keys: Iterable[str], where: str) -> None
         values = {source: row[key] for source, row in rows.items()}
         told = ", ".join(f"{value!r} in {source}" for source, value in values.items())
         require(len({repr(value) for value in values.values()}) <= 1, f"{where}: {key} is {told}")
+
+
+def check_domain(headers: Mapping[str, Row], where: str) -> None:
+    """All headers are of inputs in the same domain; [0, 1] where none was noted."""
+    domains = {name: {"domain": h.get("domain", UNIT.config())} for name, h in headers.items()}
+    check_same(domains, ["domain"], where)
 
 
 def check_fields(row: Row, fields: Iterable[str], where: str) -> None:

@@ -44,6 +44,7 @@ from rt_tf.reporting.consistency import (
     check_across,
     check_attack,
     check_certificate,
+    check_domain,
     check_evidence,
     check_fields,
     check_order,
@@ -103,6 +104,7 @@ def load(records_dir: str | Path) -> list[Question]:
     questions = [_load_question(folder) for folder in folders]
     headers = {q.name: next(iter(q.headers.values())) for q in questions}
     check_same(headers, SAME_IN_RUN, str(records_dir))
+    check_domain(headers, str(records_dir))
     check_across((_made(q), q.eps, q.rows) for q in questions)
     return sorted(questions, key=lambda q: (q.threat, q.eps))
 
@@ -126,6 +128,7 @@ def _load_question(folder: Path) -> Question:
     files = _files(folder)
     headers = {name: header for name, (header, _) in files.items()}
     check_same(headers, SAME_IN_QUESTION, folder.name)
+    check_domain(headers, folder.name)
     made = {name: {"threat_settings": h.get("threat_settings", {})} for name, h in headers.items()}
     check_same(made, ["threat_settings"], folder.name)
     header = next(iter(headers.values()))

@@ -105,6 +105,11 @@ CONTRADICTIONS = {
         attack_row(5, False, None),
         {"network_sha256": "ef" * 32},
     ),
+    "domain is": (
+        certify_row(5, U),
+        attack_row(5, False, None),
+        {"domain": {"lower": 0.4, "upper": 0.6}},
+    ),
     "eps is": (certify_row(5, U), attack_row(5, False, None), {"eps": 0.06}),
     "split is": (certify_row(5, U), attack_row(5, False, None), {"split": "train"}),
 }
