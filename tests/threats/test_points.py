@@ -7,6 +7,8 @@ import tensorflow as tf
 from balls import region
 from scipy.optimize import Bounds, minimize
 
+from rt_tf.domain import Domain
+
 threats = pytest.mark.parametrize("name", balls.THREATS)
 
 
@@ -36,7 +38,8 @@ def nearest_by_scipy(name, x, z, eps, lower, upper):
 @pytest.mark.parametrize("ends", [(0.0, 1.0), (-0.3, 2.0), (-9.0, 9.0)])
 @pytest.mark.parametrize("reach", [0.3, 2.0])
 def test_projections_are_the_nearest_points(name, ends, reach):
-    rng = np.random.default_rng(0)
+    rng, domain = np.random.default_rng(0), Domain(*ends)
+    ends = (domain.lower, domain.upper)
     x = rng.uniform(*ends, (6, 5))
     x[:2, :2] = ends
     z = x + reach * rng.standard_normal(x.shape)
