@@ -25,7 +25,6 @@ from rt_tf.reporting.consistency import (
     RADIUS_HEADER_FIELDS,
     SAME_EXAMPLE,
     SAME_IN_RUN,
-    check_domain,
     check_fields,
     check_radius,
     check_same,
@@ -99,7 +98,6 @@ def _check_against(
 ) -> None:
     others = {q.name: next(iter(q.headers.values())) for q in questions}
     check_same({**others, name: header}, SAME_IN_RUN, name)
-    check_domain({**others, name: header}, name)
     known = {row["index"]: (q.name, row) for q in questions for row in q.rows}
     distances = nearest(questions, header)
     require(len({row["index"] for row in rows}) == len(rows), f"{name}: an example is twice there")

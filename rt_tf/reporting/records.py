@@ -104,7 +104,6 @@ def load(records_dir: str | Path) -> list[Question]:
     questions = [_load_question(folder) for folder in folders]
     headers = {q.name: next(iter(q.headers.values())) for q in questions}
     check_same(headers, SAME_IN_RUN, str(records_dir))
-    check_domain(headers, str(records_dir))
     check_across((_made(q), q.eps, q.rows) for q in questions)
     return sorted(questions, key=lambda q: (q.threat, q.eps))
 
