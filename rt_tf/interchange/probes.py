@@ -33,5 +33,5 @@ def bounded(domain: Domain, inputs: np.ndarray) -> Domain:
 
 
 def _ends(domain: Domain) -> tuple[np.ndarray, np.ndarray]:
-    """The float32 ends inside a domain."""
+    """The ends of a domain in float32, which they are numbers of."""
     return np.asarray(domain.lower, np.float32), np.asarray(domain.upper, np.float32)

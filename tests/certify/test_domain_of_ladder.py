@@ -27,13 +27,7 @@ TABLE = Domain([-3.0, 0.0, -np.inf], [2.5, 1.0, np.inf])
 SCALE = np.array([1.0, 0.0, 2.0])
 
 
-@pytest.fixture(autouse=True)
-def full_precision():
-    """TF32 is on by default, as TensorFlow has it."""
-    before = tf.config.experimental.tensor_float_32_execution_enabled()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    yield
-    tf.config.experimental.enable_tensor_float_32_execution(before)
+pytestmark = pytest.mark.usefixtures("full_precision")
 
 
 def affine(weights: list[list[float]], biases: list[float]) -> keras.Model:

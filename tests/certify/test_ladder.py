@@ -23,13 +23,7 @@ def climbed(ladder, x, labels, eps):
     return [found[row] for row in range(len(labels))]
 
 
-@pytest.fixture(autouse=True)
-def full_precision():
-    """TF32 is on by default, as TensorFlow has it."""
-    before = tf.config.experimental.tensor_float_32_execution_enabled()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    yield
-    tf.config.experimental.enable_tensor_float_32_execution(before)
+pytestmark = pytest.mark.usefixtures("full_precision")
 
 
 @pytest.fixture(scope="module")

@@ -21,12 +21,7 @@ DUAL = {"linf": 1, "l2": 2, "l1": np.inf}
 PROVING = [n for n in catalogue.certificates() if not catalogue.BOUNDS[n].probable]
 
 
-@pytest.fixture(autouse=True)
-def full_precision():
-    before = tf.config.experimental.tensor_float_32_execution_enabled()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    yield
-    tf.config.experimental.enable_tensor_float_32_execution(before)
+pytestmark = pytest.mark.usefixtures("full_precision")
 
 
 @pytest.fixture(scope="module")
