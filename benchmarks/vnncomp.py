@@ -136,7 +136,7 @@ def run(listed: Path, limit: float, rows: list[Row]) -> Iterator[Row]:
 
 def report(rows: list[Row], limit: float) -> Row:
     """What is kept in a file."""
-    machine = {"cores": os.cpu_count(), "platform": platform.platform()}
+    machine = {"cores": len(os.sched_getaffinity(0)), "platform": platform.platform()}
     return {"time_limit": limit, "machine": machine, **summary(rows, limit), "instances": rows}
 
 
