@@ -1,6 +1,5 @@
 """What the benchmarks share: times, the rate of matrix products, memory, and the machine."""
 
-import os
 import platform
 import resource
 import statistics
@@ -10,6 +9,8 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+
+from pipelines.provenance import usable_cores
 
 
 class Job:
@@ -55,5 +56,5 @@ def surroundings() -> dict[str, Any]:
     """The versions and the machine that figures belong to."""
     return {
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
-        "machine": {"cores": os.cpu_count(), "platform": platform.platform()},
+        "machine": {"cores": usable_cores(), "platform": platform.platform()},
     }

@@ -12,7 +12,6 @@ import argparse
 import csv
 import gzip
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.console import one_line_errors
+from pipelines.provenance import usable_cores
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 
@@ -136,7 +136,7 @@ def run(listed: Path, limit: float, rows: list[Row]) -> Iterator[Row]:
 
 def report(rows: list[Row], limit: float) -> Row:
     """What is kept in a file."""
-    machine = {"cores": len(os.sched_getaffinity(0)), "platform": platform.platform()}
+    machine = {"cores": usable_cores(), "platform": platform.platform()}
     return {"time_limit": limit, "machine": machine, **summary(rows, limit), "instances": rows}
 
 

@@ -85,13 +85,13 @@ def _hardware() -> dict[str, Any]:
     devices = tf.config.list_physical_devices()
     return {
         "cpu": names[0] if names else None,
-        "cores": _usable_cores(),
+        "cores": usable_cores(),
         "memory_gib": round(memory[0] / 2**20, 1) if memory else None,
         "accelerators": [device.name for device in devices if device.device_type != "CPU"],
     }
 
 
-def _usable_cores() -> int | None:
+def usable_cores() -> int | None:
     """Those this process may run on: fewer than the machine has, if it was bound to some."""
     bound = hasattr(os, "sched_getaffinity")  # not on every POSIX system
     return len(os.sched_getaffinity(0)) if bound else os.cpu_count()
