@@ -72,6 +72,12 @@ def test_a_class_aimed_at_is_one_way_to_err_or_the_only_one():
     np.testing.assert_array_equal(rivals(bound, 2), [[1], [3]])
 
 
+def test_rivals_are_all_wrong_classes_where_there_are_fewer_than_wanted():
+    region = Region(Linf(), tf.zeros([2, 1]), 0.0)
+    task = Task(lambda x: LOGITS, region, LABELS, tf.zeros([2, 2], tf.int64))
+    np.testing.assert_array_equal(rivals(task, 9), [[2, 1, 3], [1, 3, 0]])
+
+
 def test_dlr_wants_more_classes_than_there_are():
     two = LOGITS[:, :2]
     with pytest.raises(UserError, match="expected at least 3 classes for dlr; received 2"):

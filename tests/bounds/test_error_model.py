@@ -59,6 +59,24 @@ def test_activation_error_pays_for_the_function_and_for_its_lines(ulps):
     assert least < error < 20.0 * least
 
 
+@pytest.mark.parametrize(
+    ("source", "size", "offset", "absolute", "least"),
+    [
+        (3.0, 0.0, 0.0, 0.0, 2.0 * 8.0 * UNIT * 3.0),
+        (0.0, 5.0, 0.0, 0.0, 8.0 * UNIT * 5.0),
+        (0.0, 0.0, -4.0, 0.0, rounding.BLOCK * UNIT * 4.0),
+        (0.0, 0.0, 0.0, 1e-9, 1e-9),
+        (0.0, 0.0, 0.0, 0.0, TINY),
+    ],
+)
+def test_each_of_an_activation_s_errors_is_paid_for(source, size, offset, absolute, least):
+    """Where there is no other: six units in the last place of the function, and its lines'."""
+    op = Activation(tf.nn.relu, lambda *_: None, ulps=6.0, absolute=absolute)
+    lines = Lines(*map(tf.constant, (0.5, 0.0, -2.0, offset)))
+    error = rounding.activation_error(op, lines, tf.constant(source), tf.constant(size)).numpy()
+    assert least <= error < 20.0 * least
+
+
 def test_flushing_costs_the_smallest_normal_number_times_the_largest_factor():
     flushed = rounding.underflow(dense(5, weight=-200.0), tf.constant([[3.0, 700.0], [1.0, 2.0]]))
     terms = 4.0 * (5 + 1) * TINY

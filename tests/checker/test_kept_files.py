@@ -65,6 +65,19 @@ def test_a_kernel_of_nothing_or_upon_nothing_is_refused_in_a_line(name):
         from_arrays({"graph": np.array(json.dumps(graph)), **arrays})
 
 
+@pytest.mark.parametrize(("magnitude", "holds"), [(2.0, True), (1.9, False)])
+def test_every_channel_s_magnitude_is_no_less_than_its_bias(magnitude, holds):
+    """Of a folded normalisation: what its bias was summed from pays for the sum's rounding."""
+    arrays = network_of([{"op": "scale", "inputs": [0]}], [3])
+    values = {"kernel": [1, 1, 1], "bias": [0, -2, 1], "magnitude": [5, magnitude, 5]}
+    arrays |= {f"1.{name}": np.array(value, np.float32) for name, value in values.items()}
+    if holds:
+        assert from_arrays(arrays).output == 1
+    else:
+        with pytest.raises(MalformedError, match="'magnitude' to be no less than the bias's size"):
+            from_arrays(arrays)
+
+
 HUGE = {
     "dilation": [CONV | {"dilations": [10**8, 1]}],
     "dilations": [CONV | {"dilations": [10**5, 10**5]}],

@@ -115,6 +115,13 @@ def first(value):
     return change
 
 
+def one_of(usual, one):
+    """A number for every value of an image, another one for a single value: [4, 4, 2]."""
+    values = np.full([4, 4, 2], usual)
+    values[1, 2, 0] = one
+    return values.tolist()
+
+
 REJECTED = {
     "label": another_label,
     "image": another_image,
@@ -164,11 +171,13 @@ MALFORMED = {
     "radius infinite": (in_header(epsilon=float("inf")), "expected JSON"),
     "threat": (in_header(threat="l7"), "'threat' to be one of"),
     "range": (in_header(domain={"lower": 1.0, "upper": 0.0}), "'domain' to grow"),
+    "range of one pixel": (in_header(domain={"lower": 0.0, "upper": one_of(1.0, -1.0)}), "to grow"),
     "range by a word": (in_header(domain={"lower": "low", "upper": 1.0}), "numbers in 'domain'"),
     "range of another shape": (in_header(domain={"lower": [0.0], "upper": 1.0}), "'domain': a num"),
     "range with another end": (in_header(domain={"lower": 0.0, "upper": 1.0, "q": 1}), "no fields"),
     "huge range": (in_header(domain={"lower": 0.0, "upper": 10**400}), "numbers in 'domain'"),
     "negative scale": (in_header(scale=-1.0), "'scale' to be at least 0"),
+    "one negative scale": (in_header(scale=one_of(1.0, -1.0)), "'scale' to be at least 0"),
     "no scale": (in_header(scale=False), "numbers in 'scale'"),
     "schema": (in_header(schema="rt_tf.proofs/3"), "'schema' to be one of"),
     "field": (in_header(trust="me"), "no fields but"),
