@@ -16,6 +16,7 @@ tests that matter.
 import argparse
 import itertools
 import json
+import math
 import os
 import random
 import resource
@@ -34,6 +35,7 @@ import pytest
 from benchmarks.fault_tests import Suite
 from benchmarks.faults import Fault, faults, planted
 from pipelines.console import one_line_errors
+from rt_tf.files import write_text
 
 RESULTS = Path(__file__).parent / "results" / "planted_faults.jsonl"
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,8 +58,9 @@ ROOMS = {
     "attacks": ("rt_tf/attacks", ()),
     "training": ("rt_tf/training", ()),
 }
-LIMIT = 90  # CPU seconds of tests for a fault; those not found by then survive
-PATIENCE = 20  # times that, on a clock: for tests that wait
+LIMIT = 300  # CPU seconds of tests for a fault
+ENDLESS = 100  # CPU seconds of one test, of which the longest takes a fifth: it does not end
+PATIENCE = 4  # times the limit, on a clock: for tests that wait
 ENDED = {0: "survived", 1: "found", 2: "found", 3: "found", 5: "no tests"}  # pytest's statuses
 BROKEN = 70  # of a child that could not ask the tests
 
@@ -109,7 +112,8 @@ def _waited(child: int, log: Path, patience: float) -> tuple[str, str]:
         if pid:
             code = os.waitstatus_to_exitcode(status)
             if code in (-signal.SIGXCPU, -signal.SIGKILL):
-                break
+                endless = _running(log).read_text()
+                return ("found", endless) if endless else ("out of time", "")
             if code == BROKEN:
                 raise RuntimeError(log.read_text())
             return ENDED.get(code, "found"), _failed(log) or f"exit status {code}"
@@ -120,17 +124,35 @@ def _waited(child: int, log: Path, patience: float) -> tuple[str, str]:
     return "out of time", ""
 
 
+def _running(log: Path) -> Path:
+    """Where the test is named that will end with its own CPU seconds, before those of all."""
+    return log.with_suffix(".running")
+
+
+class _Clock:
+    """A plugin of pytest: a test has ENDLESS CPU seconds, or what is left of all."""
+
+    def __init__(self, log: Path, limit: int) -> None:
+        self.running, self.limit = _running(log), limit
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        end = math.ceil(time.process_time()) + ENDLESS
+        self.running.write_text(nodeid if end < self.limit else "")
+        resource.setrlimit(resource.RLIMIT_CPU, (min(end, self.limit), self.limit))
+
+
 def _run_tests(copy: Path, files: list[str], log: Path, limit: int) -> None:
     """In a child: ends with pytest's status."""
     try:
         os.setpgid(0, 0)
+        _running(log).write_text("")
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
         with log.open("w") as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
         _move_to(copy)
         options = ["-n0", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-m", "not slow"]
-        os._exit(int(pytest.main([*options, *files])))
+        os._exit(int(pytest.main([*options, *files], [_Clock(log, limit)])))
     finally:
         os._exit(BROKEN)
 
@@ -192,6 +214,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
     parser.add_argument("--rooms", default=",".join(ROOMS), help="comma list (default: all)")
     parser.add_argument("--limit", type=int, default=LIMIT, help="CPU seconds for a fault")
+    about = "try those again that survived or were out of time"
+    parser.add_argument("--again", action="store_true", help=about)
     parser.add_argument("--table", action="store_true", help="only print what there is")
     asked = parser.parse_args()
     if not asked.table:
@@ -209,14 +233,20 @@ def run(asked: argparse.Namespace) -> None:
         for room, fault in itertools.islice(
             series(asked.rooms.split(","), asked.seed), asked.count
         ):
-            key = [fault.path, fault.line, fault.change, fault.place]
-            if any([r["path"], r["line"], r["change"], r["place"]] == key for r in kept()):
+            rows = kept()
+            if asked.again and _row(rows, fault).get("ended") in ("survived", "out of time"):
+                rows.remove(_row(rows, fault))
+            if _row(rows, fault):
                 continue
             outcome = tried(copy, tests, fault, asked.limit)
             row = {"seed": asked.seed, "room": room, **fault._asdict(), **outcome}
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            write_text(RESULTS, "".join(json.dumps(r) + "\n" for r in [*rows, row]))
             print(f"{row['ended']:12s}{fault.path}:{fault.line}: {fault.change}", flush=True)
+
+
+def _row(rows: list[dict[str, Any]], fault: Fault) -> dict[str, Any]:
+    """What is kept of a fault; empty if nothing is."""
+    return next((r for r in rows if fault._asdict().items() <= r.items()), {})
 
 
 def _prepare() -> None:

@@ -1,6 +1,8 @@
 """The sampler of faults: what it plants, and which tests it asks."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,25 @@ def test_each_fault_is_one_change_and_no_message_is_one(tmp_path):
 )
 def test_the_tests_that_import_a_file_are_asked_first(path, first):
     assert Suite(ROOT).of(path)[0] == first
+
+
+ENDINGS = {
+    "def test_passes(): pass": "survived",
+    "def test_fails(): assert False": "found test_tiny.py::test_fails",
+    "def test_endless():\n    while True: pass": "found test_tiny.py::test_endless",
+    "import os\ndef test_crashes(): os._exit(3)": "found exit status 3",
+    "import signal\nsignal.raise_signal(signal.SIGXCPU)": "out of time",
+}
+ASKED = """import sys; from pathlib import Path; from benchmarks import planted_faults as planted
+planted.ENDLESS = 2; print(*planted._ended(Path(sys.argv[1]), ["test_tiny.py"], 40))"""
+
+
+@pytest.mark.parametrize("source", ENDINGS)
+def test_a_test_that_fails_crashes_or_does_not_end_finds_the_fault(tmp_path, source):
+    (tmp_path / "rt_tf").mkdir()
+    (tmp_path / "rt_tf" / "__init__.py").touch()
+    (tmp_path / "test_tiny.py").write_text(source)
+    (tmp_path / "setup.cfg").write_text("[tool:pytest]\nmarkers =\n    slow: long\n")
+    command = [sys.executable, "-c", ASKED, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().startswith(ENDINGS[source])
