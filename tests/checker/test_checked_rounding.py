@@ -9,9 +9,9 @@ import pytest
 from kept_proofs import CLASSES, Question, checked, margins_of, question
 from oracles import rational
 
+from rt_tf.checker import enclosure, operations, rounding
 from rt_tf.checker import network as checked_network
 from rt_tf.checker import region as checked_region
-from rt_tf.checker import rounding
 from rt_tf.network.trace import trace
 from rt_tf.reporting.network_file import network_arrays
 
@@ -92,6 +92,21 @@ def test_float32_never_answers_below_the_bound(rectified, rung):
     off = np.abs(np.array(served) - exact.astype(float)).max()
     assert off > 1e-3, "no rounding to speak of"
     assert (exact.astype(float) - bounds < 100 * off).all()
+
+
+def test_every_sum_pays_for_the_sizes_of_its_terms():
+    """(Higham 2002, ch. 3.) Though terms of either sign cancel, and the bias most of them."""
+    model = networks.chain(L.Flatten(), L.Dense(3), L.ReLU(), shape=(2, 2, 1))
+    first = next(layer for layer in model.layers if isinstance(layer, L.Dense))
+    kernel = np.float32([[5, 1, 0], [-5, 1, 0], [5, 1, 0], [-5, 1, 0]])
+    first.set_weights([kernel, np.float32([0, -3, 7])])
+    q = asked(model, "linf", eps=0.0)
+    ones = checked_region.region("linf", np.ones((2, 2, 1), np.float32), 0.0, (0.0, 1.0))
+    prices = enclosure.enclose(q.network, ones, lambda *_: None).prices
+    place = next(i for i, node in q.network.numbered() if isinstance(node.op, operations.Dense))
+    least = rounding.UNIT * (4 + 1) * np.array([20.0, 7.0, 7.0])
+    assert (prices[place] >= least).all()
+    assert (prices[place] <= 1.01 * least).all()
 
 
 def in_order(model: keras.Model, images: np.ndarray, seed: int) -> np.ndarray:
