@@ -1,10 +1,11 @@
-"""What training by intervals alone costs with batch normalisation, with two savings and without.
+"""What training by intervals alone costs, with two savings and without.
 
     python -m benchmarks.normalised_steps [--rounds=25] [--batch=64] [--model=wong_small]
 
 `folded`: batch normalisations are part of the kernels before them inside bounds and attacks, as
-training does it. `bound only`: the point term, whose weight is 0, has no gradient, as in runs with
---kappa=1 --kappa_from=1. Steps take turns in one process; the losses of a system must agree.
+training does it (`ibp` has none). `bound only`: the point term, whose weight is 0, has no gradient,
+as in runs with --kappa=1 --kappa_from=1. Steps take turns in one process; the losses of a system
+must agree.
 """
 
 import argparse
@@ -33,20 +34,30 @@ from rt_tf.training.point import Attacked, Clean, PointTerm
 from rt_tf.training.regularisers import WarmUp
 from rt_tf.training.worst_case import WorstCase
 
-SYSTEMS: dict[str, tuple[Callable[[], PointTerm], float]] = {
-    "shi": (Clean, 1.0),
-    "sabr, 8 steps": (lambda: Attacked(catalogue.attack("pgd", {"steps": 8})), 0.4),
+
+class System(NamedTuple):
+    """A point term, the share of the radius that is bounded, and whether layers are normalised."""
+
+    point: Callable[[], PointTerm]
+    ratio: float
+    normalised: bool
+
+
+SYSTEMS = {
+    "ibp": System(Clean, 1.0, False),
+    "shi": System(Clean, 1.0, True),
+    "sabr, 8 steps": System(lambda: Attacked(catalogue.attack("pgd", {"steps": 8})), 0.4, True),
 }
 
 
 def step(model: str, system: str, bound_only: bool) -> Callable[..., Any]:
     """A step that is compiled when it is first taken."""
     keras.utils.set_random_seed(0)
-    point, ratio = SYSTEMS[system]
+    point, ratio, normalised = SYSTEMS[system]
     bound = WorstCase(catalogue.resolve("bound", "interval"), ratio=ratio)
-    penalties = [WarmUp(0.5, 0.1)]
+    penalties = [WarmUp(0.5, 0.1)] if normalised else []
     objective = Objective(Linf(), point(), bound, penalties, bound_only=bound_only)
-    network = models.build(model, (28, 28, 1), CLASSES, batch_norm=True, init="shi")
+    network = models.build(model, (28, 28, 1), CLASSES, batch_norm=normalised, init="shi")
     robust = RobustModel(network)
     robust.compile(keras.optimizers.Adam(5e-4), objective, eps=0.05, kappa=1.0)
     return tf.function(robust.step, autograph=False)
@@ -68,6 +79,8 @@ def measure(model: str, batch: int, rounds: int) -> list[Kind]:
     images, labels = tf.constant(split.images()), tf.constant(split.labels)
     kinds = []
     for system, folds, alone in itertools.product(SYSTEMS, (False, True), (False, True)):
+        if folds and not SYSTEMS[system].normalised:
+            continue
         taken = step(model, system, alone)
         with mock.patch("rt_tf.training.batch.folded", folded if folds else lambda graph: graph):
             loss = float(taken(images, labels).loss)  # compiles it

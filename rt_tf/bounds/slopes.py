@@ -18,8 +18,9 @@ from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Activation, Shared, Tensor
 from rt_tf.threats.region import Region
 
-# alpha-CROWN's own: Adam of this rate, decayed by this factor at every step.
-RATE = 0.1
+# Adam's rate for slopes, as alpha-CROWN's authors have it, and for multipliers; their decay a step.
+RATE = 0.5
+MULTIPLIER_RATE = 0.1
 DECAY = 0.98
 MOMENTS = (0.9, 0.999)
 
@@ -160,12 +161,13 @@ def _adam(state: _State, gradients: Variables, step: Tensor, slopes: int) -> _St
     """One ascending step of Adam, back into [0, 1] for slopes and [0, inf) for multipliers."""
     t = tf.cast(step + 1, tf.float32)
     a, b = MOMENTS
-    rate = RATE * DECAY**t * tf.sqrt(1.0 - b**t) / (1.0 - a**t)
+    rate = DECAY**t * tf.sqrt(1.0 - b**t) / (1.0 - a**t)
+    rates = [RATE] * slopes + [MULTIPLIER_RATE] * (len(state.variables) - slopes)
     first = [a * m + (1.0 - a) * g for m, g in zip(state.first, gradients, strict=True)]
     second = [b * m + (1.0 - b) * g * g for m, g in zip(state.second, gradients, strict=True)]
     moved = [
-        v + rate * m / (tf.sqrt(s) + 1e-8)
-        for v, m, s in zip(state.variables, first, second, strict=True)
+        v + own * rate * m / (tf.sqrt(s) + 1e-8)
+        for own, v, m, s in zip(rates, state.variables, first, second, strict=True)
     ]
     kept = [tf.clip_by_value(v, 0.0, 1.0) for v in moved[:slopes]]
     return state._replace(

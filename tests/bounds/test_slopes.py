@@ -57,6 +57,16 @@ def test_optimised_bounds_are_sound_and_better_than_where_they_start(name, share
 
 
 @cases
+def test_twenty_steps_gain_nearly_what_can_be_gained(name):
+    graph, region, spec, enclosure = asked(name)
+    start, soon, late = (
+        optimised_bound(graph, region, spec, enclosure, steps=n).margins.numpy().sum()
+        for n in (0, 20, 200)
+    )
+    assert soon - start > 0.97 * (late - start)
+
+
+@cases
 def test_without_steps_it_is_crown(name):
     graph, region, spec, enclosure = asked(name)
     found = optimised_bound(graph, region, spec, enclosure, steps=0).margins
