@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pipelines.question_flags import FILES
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.folders import settle
+from rt_tf.notes import read_notes, write_notes
 
 # See rt_tf.files and rt_tf.training.checkpoints.save_network; of folders, rt_tf.folders.
 HALF_WRITTEN = ("**/.*.tmp", "best/partial-*", "good/partial-*")
@@ -228,14 +228,12 @@ class RunDirectory:
     def _read(self, name: str) -> dict[str, Any]:
         path = self.path / name
         try:
-            return json.loads(path.read_text()) if path.exists() else {}
-        except ValueError as error:
-            raise UserError(
-                f"model_dir: expected JSON in {path}; it is damaged: {error}"
-            ) from error
+            return read_notes(path) if path.exists() else {}
+        except UserError as error:
+            raise UserError(f"model_dir: {error}") from error
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
-        write_text(self.path / name, json.dumps(content, indent=1) + "\n")
+        write_notes(self.path / name, content)
 
 
 def _part_taken(lock: Path) -> UserError:

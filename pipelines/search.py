@@ -1,6 +1,5 @@
 """A search by keras-tuner, each trial a training run of its own."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +22,7 @@ from pipelines.space import Space, as_flag
 from rt_tf import data
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
+from rt_tf.notes import read_notes, write_notes
 from rt_tf.reporting.tensorboard import TensorBoard
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.phases import Phase, Values
@@ -132,7 +132,7 @@ class Search(BaseTuner):
         values = run_flags({**self.texts, **chosen})
         folder = self.study.path / "trials" / trial.trial_id
         if (folder / "trial.json").exists():  # killed before keras-tuner was told
-            return float(json.loads((folder / "trial.json").read_text())[self.by])
+            return float(read_notes(folder / "trial.json")[self.by])
         system.prepare_tensorflow(values.seed, values.deterministic)
         loop = training.checked_loop(values, self.dataset, folder)
         _refuse_members(loop.phases)
@@ -146,7 +146,7 @@ class Search(BaseTuner):
         with board.writer.as_default(step=position.total_steps):
             tf.summary.scalar(self.by, best)
         board.writer.flush()
-        write_text(folder / "trial.json", json.dumps({**chosen, self.by: best}, indent=1) + "\n")
+        write_notes(folder / "trial.json", {**chosen, self.by: best})
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         return best
 

@@ -1,6 +1,5 @@
 """An evaluation: which attacks are run on which questions, and what is left of the images."""
 
-import json
 import math
 from collections.abc import Sequence
 
@@ -18,8 +17,8 @@ from pipelines.run_directory import RunDirectory
 from rt_tf import models
 from rt_tf.attacks.suites import QUICK, SUITES, Budget
 from rt_tf.errors import UserError
-from rt_tf.files import write_text
 from rt_tf.network.trace import trace
+from rt_tf.notes import write_notes
 from rt_tf.reporting.record_file import RecordFile
 from rt_tf.threats.union import Union
 
@@ -130,8 +129,7 @@ class Evaluation:
             "attacks": told,
             "warnings": warnings,
         }
-        path = self.subject.run.records / f"suite-{self.values.suite}.json"
-        write_text(path, json.dumps(note, indent=1) + "\n")
+        write_notes(self.subject.run.records / f"suite-{self.values.suite}.json", note)
 
 
 def _rounded(eps: float) -> float:

@@ -21,6 +21,7 @@ MAY_USE = {  # besides a room's own files
     "domain": {"errors"},
     "files": set(),
     "folders": set(),
+    "notes": {"errors", "files"},
     "replicas": set(),
     "catalogue": {"errors", "attacks"},  # of attacks, the tables
     "data": set(),
@@ -36,7 +37,8 @@ MAY_USE = {  # besides a room's own files
     "checker": set(),
     "reporting": {"training", "certify", "models", "checker"} | BELOW_TRAINING,
 }
-USED_BY_ALL = {"errors", "domain", "exactly", "files", "folders", "replicas", "catalogue"}
+USED_BY_ALL = {"errors", "domain", "exactly", "files", "folders", "notes"}
+USED_BY_ALL |= {"replicas", "catalogue"}
 # Each uses earlier ones alone.
 NETWORK = [
     *("ops", "convolution", "groups", "curves", "functions", "relaxations", "steps", "activations"),

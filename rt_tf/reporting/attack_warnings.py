@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rt_tf.attacks.table import ATTACKS
 from rt_tf.attacks.warnings import black_box_ahead
 from rt_tf.errors import UserError
-from rt_tf.files import write_text
+from rt_tf.notes import read_notes, write_notes
 from rt_tf.reporting import attacks
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.records import Question
@@ -20,7 +19,7 @@ FILE = "attack-warnings.json"  # among a run's records: those of its network
 def keep(records_dir: Path, network: str, warnings: Sequence[str]) -> None:
     """Keeps what was noticed about a network, by its checksum, before it was attacked."""
     told = {"network_sha256": network, "warnings": list(warnings)}
-    write_text(records_dir / FILE, json.dumps(told, indent=1) + "\n")
+    write_notes(records_dir / FILE, told)
 
 
 def kept(records_dir: Path, network: str) -> list[str]:
@@ -29,12 +28,12 @@ def kept(records_dir: Path, network: str) -> list[str]:
     if not path.exists():
         return []
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = read_notes(path)
         warnings = [str(warning) for warning in told["warnings"]]
         return warnings if told["network_sha256"] == network else []
-    except (ValueError, KeyError, TypeError) as error:
+    except (UserError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path}: expected warnings of a network; received something else ({error!r}); delete "
+            f"{path}: expected warnings of a network; received something else ({error}); delete "
             "the file, and pipelines.evaluate writes it anew"
         ) from error
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rt_tf.errors import UserError
+from rt_tf.notes import read_notes
 from rt_tf.reporting import attacks, statistics
 from rt_tf.reporting.attack_warnings import masked
 from rt_tf.reporting.consistency import require
@@ -49,14 +49,14 @@ def _suite(path: Path, table: Mapping[str, Question]) -> Row:
 
 def _read(path: Path) -> Row:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: expected JSON, received {error}; delete the file") from error
+        told = read_notes(path)
+    except UserError as error:
+        raise UserError(f"suite: {error}; delete the file") from error
     missing = [field for field in FIELDS if field not in told]
     if missing or not told["questions"] or not all(map(told["attacks"].get, told["questions"])):
         lacks = ", ".join(missing) or "questions with attacks"
         raise UserError(f"{path}: expected {lacks}, received none; delete the file")
-    return dict(told)
+    return told
 
 
 def _find(path: Path, table: Mapping[str, Question], name: str) -> Question:

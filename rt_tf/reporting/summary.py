@@ -65,7 +65,6 @@ is {lower, upper}). `file` is relative to the run.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -75,6 +74,7 @@ from pathlib import Path
 from typing import Any
 
 from rt_tf.errors import UserError
+from rt_tf.notes import read_notes
 from rt_tf.reporting import statistics
 from rt_tf.reporting.answers import answer
 from rt_tf.reporting.attack_warnings import all_of
@@ -99,7 +99,7 @@ def summarise(run_dir: str | Path, examples: int = 8) -> Row:
     clean >= attacked >= certified; UserError if the run's own question has no records.
     """
     run_dir = Path(run_dir)
-    run = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
+    run = read_notes(run_dir / "run.json")
     history = read_lines(run_dir / "history.jsonl")
     records = run_dir / "records"
     certified = tables(records)

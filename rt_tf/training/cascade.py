@@ -3,7 +3,6 @@
 Source: Wong 2020 (thesis), algorithm 4, whose filter must keep the uncertified examples.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +11,8 @@ import numpy as np
 
 from rt_tf import models
 from rt_tf.data import Split
-from rt_tf.files import write_text
 from rt_tf.network.trace import trace
+from rt_tf.notes import read_notes, write_notes
 from rt_tf.training.checkpoints import save_network
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.phases import Phase
@@ -61,9 +60,7 @@ class Members:
             trace(keras.models.load_model(path), domain=self.monitor.wiring.domain)
         )
         rows = {name: np.flatnonzero(~monitor.certified(split)) for name, split in splits.items()}
-        write_text(
-            _beside(path), json.dumps({name: found.tolist() for name, found in rows.items()})
-        )
+        write_notes(_beside(path), {name: found.tolist() for name, found in rows.items()})
         return rows
 
     def forget(self, phase: int) -> None:
@@ -90,6 +87,4 @@ def _beside(path: Path) -> Path:
 def _read(path: Path) -> dict[str, np.ndarray] | None:
     if not _beside(path).exists():
         return None
-    return {
-        name: np.array(r, np.int64) for name, r in json.loads(_beside(path).read_text()).items()
-    }
+    return {name: np.array(r, np.int64) for name, r in read_notes(_beside(path)).items()}

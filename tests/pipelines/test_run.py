@@ -11,6 +11,7 @@ import networks
 import numpy as np
 import pytest
 
+from pipelines.run_directory import RunDirectory
 from rt_tf.errors import UserError
 from rt_tf.reporting import attack_warnings, records
 from rt_tf.reporting.summary import main_question
@@ -18,8 +19,7 @@ from tests.pipelines.conftest import command, report_of, run
 
 
 def test_a_finished_run_is_whole(finished: Path) -> None:
-    state = json.loads((finished / "state.json").read_text())
-    assert list(state) == ["train", "export", "certify", "attack", "report"]
+    assert list(RunDirectory(finished).done()) == ["train", "export", "certify", "attack", "report"]
     report = report_of(finished)
     assert report["main"] == "linf-0.05"
     main = next(q for q in report["questions"] if q["name"] == "linf-0.05")
