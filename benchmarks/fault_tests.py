@@ -58,4 +58,6 @@ def _imports(path: Path, known: set[str]) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Constant) and str(node.value).startswith("tests."):
+            found.add(str(node.value).split(".")[-1])  # python -m tests.training.replicated
     return found & known

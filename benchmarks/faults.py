@@ -33,6 +33,7 @@ NAMES = {
     **{"lower": "upper", "zeros_like": "ones_like", "logical_and": "logical_or"},
 }
 NAMES |= {other: name for name, other in NAMES.items()}
+GUARDS = ("strict", "frozen")  # of zip and of dataclasses: they change nothing that is right
 
 
 class Fault(NamedTuple):
@@ -133,7 +134,7 @@ KINDS: tuple[tuple[Any, Callable[[Any], Iterator[Change]]], ...] = (
 
 
 def _told(node: ast.AST) -> Iterator[ast.AST]:
-    """What only words an error or an annotation is made of: no fault of a figure."""
+    """What only words an error, an annotation or a guard is made of: no fault of a figure."""
     parts: list[ast.AST] = []
     if isinstance(node, ast.Raise | ast.JoinedStr):
         parts = [node]
@@ -141,6 +142,8 @@ def _told(node: ast.AST) -> Iterator[ast.AST]:
         parts = [node.annotation]
     elif isinstance(node, ast.FunctionDef) and node.returns:
         parts = [node.returns]
+    elif isinstance(node, ast.keyword) and node.arg in GUARDS:
+        parts = [node.value]
     for part in parts:
         yield from ast.walk(part)
 

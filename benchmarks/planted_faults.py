@@ -221,7 +221,8 @@ def main() -> None:
     if not asked.table:
         with one_line_errors():
             run(asked)
-    print(table(kept()))
+    for seed in sorted({row["seed"] for row in kept()}):
+        print(f"seed {seed}:", table([row for row in kept() if row["seed"] == seed]), sep="\n\n")
 
 
 def run(asked: argparse.Namespace) -> None:
@@ -234,19 +235,14 @@ def run(asked: argparse.Namespace) -> None:
             series(asked.rooms.split(","), asked.seed), asked.count
         ):
             rows = kept()
-            if asked.again and _row(rows, fault).get("ended") in ("survived", "out of time"):
-                rows.remove(_row(rows, fault))
-            if _row(rows, fault):
+            planted = {"seed": asked.seed, "room": room, **fault._asdict()}
+            known = next((r for r in rows if planted.items() <= r.items()), None)
+            if known and not (asked.again and known["ended"] != "found"):
                 continue
-            outcome = tried(copy, tests, fault, asked.limit)
-            row = {"seed": asked.seed, "room": room, **fault._asdict(), **outcome}
+            row = {**planted, **tried(copy, tests, fault, asked.limit)}
+            rows = [r for r in rows if r is not known]
             write_text(RESULTS, "".join(json.dumps(r) + "\n" for r in [*rows, row]))
             print(f"{row['ended']:12s}{fault.path}:{fault.line}: {fault.change}", flush=True)
-
-
-def _row(rows: list[dict[str, Any]], fault: Fault) -> dict[str, Any]:
-    """What is kept of a fault; empty if nothing is."""
-    return next((r for r in rows if fault._asdict().items() <= r.items()), {})
 
 
 def _prepare() -> None:

@@ -16,7 +16,8 @@ def f(values, lower):
     """Returns -1."""
     if not values or lower[0] <= 2.0:
         raise ValueError(f"expected {1 + 1} values")
-    return min(values) - 3 if all(values) else lower
+    pairs = zip(values, values, strict=True)
+    return min(values) - 3 if all(pairs) else lower
 '''
 CHANGES = {
     "not values or lower[0] <= 2.0 -> not values and lower[0] <= 2.0",
@@ -56,6 +57,10 @@ def test_each_fault_is_one_change_and_no_message_is_one(tmp_path):
 )
 def test_the_tests_that_import_a_file_are_asked_first(path, first):
     assert Suite(ROOT).of(path)[0] == first
+
+
+def test_tests_in_processes_of_their_own_are_asked_too():
+    assert "tests/training/test_mirrored.py" in Suite(ROOT).of("rt_tf/training/model.py")
 
 
 ENDINGS = {

@@ -12,6 +12,7 @@ from rt_tf.reporting.attack_text import sanity_lines, sanity_markdown
 from rt_tf.reporting.attacks import names
 from rt_tf.reporting.records import load
 from rt_tf.reporting.sanity import CHECKS, not_checked, sanity
+from rt_tf.reporting.trials import Trial
 from tests.reporting.synthetic import settings, write_attack
 
 PIXELS = 16
@@ -102,6 +103,14 @@ def test_budgets_of_different_attacks_are_not_compared(tmp_path, other):
     budget = {"steps": 80} if other else {"steps": 20, "restarts": 2}  # or an equal budget
     write_attack(tmp_path, "more", [], settings(**{"restarts": 1, **budget, **other}), **ATTACK)
     assert (BUDGET, "linf") not in found(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("steps", "restarts", "budget"), [(4, 3, 12), (7, 0, 7), (0, 5, 5), (None, None, 1)]
+)
+def test_a_budget_is_of_steps_and_restarts_where_there_are_any(steps, restarts, budget):
+    told = {"steps": steps, "restarts": restarts}
+    assert Trial(None, "", told, {}, {}).budget == budget  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("black", ["square", "transfer-pgd-natural"])
