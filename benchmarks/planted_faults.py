@@ -235,11 +235,11 @@ def run(asked: argparse.Namespace) -> None:
             series(asked.rooms.split(","), asked.seed), asked.count
         ):
             rows = kept()
-            planted = {"seed": asked.seed, "room": room, **fault._asdict()}
-            known = next((r for r in rows if planted.items() <= r.items()), None)
+            drawn_fault = {"seed": asked.seed, "room": room, **fault._asdict()}
+            known = next((r for r in rows if drawn_fault.items() <= r.items()), None)
             if known and not (asked.again and known["ended"] != "found"):
                 continue
-            row = {**planted, **tried(copy, tests, fault, asked.limit)}
+            row = {**drawn_fault, **tried(copy, tests, fault, asked.limit)}
             rows = [r for r in rows if r is not known]
             write_text(RESULTS, "".join(json.dumps(r) + "\n" for r in [*rows, row]))
             print(f"{row['ended']:12s}{fault.path}:{fault.line}: {fault.change}", flush=True)
