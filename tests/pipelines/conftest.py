@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from pipelines import asking, certify, evaluate, export, radius
+from pipelines import asking, certify, evaluate, export, radius, train
+from pipelines.flags import frozen, training_groups
 from pipelines.parsing import parse
+from pipelines.run_directory import RunDirectory
 from rt_tf.reporting import report
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -77,6 +79,17 @@ def parsed(module: str, *arguments: str) -> flags.FlagValues:
 def run(module: str, *arguments: str) -> None:
     """What `python -m pipelines.<module>` does, in this process; errors are raised."""
     asking.answer(parsed(module, *arguments), MODULES[module])
+
+
+def trained(folder: Path, *arguments: str) -> Path:
+    """What `python -m pipelines.train` does, in this process; the run's directory."""
+    values = flags.FlagValues()
+    groups = training_groups(values)
+    parse(["train", *arguments, f"--model_dir={folder}", "--quiet"], groups, "")
+    directory = RunDirectory(folder)
+    with directory.locked():
+        train.train_and_publish(values, frozen(values, groups), directory)
+    return folder
 
 
 def report_of(folder: Path) -> dict:

@@ -5,17 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags as absl_flags
 
-from pipelines import flags, train
-from pipelines.parsing import parse
-from pipelines.run_directory import RunDirectory
 from rt_tf import data
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.reporting import export, records
 from rt_tf.reporting.summary import main_question
-from tests.pipelines.conftest import report_of, run
+from tests.pipelines.conftest import report_of, run, trained
 
 HERE = ("--input_range=-1,1", "--epsilon=0.06", "--epochs=15", "--kappa=0.3", "--curve=0")
 HERE += ("--learning_rate=0.005",)
@@ -24,13 +20,7 @@ HERE += ("--learning_rate=0.005",)
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, small: tuple[str, ...]) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "range"
-    values = absl_flags.FlagValues()
-    groups = flags.training_groups(values)
-    parse(["train", *small, *HERE, f"--model_dir={folder}", "--quiet"], groups, "")
-    directory = RunDirectory(folder)
-    with directory.locked():
-        train.train_and_publish(values, flags.frozen(values, groups), directory)
-    return folder
+    return trained(folder, *small, *HERE)
 
 
 def test_all_of_a_run_is_in_the_network_s_own_range(finished: Path, digits_dir: Path) -> None:

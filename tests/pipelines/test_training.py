@@ -12,7 +12,7 @@ from absl import flags as absl_flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorflow.python.framework.config import disable_op_determinism
 
-from pipelines import flags, system, train, training
+from pipelines import flags, system, training
 from pipelines.parsing import parse
 from pipelines.phases import read_phases
 from pipelines.provenance import pin_extra
@@ -22,7 +22,7 @@ from rt_tf.errors import UserError
 from rt_tf.reporting import export
 from rt_tf.reporting.summary import main_question
 from rt_tf.training.loop import Loop
-from tests.pipelines.conftest import command, report_of, run
+from tests.pipelines.conftest import command, report_of, run, trained
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +31,7 @@ def cascade(tmp_path_factory: pytest.TempPathFactory, small: tuple[str, ...]) ->
     folder = tmp_path_factory.mktemp("runs") / "cascade"
     members = ("--new_member=false,true", "--epochs=15,15", "--learning_rate=0.005", "--curve=0")
     members += ("--epsilon=0.03", "--kappa=0.3")
-    values = absl_flags.FlagValues()
-    groups = flags.training_groups(values)
-    parse(["train", *small, *members, f"--model_dir={folder}", "--quiet"], groups, "")
-    run = RunDirectory(folder)
-    with run.locked():
-        train.train_and_publish(values, flags.frozen(values, groups), run)
-    return folder
+    return trained(folder, *small, *members)
 
 
 def test_a_cascade_is_certified_member_by_member(cascade: Path) -> None:
