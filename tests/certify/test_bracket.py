@@ -43,6 +43,16 @@ def test_smooth_margins_take_few_steps(name):
     assert len(searched(MARGINS[name], Start(5.0, 0.15, 0.8)).trials) <= 7
 
 
+def test_ends_that_are_far_apart_are_halved_by_magnitude():
+    """Where margins say nothing: first between the smallest eps there is and a failure."""
+    bracket = Bracket(Start(-1.0, 0.8, 0.8), TOLERANCE)
+    tried = []
+    for _ in range(3):
+        tried.append(bracket.next())
+        bracket.tell(Trial(tried[-1], "bound", -1.0, certified=False))
+    assert tried == pytest.approx([0.8, 0.8 * 2.0**-7, 0.8 * 2.0**-10.5])
+
+
 def test_the_largest_eps_is_tried_and_ends_the_search():
     bracket = searched(MARGINS["linear"], Start(5.0, 0.02, 0.09))
     assert bracket.low == bracket.trials[-1].eps == 0.09

@@ -217,6 +217,16 @@ def test_certified_at_a_radius_and_falsified_outside_it_by_a_smaller_change(tmp_
         load(tmp_path / "records")
 
 
+def test_the_nearest_of_several_counterexamples_counts(tmp_path):
+    question(tmp_path, certify_row(5, C), eps=0.05)
+    far = {"rung": "attack", "file": ATTACKED, "distance": 0.09, "prediction": 1}
+    certify = certify_row(5, F, cause="attack", counterexample=far)
+    near = attack_row(5, True, ATTACKED, distance=0.04)
+    question(tmp_path, certify, eps=0.1, attack=near)
+    with pytest.raises(Inconsistent, match=r"eps 0\.05, falsified at 0\.1 by a change of 0\.04"):
+        load(tmp_path / "records")
+
+
 @pytest.mark.parametrize("kind", ["attack", "certify"])
 def test_a_counterexample_that_is_not_what_was_stored_is_refused(tmp_path, kind):
     folder = tmp_path / "records" / "linf-0.05"
