@@ -104,3 +104,29 @@ def test_average_pooling_is_tensorflow_s(padding, strides, size):
     node = {"op": "average_pooling", "size": list(size), "strides": list(strides)}
     network = network_of({**node, "padding": padding, "out": shape}, {})
     check_map(network.nodes[0].op, expected)
+
+
+def ones(*shape):
+    """Weights that leave no product out."""
+    return {"1.kernel": np.ones(shape), "1.bias": np.zeros(shape[-1])}
+
+
+VALID = {"strides": [1, 1], "padding": "valid"}
+CONV = {"op": "conv", **VALID, "dilations": [1, 1], "out": (5, 5, 4)}
+POOLING = {"op": "average_pooling", **VALID, "size": [2, 3], "out": (6, 4, 2)}
+SUMS = {  # node, its arrays, products of an output, outputs that an input is in
+    "conv": (CONV, ones(3, 2, 2, 4), 12, 24),
+    "dense": ({"op": "dense", "out": (7, 6, 5)}, ones(2, 5), 2, 5),
+    "pooling": (POOLING, {}, 6, 6),
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_terms_are_those_of_the_longest_sums(name):
+    """They are what rounding is paid for: counted in the map's matrix, and known in advance."""
+    node, arrays, terms, transposed_terms = SUMS[name]
+    op = network_of(dict(node), arrays).nodes[0].op
+    units = np.eye(int(np.prod(SHAPE))).reshape(-1, *SHAPE)
+    is_summed = op.apply([units]).reshape(len(units), -1) != 0.0  # [inputs, outputs]
+    assert is_summed.sum(axis=0).max() == terms == op.terms
+    assert is_summed.sum(axis=1).max() == transposed_terms == op.transposed_terms
