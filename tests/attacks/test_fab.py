@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from rt_tf.attacks import noise
 from rt_tf.attacks.fab import fab_t
 from rt_tf.attacks.hyperplane import onto
+from rt_tf.attacks.nearest import Nearest, shortened
 from rt_tf.attacks.starts import zero
+from rt_tf.attacks.task import Task
+
+KEY = tf.constant([1], tf.int64)
 
 threats = pytest.mark.parametrize("name", linear.THREATS)
 
@@ -29,6 +34,23 @@ def test_moves_onto_a_hyperplane_are_the_smallest(name, seed):
     for v, i, r, move in zip(w, x, rise, moves, strict=True):
         best = linear.distance(name, v, i.astype(float), r)
         assert np.linalg.norm(move, linear.ORDERS[name]) == pytest.approx(best, rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+def test_the_way_to_a_counterexample_is_shortened_to_the_boundary(power):
+    """In a few steps, on a way along which the lead is straight or bends."""
+
+    def network(x):
+        lead = x[:, 0] ** power - 0.5**power
+        return tf.stack([tf.zeros_like(lead), lead], axis=1)
+
+    region = linear.region("linf", np.zeros((2, 1)), 0.9)
+    task = Task(network, region, tf.zeros([2], tf.int64), noise.keys(KEY, tf.range(2)))
+    far = Nearest(tf.constant([[0.9], [0.6]]), tf.constant([0.9, 0.6]))
+    near = shortened(task, far, early_stop=False)
+    np.testing.assert_array_equal(near.x[:, 0], near.distance)
+    assert (near.distance.numpy() > 0.5).all()
+    assert (near.distance.numpy() < 0.5 * 1.05).all()
 
 
 @threats

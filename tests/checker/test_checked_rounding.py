@@ -109,6 +109,18 @@ def test_every_sum_pays_for_the_sizes_of_its_terms():
     assert (prices[place] <= 1.01 * least).all()
 
 
+def test_float64_s_own_sums_are_paid_for_in_both_directions(monkeypatch):
+    """One product forward, 300 back: with the served network's price taken away."""
+    monkeypatch.setattr(rounding, "UNIT", 0.0)
+    monkeypatch.setattr(rounding, "TINY", 0.0)
+    model = networks.chain(L.Dense(300), L.Flatten(), shape=(1, 1, 1))
+    q = asked(model, "linf", eps=0.0)
+    ones = checked_region.region("linf", np.ones((1, 1, 1), np.float32), 0.0, (0.0, 1.0))
+    enclosed = enclosure.enclose(q.network, ones, lambda *_: None)
+    place = next(i for i, node in q.network.numbered() if isinstance(node.op, operations.Dense))
+    assert (enclosed.prices[place] >= 300 * 2.0**-53 * enclosed.size(place)).all()
+
+
 def in_order(model: keras.Model, images: np.ndarray, seed: int) -> np.ndarray:
     """The network in float32 with every sum in an order of its own, the bias anywhere in it."""
     rng, x = np.random.default_rng(seed), images.reshape(len(images), -1)
