@@ -43,7 +43,8 @@ def search(subject: Subject, largest: float, values: flags.FlagValues, screen: C
     ends = _ends(subject, header)
     found = functools.partial(_radii, subject, searching, largest, ends)
     places, title = first(subject, values.samples), f"radius up to {radius_text(largest)}"
-    answer(subject, file, places, found, title, paced(len(file.rows), _median), screen)
+    status = paced(len(file.answered), _median)
+    answer(subject, file, places, found, title, status, screen, _begun)
 
 
 def _refuse(subject: Subject, rungs: list[str]) -> None:
@@ -84,6 +85,11 @@ def _radii(
     for place, found in searching.search(subject.test.images(rows), labels, most):
         distance = known[place] if known[place] <= largest else None
         yield {**examples[place], **_told(found), "counterexample_at": distance}
+
+
+def _begun(example: Row) -> Row:
+    """What is on record of an example until its search ends: that nothing is certified."""
+    return {**example, **_told(Radius(0.0, None, (), 0.0)), "counterexample_at": None}
 
 
 def _told(found: Radius) -> Row:

@@ -34,6 +34,7 @@ from rt_tf.errors import UserError
 from rt_tf.exactly import radius_text
 from rt_tf.reporting import parts, proof_store
 from rt_tf.reporting.counterexamples import keep
+from rt_tf.reporting.record_file import OPEN
 from rt_tf.reporting.records import question_name, read
 from rt_tf.threats.region import Region
 
@@ -78,9 +79,8 @@ def certify(subject: Subject, radii: Radii, values: flags.FlagValues, screen: Co
                 f"certify eps {radius_text(eps)}",
                 functools.partial(_certificates, question),
             )
-            answer(
-                subject, records, places, found, title, paced(len(records.rows), _verdicts), screen
-            )
+            status = paced(len(records.answered), _verdicts)
+            answer(subject, records, places, found, title, status, screen, _begun)
 
 
 class Limits(NamedTuple):
@@ -246,16 +246,27 @@ def _rungs_before(subject: Subject, eps: float) -> list[str]:
     return own[0].get("settings", {}).get("rungs", []) if own else []
 
 
-def _carried(settings: Row) -> Callable[[Row, Row], bool]:
-    """What is settled by some of the rungs, with the same settings, is so by all of them."""
+def _carried(settings: Row) -> Callable[[Row, Row], Row | None]:
+    """What some of the rungs say, with the same settings, counts for all of them.
 
-    def is_settled(header: Row, row: Row) -> bool:
+    What they left unknown is open: left out, it would make those that are there a sample of
+    successes.
+    """
+
+    def under_these(header: Row, row: Row) -> Row | None:
         before = dict(header["settings"])
         fewer = set(before.pop("rungs", ())) <= set(settings["rungs"])
-        same = before == {name: settings.get(name) for name in before}
-        return same and fewer and row["verdict"] != "unknown"
+        if not fewer or before != {name: settings.get(name) for name in before}:
+            return None
+        return {**row, OPEN: True} if row["verdict"] == "unknown" else row
 
-    return is_settled
+    return under_these
+
+
+def _begun(example: Row) -> Row:
+    """What is on record of an example until its answer is there: that time ended before that."""
+    row = certificate(example, {})
+    return {**row, "cause": "time"} if row["verdict"] == "unknown" else row
 
 
 def _verdicts(rows: list[Row]) -> str:

@@ -98,10 +98,13 @@ def answer(
     title: str,
     status: Callable[[list[Row]], str],
     screen: Console,
+    begun: Callable[[Row], Row] | None = None,
 ) -> None:
     """Answers what is not yet recorded of the places in the test split that are asked about.
 
-    Answers are written as they come, or half a second later.
+    Answers are written as they come, or half a second later. begun: what is on record of an example
+    until then; for answers that come in another order than their examples, where those that are
+    there, when the command is killed, would else be the easy ones.
     """
     if records.superseded:
         screen.print(f"{records.path} was of other settings: kept as {records.superseded.name}")
@@ -110,9 +113,12 @@ def answer(
         task = bar.add_task(title, total=len(asked), completed=len(asked) - len(left), status="")
         for begin in range(0, len(left), CHUNK):
             rows = np.array(left[begin : begin + CHUNK])
-            for found in _bundled(answer(rows, examples(subject, rows))):
+            told = examples(subject, rows)
+            if begun is not None:
+                records.begin(map(begun, told))
+            for found in _bundled(answer(rows, told)):
                 records.append(found)
-                bar.update(task, advance=len(found), status=status(records.rows))
+                bar.update(task, advance=len(found), status=status(records.answered))
 
 
 def first(subject: Subject, samples: int) -> range:
@@ -155,7 +161,7 @@ def record_file(
     settings: Row,
     part: str = "",
     again: Callable[[Row], bool] = lambda row: False,
-    carried: Callable[[Row, Row], bool] = lambda header, row: False,
+    carried: Callable[[Row, Row], Row | None] = lambda header, row: None,
 ) -> RecordFile:
     """Where the answers of a method to a question are kept; those there are, are taken up.
 

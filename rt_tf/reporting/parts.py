@@ -8,7 +8,7 @@ from typing import Any
 
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
-from rt_tf.reporting.record_file import Row, line, read, supersede, written
+from rt_tf.reporting.record_file import OPEN, Row, line, read, supersede, written
 
 
 def certificates(folder: Path) -> list[Path]:
@@ -49,9 +49,9 @@ def union(tables: Iterable[Sequence[Row]]) -> list[Row]:
     return list(found.values())
 
 
-def _settled(row: Row) -> tuple[bool, float]:
-    """Whether a line has an answer, and for how long it was looked for where time ended that."""
-    return row["verdict"] != "unknown", row.get("time_limit", math.inf)
+def _settled(row: Row) -> tuple[bool, bool, float]:
+    """Whether a line has an answer, is closed, and how long was looked where time ended that."""
+    return row["verdict"] != "unknown", not row.get(OPEN), row.get("time_limit", math.inf)
 
 
 def elsewhere(
@@ -67,7 +67,7 @@ def elsewhere(
         with contextlib.suppress(FileNotFoundError):  # superseded by another part meanwhile
             own, rows = read(part)
             if own == header:
-                done |= {row["index"] for row in rows if not again(row)}
+                done |= {row["index"] for row in rows if not (row.get(OPEN) or again(row))}
             elif part == whole:
                 supersede(part)
             else:

@@ -15,6 +15,7 @@ from rt_tf.files import write_bytes
 
 Row = dict[str, Any]
 CHECKSUM = "checksum"  # the last field of a line: of the line without it
+OPEN = "open"  # true in lines of examples that have no answer under this header yet
 SUMMED = re.compile(rb'(.*), "checksum": "([0-9a-f]{16})"\}\n', re.DOTALL)
 DAMAGED = "expected a JSON object as it was written; it is damaged; delete the file"
 
@@ -22,12 +23,15 @@ DAMAGED = "expected a JSON object as it was written; it is damaged; delete the f
 class RecordFile:
     """One append-only JSONL file that goes on where it stopped, even after a kill.
 
-    `done` holds the indices recorded so far, `rows` their lines. A last line cut short is dropped
-    from the file, and lines without a checksum, of earlier versions, get theirs. A file with
-    another header is not mixed with: it is kept as `<name>.superseded`, `superseded` holds that
-    path, and the records start anew, or where an earlier superseded file of this header ended.
+    `rows` holds the lines so far, `done` the indices of those that are answered. An example that
+    was begun, or asked less of, has an open line, which its answer replaces: what is recorded never
+    depends on how it ended. A last line cut short is dropped from the file, and lines without a
+    checksum, of earlier versions, get theirs. A file with another header is not mixed with: it is
+    kept as `<name>.superseded`, `superseded` holds that path, and the records start anew, or where
+    an earlier superseded file of this header ended.
     again: lines whose examples are to be asked once more; a new line replaces the old one. carried:
-    which lines of a file with another header, its first argument, count under this one, too.
+    what a line of a file with other settings, its first argument, says under this header; None if
+    nothing.
     """
 
     def __init__(
@@ -35,14 +39,28 @@ class RecordFile:
         path: str | Path,
         header: Mapping[str, Any],
         again: Callable[[Row], bool] = lambda row: False,
-        carried: Callable[[Row, Row], bool] = lambda header, row: False,
+        carried: Callable[[Row, Row], Row | None] = lambda header, row: None,
     ) -> None:
         self.path = Path(path)
         self.header = written(header)
         self.superseded: Path | None = None
         self.rows: list[Row] = []
         self._resume(carried)
-        self.done: set[int] = {row["index"] for row in self.rows if not again(row)}
+        self.done: set[int] = {row["index"] for row in self.answered if not again(row)}
+
+    @property
+    def answered(self) -> list[Row]:
+        """The lines that are not open."""
+        return [row for row in self.rows if not row.get(OPEN)]
+
+    def begin(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Record examples as open, those of which there is nothing yet, durably."""
+        known = {row["index"] for row in self.rows}
+        begun = [{**row, OPEN: True} for row in rows if row["index"] not in known]
+        if begun:
+            data = b"".join(map(line, begun))
+            _append(self.path, data)
+            self.rows += [_without_checksum(json.loads(text)) for text in data.splitlines()]
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Record examples, durably: whole lines or, on an OSError such as a full disk, none.
@@ -52,19 +70,20 @@ class RecordFile:
         """
         data = b"".join(map(line, rows))
         new = [_without_checksum(json.loads(text)) for text in data.splitlines()]
-        indices = [row["index"] for row in new]
+        indices = {row["index"] for row in new}
         again = self.done.intersection(indices)
-        if again or len(set(indices)) < len(indices):
-            raise ValueError(f"{self.path}: examples recorded twice: {sorted(again) or indices}")
+        if again or len(indices) < len(new):
+            twice = sorted(again) or [row["index"] for row in new]
+            raise ValueError(f"{self.path}: examples recorded twice: {twice}")
         others = [row for row in self.rows if row["index"] not in indices]
-        if len(others) < len(self.rows):
+        if any(row["index"] in indices for row in self.answered):
             write_bytes(self.path, b"".join(map(line, [self.header, *others, *new])))
         else:
             _append(self.path, data)
         self.rows = others + new
         self.done.update(indices)
 
-    def _resume(self, carried: Callable[[Row, Row], bool]) -> None:
+    def _resume(self, carried: Callable[[Row, Row], Row | None]) -> None:
         header, rows, whole = _parse(self.path) if self.path.exists() else (None, [], True)
         if header == self.header:
             self.rows = rows
@@ -72,12 +91,18 @@ class RecordFile:
                 write_bytes(self.path, b"".join(map(line, [self.header, *rows])))
             return
         if header is not None:
-            rows = [row for row in rows if carried(header, row)]
+            rows = self._taken_over(header, rows, carried)
             self.superseded = supersede(self.path)
-        before = self._before()
-        known = {row["index"] for row in before}
-        self.rows = before + [row for row in rows if row["index"] not in known]
+        self.rows = _latest([*rows, *self._before()])
         write_bytes(self.path, b"".join(map(line, [self.header, *self.rows])))
+
+    def _taken_over(
+        self, header: Row, rows: list[Row], carried: Callable[[Row, Row], Row | None]
+    ) -> list[Row]:
+        """The lines of another file that count under this header: of other settings alone."""
+        if {**header, "settings": None} != {**self.header, "settings": None}:
+            return []
+        return [own for row in rows if (own := carried(header, row)) is not None]
 
     def _before(self) -> list[Row]:
         """The lines of the superseded file that has this header, if there is one."""
@@ -151,7 +176,14 @@ def _parse(path: Path) -> tuple[Row | None, list[Row], bool]:
     for number, row in enumerate(lines[1:], start=2):
         if not isinstance(row.get("index"), int):
             raise UserError(f"{path}: line {number}: expected an example's index; delete the file")
-    return (lines[0], lines[1:], whole) if lines else (None, [], whole)
+    return (lines[0], _latest(lines[1:]), whole) if lines else (None, [], whole)
+
+
+def _latest(rows: list[Row]) -> list[Row]:
+    """Without open lines whose examples have another one, the last of several open ones aside."""
+    places = {row["index"]: place for place, row in enumerate(rows)}
+    places |= {row["index"]: place for place, row in enumerate(rows) if not row.get(OPEN)}
+    return [r for place, r in enumerate(rows) if not r.get(OPEN) or places[r["index"]] == place]
 
 
 def _lines(path: Path) -> tuple[list[Row], bool]:

@@ -15,7 +15,9 @@ line, then a line an example) and the merged `examples.jsonl`:
                "not_asked",
      "seconds": of the certificate}
 
-`distance` is the size of the stored counterexample's move, in the unit of the threat's radius. A
+`distance` is the size of the stored counterexample's move, in the unit of the threat's radius. An
+`open` line is of an example that was begun, or asked of fewer rungs than its file's: it counts as
+unknown, and gives way to a later line of the example. A
 line ends with a `checksum` of itself, and one that names a counterexample's file has its `sha256`;
 records of earlier versions have neither.
 """

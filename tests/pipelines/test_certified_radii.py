@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -97,7 +98,9 @@ def test_a_killed_search_goes_on(
     copy = shutil.copytree(searched, tmp_path / "run")
     path = copy / "records" / "radius-linf.jsonl"
     lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(lines[:12]) + lines[12][:40])  # a header, 11 examples, half a line
+    kept = lines[: 1 + 30 + 11]  # a header, 30 examples begun, 11 answers
+    path.write_text("".join(kept) + lines[len(kept)][:40])
+    answered = [row for row in told(copy)[1] if "open" not in row]
     asked, search = [], RadiusSearch.search
 
     def counted(self, images, labels, most):  # type: ignore[no-untyped-def]
@@ -107,10 +110,32 @@ def test_a_killed_search_goes_on(
     monkeypatch.setattr(RadiusSearch, "search", counted)
     run("radius", f"--model_dir={copy}", *ASKED)
     assert asked == [19]
-    assert path.read_text().startswith("".join(lines[:12]))
+    assert len(answered) == 11
+    assert all(row in told(copy)[1] for row in answered)
     before = {row["index"]: row["radius"] for row in told(searched)[1]}
     after = {row["index"]: row["radius"] for row in told(copy)[1]}
     assert after == pytest.approx(before, rel=0.02)
+
+
+def test_an_interrupted_search_leaves_no_sample_of_what_ended_first(
+    searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has not ended yet is certified at no radius, and counted."""
+    copy, search = shutil.copytree(searched, tmp_path / "run"), RadiusSearch.search
+
+    def cut_short(*arguments):  # type: ignore[no-untyped-def]
+        yield from itertools.islice(search(*arguments), 10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RadiusSearch, "search", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        run("radius", f"--model_dir={copy}", *ASKED, "--rungs=interval")
+    rows = told(copy)[1]
+    assert sorted(row["radius"] > 0.0 for row in rows) == 20 * [False] + 10 * [True]
+    run("evaluate", f"--model_dir={copy}", "--samples=20")
+    (radius,) = report_of(copy)["radii"]
+    assert radius["clean"]["n"] == 30
+    assert radius["curve"][-1]["certified"]["n"] == 30
 
 
 def test_other_settings_begin_anew_and_four_times_the_runs_own_is_the_largest(

@@ -1,5 +1,6 @@
 """Certifying a finished run by the whole ladder, as `python -m pipelines.certify` does."""
 
+import itertools
 import re
 import shutil
 import signal
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from absl import flags
 
-from pipelines import check
-from pipelines.certifying import Limits
+from pipelines import certifying, check
+from pipelines.certifying import Limits, climb
 from pipelines.parsing import parse
+from pipelines.questions import CHUNK
 from rt_tf.errors import UserError
 from rt_tf.reporting import records
 from tests.pipelines.conftest import command, report_of, run, start
@@ -147,14 +149,13 @@ def test_a_killed_command_loses_what_it_was_at_alone(copy: Path) -> None:
     file = copy / f"records/linf-{EPS}/certify.jsonl"
     usual = [f"--model_dir={copy}", f"--epsilon={EPS}", "--rungs=branch_and_bound", "--quiet"]
     process = start("certify", *usual)
-    wait_for(lambda: file.exists() and file.read_bytes().count(b"\n") > 3)
+    wait_for(lambda: file.exists() and file.read_bytes().count(b"\n") > 3 + CHUNK)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    before = file.read_bytes().splitlines(keepends=True)
-    whole = [line for line in before if line.endswith(b"\n")]
-    assert 3 < len(whole) < 360
+    answered = [row for row in rows_of(copy) if "open" not in row]
+    assert 3 < len(answered) < 360
     ask(copy, "--rungs=branch_and_bound")
-    assert file.read_bytes().splitlines(keepends=True)[: len(whole)] == whole
+    assert all(row in rows_of(copy) for row in answered)
 
 
 @pytest.mark.slow
@@ -192,6 +193,48 @@ def test_a_further_rung_is_asked_of_what_is_open_alone(copy: Path) -> None:
     assert 0 < len(left) < 20
     assert all(after[i] == before[i] for i in before.keys() - left)
     assert {tuple(after[i]["rungs"]) for i in left} == {("interval", "crown_ibp")}
+
+
+def test_a_further_rung_asked_of_few_leaves_the_others_unknown_and_counted(copy: Path) -> None:
+    """Those that no rung has settled yet are no reason to leave them out of the rate."""
+    ask(copy, "--rungs=interval")
+    before = question_of(copy)["certified"]
+    ask(copy, "--rungs=crown_ibp", "--samples=5")
+    after = question_of(copy)["certified"]
+    assert before["n"] == after["n"] == SAMPLES
+    assert before["count"] <= after["count"] <= before["count"] + 5
+    assert question_of(copy)["clean"]["n"] == SAMPLES
+    ask(copy, "--rungs=crown_ibp")
+    rows = rows_of(copy)
+    assert not [row for row in rows if row.get("open")]
+    assert {row["index"] for row in rows} == set(range(SAMPLES))
+
+
+def test_a_rate_is_of_all_that_was_begun_when_it_was_interrupted(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Easy examples are settled first; when the command ends, the others count as unknown."""
+
+    def cut_short(*arguments):
+        yield from itertools.islice(climb(*arguments), 10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(certifying, "climb", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        ask(copy, "--rungs=interval,crown_ibp,crown")
+    rows = rows_of(copy)
+    assert {row["index"] for row in rows} == set(range(SAMPLES))
+    left = [row for row in rows if row.get("open")]
+    assert 0 < len(left) < SAMPLES
+    assert {(row["verdict"], row["cause"]) for row in left} == {("unknown", "time")}
+    run("evaluate", f"--model_dir={copy}", f"--epsilon={EPS}", "--samples=20", "--quiet")
+    certified = question_of(copy)["certified"]
+    assert certified["n"] == SAMPLES
+    assert certified["count"] == sum(row["verdict"] == "certified" for row in rows)
+    monkeypatch.undo()
+    ask(copy, "--rungs=interval,crown_ibp,crown")
+    assert question_of(copy)["certified"]["count"] > certified["count"]
+    assert not [row for row in rows_of(copy) if row.get("open")]
 
 
 def test_what_a_limit_left_open_is_asked_again_with_a_higher_one() -> None:

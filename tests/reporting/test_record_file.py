@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rt_tf.errors import UserError
-from rt_tf.reporting.record_file import line, read_lines
+from rt_tf.reporting.record_file import OPEN, line, read_lines
 from rt_tf.reporting.records import RecordFile, question_name, read
 
 HEADER = {"header": True, "kind": "certify", "eps": 0.05, "settings": {"shape": (1, 2)}}
@@ -163,9 +163,43 @@ def test_settings_of_before_go_on_where_they_ended(path: Path):
 def test_lines_that_count_under_another_header_are_carried_over(path: Path):
     RecordFile(path, HEADER).append(rows(0, 1))
     more = {**HEADER, "settings": 2}
-    file = RecordFile(path, more, carried=lambda header, row: row["index"] == 1)
+    file = RecordFile(path, more, carried=lambda header, row: row if row["index"] == 1 else None)
     assert file.done == {1}
     assert read(path)[1] == rows(1)
+
+
+def test_nothing_is_carried_over_from_another_question_or_network(path: Path):
+    RecordFile(path, HEADER).append(rows(0, 1))
+    file = RecordFile(path, {**HEADER, "eps": 0.1}, carried=lambda header, row: row)
+    assert file.rows == []
+
+
+def test_what_was_begun_is_on_record_until_it_is_answered(path: Path):
+    file = RecordFile(path, HEADER)
+    file.append(rows(1))
+    file.begin([{"index": index, "margin": None} for index in range(3)])
+    file.append(rows(2))
+    begun = {"index": 0, "margin": None, OPEN: True}
+    for known in (file, RecordFile(path, HEADER)):  # a killed process's, and the next one's
+        assert known.done == {1, 2}
+        assert known.answered == rows(1, 2)
+        assert sorted(known.rows, key=lambda row: row["index"]) == [begun, *rows(1, 2)]
+    resumed = RecordFile(path, HEADER)
+    resumed.begin([{"index": 0, "margin": -1.0}])
+    assert begun in resumed.rows
+    resumed.append(rows(0))
+    assert read(path)[1] == rows(1, 2, 0)
+    assert path.read_bytes().count(b"\n") == 6  # an answer is a line more, whatever it replaces
+
+
+def test_an_answer_counts_before_an_open_line_of_settings_of_before(path: Path):
+    first = RecordFile(path, HEADER)
+    first.begin(rows(0, 1))
+    other = {**HEADER, "settings": 2}
+    RecordFile(path, other, carried=lambda header, row: row).append(rows(1))
+    back = RecordFile(path, HEADER, carried=lambda header, row: row)
+    assert back.answered == rows(1)
+    assert [row["index"] for row in back.rows if row.get(OPEN)] == [0]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32("nan")])
