@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.certify.bound_rung import BoundRung
+from rt_tf.certify.intake import images_of, labels_of, radius_of
 from rt_tf.certify.rung import Asked, Finding, Findings, Rung
 from rt_tf.errors import UserError
 from rt_tf.network.wiring import Wiring
@@ -48,11 +49,14 @@ class Ladder:
     ) -> Iterator[tuple[int, Findings]]:
         """Yields (row, what each rung says), as soon as one settles it or none is left to ask.
 
-        images: [batch, ...]; UserError unless they are in the wiring's domain. A probable bound or
-        a solver's word settles nothing, and neither does a rung that was stopped, which says so.
+        images: [batch, ...], which are taken as float32; labels: [batch], numbers of classes; eps:
+        a number. UserError for others, and for images outside of the wiring's domain. A probable
+        bound or a solver's word settles nothing, and neither does a rung that was stopped, which
+        says so.
         """
         refuse_coarse_products()
-        self.wiring.domain.check(images)
+        images = images_of(self.wiring, images)
+        labels, eps = labels_of(self.wiring, labels, len(images)), radius_of(eps)
         findings: list[Findings] = [{} for _ in labels]
         points: list[np.ndarray | None] = [None for _ in labels]
         open_rows = list(range(len(labels)))

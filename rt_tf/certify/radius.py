@@ -11,6 +11,7 @@ import tensorflow as tf
 from rt_tf import catalogue
 from rt_tf.certify.bound_rung import BoundRung
 from rt_tf.certify.bracket import Bracket, Start, Trial
+from rt_tf.certify.intake import images_of, labels_of
 from rt_tf.certify.ladder import refuse_coarse_products
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
@@ -64,11 +65,12 @@ class RadiusSearch:
     ) -> Iterator[tuple[int, Radius]]:
         """Yields (row, what was found) as each search ends; all examples step together.
 
-        images: [batch, ...]; UserError unless they are in the wiring's domain. labels, most:
-        [batch], classes to certify and largest eps to try.
+        images: [batch, ...], which are taken as float32; labels, most: [batch], classes to certify
+        and largest eps to try. UserError for others, and for images outside of the wiring's domain.
         """
         refuse_coarse_products()
-        self.wiring.domain.check(images)
+        images = images_of(self.wiring, images)
+        labels = labels_of(self.wiring, labels, len(images))
         starts, seconds = self._starts(images, labels, most)
         found = [Radius(0.0, None, (), seconds) for _ in starts]
         rows = list(range(len(starts)))

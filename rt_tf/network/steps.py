@@ -54,7 +54,8 @@ def kind_of(layer: keras.layers.Layer, known: Container[type]) -> type | None:
 
 def _refuse_changed(layer: keras.layers.Layer, kind: type) -> None:
     changed = any(
-        getattr(type(layer), name, None) is not getattr(kind, name, None) for name in COMPUTES
+        name in vars(layer) or getattr(type(layer), name, None) is not getattr(kind, name, None)
+        for name in COMPUTES
     )
     if changed or getattr(layer, "quantization_mode", None):
         raise UserError(

@@ -48,9 +48,17 @@ class Linf:
     def by_feature(self, region: Region) -> Region:
         if self.scale is None:
             return region
+        self._refuse_other_shape(region.x.shape[1:])
         eps = norms.by_example(region.exact_eps(), region.x.shape.rank)
         eps *= self.scales[np.newaxis]  # in float64, where nothing of it is lost
         return dataclasses.replace(region, threat=Linf(), eps=eps)
+
+    def _refuse_other_shape(self, shape: tf.TensorShape) -> None:
+        if self.scales.shape != tuple(shape):
+            raise UserError(
+                f"scale: expected a number for each feature of inputs of shape {list(shape)}; "
+                f"received an array of shape {list(self.scales.shape)}"
+            )
 
     def box(self, region: Region) -> tuple[Tensor, Tensor]:
         return ball.box(self.by_feature(region))

@@ -4,8 +4,10 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
+from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.threats import norms
 from rt_tf.threats.l1 import L1
@@ -19,7 +21,8 @@ class Union:
     """The contract is in `rt_tf.threats.region.Threat`.
 
     radii: of the Linf, L2 and L1 balls in pixel units; 0 leaves one out. A region's eps multiplies
-    them. Source: Wong 2020 (thesis), 5.3; the radii by default are those of its MNIST models.
+    them. UserError for others than three finite numbers of at least 0, of which one is above.
+    Source: Wong 2020 (thesis), 5.3; the radii by default are those of its MNIST models.
     """
 
     radii: tuple[float, float, float] = (0.3, 1.5, 12.0)
@@ -27,6 +30,20 @@ class Union:
     name = "union"
     is_box = False
     has_support = True
+
+    def __post_init__(self) -> None:
+        """Keeps the radii as Python's numbers."""
+        try:
+            radii = np.array(self.radii, np.float64)
+        except (TypeError, ValueError):
+            radii = np.array(np.nan)
+        good = radii.shape == (3,) and bool((np.isfinite(radii) & (radii >= 0.0)).all())
+        if not good or not radii.any():
+            raise UserError(
+                "radii: expected three finite numbers of at least 0, of the Linf, L2 and L1 balls, "
+                f"at least one above 0; received {self.radii!r}"
+            )
+        object.__setattr__(self, "radii", tuple(radii.tolist()))
 
     @property
     def parts(self) -> list[tuple[Threat, float]]:

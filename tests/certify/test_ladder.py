@@ -133,6 +133,61 @@ def test_a_rung_out_of_memory_leaves_its_examples_to_the_next(examples, monkeypa
         assert f["crown_ibp"].margin == pytest.approx(alone["crown_ibp"].margin, abs=1e-6)
 
 
+KINDS = {  # of the same images, labels and radius
+    "float64": lambda x, y, eps: (x.astype(np.float64), y, eps),
+    "tensors": lambda x, y, eps: (tf.constant(x), tf.constant(y), tf.constant(eps)),
+    "lists": lambda x, y, eps: (x.tolist(), y.tolist(), eps),
+    "small labels": lambda x, y, eps: (x, y.astype(np.uint8), eps),
+    "NumPy's radius": lambda x, y, eps: (x, y, np.float64(eps)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_numpy_takes_is_answered_alike(examples, kind):
+    wiring, x, labels = examples
+    ladder = Ladder(wiring, Linf(), ["attack", "crown", "lp", "branch_and_bound"])
+    expected = climbed(ladder, x[:4], labels[:4], 0.0625)
+    found = climbed(ladder, *KINDS[kind](x[:4], labels[:4], 0.0625))
+    for before, after in zip(expected, found, strict=True):
+        assert {n: f.margin for n, f in before.items()} == {n: f.margin for n, f in after.items()}
+
+
+WRONG = {
+    "fewer labels": (lambda x, y, e: (x, y[:-1], e), "labels: expected a whole number for each of"),
+    "one-hot": (lambda x, y, e: (x, np.eye(9)[y], e), "received float64 of shape"),
+    "halves": (lambda x, y, e: (x, y + 0.5, e), "received float64 of shape"),
+    "below 0": (lambda x, y, e: (x, y * 0 - 1, e), r"labels: expected 0 to \d; received -1"),
+    "no class": (lambda x, y, e: (x, y * 0 + 99, e), r"labels: expected 0 to \d; received 99"),
+    "one image": (lambda x, y, e: (x[0], y[:1], e), r"images: expected numbers of shape \[batch"),
+    "flat": (lambda x, y, e: (x.reshape(len(x), -1), y, e), "images: expected numbers of shape"),
+    "texts": (lambda x, y, e: (x.astype(str), y, e), "images: expected numbers of shape"),
+    "negative": (lambda x, y, e: (x, y, -0.1), "eps: expected a finite number of at least 0"),
+    "infinite": (lambda x, y, e: (x, y, np.inf), "eps: expected a finite number of at least 0"),
+    "nan": (lambda x, y, e: (x, y, np.nan), "eps: expected a finite number of at least 0"),
+    "a text": (lambda x, y, e: (x, y, "0.1"), "eps: expected a finite number of at least 0"),
+    "several": (lambda x, y, e: (x, y, np.full(len(y), e)), "eps: expected a finite number of"),
+    "none": (lambda x, y, e: (x, y, None), "eps: expected a finite number of at least 0"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_no_question_is_refused_in_a_line(examples, case):
+    wiring, x, labels = examples
+    change, words = WRONG[case]
+    ladder = Ladder(wiring, Linf(), ["attack", "interval", "branch_and_bound"])
+    with pytest.raises(UserError, match=words):
+        climbed(ladder, *change(x, labels, EPS))
+
+
+def test_a_scale_of_another_shape_is_refused(examples):
+    wiring, x, labels = examples
+    shape = wiring.input_shape
+    for other in ((1,), shape[-1:], (1, *shape), (*shape, 1), (int(np.prod(shape)),)):
+        with pytest.raises(UserError, match="scale: expected a number for each feature of inputs"):
+            climbed(Ladder(wiring, Linf(np.ones(other)), RUNGS), x, labels, EPS)
+    climbed(Ladder(wiring, Linf(np.ones(shape)), RUNGS), x, labels, EPS)
+
+
 def test_tf32_is_refused_at_the_start_and_later(examples):
     wiring, x, labels = examples
     ladder = Ladder(wiring, Linf(), RUNGS)

@@ -108,6 +108,14 @@ def multiplied():
     return networks.functional(lambda x: L.Dense(2)(x) * x)
 
 
+def replaced():
+    """A layer that computes something else by itself, whatever its class does."""
+    model = keras.Sequential([L.Input((4,)), L.Dense(3)])
+    call = model.layers[0].call
+    model.layers[0].call = lambda x, training=None: -call(x)
+    return model
+
+
 def of(*layers, shape=networks.SHAPE):
     return lambda: networks.chain(*layers, shape=shape)
 
@@ -205,6 +213,7 @@ REFUSED = {
     "other_axis": (of(L.BatchNormalization(axis=1)), "last axis; received axis=1"),
     "inverted": (of(L.Normalization(mean=0.0, variance=1.0, invert=True)), "invert=False"),
     "subclassed": (subclassed, "functional or Sequential model .*received Subclassed"),
+    "replaced": (replaced, "expected Dense's own unquantised computation"),
     "unbuilt": (lambda: keras.Sequential([L.Dense(3)]), "known input shape; received Sequential"),
     "unknown_size": (
         lambda: keras.Sequential([L.Input((None, 4, 1)), L.GlobalAveragePooling2D(), L.Dense(3)]),

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from rt_tf.domain import Domain
+from rt_tf.errors import UserError
 from rt_tf.threats.region import Region
 from rt_tf.threats.union import Union
 
@@ -124,3 +125,19 @@ def test_graphs_of_any_batch_answer_alike():
         x, noise = tf.constant(balls.images(count)), tf.constant(balls.images(count, seed=1) * 0.99)
         for found, expected in zip(graph(x, noise), graph.python_function(x, noise), strict=True):
             np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "radii",
+    [
+        *((np.nan, 0.0, 0.1), (1.0, -1.0, 0.0), (np.inf, 0.0, 0.0), (0.0, 0.0, 0.0)),
+        *((1.0, 0.0), (1.0, 0.0, 0.0, 0.0), 0.3, "abc", None),
+    ],
+)
+def test_what_are_no_radii_is_refused_in_a_line(radii):
+    with pytest.raises(UserError, match="radii: expected three finite numbers of at least 0"):
+        Union(radii)
+
+
+def test_radii_are_numbers_whatever_they_come_in():
+    assert Union(np.float32([0.5, 0.0, 2.0])).radii == Union([0.5, 0, 2]).radii == (0.5, 0.0, 2.0)
