@@ -68,6 +68,13 @@ def test_the_smallest_move_is_the_distance_to_the_boundary(name, threat, steps, 
     assert not judge.judged(task, x).success.numpy().any()
 
 
+def test_uniform_noise_goes_to_the_edge_of_the_ball():
+    """Its largest move is the radius, but for rounding."""
+    task = linear.task("linf")
+    moves = linear.moves(task, run("uniform_noise", task))
+    np.testing.assert_allclose(moves, linear.FAR["linf"], rtol=1e-3)
+
+
 def test_the_boundary_attack_walks_towards_the_image():
     task = linear.task("l2")
     near, far = (linear.moves(task, run("boundary", task, steps=steps)) for steps in (120, 1))

@@ -49,6 +49,20 @@ def test_backward_error_pays_for_network_transpose_and_offsets(terms):
     assert least < error < 10.0 * least
 
 
+def test_the_magnitudes_are_sums_whose_own_rounding_is_paid_for():
+    """A computed sum of so many sizes may be too small by its own gamma (Higham 2002, ch. 3)."""
+    terms = 10**5
+    gamma = (terms + 1) * UNIT / (1.0 - (terms + 1) * UNIT)
+    size, magnitude = tf.fill([1, terms], 3.0), tf.constant([[3.0 * terms]])
+    forward = rounding.forward_error(dense(terms), size, magnitude).numpy().item()
+    assert forward >= 2.0 * gamma * 3.0 * terms / (1.0 - gamma)
+    backward = rounding.backward_error(dense(terms), size, magnitude).numpy().item()
+    assert backward >= (gamma + rounding.BLOCK * UNIT) * 3.0 * terms / (1.0 - gamma)
+    sum_ = Positive(lambda *x: tf.add_n(x), terms)
+    backward = rounding.backward_error(sum_, size, magnitude).numpy().item()
+    assert backward >= 2.0 * gamma * 3.0 * terms / (1.0 - gamma)
+
+
 @pytest.mark.parametrize("ulps", [0.0, 6.0])
 def test_activation_error_pays_for_the_function_and_for_its_lines(ulps):
     op = Activation(tf.nn.relu, lambda *_: None, ulps=ulps, absolute=1e-9)
