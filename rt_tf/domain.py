@@ -42,8 +42,11 @@ class Domain:
             )
 
     @classmethod
-    def of(cls, ends: "Domain | tuple[Any, Any] | None") -> "Domain":
-        """A domain from what users write: two ends, a domain, or None for no limits."""
+    def of(cls, ends: "Given") -> "Domain":
+        """A domain from what users write: two ends, a domain, or None for no limits.
+
+        Whatever takes a domain from a user takes it by this.
+        """
         if ends is None:
             return UNLIMITED
         if isinstance(ends, Domain):
@@ -168,5 +171,6 @@ def _from_json(value: Any, sign: int) -> Any:
     return sign * math.inf if value is None else value
 
 
+Given: TypeAlias = Domain | tuple[Any, Any] | None  # as `Domain.of` takes it
 UNIT = Domain()
 UNLIMITED = Domain(-math.inf, math.inf)

@@ -1,13 +1,22 @@
 """The input's domain: what it holds, how it is rounded, and what it refuses."""
 
+import ast
 import math
+from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from rt_tf import data
 from rt_tf.domain import UNIT, UNLIMITED, Domain
 from rt_tf.errors import UserError
+from rt_tf.network.trace import trace
+from rt_tf.reporting.serving import endpoints
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.region import Region, largest_radius
+from rt_tf.training.model import RobustModel
 
 BY_FEATURE = Domain([-2.1, 0.0, -math.inf], [2.6, 0.0, 1.1])
 
@@ -86,3 +95,48 @@ def test_arrays_are_of_the_inputs_shape() -> None:
     assert BY_FEATURE.fits((3,))
     assert not BY_FEATURE.fits((1, 3))
     assert UNLIMITED.fits((2, 2, 1))
+
+
+def linear() -> keras.Model:
+    """Two classes of one input."""
+    return keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+
+
+DOORS = {  # whatever takes a domain from a user: the domain that it then works in
+    "trace": lambda given: trace(linear(), domain=given).domain,
+    "RobustModel": lambda given: RobustModel(linear(), domain=given).wiring.domain,
+    "Region": lambda given: Region(Linf(), tf.zeros([1, 1]), 0.1, given).domain,
+    "made_up": lambda given: data.made_up("digits", domain=given).domain,
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_every_door_takes_a_domain_as_users_write_it(door: str) -> None:
+    for given in ((-1, 2), [-1, 2], Domain(-1, 2)):
+        assert DOORS[door](given).config() == {"lower": -1.0, "upper": 2.0}
+    if door != "made_up":  # images are between black and white
+        assert DOORS[door](None) is UNLIMITED
+    with pytest.raises(UserError, match="domain: expected a pair.*received 1"):
+        DOORS[door](1)
+
+
+def test_a_served_certificate_is_of_the_domain_given_as_a_pair() -> None:
+    certify = endpoints(linear(), Linf(), (-1, 2))["certify"].compute
+    images = tf.constant([[-1.5], [-0.5], [1.5], [2.5]])
+    margins = certify(images, tf.constant(0.0))["margin"].numpy()
+    assert np.isfinite(margins).tolist() == [False, True, True, False]
+    assert largest_radius(Linf(), (-1, 2)) == 3.0
+
+
+def test_parameters_of_the_library_take_what_users_write() -> None:
+    """By one name, `Given`, which `Domain.of` reads; private functions may know better."""
+    others = [
+        f"{path.name}: {node.name}"
+        for path in (Path(__file__).parents[1] / "rt_tf").glob("**/*.py")
+        if path.parent.name != "checker"  # which uses nothing else of the library
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and (node.name == "__init__" or node.name[0] != "_")
+        for given in [*node.args.args, *node.args.kwonlyargs]
+        if given.arg == "domain" and ast.unparse(given.annotation) != "Given"
+    ]
+    assert others == []

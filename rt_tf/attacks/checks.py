@@ -5,20 +5,20 @@ import tensorflow as tf
 
 from rt_tf.attacks.losses import cross_entropy
 from rt_tf.attacks.task import Network
-from rt_tf.domain import UNIT, Domain
+from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
 from rt_tf.threats.region import Region
 
 
 def check_inputs(
-    images: np.ndarray, labels: np.ndarray, classes: int, domain: Domain = UNIT
+    images: np.ndarray, labels: np.ndarray, classes: int, domain: Given = UNIT
 ) -> None:
     """UserError unless images [n, ...] are in the domain and labels [n] are classes."""
     if len(images) != len(labels):
         raise UserError(
             f"labels: expected {len(images)}, as many as images; received {len(labels)}"
         )
-    domain.check(images)
+    Domain.of(domain).check(images)
     if not np.issubdtype(labels.dtype, np.integer):
         raise UserError(f"labels: expected integers; received {labels.dtype}")
     known = (labels >= 0) & (labels < classes)

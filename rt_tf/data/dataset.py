@@ -18,7 +18,7 @@ from rt_tf.data.augment import Augmentation
 from rt_tf.data.rows import Ids, Rows
 from rt_tf.data.sized import sized
 from rt_tf.data.sources import Source, is_address, prepared
-from rt_tf.domain import UNIT, Domain
+from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
 
 ALL = slice(None)
@@ -125,7 +125,7 @@ def load(
     validation: float = 0.1,
     seed: int = 0,
     download: bool = False,
-    domain: Domain = UNIT,
+    domain: Given = UNIT,
 ) -> DataSet:
     """Loads a data set of the catalogue into memory.
 
@@ -137,7 +137,7 @@ def load(
     """
     source = cast(Source, catalogue.resolve("dataset", name))
     folder = _folder(data_dir) if data_dir else None
-    builder = prepared(source, folder, download)
+    builder, domain = prepared(source, folder, download), Domain.of(domain)
     if not domain.is_uniform:
         raise UserError(f"domain: expected two finite numbers for images; received {domain}")
     whole, test = (
@@ -152,10 +152,10 @@ def _folder(data_dir: str | os.PathLike[str]) -> str:
     return text if is_address(text) else str(Path(text).expanduser())
 
 
-def made_up(name: str, validation: float = 0.1, seed: int = 0, domain: Domain = UNIT) -> DataSet:
+def made_up(name: str, validation: float = 0.1, seed: int = 0, domain: Given = UNIT) -> DataSet:
     """Random images of a data set's shape and number: to measure with, where it is not at hand."""
     source = cast(Source, catalogue.resolve("dataset", name))
-    draw = np.random.default_rng(seed)
+    draw, domain = np.random.default_rng(seed), Domain.of(domain)
     few = draw.integers(0, source.pixel_max + 1, (64, *source.shape), np.uint8)
 
     def split(part: str, count: int) -> Split:

@@ -2,19 +2,19 @@
 
 import numpy as np
 
-from rt_tf.domain import Domain
+from rt_tf.domain import Domain, Given
 
 Shape = tuple[int, ...]
 
 
-def uniform(domain: Domain, shape: Shape, count: int, seed: int = 0) -> np.ndarray:
+def uniform(domain: Given, shape: Shape, count: int, seed: int = 0) -> np.ndarray:
     """Random inputs of a shape from a bounded domain: [count, *shape]."""
     lower, upper = _ends(domain)
     share = np.random.default_rng(seed).random((count, *shape))
     return np.clip((lower + share * (upper - lower)).astype(np.float32), lower, upper)
 
 
-def extreme(domain: Domain, shape: Shape, count: int, seed: int = 0) -> np.ndarray:
+def extreme(domain: Given, shape: Shape, count: int, seed: int = 0) -> np.ndarray:
     """Inputs of which every number is at an end: at the lower, at the upper, then at random."""
     lower, upper = _ends(domain)
     at_upper = np.random.default_rng(seed).integers(2, size=(count, *shape)).astype(bool)
@@ -22,8 +22,9 @@ def extreme(domain: Domain, shape: Shape, count: int, seed: int = 0) -> np.ndarr
     return np.where(at_upper, upper, lower)
 
 
-def bounded(domain: Domain, inputs: np.ndarray) -> Domain:
+def bounded(domain: Given, inputs: np.ndarray) -> Domain:
     """The domain, with ends for features that have none: as far as twice the range of inputs."""
+    domain = Domain.of(domain)
     if domain.is_bounded:
         return domain
     least, most = inputs.min(axis=0).astype(np.float64), inputs.max(axis=0).astype(np.float64)
@@ -32,6 +33,7 @@ def bounded(domain: Domain, inputs: np.ndarray) -> Domain:
     return Domain(lower, np.maximum(lower, upper))
 
 
-def _ends(domain: Domain) -> tuple[np.ndarray, np.ndarray]:
+def _ends(domain: Given) -> tuple[np.ndarray, np.ndarray]:
     """The ends of a domain in float32, which they are numbers of."""
+    domain = Domain.of(domain)
     return np.asarray(domain.lower, np.float32), np.asarray(domain.upper, np.float32)

@@ -7,27 +7,31 @@ from typing import Any
 import keras
 import numpy as np
 
-from rt_tf.domain import UNIT, Domain
+from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
 from rt_tf.network.activations import is_softmax
 from rt_tf.network.operations import as_layer
 from rt_tf.network.wiring import LayerCall, Wiring, in_block
 
 
-def trace(model: keras.Model, least_outputs: int = 2, domain: Domain = UNIT) -> Wiring:
+def trace(model: keras.Model, least_outputs: int = 2, domain: Given = UNIT) -> Wiring:
     """Reads the wiring of a functional or Sequential model with one input and one output.
 
     A softmax at its end is left out, which the wiring's notes say. UserError for other models, for
     layers that no bound method can interpret, and for a domain of another shape than the input's.
-    least_outputs: a classifier has two classes. domain: the inputs that the network is about.
+    least_outputs: a classifier has two classes. domain: the inputs that the network is about, as
+    `Domain.of` takes them.
     """
+    domain = Domain.of(domain)
     _refuse_unwired(model)
     _refuse_output(model, least_outputs)
     recorder = _Recorder()
     output = recorder.follow(model, source=0)
     shape, classes = tuple(model.inputs[0].shape[1:]), model.outputs[0].shape[-1]
     _refuse_domain(model, domain)
-    wiring = _to_logits(Wiring(tuple(recorder.calls), output, shape, classes, domain=domain))
+    wiring = _to_logits(
+        Wiring(tuple(recorder.calls), output, shape, classes, (), domain, recorder.taken)
+    )
     wiring.lower()  # refuses what cannot be lowered, by name
     for block, *arguments in recorder.arguments:
         try:
@@ -46,10 +50,12 @@ class _Recorder:
         self.alive: list[keras.KerasTensor] = []
         self.arguments: list[tuple[str, keras.layers.Layer, tuple, dict]] = []
         self.block = ""
+        self.taken: frozenset[str] = frozenset()
 
     def follow(self, model: keras.Model, source: int) -> int:
         """Notes the calls of a model that reads value `source`; returns its output's number."""
         start = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
+        self.taken |= {model.inputs[0].dtype}
         self._note(start, source)
         clone = keras.models.clone_model(
             keras.Model(model.inputs, model.outputs),
@@ -76,6 +82,7 @@ class _Recorder:
     def _enter(self, model: keras.Model, source: int) -> int:
         """Follows a model inside the one that is being followed."""
         _refuse_unwired(model)
+        _refuse_whole_numbers(model)
         outside, self.block = self.block, model.name
         try:
             return self.follow(model, source)
@@ -149,6 +156,15 @@ def _refuse_output(model: keras.Model, least: int) -> None:
         raise UserError(
             f"model '{model.name}': expected logits [batch, classes] of {least} outputs or more; "
             f"received an output of shape {tuple(shape)}"
+        )
+
+
+def _refuse_whole_numbers(model: keras.Model) -> None:
+    """UserError for a model inside another that cuts off the fractions of what it is called on."""
+    if "float" not in model.inputs[0].dtype:
+        raise UserError(
+            f"model '{model.name}': expected an input in floating point, as it is inside another "
+            f"model; received {model.inputs[0].dtype}, to which values are cut off"
         )
 
 

@@ -55,6 +55,7 @@ class Wiring:
 
     notes: what the model computes besides, in a line each, such as a softmax of its logits.
     domain: the inputs that the network is about; all others are refused, or not certified.
+    taken: the types to which the model, and those inside it, turn what they are called on.
     """
 
     calls: tuple[LayerCall, ...]
@@ -63,6 +64,7 @@ class Wiring:
     classes: int
     notes: tuple[str, ...] = ()
     domain: Domain = UNIT
+    taken: frozenset[str] = frozenset({"float32"})
 
     def lower(self, statistics: StatisticsByCall | None = None) -> Graph:
         """Returns the graph of operations at the current weights.
@@ -94,6 +96,26 @@ class Wiring:
     def float32(self) -> bool:
         """Whether every layer computes in float32."""
         return all(call.layer.compute_dtype == "float32" for call in self.calls)
+
+    def certifiable(self) -> "Wiring":
+        """The wiring itself, to be certified; UserError for a network that is not in float32.
+
+        Whatever finds certificates asks here: they are of float32's rounding, which is finer than
+        half precision's. An attack has no need to.
+        """
+        coarse = [
+            f"layer '{c.layer.name}' in {c.layer.compute_dtype}"
+            for c in self.calls
+            if c.layer.compute_dtype != "float32"
+        ]
+        coarse += [f"an input in {name}" for name in sorted(self.taken - {"float32"})]
+        if coarse:
+            raise UserError(
+                "network: expected one that computes in float32, of which certificates are; "
+                f"received {coarse[0]}; rt_tf.network.copying.copied(trace(network), name) is a "
+                "float32 copy, to certify and to serve in its place"
+            )
+        return self
 
     @property
     def has_statistics(self) -> bool:

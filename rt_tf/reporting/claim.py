@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rt_tf.domain import UNIT, Domain
+from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.exactly import exactly, radius_text
 from rt_tf.reporting import statistics
 from rt_tf.reporting.record_file import Row
@@ -44,12 +44,13 @@ def words(
     eps: float,
     pixel_max: int | None = None,
     radii: Sequence[float] = (),
-    domain: Domain = UNIT,
+    domain: Given = UNIT,
 ) -> str:
     """A threat and its radius in words; of one by pixels also in grey levels.
 
     radii: of a union's Linf, L2 and L1 balls, which eps multiplies. domain: in which inputs stay.
     """
+    domain = Domain.of(domain)
     text = THREATS.get(threat, "a change within {eps} of the threat '" + threat + "'")
     levels = pixel_max / domain.width if pixel_max else 0.0
     grey = f" ({_levels(eps * levels, pixel_max)})" if pixel_max and threat == "linf" else ""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rt_tf.domain import UNIT, Domain
+from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.files import write_bytes
 from rt_tf.reporting import attacks
 from rt_tf.reporting.consistency import Inconsistent, require
@@ -44,13 +44,14 @@ def smallest(questions: Iterable[Question], count: int) -> dict[str, list[Row]]:
 
 
 def measure(
-    run_dir: Path, examples: dict[str, list[Row]], originals: Originals, domain: Domain = UNIT
+    run_dir: Path, examples: dict[str, list[Row]], originals: Originals, domain: Given = UNIT
 ) -> dict[str, Images]:
     """The images before and after of `smallest`, by threat; each example gains its `norms`.
 
     Raises Inconsistent for a stored image that is not what its record says, or not in the domain.
     """
-    return {threat: _images(run_dir, rows, originals, domain) for threat, rows in examples.items()}
+    known = Domain.of(domain)
+    return {threat: _images(run_dir, rows, originals, known) for threat, rows in examples.items()}
 
 
 def _kept(question: Question) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from rt_tf.domain import UNIT, Domain
+from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.reporting.drawing import COLOURS, INK, MUTED, styled
 from rt_tf.reporting.formats import TIMES
 from rt_tf.reporting.record_file import Row
@@ -26,7 +26,7 @@ def adversarial_examples(
     originals: np.ndarray,
     adversarial: np.ndarray,
     examples: Sequence[Row],
-    domain: Domain = UNIT,
+    domain: Given = UNIT,
 ) -> Figure | None:
     """Original, adversarial image and their difference at full contrast, one column each.
 
@@ -44,6 +44,7 @@ def adversarial_examples(
     figure = Figure(figsize=(1.15 * columns + 1.1, 4.6), layout=layout)
     grid = figure.subplots(3, columns, squeeze=False)
     names = ("original", "adversarial", f"difference\n{TIMES}{1 / (2 * scale):.3g}")
+    domain = Domain.of(domain)
     low, width = float(domain.lower), domain.width
     pictures = ((originals - low) / width, (adversarial - low) / width, amplified)
     maps: tuple[str | Colormap, ...] = ("gray", "gray", SIGNED)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.domain import UNIT, Domain, End
+from rt_tf.domain import UNIT, Domain, End, Given
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
 
@@ -81,7 +81,7 @@ class Region:
 
     x: [batch, ...], inside the domain. eps: a number, [batch], or, of a threat that moves features
     one by one, [batch, ...] or [1, ...] with a radius for each (0 where it is fixed).
-    UserError where x, eagerly known, is outside of the domain.
+    domain: as `Domain.of` takes it. UserError where x, eagerly known, is outside of the domain.
     """
 
     threat: Threat
@@ -90,6 +90,7 @@ class Region:
     domain: Domain = UNIT
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "domain", Domain.of(self.domain))
         if isinstance(self.eps, np.ndarray):
             object.__setattr__(self, "eps", tf.constant(self.eps))
         if not (tf.is_symbolic_tensor(self.x) or self.domain.is_by_example):
@@ -205,8 +206,9 @@ class Region:
         return self.threat.inside(self, x)
 
 
-def largest_radius(threat: Threat, domain: Domain) -> float:
+def largest_radius(threat: Threat, domain: Given) -> float:
     """The radius beyond which a threat reaches nothing more; Wasserstein's has no unit."""
+    domain = Domain.of(domain)
     if not threat.has_support:
         return threat.largest
     widths, scale = np.subtract(domain.upper, domain.lower), getattr(threat, "scale", None)

@@ -14,7 +14,7 @@ from rt_tf import replicas
 from rt_tf.attacks import noise
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.bounds.result import certified, margin_spec
-from rt_tf.domain import UNIT, Domain
+from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
@@ -42,11 +42,11 @@ class RobustModel(keras.Model):
     """
 
     def __init__(
-        self, network: keras.Model, seed: int = 0, domain: Any = UNIT, **options: Any
+        self, network: keras.Model, seed: int = 0, domain: Given = UNIT, **options: Any
     ) -> None:
         super().__init__(**options)
         self.network = network
-        self.wiring = trace(network, domain=Domain.of(domain))
+        self.wiring = trace(network, domain=domain)
         self.seed = seed
         self.phase = 0
         self.eps = self._setting("eps")
