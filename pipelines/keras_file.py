@@ -48,7 +48,7 @@ def read(path: Path) -> KerasNetwork:
         ) from error
     if not trace(network).float32:
         raise UserError(f"keras_file: expected layers that compute in float32; {path} holds others")
-    return KerasNetwork(network, _notes(given, wiring), _original(given, wiring, path))
+    return KerasNetwork(network, _notes(wiring), _original(given, wiring, path))
 
 
 def _original(given: keras.Model, wiring: Wiring, path: Path) -> Original:
@@ -82,6 +82,7 @@ def _original(given: keras.Model, wiring: Wiring, path: Path) -> Original:
 def _coarsest(wiring: Wiring, path: Path) -> str:
     """The coarsest type that a layer computes in; UserError for others than of floating point."""
     types = {call.layer.compute_dtype for call in wiring.calls}
+    types |= {name for name in wiring.taken if "float" in name}
     for found in types - set(PRECISIONS):
         raise UserError(
             f"keras_file: expected layers that compute in one of {', '.join(PRECISIONS)}; {path} "
@@ -105,10 +106,10 @@ def _reason(path: Path, text: str) -> str:
     return f"expected a readable .keras file; {path} is not: {' '.join(text.split())[:200]}"
 
 
-def _notes(given: keras.Model, wiring: Wiring) -> list[str]:
+def _notes(wiring: Wiring) -> list[str]:
     notes = []
     policies = {call.layer.dtype_policy.name for call in wiring.calls}
-    others = sorted({given.inputs[0].dtype, *policies} - {"float32"})
+    others = sorted({*wiring.taken, *policies} - {"float32"})
     if others:
         notes.append(f"this is the float32 copy of a network in {', '.join(others)}")
     if wiring.notes:

@@ -51,7 +51,7 @@ class BoundRung:
                 f"'{entry.certificate}' certifies what it stands for"
             )
         self.name = name
-        self.wiring = wiring
+        self.wiring = wiring.certifiable()
         self.threat = threat
         self.probable = entry.probable
         self._bound = functools.partial(catalogue.bound(name, settings), **OPTIONS.get(name, {}))

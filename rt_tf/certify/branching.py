@@ -40,7 +40,7 @@ class BranchAndBound:
         refuse_curved(wiring, "branch_and_bound")
         example = tf.TensorSpec([1, *wiring.input_shape]), tf.TensorSpec([])
         region = functools.partial(Region, threat, domain=wiring.domain)
-        self.bounder = Bounder(wiring.lower, region, example, memory)
+        self.bounder = Bounder(wiring.certifiable().lower, region, example, memory)
         self.classes = wiring.classes
         self.domain = wiring.domain
         self.time_limit = time_limit

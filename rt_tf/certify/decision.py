@@ -146,5 +146,5 @@ def decider(
             )
     if not products_are_exact(tf.constant(1.0)):
         raise UserError("verify: expected full float32 products; TF32 is on")
-    graph = trace(network.model, least_outputs=1).lower()
+    graph = trace(network.model, least_outputs=1).certifiable().lower()
     return Decider(network, graph, left, searches, seed)

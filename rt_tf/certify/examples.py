@@ -62,7 +62,7 @@ class Reader:
     def __init__(self, wiring: Wiring, threat: Threat, rung: str, memory: float) -> None:
         if threat.name != "linf":
             raise UserError(f"{rung}: expected the linf threat; received '{threat.name}'")
-        self.wiring, self.threat, self.memory = wiring, threat, memory
+        self.wiring, self.threat, self.memory = wiring.certifiable(), threat, memory
         self.graph = wiring.lower()
         self.negative_slopes = negative_slopes(self.graph, rung)
         self.shapes = shapes_of(self.graph, wiring.input_shape)

@@ -29,7 +29,7 @@ def network_arrays(model: keras.Model) -> Arrays:
     Nodes are numbered as those of `trace(model).lower()`. UserError names a layer that the format
     does not have.
     """
-    wiring, number = trace(model), [0]
+    wiring, number = trace(model).certifiable(), [0]
     nodes: list[Record] = []
     arrays: Arrays = {}
     for call in wiring.calls:

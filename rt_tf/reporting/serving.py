@@ -7,7 +7,8 @@
         certified, of `bisection.STEPS` + 1 that are tried; 0 if none was
 
 image: [batch, ...] float32; epsilon: a scalar, float32. `label` is the network's answer; of a
-cascade its first member's, by which it stands where that is certified.
+cascade its first member's, by which it stands where that is certified. Logits and labels are of the
+traced layers, and so are the bounds: a softmax at the network's end is no part of either.
 """
 
 import functools
@@ -22,7 +23,7 @@ from rt_tf.bounds import cascade
 from rt_tf.bounds.result import Bounds, margin_spec
 from rt_tf.bounds.rounding import products_are_exact
 from rt_tf.certify import bisection
-from rt_tf.domain import UNIT, Domain
+from rt_tf.domain import UNIT, Given
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
@@ -48,15 +49,16 @@ class Endpoint(NamedTuple):
     resolution: float = 0.0
 
 
-def endpoints(network: keras.Model, threat: Threat, domain: Domain = UNIT) -> dict[str, Endpoint]:
+def endpoints(network: keras.Model, threat: Threat, domain: Given = UNIT) -> dict[str, Endpoint]:
     """The table; of a threat without a support function, there are no certificates in it.
 
     domain: of the network's input; an image outside of it is answered, but not certified.
+    UserError for certificates of a network that is not in float32.
     """
-    members = models.members(network)
-    table = {"serve": Endpoint(_serve(members[0]), "logits")}
+    wirings = [trace(member, domain=domain) for member in models.members(network)]
+    table = {"serve": Endpoint(_serve(wirings[0]), "logits")}
     if threat.has_support:
-        certifier = Certifier(members, threat, domain)
+        certifier = Certifier(wirings, threat)
         table["certify"] = Endpoint(_certify(certifier, list(cascade.SERVED)), "margin", PROBE)
         for name in cascade.SERVED:
             alone = _certify(certifier, [name])
@@ -74,18 +76,15 @@ class Certifier:
     all endpoints share.
     """
 
-    def __init__(
-        self, members: Sequence[keras.Model], threat: Threat, domain: Domain = UNIT
-    ) -> None:
-        self.members, self.threat = members, threat
-        self.wirings = [trace(member, domain=domain) for member in members]
-        self.largest = largest_radius(threat, domain)
+    def __init__(self, wirings: Sequence[Wiring], threat: Threat) -> None:
+        self.wirings = [wiring.certifiable() for wiring in wirings]
+        self.threat = threat
+        self.largest = largest_radius(threat, wirings[0].domain)
         self.margins = {name: self._shared(bounds) for name, bounds in cascade.SERVED.items()}
 
     def labels(self, image: Tensor) -> Tensor:
         """What each member answers: [batch, members]."""
-        answers = [tf.argmax(member(image, training=False), axis=-1) for member in self.members]
-        return tf.stack(answers, axis=1)
+        return tf.stack([_answer(wiring, image)["label"] for wiring in self.wirings], axis=1)
 
     def first_method(self, image: Tensor, labels: Tensor, epsilon: Tensor, asked: Tensor) -> Tensor:
         """The number, from 1, of the first method that certifies; 0 if none does: [batch] int32.
@@ -104,8 +103,8 @@ class Certifier:
         return first
 
     def _shared(self, bounds: Callable[..., Bounds]) -> Callable[..., Tensor]:
-        image = tf.TensorSpec([None, *self.members[0].input_shape[1:]], tf.float32)
-        labels = tf.TensorSpec([None, len(self.members)], tf.int64)
+        image = tf.TensorSpec([None, *self.wirings[0].input_shape], tf.float32)
+        labels = tf.TensorSpec([None, len(self.wirings)], tf.int64)
         epsilon = tf.TensorSpec([None], tf.float32)
 
         def margin(image: Tensor, labels: Tensor, epsilon: Tensor) -> Tensor:
@@ -136,12 +135,18 @@ def certified_margin(
     return tf.where(valid, tf.reduce_min(margins, axis=1), -float("inf"))
 
 
-def _serve(member: keras.Model) -> Callable[..., dict[str, Tensor]]:
+def _serve(wiring: Wiring) -> Callable[..., dict[str, Tensor]]:
+    @tf.autograph.experimental.do_not_convert
     def serve(image: Tensor) -> dict[str, Tensor]:
-        logits = member(image, training=False)
-        return {"logits": logits, "label": tf.argmax(logits, axis=-1)}
+        return _answer(wiring, image)
 
     return serve
+
+
+def _answer(wiring: Wiring, image: Tensor) -> dict[str, Tensor]:
+    """What a network answers, as its layers compute what its wiring says."""
+    logits, _ = wiring.forward(image)
+    return {"logits": logits, "label": tf.argmax(logits, axis=-1)}
 
 
 def _certify(certifier: Certifier, methods: Sequence[str]) -> Callable[..., dict[str, Tensor]]:

@@ -1,5 +1,6 @@
 """The ladder: order of rungs, what it passes on, its refusals, and where it is sound."""
 
+import keras
 import networks
 import numpy as np
 import pytest
@@ -8,10 +9,14 @@ import tensorflow as tf
 from rt_tf import catalogue
 from rt_tf.bounds.result import margin_spec
 from rt_tf.certify.ladder import Finding, Ladder
+from rt_tf.certify.radius import RadiusSearch
 from rt_tf.errors import UserError
+from rt_tf.network.trace import trace
+from rt_tf.reporting.network_file import network_arrays
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 
+L = keras.layers
 RUNGS = ["interval", "crown_ibp"]
 EPS = 0.02
 
@@ -202,3 +207,45 @@ def test_tf32_is_refused_at_the_start_and_later(examples):
 def test_unknown_rungs_are_refused(examples):
     with pytest.raises(UserError, match="bound: expected one of interval, .*received 'milp9'"):
         Ladder(examples[0], Linf(), ["milp9"])
+
+
+def half(policy: str) -> keras.Model:
+    """A network of dense layers under a policy."""
+    keras.utils.set_random_seed(0)
+    hidden, last = L.Dense(8, "relu", dtype=policy), L.Dense(3, dtype=policy)
+    return keras.Sequential([L.Input((4,)), hidden, last])
+
+
+def coarse_input(name: str) -> keras.Model:
+    """Layers in float32 behind an input that is turned into another type."""
+    return keras.Sequential([L.Input((4,), dtype=name), L.Rescaling(1.0), L.Dense(3)])
+
+
+COARSE = {
+    "mixed_bfloat16": lambda: half("mixed_bfloat16"),
+    "mixed_float16": lambda: half("mixed_float16"),
+    "float64": lambda: half("float64"),
+    "float16 input": lambda: coarse_input("float16"),
+    "uint8 input": lambda: coarse_input("uint8"),
+}
+
+
+@pytest.mark.parametrize("case", COARSE)
+def test_what_is_not_in_float32_is_certified_by_nothing(case):
+    wiring, told = trace(COARSE[case]()), "network: expected one that computes in float32"
+    for rung in set(catalogue.rungs()) - {"attack"}:
+        with pytest.raises(UserError, match=told) as caught:
+            Ladder(wiring, Linf(), [rung])
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=told):
+        RadiusSearch(wiring, Linf(), ["interval"], 0.1)
+    with pytest.raises(UserError, match=told):
+        network_arrays(COARSE[case]())
+
+
+def test_what_is_not_in_float32_is_attacked():
+    ladder = Ladder(trace(half("mixed_bfloat16")), Linf(), ["attack"])
+    x = np.full((2, 4), 0.5, np.float32)
+    labels = ladder.wiring.lower()(tf.constant(x)).numpy().argmax(axis=1)
+    found = climbed(ladder, x, labels, 0.5)
+    assert any(f["attack"].falsified for f in found)

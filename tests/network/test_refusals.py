@@ -239,6 +239,10 @@ REFUSED = {
         "on its inputs alone; received also training=False",
     ),
     "dropout_training": (called(L.Dropout(0.5), training=True), "received also training=True"),
+    "nested_whole_numbers": (
+        called(keras.Sequential([L.Input(networks.SHAPE, dtype="uint8"), L.Rescaling(1.0)])),
+        "an input in floating point, .*; received uint8, to which values are cut off",
+    ),
     "nested_training": (
         called(keras.Sequential([L.Input(networks.SHAPE), L.BatchNormalization()]), training=True),
         "received also training=True",
