@@ -29,7 +29,7 @@ def write(network: keras.Model, records: Path, export: Path, originals: Original
     Raises Inconsistent, and leaves what was there before, if a kept proof cannot be read.
     """
     folder = records.with_name("proofs")
-    with rewritten(folder) as staged:
+    with rewritten(folder, "proofs", (NETWORK, "*/proofs.npz")) as staged:
         sha256, why = _network(network, staged / NETWORK)
         for question in sorted({path.parent for path in records.glob("*/certify*.jsonl")}):
             header, _ = read(parts.certificates(question)[0])

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from rt_tf.errors import UserError
 
 
 @contextlib.contextmanager
-def rewritten(path: Path) -> Iterator[Path]:
+def rewritten(path: str | Path, kind: str, marks: Sequence[str]) -> Iterator[Path]:
     """A new folder to write to, which takes the place of `path` in the end.
 
-    An error, or an interruption, leaves the old folder and no litter.
+    An error, or an interruption, leaves the old folder and no litter. kind: what the folder is, for
+    messages. marks: patterns of files, one of which every folder of the kind holds. UserError, and
+    nothing is touched, where something else is in the place.
     """
+    path = Path(path).resolve()
     settle(path)
+    _refuse_foreign(path, kind, marks)
     staged, replaced = _aside(path)
     staged.mkdir(parents=True)
     try:
@@ -26,8 +32,9 @@ def rewritten(path: Path) -> Iterator[Path]:
         settle(path)
 
 
-def settle(path: Path) -> None:
+def settle(path: str | Path) -> None:
     """Removes what a killed `rewritten` left beside `path`; a folder put aside comes back."""
+    path = Path(path).resolve()
     staged, replaced = _aside(path)
     if replaced.exists() and not path.exists():
         replaced.replace(path)
@@ -36,5 +43,21 @@ def settle(path: Path) -> None:
 
 
 def _aside(path: Path) -> tuple[Path, Path]:
-    """Where the new folder is written, and where the old one waits until the new one is there."""
-    return path.with_name(f"partial-{path.name}"), path.with_name(f"replaced-{path.name}")
+    """Where the new folder is written, and where the old one waits until the new one is there.
+
+    Names that nobody else gives to anything, since what has them is removed.
+    """
+    partial, replaced = f".{path.name}.rt_tf-partial", f".{path.name}.rt_tf-replaced"
+    return path.with_name(partial), path.with_name(replaced)
+
+
+def _refuse_foreign(path: Path, kind: str, marks: Sequence[str]) -> None:
+    """UserError for what is no folder of the kind, nor an empty one: it would be lost."""
+    if not path.exists() or (path.is_dir() and any(any(path.glob(mark)) for mark in marks)):
+        return
+    held = sorted(part.name for part in path.iterdir()) if path.is_dir() else ["a file"]
+    if held:
+        raise UserError(
+            f"{kind}: expected a new folder, an empty one or an earlier {kind}; {path} holds "
+            f"{', '.join(held[:5])}, which would be lost"
+        )

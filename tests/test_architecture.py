@@ -20,7 +20,7 @@ MAY_USE = {  # besides a room's own files
     "exactly": set(),
     "domain": {"errors"},
     "files": set(),
-    "folders": set(),
+    "folders": {"errors"},
     "notes": {"errors", "files"},
     "replicas": set(),
     "catalogue": {"errors", "attacks"},  # of attacks, the tables

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf import models
-from rt_tf.domain import UNIT, Domain
+from rt_tf.domain import UNIT, Given
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.folders import rewritten
@@ -23,6 +24,7 @@ from rt_tf.threats.region import Threat
 
 EXTRA = "assets.extra"
 CHECKSUM, SUMS = "network.sha256", "SHA256SUMS"
+EXPORTED = (f"{EXTRA}/{CHECKSUM}", f"{EXTRA}/{SUMS}")  # a folder with one of them is an export
 PARITY = 1e-4
 COEFFICIENTS = 2**28  # of bounds that are compared, at most
 _NOT_COMPUTED = ("name", "dtype", "trainable", "_initializer", "_regularizer", "_constraint")
@@ -49,65 +51,72 @@ def export(
     network: keras.Model,
     threat: Threat,
     images: np.ndarray,
-    path: Path,
-    domain: Domain = UNIT,
+    path: str | Path,
+    domain: Given = UNIT,
 ) -> None:
     """Writes the SavedModel, checks it against the Keras model on `images`, then puts it in place.
 
     Its endpoints are those of `reporting.serving`, of inputs in the domain.
-    Raises ParityError, and leaves what was there before, if the two disagree.
+    Raises ParityError, and leaves what was there before, if the two disagree; UserError, and
+    touches nothing, where `path` holds anything but an earlier export, or for a network in another
+    precision than float32.
     """
     table = endpoints(network, threat, domain)
-    with rewritten(path) as staged:
+    with rewritten(path, "export", EXPORTED) as staged:
         _write(network, table, staged)
-        _check_parity(table, staged, images, few=_comparable(network))
+        served = load(staged)
+        _check_parity(table, served, images, few=_comparable(network))
+        _check_answers(models.members(network)[0], served, images)
         write_text(staged / EXTRA / CHECKSUM, network_checksum(network) + "\n")
         write_text(staged / EXTRA / SUMS, _checksums(staged))
 
 
-def attach(path: Path, files: dict[str, str]) -> None:
+def attach(path: str | Path, files: dict[str, str]) -> None:
     """Puts texts (report, model card) beside the SavedModel, with checksums of its files.
 
     UserError, and nothing is written, if those are not what was exported.
     """
     refuse_damaged(path)
     for name, text in files.items():
-        write_text(path / EXTRA / name, text)
-    write_text(path / EXTRA / SUMS, _checksums(path))
+        write_text(Path(path) / EXTRA / name, text)
+    write_text(Path(path) / EXTRA / SUMS, _checksums(Path(path)))
 
 
-def exported_checksum(path: Path) -> str | None:
+def exported_checksum(path: str | Path) -> str | None:
     """The checksum of the network that a SavedModel was made of; None if there is no SavedModel."""
-    file = path / EXTRA / CHECKSUM
+    file = Path(path) / EXTRA / CHECKSUM
     return file.read_text().strip() if file.exists() else None
 
 
-def damage(path: Path) -> str | None:
+def damage(path: str | Path) -> str | None:
     """A file of a SavedModel that is not what was exported, where its checksums say so.
 
-    A verdict beside it (`reporting.blessing`) comes later, and is no part of it.
+    That may be the file of the checksums, where it lacks one of those that a SavedModel is read
+    from. A verdict beside it (`reporting.blessing`) comes later, and is no part of it.
     """
-    file = path / EXTRA / SUMS
-    stated = file.read_text(errors="replace").splitlines() if file.exists() else []
-    for line in stated:
-        checksum, _, name = line.partition("  ")
+    path = Path(path)
+    if not any((path / mark).exists() for mark in EXPORTED):
+        return None
+    stated = _stated(path / EXTRA / SUMS)
+    for name, checksum in stated.items():
         whole = (path / name).is_file() and _sha256(path / name) == checksum
         if not whole and name not in (BLESSED, NOT_BLESSED):
-            return name
-    return None
+            return name or f"{EXTRA}/{SUMS}"
+    read = {name for name in _own_files(path) if name.startswith(("saved_model", "variables"))}
+    return None if stated and read <= stated.keys() else f"{EXTRA}/{SUMS}"
 
 
-def refuse_damaged(path: Path) -> None:
+def refuse_damaged(path: str | Path) -> None:
     """UserError for a SavedModel that is not what was exported."""
     name = damage(path)
     if name is not None:
         raise UserError(
             f"export: expected {path} as it was exported; {name} is damaged; python -m "
-            f"pipelines.export --model_dir={path.parent} writes it anew"
+            f"pipelines.export --model_dir={shlex.quote(str(Path(path).parent))} writes it anew"
         )
 
 
-def load(path: Path) -> Any:
+def load(path: str | Path) -> Any:
     """The SavedModel as a service sees it; UserError if it is not what was exported."""
     refuse_damaged(path)
     return tf.saved_model.load(str(path))
@@ -124,13 +133,12 @@ def _write(network: keras.Model, table: dict[str, Endpoint], path: Path) -> None
     archive.write_out(str(path), verbose=False)
 
 
-def _check_parity(table: dict[str, Endpoint], path: Path, images: np.ndarray, few: int) -> None:
+def _check_parity(table: dict[str, Endpoint], served: Any, images: np.ndarray, few: int) -> None:
     """Compares each endpoint with what it was made of. few: images that bounds have room for.
 
     What is not compared as compiled is computed operation by operation, so that what compilation
     changes shows.
     """
-    served = load(path)
     for name, endpoint in table.items():
         asked = [tf.constant(images)]
         if endpoint.probe is not None:
@@ -139,6 +147,14 @@ def _check_parity(table: dict[str, Endpoint], path: Path, images: np.ndarray, fe
             ours = endpoint.compute(*asked)[endpoint.compared].numpy()
         theirs = getattr(served, name)(*asked)[endpoint.compared].numpy()
         _check_equal(f"{name} {endpoint.compared}", ours, theirs, endpoint.resolution)
+
+
+def _check_answers(member: keras.Model, served: Any, images: np.ndarray) -> None:
+    """Compares what is served with what the Keras model itself computes, with a final softmax."""
+    theirs = served.serve(tf.constant(images))["logits"]
+    if trace(member).notes:  # of the softmax, which is left out of what is served
+        theirs = tf.nn.softmax(theirs)
+    _check_equal("answers", np.asarray(member(images, training=False)), theirs.numpy())
 
 
 @contextlib.contextmanager
@@ -170,8 +186,19 @@ def _check_equal(what: str, ours: np.ndarray, theirs: np.ndarray, slack: float =
 
 def _checksums(path: Path) -> str:
     """As `sha256sum` writes and checks them, from inside the SavedModel's directory."""
-    files = sorted(p for p in path.rglob("*") if p.is_file() and EXTRA not in p.parts)
-    return "".join(f"{_sha256(p)}  {p.relative_to(path)}\n" for p in files)
+    return "".join(f"{_sha256(path / name)}  {name}\n" for name in _own_files(path))
+
+
+def _own_files(path: Path) -> list[str]:
+    """The files of a SavedModel, without what is beside it, by their names in its directory."""
+    names = (p.relative_to(path) for p in path.rglob("*") if p.is_file())
+    return sorted(str(name) for name in names if EXTRA not in name.parts)
+
+
+def _stated(file: Path) -> dict[str, str]:
+    """By name, the checksums that a file has of others; none where there is no such file."""
+    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+    return {name: checksum for checksum, _, name in (line.partition("  ") for line in lines)}
 
 
 def _sha256(path: Path) -> str:

@@ -88,6 +88,6 @@ class Checkpoints:
 def save_network(network: keras.Model, path: Path) -> None:
     """Writes a network as a .keras file of Keras's own classes, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{path.name}")
+    partial = path.with_name(f".rt_tf-partial.{path.name}")
     models.stock(network).save(partial)
     partial.replace(path)

@@ -13,6 +13,7 @@ from pipelines import proving, publish
 from pipelines.run_directory import RunDirectory
 from rt_tf.certify.proof import CROWN, Proof, unsplit
 from rt_tf.errors import UserError
+from rt_tf.files import write_bytes
 from rt_tf.reporting import proof_store
 from rt_tf.reporting.consistency import Inconsistent
 from rt_tf.reporting.records import RecordFile, merge
@@ -53,7 +54,7 @@ def cut(path: Path) -> None:
 
 
 def test_proofs_are_gathered_and_replace_those_before(proved: Proved) -> None:
-    (proved.run.path / "proofs" / "linf-0.07").mkdir(parents=True)
+    write_bytes(proved.run.path / "proofs" / "linf-0.07" / "proofs.npz", b"")
     folder = proved.write()
     assert content(folder).keys() == {"network.npz", "linf-0.05/proofs.npz"}
     assert not (folder / "linf-0.07").exists()
@@ -67,7 +68,14 @@ def test_a_damaged_proof_is_named_and_nothing_is_lost(proved: Proved) -> None:
     with pytest.raises(Inconsistent, match=f"{proved.kept}: expected a stored proof"):
         proved.write()
     assert content(proved.run.path / "proofs") == before
-    assert not list(proved.run.path.glob("partial-*"))
+    assert not list(proved.run.path.glob(".*"))
+
+
+def test_a_folder_of_other_things_is_left_alone(proved: Proved) -> None:
+    mine = write_bytes(proved.run.path / "proofs" / "theorem.tex", b"mine")
+    with pytest.raises(UserError, match="proofs: expected a new folder.*holds theorem.tex"):
+        proved.write()
+    assert mine.read_bytes() == b"mine"
 
 
 def test_a_report_on_a_damaged_proof_is_refused_in_words(

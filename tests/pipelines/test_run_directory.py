@@ -8,9 +8,9 @@ from pipelines.flags import FORMER, defaults
 from pipelines.run_directory import RunDirectory
 from rt_tf.errors import UserError
 
-LITTER = ("records/linf-0.1/.certify.jsonl.7.tmp", "best/partial-network.keras")
-LITTER += ("partial-export/saved_model.pb", "replaced-export/saved_model.pb")
-LITTER += ("partial-proofs/network.npz", ".state.json.12.tmp")
+LITTER = ("records/linf-0.1/.certify.jsonl.7.tmp", "best/.rt_tf-partial.network.keras")
+LITTER += (".export.rt_tf-partial/saved_model.pb", ".export.rt_tf-replaced/saved_model.pb")
+LITTER += (".proofs.rt_tf-partial/network.npz", ".state.json.12.tmp")
 KEPT = ("records/linf-0.1/certify.jsonl", "best/network.keras", "export/saved_model.pb")
 
 
@@ -30,11 +30,12 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     run.freeze({"dataset": "digits"})
     with run.locked():
         assert files(tmp_path) == {*KEPT, "flags.cfg", "run.json", "lock"}
-    assert not (tmp_path / "partial-export").exists()
+    assert not (tmp_path / ".export.rt_tf-partial").exists()
 
 
 def test_a_folder_that_was_put_aside_comes_back(tmp_path: Path) -> None:
-    write(tmp_path, ("replaced-export/saved_model.pb", "replaced-proofs/network.npz"))
+    aside = (".export.rt_tf-replaced/saved_model.pb", ".proofs.rt_tf-replaced/network.npz")
+    write(tmp_path, aside)
     run = RunDirectory(tmp_path)
     run.freeze({"dataset": "digits"})
     with run.locked():

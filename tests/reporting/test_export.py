@@ -1,5 +1,10 @@
 """What an export must agree in with the network it was made of."""
 
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -7,8 +12,13 @@ import tensorflow as tf
 
 from rt_tf.bounds.methods import crown_ibp_bounds
 from rt_tf.bounds.result import margin_spec
+from rt_tf.errors import UserError
+from rt_tf.network.copying import copied
 from rt_tf.network.trace import trace
-from rt_tf.reporting.export import ParityError, _check_equal, export, load
+from rt_tf.network.wiring import Wiring
+from rt_tf.reporting import serving
+from rt_tf.reporting.export import EXTRA, SUMS, ParityError, _check_equal, damage, export, load
+from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 from rt_tf.threats.union import Union
 from rt_tf.threats.wasserstein import Wasserstein
@@ -62,3 +72,98 @@ def test_what_is_served_is_what_the_threat_allows(tmp_path, threat, endpoints):
         np.testing.assert_allclose(answer["margin"], np.min(least, axis=0), atol=1e-3)
         found = served.radius(images, tf.constant(0.5))
         np.testing.assert_array_equal(found["radius"] == 0.5, answer["certified"])
+
+
+def near_ties() -> keras.Model:
+    """Its logits differ by less than a float32 softmax tells, up to an input of some .1."""
+    last = keras.layers.Dense(2, activation="softmax", use_bias=False)
+    network = keras.Sequential([keras.Input((1,)), last])
+    last.set_weights([np.array([[-5e-7, 5e-7]], np.float32)])
+    return network
+
+
+def test_labels_are_of_the_logits_that_bounds_are_of(tmp_path):
+    network = near_ties()
+    export(network, Linf(), np.array([[0.9]], np.float32), str(tmp_path / "export"), (0, 1))
+    served, x = load(str(tmp_path / "export")), np.linspace(0.01, 0.99, 99, dtype=np.float32)
+    answer = served.serve(x[:, np.newaxis])
+    np.testing.assert_allclose(answer["logits"][:, 1], 5e-7 * x, rtol=1e-6)
+    assert (network(x[:, np.newaxis]).numpy().argmax(axis=1) == 0).any()  # ties
+    for told in (answer, served.radius(x[:, np.newaxis], tf.constant(0.3))):
+        assert (told["label"].numpy() == 1).all()
+    for name in ("certify", "certify_interval", "certify_crown_ibp"):
+        told = getattr(served, name)(tf.constant([[0.5]]), tf.constant(0.49))
+        assert (told["label"].numpy(), told["certified"].numpy()) == ([1], [True])
+
+
+def test_the_keras_model_s_own_answers_are_compared(tmp_path, monkeypatch):
+    """Whatever is taken for the network's layers."""
+
+    def cut(network: keras.Model, **options) -> Wiring:
+        return dataclasses.replace(trace(network, **options), output=1)
+
+    network = keras.Sequential([keras.Input((2,)), *(keras.layers.Dense(2) for _ in range(2))])
+    monkeypatch.setattr(serving, "trace", cut)
+    with pytest.raises(ParityError, match="Keras answers differ"):
+        export(network, Linf(), np.full((1, 2), 0.9, np.float32), tmp_path / "export")
+
+
+@contextlib.contextmanager
+def policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize("name", ["mixed_bfloat16", "mixed_float16", "float16", "float64"])
+def test_certificates_of_another_precision_are_not_served(tmp_path, name):
+    with policy(name):
+        network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="only")])
+    images = np.random.default_rng(0).random((3, 4), np.float32)
+    told = f"network: expected one that computes in float32.*'only' in {name.split('_')[-1]}"
+    with pytest.raises(UserError, match=told) as caught:
+        export(network, Linf(), images, tmp_path / "export")
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+    export(copied(trace(network), "copy"), Linf(), images, tmp_path / "export")
+    exact = images.astype(np.float64) @ np.float64(network.get_weights()[0])
+    served = load(tmp_path / "export")
+    np.testing.assert_allclose(served.serve(images)["logits"], exact, atol=1e-6)
+
+
+def small(path: Path) -> Path:
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    export(network, Linf(), np.full((1, 4), 0.5, np.float32), path)
+    return path
+
+
+def test_an_export_takes_the_place_of_another_alone(tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "precious.txt").write_text("hi")
+    with pytest.raises(UserError, match="export: expected a new folder.*holds precious.txt"):
+        small(mine)
+    assert [(path.name, path.read_text()) for path in mine.iterdir()] == [("precious.txt", "hi")]
+    for _ in range(2):
+        assert damage(small(tmp_path / "export")) is None
+    saved = tmp_path / "saved"  # a SavedModel that is no export of ours
+    tf.saved_model.save(tf.Module(), str(saved))
+    with pytest.raises(UserError, match="export: expected a new folder.*saved_model.pb"):
+        small(saved)
+
+
+@pytest.mark.parametrize("kept", [0, 1, -1])
+def test_lost_checksums_are_damage(tmp_path, kept):
+    path = small(tmp_path / "export")
+    sums = path / EXTRA / SUMS
+    lines = sums.read_text().splitlines(keepends=True)
+    sums.write_text("".join(lines[:kept]))
+    assert damage(path) == f"{EXTRA}/{SUMS}"
+    with pytest.raises(UserError, match=f"{SUMS} is damaged"):
+        load(path)
+    sums.unlink()
+    assert damage(path) == f"{EXTRA}/{SUMS}"
