@@ -64,6 +64,8 @@ def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> Row:
         )
     except Inconsistent as error:
         raise contradiction(run, error) from error
+    if run.facts().get("history") and not run.history.exists():
+        print(f"{run.history} is missing: the report is without the training's history")
     export.attach(
         run.export,
         {

@@ -91,6 +91,7 @@ def train(
     network = load_network(run)
     run.note(
         selected=position.selected,
+        history=len(position.history),
         network_sha256=network_checksum(network),
         model={
             "name": values.model,

@@ -100,7 +100,7 @@ def summarise(run_dir: str | Path, examples: int = 8) -> Row:
     """
     run_dir = Path(run_dir)
     run = read_notes(run_dir / "run.json")
-    history = read_lines(run_dir / "history.jsonl")
+    history = _history(run_dir / "history.jsonl", run.get("history"))
     records = run_dir / "records"
     certified = tables(records)
     questions = inferred(load(records), certified.values())
@@ -164,6 +164,21 @@ def weaker(report: Row) -> dict[str, str]:
     """The kinds of certificate that do not count as proofs, of which the report has some."""
     kinds = {kind for question in report["questions"] for kind in WEAKER if question[kind]}
     return {kind: WEAKER[kind] for kind in WEAKER if kind in kinds}
+
+
+def _history(path: Path, count: int | None) -> list[Row]:
+    """The rows of the training's history; none where the file was deleted.
+
+    count: how many there were when training ended, None where that was not noted. UserError for
+    a file that has not as many.
+    """
+    rows = read_lines(path)
+    if path.exists() and count not in (None, len(rows)):
+        raise UserError(
+            f"report: expected {path} with the {count} lines that training wrote; it has "
+            f"{len(rows)} whole ones; put it back as it was, or delete it to report without it"
+        )
+    return rows
 
 
 def _selected(history: Sequence[Row], selected: Row) -> Row | None:

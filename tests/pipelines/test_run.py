@@ -88,6 +88,7 @@ def test_tensorboard_shows_what_training_is_steered_by(finished: Path) -> None:
 def test_what_a_phase_has_not_is_in_no_history(finished: Path) -> None:
     rows = [json.loads(line) for line in (finished / "history.jsonl").read_text().splitlines()]
     assert {row["phase"] for row in rows} == {0, 1}
+    assert json.loads((finished / "run.json").read_text())["history"] == len(rows)
     for row in rows:
         assert ("bound_loss" in row) == ("bound_verified" in row) == (row["phase"] == 1)
         assert "penalty" not in row

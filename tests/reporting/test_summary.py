@@ -215,3 +215,18 @@ def test_threats_are_told_in_words():
         "the change lies in one of these balls: Linf of radius 0.15, L2 of radius 0.75, pixels "
         "staying in [0, 1]"
     )
+
+
+@pytest.mark.parametrize("kept", [0, 1, 5])
+def test_a_history_that_lost_lines_is_named(run_dir, kept):
+    history = run_dir / "history.jsonl"
+    lines = history.read_text().splitlines(keepends=True)
+    edit_run(run_dir, history=6)
+    assert len(summarise(run_dir)["training"]["history"]) == 6
+    history.write_text("".join(lines[:kept]) + '{"phase": 0, "epo')
+    told = f"history.jsonl with the 6 lines that training wrote; it has {kept} whole ones"
+    with pytest.raises(UserError, match=told) as caught:
+        summarise(run_dir)
+    assert "\n" not in str(caught.value)
+    history.unlink()  # by whoever did as they were told
+    assert summarise(run_dir)["training"]["history"] == []
