@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.timing import Job, surroundings
+from pipelines.console import flag
 from pipelines.run_directory import RunDirectory, trained_flags
 from pipelines.system import load_data
 from rt_tf.errors import UserError
@@ -51,7 +52,8 @@ def subject(model_dir: str, epsilon: float | None) -> Subject:
     if missing := [name for name in ENDPOINTS if not hasattr(served, name)]:
         raise UserError(
             f"model_dir: expected the endpoints {', '.join(ENDPOINTS)}; {run.export} lacks "
-            f"{', '.join(missing)}; python -m pipelines.export --model_dir={model_dir} writes it"
+            f"{', '.join(missing)}; python -m pipelines.export {flag('model_dir', model_dir)} "
+            "writes it"
         )
     images = load_data(values).test.images(slice(0, max(BATCHES)))
     return Subject(served, images, values.epsilon if epsilon is None else epsilon)

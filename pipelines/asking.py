@@ -5,7 +5,7 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.console import console, import_tensorflow, next_commands, one_line_errors, refuse
+from pipelines.console import console, import_tensorflow, one_line_errors, refuse, tell_next
 from pipelines.given import asked_flags
 from pipelines.parsing import Group, parse
 
@@ -45,5 +45,5 @@ def answer(values: flags.FlagValues, action: Action, judge: Judge | None = None)
         else:
             print("other processes are at work on this run: the last one writes its report")
         if found.is_new:
-            print(next_commands(found.run.path, found.threat.has_support))
+            tell_next(screen, found.run.path, found.threat.has_support)
     return refusal

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipelines.console import flag
 from pipelines.finished import Finished
 from rt_tf.errors import UserError
 from rt_tf.reporting import blessing, export, parts
@@ -24,7 +25,7 @@ def check(found: Finished) -> None:
         raise UserError(
             f"min_verified_accuracy: expected certificates at {_name(found)}; there are "
             f"{', '.join(there) or 'none'}; python -m pipelines.certify "
-            f"--model_dir={found.run.path} --epsilon={eps!r} asks for them"
+            f"{flag('model_dir', found.run.path)} --epsilon={eps!r} asks for them"
         )
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -104,15 +105,20 @@ def _disk(error: BaseException | None) -> str:
     return ""
 
 
-def next_commands(model_dir: Any, certifiable: bool) -> str:
-    """What to type after a finished run. certifiable: whether there are bounds for its threat."""
-    certify = f"  python -m pipelines.certify --model_dir={model_dir} --epsilon=<radius>"
-    return "\n".join(
-        [
-            "next:",
-            f"  open {model_dir}/report/report.html",
-            f"  tensorboard --logdir={model_dir}/logs",
-            *([certify] if certifiable else []),
-            f"  python -m pipelines.evaluate --model_dir={model_dir} --eval_restarts=10",
-        ]
+def flag(name: str, value: Any) -> str:
+    """A flag of a command that is to be pasted into a shell, whatever its value holds."""
+    return f"--{name}={shlex.quote(str(value))}"
+
+
+def tell_next(on: Console, model_dir: Any, certifiable: bool) -> None:
+    """Says what to type after a finished run. certifiable: there are bounds for its threat."""
+    own = flag("model_dir", model_dir)
+    certify = f"  python -m pipelines.certify {own} --epsilon=<radius>"
+    on.print(
+        "next:",
+        f"  open {shlex.quote(f'{model_dir}/report/report.html')}",
+        f"  tensorboard {flag('logdir', f'{model_dir}/logs')}",
+        *([certify] if certifiable else []),
+        f"  python -m pipelines.evaluate {own} --eval_restarts=10",
+        sep="\n",
     )

@@ -14,7 +14,7 @@ import tensorflow as tf
 from rich.console import Console
 
 from pipelines import restoring
-from pipelines.console import progress
+from pipelines.console import flag, progress
 from pipelines.run_directory import RunDirectory
 from pipelines.verdict import Row
 from rt_tf import data, models
@@ -78,7 +78,7 @@ def subject(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> Subject
     if export.exported_checksum(run.export) != checksum:
         raise UserError(
             f"model_dir: expected {run.export} to hold this run's network; it does not; "
-            f"python -m pipelines.export --model_dir={run.path} writes it"
+            f"python -m pipelines.export {flag('model_dir', run.path)} writes it"
         )
     served = export.load(run.export)
     members = tuple(trace(member, domain=dataset.domain) for member in models.members(network))

@@ -14,7 +14,7 @@ from rich.table import Table
 from tensorboard.plugins.hparams import api as hparams
 
 from pipelines import system, training
-from pipelines.console import terminal
+from pipelines.console import flag, terminal
 from pipelines.flags import run_flags
 from pipelines.interruption import deferred
 from pipelines.run_directory import RunDirectory
@@ -104,8 +104,9 @@ class Search(BaseTuner):
         ]
         lines += [f"--{name}={text}" for name, text in flag_texts.items()]
         write_text(self.study.path / "best.cfg", "\n".join(lines) + "\n")
-        print(f"next:\n  python -m pipelines.train --flagfile={self.study.path}/best.cfg "
-              "--model_dir=<folder of the run>")  # fmt: skip
+        best = flag("flagfile", f"{self.study.path}/best.cfg")
+        command = f"python -m pipelines.train {best} --model_dir=<folder of the run>"
+        self.screen.print(f"next:\n  {command}")
 
     def run_trial(self, trial: Any, **options: Any) -> dict[str, float]:
         """One training run; FailedTrialError where that is its own fault, FatalError where ours."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from pipelines import flags as ours
-from pipelines.console import console, import_tensorflow, next_commands, one_line_errors
+from pipelines.console import console, import_tensorflow, one_line_errors, tell_next
 from pipelines.parsing import fail, parse
 from pipelines.phases import read_phases
 from pipelines.question_flags import eval_budget
@@ -73,7 +73,7 @@ def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> 
                 seconds=time.perf_counter() - began,
                 cpu_seconds=time.process_time() - cpu_began,
             )
-    print(next_commands(run.path, threat.has_support))
+    tell_next(screen, run.path, threat.has_support)
 
 
 class Work(NamedTuple):

@@ -2,6 +2,8 @@
 
 import ast
 import io
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,53 @@ def test_there_is_one_kind_of_terminal() -> None:
 )
 def test_foreign_text_is_one_line(text: str, shown: str) -> None:
     assert one_line(text) == shown
+
+
+FOLDER = "runs/sp ace (x) $HOME 'q'"
+
+
+def test_commands_can_be_pasted_whatever_a_folder_is_called() -> None:
+    shown = io.StringIO()
+    console.tell_next(console.terminal(file=shown, soft_wrap=True), FOLDER, certifiable=True)
+    head, *commands = shown.getvalue().splitlines()
+    words = [shlex.split(line.replace("<radius>", "0.1")) for line in commands]
+    assert head == "next:"
+    assert words == [
+        ["open", f"{FOLDER}/report/report.html"],
+        ["tensorboard", f"--logdir={FOLDER}/logs"],
+        ["python", "-m", "pipelines.certify", f"--model_dir={FOLDER}", "--epsilon=0.1"],
+        ["python", "-m", "pipelines.evaluate", f"--model_dir={FOLDER}", "--eval_restarts=10"],
+    ]
+
+
+def test_quiet_commands_tell_nothing_next(capsys: pytest.CaptureFixture) -> None:
+    for quiet in (True, False):
+        console.tell_next(console.console(quiet), "runs/a", certifiable=False)
+        assert ("--eval_restarts" in capsys.readouterr().out) is not quiet
+
+
+def bare_values(tree: ast.AST) -> list[int]:
+    """Lines of commands in f-strings, of which a flag's value is put as it is, but for numbers."""
+    return [
+        text.lineno
+        for text in ast.walk(tree)
+        if isinstance(text, ast.JoinedStr)
+        and re.search("python -m|tensorboard ", ast.unparse(text))
+        for before, part in zip(text.values, text.values[1:], strict=False)
+        if isinstance(part, ast.FormattedValue)
+        and re.search(r"--\w+=$", str(getattr(before, "value", "")))
+        and part.conversion == -1
+        and "shlex.quote" not in ast.unparse(part)
+    ]
+
+
+def test_every_command_that_is_told_has_its_values_quoted() -> None:
+    root = Path(console.__file__).parents[1]
+    found = {
+        f"{path.relative_to(root)}:{line}"
+        for folder in ("pipelines", "rt_tf", "benchmarks")
+        for path in root.glob(f"{folder}/**/*.py")
+        for line in bare_values(ast.parse(path.read_text()))
+    }
+    assert found == set()
+    assert bare_values(ast.parse('f"python -m pipelines.export --model_dir={x} writes it"')) == [1]
