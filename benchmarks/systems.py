@@ -76,7 +76,7 @@ def result(run: Path) -> Result:
 def row(found: list[Result]) -> str:
     """A system's results, one for each seed, as a row of the table."""
     first = found[0]
-    minutes = [result["training_seconds"] / 60 for result in found]
+    minutes = [_minutes(result) for result in found]
     cells = [
         f"`{first['system'].removesuffix('-short')}`",
         f"{first['threat']} {radius_text(first['epsilon'])}",
@@ -86,6 +86,12 @@ def row(found: list[Result]) -> str:
         _spread((result["hardware"]["cores"] for result in found), digits=0),
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _minutes(result: Result) -> float:
+    """On one core, of its own time, which other jobs do not lengthen; else by the clock."""
+    own = result.get("training_cpu_seconds") if result["hardware"]["cores"] == 1 else None
+    return (own or result["training_seconds"]) / 60
 
 
 def _spread(values: Iterable[float | None], digits: int = 1) -> str:
