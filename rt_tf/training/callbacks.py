@@ -7,6 +7,8 @@ from typing import Any
 import keras
 
 from rt_tf.errors import UserError
+from rt_tf.training import dials, numbers
+from rt_tf.training.model import RobustModel
 from rt_tf.training.schedules import RAMPS
 
 
@@ -15,7 +17,7 @@ class Ramp:
     """A value that grows, or falls, from `start` to `end` over so many epochs.
 
     after: epochs at `start` before it moves. form: a name in `rt_tf.training.schedules.RAMPS`.
-    UserError for another form, and for negative lengths.
+    UserError for another form, for negative lengths, and for what is no number.
     """
 
     start: float
@@ -25,12 +27,12 @@ class Ramp:
     form: str = "linear"
 
     def __post_init__(self) -> None:
-        if self.form not in RAMPS:
+        if self.form not in tuple(RAMPS):
             raise UserError(f"form: expected one of {', '.join(RAMPS)}; received '{self.form}'")
-        if min(self.epochs, self.after) < 0:
-            raise UserError(
-                f"epochs, after: expected at least 0; received {self.epochs:g} and {self.after:g}"
-            )
+        for name in ("start", "end"):
+            numbers.finite(name, getattr(self, name))
+        for name in ("epochs", "after"):
+            numbers.at_least_0(name, getattr(self, name))
 
     def __call__(self, epoch: float) -> float:
         """The value at an epoch, fractions included."""
@@ -45,6 +47,7 @@ class Schedule(keras.callbacks.Callback):
 
     eps, kappa: a number, a `Ramp`, or any function of the epoch, fractions included; None leaves
     kappa as it is. With several steps in an execution, all of them have the first one's values.
+    UserError for values out of range: of numbers and ramps at once, of functions before the step.
     UserError at the beginning of training for batches that are not counted beforehand.
     """
 
@@ -53,10 +56,18 @@ class Schedule(keras.callbacks.Callback):
         self.courses: dict[str, Course] = {"eps": eps}
         if kappa is not None:
             self.courses["kappa"] = kappa
+        for name, course in self.courses.items():
+            for value in _ends(course):
+                dials.checked(name, value)
         self.epoch = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Refuses what has no fractions of an epoch."""
+        """Refuses a model without such values, and what has no fractions of an epoch."""
+        if not isinstance(self.model, RobustModel):
+            raise UserError(
+                f"Schedule: expected a RobustModel; received a {type(self.model).__name__}"
+            )
+        dials.refuse_unused(self.courses.get("kappa"), self.model.bounded)
         moves = any(callable(course) for course in self.courses.values())
         if moves and not self.params.get("steps"):
             raise UserError(
@@ -79,3 +90,10 @@ class Schedule(keras.callbacks.Callback):
         """Writes the values that the epoch ended with."""
         if logs is not None:
             logs |= {name: float(getattr(self.model, name)) for name in self.courses}
+
+
+def _ends(course: Course) -> tuple[Any, ...]:
+    """The values of a course that are known beforehand: a ramp is between its ends."""
+    if isinstance(course, Ramp):
+        return course.start, course.end
+    return () if callable(course) else (course,)

@@ -12,6 +12,7 @@ from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import Wiring
+from rt_tf.training import dials
 
 _FAILED = re.compile(r"assertion failed: \[((?:x|y|sample_weight|eps|kappa): expected [^\n]*)\]")
 
@@ -32,17 +33,21 @@ def examples(data: Any, wiring: Wiring) -> Examples:
     """
     x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
     x, labels = _inputs(x, wiring.input_shape, wiring.domain), _labels(y, wiring.classes)
-    return Examples(x, labels, None if weights is None else _weights(weights))
+    if weights is not None:
+        weights = _one_each("sample_weight", _weights(weights), x)
+    return Examples(x, _one_each("y", labels, x), weights)
 
 
 def setting(name: str, value: Tensor) -> Tensor:
-    """eps or kappa, once an assertion has held that it is set."""
-    return _once(
-        tf.math.is_finite(value),
+    """eps or kappa, once assertions have held that it is set, and in range."""
+    value = _once(
+        ~tf.math.is_nan(value),
         f"{name}: expected a number in compile, or a Schedule among the callbacks of fit; "
         "received neither",
         value,
     )
+    message = f"{name}: expected {dials.EXPECTED[name]}; received"
+    return _once(dials.in_range(name, value), message, value, value)
 
 
 def whole(kappa: Tensor) -> Tensor:
@@ -67,7 +72,7 @@ def _inputs(x: Any, shape: tuple[int, ...], domain: Domain) -> Tensor:
     """float32 inputs in the domain. Integers are refused: they may be meant as any range."""
     if isinstance(x, dict | list | tuple):
         raise UserError(f"x: expected one array, [batch, ...]; received a {type(x).__name__}")
-    x = tf.convert_to_tensor(x)
+    x = _tensor("x", x)
     if not x.dtype.is_floating:
         raise UserError(
             f"x: expected floating-point numbers in the domain {domain}; received "
@@ -93,7 +98,7 @@ def _labels(y: Any, classes: int) -> Tensor:
     if y is None or isinstance(y, dict | list | tuple):
         received = "none" if y is None else f"a {type(y).__name__}"
         raise UserError(f"y: expected class numbers, [batch]; received {received}")
-    y = tf.convert_to_tensor(y)
+    y = _numeric("y", y, "class numbers, [batch]")
     if y.shape.rank not in (None, 1) and tuple(y.shape[1:]) != (1,):
         raise UserError(
             f"y: expected class numbers, [batch]; received {tuple(y.shape[1:])} for each example; "
@@ -108,7 +113,8 @@ def _labels(y: Any, classes: int) -> Tensor:
 
 def _weights(weights: Any) -> Tensor:
     """float32 weights, [batch], of [batch] or [batch, 1]."""
-    weights = tf.cast(tf.convert_to_tensor(weights), tf.float32)
+    weights = _numeric("sample_weight", weights, "a number for each example, [batch]")
+    weights = tf.cast(weights, tf.float32)
     if weights.shape.rank not in (None, 1) and tuple(weights.shape[1:]) != (1,):
         raise UserError(
             "sample_weight: expected a number for each example, [batch]; "
@@ -119,6 +125,32 @@ def _weights(weights: Any) -> Tensor:
     return _once(
         fit, "sample_weight: expected finite numbers of at least 0; received others", weights
     )
+
+
+def _numeric(name: str, values: Any, expected: str) -> Tensor:
+    """A tensor of real numbers; UserError for texts, complex numbers and what is no tensor."""
+    tensor = _tensor(name, values)
+    if not (tensor.dtype.is_integer or tensor.dtype.is_floating or tensor.dtype.is_bool):
+        raise UserError(f"{name}: expected {expected}; received {tensor.dtype.name}")
+    return tensor
+
+
+def _tensor(name: str, values: Any) -> Tensor:
+    """A dense tensor; UserError for what is none, as ragged and sparse ones."""
+    try:
+        return tf.convert_to_tensor(values)
+    except (TypeError, ValueError):
+        received = type(values).__name__
+        raise UserError(f"{name}: expected one dense array; received a {received}") from None
+
+
+def _one_each(name: str, values: Tensor, x: Tensor) -> Tensor:
+    """The values, [batch], once an assertion has held that there is one for each example."""
+    message, count = f"{name}: expected one for each example of x; received", values.shape[0]
+    if None not in (count, x.shape[0]) and count != x.shape[0]:
+        raise UserError(f"{message} {count} for {x.shape[0]}")
+    rows = [tf.shape(each)[0] for each in (values, x)]
+    return _once(tf.equal(*rows), message, values, rows[0], "for", rows[1])
 
 
 def _finite(values: Tensor) -> Tensor:

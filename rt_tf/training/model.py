@@ -2,12 +2,13 @@
 
 import contextlib
 import functools
-import math
+import inspect
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from rt_tf import replicas
@@ -20,12 +21,14 @@ from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import LayerCall
 from rt_tf.threats.region import Region
-from rt_tf.training import intake, recipe
+from rt_tf.training import dials, given, intake, numbers, recipe
 from rt_tf.training.batch import Draws
+from rt_tf.training.dials import Dial, Dials
 from rt_tf.training.intake import Examples
 from rt_tf.training.objective import Objective, Outcome, Terms
 
-_OWN = ("eps", "kappa", "moves")  # state, besides the network's and the optimizer's
+# What `fit` and its callbacks report besides a user's metrics.
+_REPORTED = (*Terms._fields, "verified", *dials.NAMES)
 
 
 @keras.saving.register_keras_serializable("rt_tf")
@@ -47,10 +50,9 @@ class RobustModel(keras.Model):
         super().__init__(**options)
         self.network = network
         self.wiring = trace(network, domain=domain)
-        self.seed = seed
+        self.seed = numbers.whole("seed", seed)
         self.phase = 0
-        self.eps = self._setting("eps")
-        self.kappa = self._setting("kappa")
+        self._dials = Dials()
         self.objective: Objective | None = None
         self.clip_norm = 0.0
         self.moves = self._moves()
@@ -61,9 +63,15 @@ class RobustModel(keras.Model):
         self.built = True
         _refuse_activity_losses(self.wiring.calls)
 
-    def _setting(self, name: str) -> keras.Variable:
-        """Not a number until it is set: training at a forgotten radius is refused."""
-        return keras.Variable(math.nan, dtype="float32", trainable=False, name=name)
+    @property
+    def eps(self) -> Dial:
+        """The radius, a variable that is no weight; `assign` refuses what is out of range."""
+        return self._dials.eps
+
+    @property
+    def kappa(self) -> Dial:
+        """The share of the bound term, a variable as eps."""
+        return self._dials.kappa
 
     def _moves(self) -> tf.Variable:
         """Where the attack of the last step led, for all its examples on every replica."""
@@ -74,6 +82,11 @@ class RobustModel(keras.Model):
             trainable=False,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
+
+    @property
+    def bounded(self) -> bool:
+        """Whether its objective has a bound term, which kappa is the share of."""
+        return self.objective is not None and self.objective.bound is not None
 
     def compile(
         self,
@@ -96,7 +109,9 @@ class RobustModel(keras.Model):
         values out of range.
         """
         _refuse_losses(options)
+        _refuse_names(metrics=metrics, weighted_metrics=options.get("weighted_metrics"))
         _check_settings(objective, eps, kappa)
+        clip_norm = numbers.at_least_0("clip_norm", clip_norm)
         jit = jit_compile is True
         if jit and replicas.count() > 1:
             raise UserError("jit_compile: expected False with several replicas; received True")
@@ -146,25 +161,32 @@ class RobustModel(keras.Model):
         return {
             **config,
             "objective": objective,
+            "eps": self.eps.known,
+            "kappa": self.kappa.known if self.bounded else None,
             "clip_norm": self.clip_norm,
             "jit_compile": self._jit,
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles as `get_compile_config` says; eps and kappa are in the file's weights."""
+        """Compiles as `get_compile_config` says."""
         objective = recipe.made(config["objective"])
         others = {name: value for name, value in config.items() if name != "objective"}
         self.compile(objective=objective, **keras.saving.deserialize_keras_object(others))
 
     def save_own_variables(self, store: Any) -> None:
-        """Writes eps, kappa and where the last step's attack led."""
-        for name in _OWN:
-            store[name] = tf.convert_to_tensor(getattr(self, name)).numpy()
+        """Writes where the last step's attack led; eps and kappa are with the objective."""
+        store["moves"] = tf.convert_to_tensor(self.moves).numpy()
 
     def load_own_variables(self, store: Any) -> None:
-        """Reads what `save_own_variables` wrote."""
-        for name in _OWN:
-            getattr(self, name).assign(store[name][...])
+        """Reads what `save_own_variables` wrote.
+
+        Older files have eps and kappa here: a model without takes them.
+        """
+        self.moves.assign(store["moves"][...])
+        for name in dials.NAMES:
+            dial = getattr(self, name)
+            if name in store and dial.known is None and np.isfinite(store[name][...]):
+                dial.assign(store[name][...])
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -191,21 +213,25 @@ class RobustModel(keras.Model):
     def fit(self, *args: Any, **options: Any) -> keras.callbacks.History:
         """As in Keras; UserError for examples that training cannot take."""
         with self._refusals():
+            self._check_data(super().fit, args, options)
             return super().fit(*args, **options)
 
     def evaluate(self, *args: Any, **options: Any) -> Any:
         """As in Keras: the objective of the network at inference, the metrics, and `verified`."""
         with self._refusals(), self._testing():
+            self._check_data(super().evaluate, args, options)
             return super().evaluate(*args, **options)
 
     def train_on_batch(self, *args: Any, **options: Any) -> Any:
         """As in Keras; UserError for examples that training cannot take."""
         with self._refusals():
+            self._check_data(super().train_on_batch, args, options)
             return super().train_on_batch(*args, **options)
 
     def test_on_batch(self, *args: Any, **options: Any) -> Any:
         """As in Keras; see `evaluate`."""
         with self._refusals(), self._testing():
+            self._check_data(super().test_on_batch, args, options)
             return super().test_on_batch(*args, **options)
 
     @contextlib.contextmanager
@@ -226,9 +252,28 @@ class RobustModel(keras.Model):
         finally:
             self._tests = False
 
+    def _check_data(self, method: Any, places: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """UserError for what a method of Keras is given and could not read, or would ignore."""
+        self._objective()
+        arguments = inspect.signature(method).bind(*places, **options).arguments
+        given.refuse_unread(arguments, self.wiring.classes)
+
     def _checked(self, data: Any) -> Examples:
-        """The one place where a batch is checked, of `fit`, `evaluate` and the loop alike."""
-        return intake.examples(data, self.wiring)
+        """The one place where a batch is checked, of `fit`, `evaluate` and the loop alike.
+
+        So are eps and kappa: outside of what XLA compiles, as it leaves assertions out.
+        """
+        examples, settings = intake.examples(data, self.wiring), self._settings()
+        with tf.control_dependencies(settings):
+            return examples._replace(x=tf.identity(examples.x))
+
+    def _settings(self) -> list[Tensor]:
+        """eps and kappa, as far as the objective reads them, once assertions on them have held."""
+        eps = intake.setting("eps", tf.convert_to_tensor(self.eps))
+        if not self.bounded:
+            return [eps]
+        kappa = intake.setting("kappa", tf.convert_to_tensor(self.kappa))
+        return [eps, intake.whole(kappa) if self._objective().bound_only else kappa]
 
     def _compiled(self, function: Any) -> Any:
         return tf.function(function, autograph=False, jit_compile=True) if self._jit else function
@@ -257,7 +302,7 @@ class RobustModel(keras.Model):
         threat = self._objective().threat
         if threat.has_support:
             spec = margin_spec(labels, self.wiring.classes)
-            region = Region(threat, x, self._radius(), self.wiring.domain)
+            region = Region(threat, x, tf.convert_to_tensor(self.eps), self.wiring.domain)
             margins = interval_bounds(self.wiring.lower(), region, spec).margins
             values["verified"] = tf.reduce_mean(tf.cast(certified(margins), tf.float32))
         return values, self._clean(outcome, examples)
@@ -310,8 +355,8 @@ class RobustModel(keras.Model):
             self.wiring,
             x,
             labels,
-            self._radius(),
-            self._share(),
+            tf.convert_to_tensor(self.eps),
+            tf.convert_to_tensor(self.kappa),
             self._draws(x, labels, training),
             tape,
             weights,
@@ -350,16 +395,8 @@ class RobustModel(keras.Model):
 
     def _objective(self) -> Objective:
         if self.objective is None:
-            raise ValueError("expected compile(optimizer, objective=...) before training")
+            raise UserError("objective: expected one in compile, before training; received none")
         return self.objective
-
-    def _radius(self) -> Tensor:
-        return intake.setting("eps", tf.convert_to_tensor(self.eps))
-
-    def _share(self) -> Tensor:
-        """Of the bound term; nothing reads it without one."""
-        kappa = tf.convert_to_tensor(self.kappa)
-        return kappa if self._objective().bound is None else intake.setting("kappa", kappa)
 
 
 def _rows(examples: Examples) -> Tensor:
@@ -372,14 +409,33 @@ def _refuse_losses(options: dict[str, Any]) -> None:
             raise UserError(f"{name}: expected none: the objective is the loss; received one")
 
 
-def _check_settings(objective: Objective, eps: float | None, kappa: float | None) -> None:
-    """UserError for a radius, or a share of the bound term, out of range."""
-    if eps is not None and not 0.0 <= eps < math.inf:
-        raise UserError(f"eps: expected a radius of at least 0; received {eps}")
-    if kappa and objective.bound is None:
-        raise UserError(f"kappa: expected 0 for an objective without a bound; received {kappa}")
-    if kappa is not None and not 0.0 <= kappa <= 1.0:
-        raise UserError(f"kappa: expected a share from 0 to 1; received {kappa}")
+def _refuse_names(**metrics: Any) -> None:
+    """UserError for metrics that are not listed, and for a name that the model reports itself."""
+    for argument, listed in metrics.items():
+        if not isinstance(listed or [], list | tuple | dict):
+            raise UserError(f"{argument}: expected a list; received {numbers.shown(listed)}")
+        taken = {_metric_name(metric) for metric in keras.tree.flatten(listed)} & {*_REPORTED}
+        if taken:
+            raise UserError(
+                f"{argument}: expected names other than {', '.join(_REPORTED)}, which the model "
+                f"reports itself; received '{min(taken)}'"
+            )
+
+
+def _metric_name(metric: Any) -> str:
+    """As Keras names it, but for the case of letters."""
+    own = getattr(metric, "name", None) or getattr(metric, "__name__", None)
+    return metric if isinstance(metric, str) else str(own).lower()
+
+
+def _check_settings(objective: Any, eps: Any, kappa: Any) -> None:
+    """UserError for what is no objective, and for a radius or a bound term's share out of range."""
+    if not isinstance(objective, Objective):
+        raise UserError(f"objective: expected an Objective; received a {type(objective).__name__}")
+    for name, value in zip(dials.NAMES, (eps, kappa), strict=True):
+        if value is not None:
+            dials.checked(name, value)
+    dials.refuse_unused(kappa, objective.bound is not None)
 
 
 def _refuse_activity_losses(calls: Sequence[LayerCall]) -> None:

@@ -32,6 +32,7 @@ SABR = Objective(
     Linf(), Attacked(PGD, start=None), WorstCase(interval_bounds, ratio=0.5), [L1(0.01)]
 )
 X, Y = (values.numpy() for values in batch(16))
+RAMP = Ramp(0.0, 0.2, 10)
 EIGHTS: dict[str, Any] = {"batch_size": 8, "verbose": 0, "shuffle": False}
 
 
@@ -167,19 +168,21 @@ def tensorboard(folder: Path, model: RobustModel) -> None:
 
 
 def backup(folder: Path, model: RobustModel) -> None:
-    """A training that is broken off goes on to the weights of an undisturbed one."""
+    """A training that is broken off goes on as an undisturbed one, at its schedule's radius."""
 
     class Breaks(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             if epoch == 2:
                 raise KeyboardInterrupt
 
+    schedule, keep = Schedule(eps=RAMP), keras.callbacks.BackupAndRestore
     with pytest.raises(KeyboardInterrupt):
-        fitted(model, keras.callbacks.BackupAndRestore(folder), Breaks(), epochs=3)
+        fitted(model, schedule, keep(folder), Breaks(), epochs=3)
     again, whole = model_of(), model_of()
-    history = fitted(again, keras.callbacks.BackupAndRestore(folder), epochs=3).history
-    fitted(whole, epochs=3)
-    assert len(history["loss"]) == 1
+    history = fitted(again, schedule, keep(folder), epochs=3).history
+    expected = fitted(whole, schedule, epochs=3).history
+    assert history["eps"] == pytest.approx([0.05])
+    assert history["loss"] == pytest.approx(expected["loss"][2:], rel=1e-5)
     assert_same(again.get_weights(), whole.get_weights())
 
 
@@ -274,10 +277,233 @@ def test_a_schedule_may_hold_numbers() -> None:
 def test_schedules_refuse_what_they_could_not_keep_to() -> None:
     with pytest.raises(UserError, match="form: expected one of linear, smooth; received 'cubic'"):
         Ramp(0.0, 0.1, 2, form="cubic")
-    with pytest.raises(UserError, match="epochs, after: expected at least 0; received -1 and 0"):
+    with pytest.raises(UserError, match="epochs: expected a number of at least 0; received -1"):
         Ramp(0.0, 0.1, -1)
     model = RobustModel(network())
     model.compile("sgd", Objective(Linf()))
     uncounted = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8).filter(lambda x, y: True)
     with pytest.raises(UserError, match="Schedule: expected a known number of batches"):
         model.fit(uncounted, callbacks=[Schedule(Ramp(0.0, 0.1, 2))], verbose=0)
+
+
+# --- eps and kappa are no weights
+
+
+class Weights(keras.callbacks.Callback):
+    """Keeps the network's weights as each epoch ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[list[np.ndarray]] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.kept.append(self.model.network.get_weights())
+
+
+def test_restoring_the_best_weights_leaves_the_radius_of_the_schedule() -> None:
+    """The lowest eps is that of the first epoch, whose weights come back."""
+    model = RobustModel(network(batch_norm=True))
+    model.compile(keras.optimizers.SGD(0.1), SABR, kappa=0.5)
+    stop = keras.callbacks.EarlyStopping("eps", mode="min", patience=2, restore_best_weights=True)
+    notes = Weights()
+    history = fitted(
+        model, Schedule(eps=RAMP, kappa=lambda e: e / 8), notes, stop, epochs=9
+    ).history
+    assert history["eps"] == pytest.approx([0.01, 0.03, 0.05])
+    assert (float(model.eps), float(model.kappa)) == pytest.approx((0.05, 2.5 / 8))
+    np.testing.assert_equal(model.network.get_weights(), notes.kept[0])
+    assert np.abs(notes.kept[0][0] - notes.kept[2][0]).max() > 1e-4
+
+
+def set_weights(folder: Path, model: RobustModel) -> Callable[[], Any]:
+    weights = model.get_weights()
+    return lambda: model.set_weights(weights)
+
+
+def load_weights(folder: Path, model: RobustModel) -> Callable[[], Any]:
+    model.save_weights(folder / "x.weights.h5")
+    return lambda: model.load_weights(folder / "x.weights.h5")
+
+
+def checkpointed(folder: Path, model: RobustModel) -> Callable[[], Any]:
+    path = tf.train.Checkpoint(model=model).write(str(folder / "x"))
+    return lambda: tf.train.Checkpoint(model=model).read(path)
+
+
+@pytest.mark.parametrize("keep", [set_weights, load_weights, checkpointed])
+def test_whatever_restores_weights_leaves_eps_and_kappa(
+    tmp_path: Path, keep: Callable[[Path, RobustModel], Callable[[], Any]]
+) -> None:
+    model = model_of()
+    before = model.network.get_weights()
+    restore = keep(tmp_path, model)
+    model.fit(X, Y, callbacks=[Schedule(eps=0.3, kappa=0.9)], **EIGHTS)
+    assert np.abs(before[0] - model.network.get_weights()[0]).max() > 1e-4
+    restore()
+    np.testing.assert_equal(model.network.get_weights(), before)
+    assert (float(model.eps), float(model.kappa)) == pytest.approx((0.3, 0.9))
+    assert [w.path for w in model.weights] == [w.path for w in model.network.weights]
+
+
+def test_the_file_of_an_epoch_has_the_radius_of_its_schedule(tmp_path: Path) -> None:
+    """As it is computed with, to the last bit."""
+    model = RobustModel(network())
+    model.compile("sgd", SABR)
+    keep = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
+    schedule = Schedule(eps=lambda epoch: (1 + epoch) / 255, kappa=lambda epoch: epoch / 3)
+    history = fitted(model, schedule, keep).history
+    for epoch in (0, 1):
+        loaded = keras.models.load_model(tmp_path / f"{epoch + 1}.keras")
+        assert float(loaded.eps) == history["eps"][epoch]
+        assert float(loaded.kappa) == history["kappa"][epoch]
+    assert history["eps"] == pytest.approx([1.5 / 255, 2.5 / 255])
+    found = loaded.evaluate(X, Y, batch_size=8, verbose=0, return_dict=True)
+    assert found["loss"] == pytest.approx(history["val_loss"][1], rel=1e-5)
+
+
+def test_a_model_is_saved_as_unset_as_it_is(tmp_path: Path) -> None:
+    """And one whose objective has lost its bound is saved without kappa, which nothing reads."""
+    model = RobustModel(network())
+    model.compile("sgd", SABR, kappa=0.5)
+    model.compile("sgd", Objective(Linf()))
+    model.save(tmp_path / "x.keras")
+    loaded = keras.models.load_model(tmp_path / "x.keras")
+    with pytest.raises(UserError, match="^eps: expected a number in compile"):
+        loaded.fit(X, Y)
+    loaded.compile("sgd", Objective(Linf()), eps=0.1)
+    loaded.fit(X, Y, **EIGHTS)
+
+
+def test_files_that_hold_eps_and_kappa_as_weights_are_still_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they were written before; weights alone leave what is set."""
+
+    def write(self: RobustModel, store: Any) -> None:
+        for name in ("eps", "kappa", "moves"):
+            store[name] = tf.convert_to_tensor(getattr(self, name)).numpy()
+
+    written = RobustModel.get_compile_config
+    with monkeypatch.context() as patch:
+        patch.setattr(RobustModel, "save_own_variables", write)
+        patch.setattr(
+            RobustModel,
+            "get_compile_config",
+            lambda self: {k: v for k, v in written(self).items() if k not in ("eps", "kappa")},
+        )
+        model = model_of()
+        model.save(tmp_path / "x.keras")
+        model.save_weights(tmp_path / "x.weights.h5")
+    loaded = keras.models.load_model(tmp_path / "x.keras")
+    assert (float(loaded.eps), float(loaded.kappa)) == pytest.approx((0.05, 0.5))
+    loaded.eps.assign(0.3)
+    loaded.load_weights(tmp_path / "x.weights.h5")
+    assert float(loaded.eps) == pytest.approx(0.3)
+
+
+# --- one check of eps and kappa, whichever way they come
+
+
+def by_compile(model: RobustModel, values: dict[str, Any]) -> None:
+    model.compile(model.optimizer, model.objective, **values)
+
+
+def by_number(model: RobustModel, values: dict[str, Any]) -> None:
+    model.fit(X, Y, callbacks=[Schedule(**{"eps": 0.05, **values})], **EIGHTS)
+
+
+def by_function(model: RobustModel, values: dict[str, Any]) -> None:
+    courses = {name: lambda epoch, value=value: value for name, value in values.items()}
+    model.fit(X, Y, callbacks=[Schedule(**{"eps": 0.05, **courses})], **EIGHTS)
+
+
+def by_assignment(model: RobustModel, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        getattr(model, name).assign(value)
+
+
+def within_a_graph(model: RobustModel, values: dict[str, Any]) -> None:
+    """Known to be none once a step reads it."""
+    for name, value in values.items():
+        variable = getattr(model, name)
+        tf.function(variable.assign)(tf.constant(value))
+    model.fit(X, Y, **EIGHTS)
+
+
+WAYS = [by_compile, by_number, by_function, by_assignment]
+RANGES = [
+    ("eps", -0.1, "eps: expected a radius of at least 0; received -0.1"),
+    ("eps", 1e39, r"eps: expected a radius of at least 0; received 1e\+39"),
+    ("eps", np.inf, "eps: expected a radius of at least 0; received inf"),
+    ("kappa", 5.5, "kappa: expected a share from 0 to 1; received 5.5"),
+    ("kappa", -0.5, "kappa: expected a share from 0 to 1; received -0.5"),
+]
+NO_NUMBERS = [
+    ("eps", np.nan, "eps: expected a radius of at least 0; received nan"),
+    ("eps", "0.1", "eps: expected a radius of at least 0; received '0.1'"),
+    ("eps", [0.1, 0.2], r"eps: expected a radius of at least 0; received \[0.1, 0.2\]"),
+    ("eps", np.array([0.1]), r"eps: expected a radius of at least 0; received array\(\[0.1\]\)"),
+    ("eps", True, "eps: expected a radius of at least 0; received True"),
+    ("eps", 0.1j, "eps: expected a radius of at least 0; received 0.1j"),
+    ("eps", {}, "eps: expected a radius of at least 0; received {}"),
+    ("kappa", "1", "kappa: expected a share from 0 to 1; received '1'"),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_no_radius_and_no_share_is_refused_whichever_way_it_comes(
+    way: Callable[[RobustModel, dict[str, Any]], None],
+) -> None:
+    model = model_of()
+    weights = model.network.get_weights()
+    for name, value, message in [*RANGES, *NO_NUMBERS]:
+        with pytest.raises(UserError, match=f"^{message}$"):
+            way(model, {name: value})
+        assert (float(model.eps), float(model.kappa)) == pytest.approx((0.05, 0.5))
+    np.testing.assert_equal(model.network.get_weights(), weights)
+
+
+@pytest.mark.parametrize(("name", "value", "message"), [RANGES[0], RANGES[2], RANGES[3]])
+def test_what_a_graph_assigns_is_refused_by_the_next_step(
+    name: str, value: float, message: str
+) -> None:
+    model = model_of()
+    weights = model.network.get_weights()
+    with pytest.raises(UserError, match=f"^{message}"):
+        within_a_graph(model, {name: value})
+    np.testing.assert_equal(model.network.get_weights(), weights)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_kind_of_number_is_one(way: Callable[[RobustModel, dict[str, Any]], None]) -> None:
+    model = model_of()
+    for value in (0.1, 8 / 255, np.float32(0.2), np.array(0.3), tf.constant(0.4), 1, 0):
+        way(model, {"eps": value, "kappa": value})
+        assert (float(model.eps), float(model.kappa)) == pytest.approx((float(value),) * 2)
+
+
+def test_a_value_that_a_function_gives_later_is_refused_before_its_step() -> None:
+    model = model_of()
+    notes = Notes()
+    schedule = Schedule(eps=lambda epoch: 0.1 - 0.1 * epoch)
+    with pytest.raises(UserError, match="^eps: expected a radius of at least 0; received -0.05"):
+        model.fit(X, Y, callbacks=[schedule, notes], **{**EIGHTS, "epochs": 3})
+    assert [eps for eps, _ in notes.seen] == pytest.approx([0.1, 0.05, 0.0])
+    assert np.isfinite(np.concatenate([w.ravel() for w in model.get_weights()])).all()
+
+
+def test_schedules_refuse_values_and_models_that_they_could_not_set() -> None:
+    with pytest.raises(UserError, match="^eps: expected a radius of at least 0; received -0.1$"):
+        Schedule(eps=Ramp(0.1, -0.1, 1))
+    with pytest.raises(UserError, match="^end: expected a finite number; received '0.1'$"):
+        Ramp(0.0, "0.1", 1)
+    with pytest.raises(UserError, match="^epochs: expected a number of at least 0; received None$"):
+        Ramp(0.0, 0.1, None)
+    with pytest.raises(UserError, match="^eps: expected a radius of at least 0; received None$"):
+        Schedule(eps=None)
+    with pytest.raises(UserError, match="^kappa: expected 0 for an objective without a bound"):
+        model_of(Objective(Linf())).fit(X, Y, callbacks=[Schedule(eps=0.1, kappa=0.5)], **EIGHTS)
+    plain = network()
+    plain.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(UserError, match="^Schedule: expected a RobustModel; received a Functional"):
+        plain.fit(X, Y, callbacks=[Schedule(eps=0.1)], **EIGHTS)

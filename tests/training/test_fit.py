@@ -22,7 +22,7 @@ from rt_tf.threats.linf import Linf
 from rt_tf.threats.union import Union
 from rt_tf.threats.wasserstein import Wasserstein
 from rt_tf.training.model import RobustModel
-from rt_tf.training.objective import Objective
+from rt_tf.training.objective import Objective, Terms
 from rt_tf.training.point import Attacked, EachPart, Free, Latent, Trades
 from rt_tf.training.regularisers import ReluStability, WarmUp
 from rt_tf.training.worst_case import WorstCase
@@ -323,6 +323,91 @@ def test_what_cannot_be_a_batch_is_refused_in_one_line(before: bool) -> None:
     assert_equal(model.network.get_weights(), weights)
 
 
+TEXTS = Y.astype(str)
+UNREAD = [
+    (X, TEXTS, r"y: expected class numbers, \[batch\]; received texts"),
+    (X, Y.astype(object), r"y: expected class numbers, \[batch\]; received Python objects"),
+    (X, Y.astype(complex), r"y: expected class numbers, \[batch\]; received complex numbers"),
+    (X, Y.tolist(), r"y: expected class numbers, \[batch\]; received a list"),
+    (X, np.full(8, np.nan), "y: expected class numbers from 0 to 2; received others"),
+    (X, Y[:3], "y: expected one for each of the 8 examples of x; received 3"),
+    (X[:3], Y, "y: expected one for each of the 3 examples of x; received 8"),
+    (X, np.eye(3), "y: expected one for each of the 8 examples of x; received 3"),
+    (X, 1, r"y: expected class numbers, \[batch\]; received 1"),
+    (X.astype(str), Y, r"x: expected one array of numbers, \[batch, \.\.\.\], .*; received texts"),
+    (X.tolist(), Y, "x: expected one array of numbers, .*; received a list"),
+    ({"image": X}, Y, "x: expected one array of numbers, .*; received a dict"),
+    (None, None, "x: expected one array of numbers, .*; received none"),
+    ("x.npz", Y, "x: expected one array of numbers, .*; received 'x.npz'"),
+    (X[:0], Y[:0], "x: expected at least one example; received none"),
+    (tf.sparse.from_dense(X), Y, "x: expected one dense array; received a SparseTensor"),
+]
+
+
+@pytest.mark.parametrize(("x", "y", "message"), UNREAD)
+def test_what_keras_could_not_read_is_refused_in_one_line(x: Any, y: Any, message: str) -> None:
+    model = compiled(BOUNDED, network(), eps=0.05, kappa=0.5)
+    for method in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(UserError, match=f"^{message}$"):
+            method(x, y)
+    assert_equal(model.network.get_weights(), network().get_weights())
+
+
+def batches(*arrays: np.ndarray) -> tf.data.Dataset:
+    """One batch of arrays whose lengths a step does not know beforehand."""
+    spec = tuple(tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in arrays)
+    return tf.data.Dataset.from_generator(lambda: iter([arrays]), output_signature=spec)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (batches(X, Y[:3]), "y: expected one for each example of x; received 3 for 8"),
+        (
+            batches(X, Y, np.ones(1, "float32")),
+            "sample_weight: expected one for each example of x; received 1 for 8",
+        ),
+        (dataset(X, TEXTS), r"y: expected class numbers, \[batch\]; received string"),
+        (dataset(X[:0], Y[:0]), "x: expected at least one batch; received none"),
+        (Pieces(X[:7], Y[:7]), "x: expected at least one batch; received none"),
+        (iter([(X, Y)]), "x: expected one array of numbers, .*; received a list_iterator"),
+    ],
+)
+def test_batches_that_are_no_examples_are_refused_in_one_line(data: Any, message: str) -> None:
+    model = compiled(BOUNDED, network(), eps=0.05, kappa=0.5)
+    with pytest.raises(UserError, match=f"^{message}$"):
+        model.fit(data)
+    assert_equal(model.network.get_weights(), network().get_weights())
+
+
+def test_one_weight_is_not_taken_for_all_examples() -> None:
+    model = compiled(BOUNDED, network(), eps=0.05, kappa=0.5)
+    for method in (model.fit, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(UserError, match="sample_weight: expected one for each of the 8"):
+            method(X, Y, sample_weight=np.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"class_weight": {"0": 2.0}}, "class_weight: expected a dict from class numbers, 0 to 2"),
+        ({"class_weight": {3: 2.0}}, "class_weight: expected a dict from class numbers, 0 to 2"),
+        ({"class_weight": [1.0, 2.0]}, "class_weight: .*; received .1.0, 2.0.$"),
+        ({"class_weight": {0: "2"}}, r"class_weight\[0\]: expected a number .*; received '2'"),
+        ({"validation_data": (X, TEXTS)}, "y of validation_data: .*; received texts"),
+        ({"validation_data": X}, "y of validation_data: .*; received none"),
+        ({"validation_data": (X[:0], Y[:0])}, "x of validation_data: .*; received none"),
+    ],
+)
+def test_other_arguments_of_fit_are_refused_before_the_first_step(
+    options: dict[str, Any], message: str
+) -> None:
+    model = compiled(BOUNDED, network(), eps=0.05, kappa=0.5)
+    with pytest.raises(UserError, match=f"^{message}[^\n]*"):
+        model.fit(X, Y, verbose=0, **options)
+    assert_equal(model.network.get_weights(), network().get_weights())
+
+
 def test_weights_that_are_no_weights_are_refused() -> None:
     for weights in (np.full(8, np.nan), np.full(8, -1.0)):
         with pytest.raises(UserError, match="sample_weight: expected finite numbers of at least 0"):
@@ -330,13 +415,21 @@ def test_weights_that_are_no_weights_are_refused() -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"eps": 0.1}, {"kappa": 0.5}])
-def test_a_forgotten_radius_is_refused(given: dict[str, float]) -> None:
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_forgotten_radius_is_refused(given: dict[str, float], jit: bool) -> None:
     model = RobustModel(network())
-    model.compile("sgd", BOUNDED, **given)
+    model.compile("sgd", BOUNDED, jit_compile=jit, **given)
     missing = "kappa" if "eps" in given else "eps"
     for method in (model.fit, model.evaluate):
         with pytest.raises(UserError, match=f"^{missing}: expected a number in compile"):
             method(X, Y, verbose=0)
+    assert_equal(model.network.get_weights(), network().get_weights())
+
+
+def test_training_before_compile_is_refused() -> None:
+    for method in (RobustModel(network()).fit, RobustModel(network()).evaluate):
+        with pytest.raises(UserError, match="^objective: expected one in compile"):
+            method(X, Y)
 
 
 @pytest.mark.parametrize(
@@ -346,11 +439,55 @@ def test_a_forgotten_radius_is_refused(given: dict[str, float]) -> None:
         ({"eps": np.nan}, "eps: expected a radius of at least 0; received nan"),
         ({"kappa": 1.5}, "kappa: expected a share from 0 to 1; received 1.5"),
         ({"loss": "mse"}, "loss: expected none: the objective is the loss"),
+        ({"clip_norm": -1.0}, "clip_norm: expected a number of at least 0; received -1.0"),
+        ({"clip_norm": "1"}, "clip_norm: expected a number of at least 0; received '1'"),
     ],
 )
 def test_compile_refuses_what_it_could_not_keep_to(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         RobustModel(network()).compile("sgd", BOUNDED, **options)
+
+
+def test_what_is_no_objective_is_refused() -> None:
+    for other in (None, Linf(), "ibp"):
+        with pytest.raises(UserError, match="^objective: expected an Objective; received a "):
+            RobustModel(network()).compile("sgd", other, eps=0.1)
+
+
+def verified(y: Any, logits: Any) -> Any:
+    """A metric of a user's, called as one of the model's."""
+    return tf.zeros(tf.shape(y)[0])
+
+
+def named(name: str) -> keras.metrics.Metric:
+    return keras.metrics.SparseCategoricalAccuracy(name=name)
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        [verified],
+        {"logits": named("verified")},
+        *(["accuracy", named(name)] for name in (*Terms._fields, "verified", "eps", "kappa")),
+    ],
+)
+def test_metrics_under_a_name_that_is_taken_are_refused(metrics: Any) -> None:
+    """One of the two would not be reported."""
+    for argument in ("metrics", "weighted_metrics"):
+        message = f"^{argument}: expected names other than .*; received '[a-z_]+'$"
+        with pytest.raises(UserError, match=message):
+            RobustModel(network()).compile("sgd", BOUNDED, **{argument: metrics})
+
+
+def test_metrics_under_names_of_their_own_are_all_reported() -> None:
+    model = RobustModel(network())
+    given = {"metrics": [named("mine"), "accuracy"], "weighted_metrics": [named("mine")]}
+    model.compile("sgd", BOUNDED, eps=0.05, kappa=0.5, **given)
+    found = model.evaluate(X, Y, sample_weight=np.arange(8.0), verbose=0, return_dict=True)
+    right = model.network(X).numpy().argmax(1) == Y
+    assert found["mine"] == found["accuracy"] == pytest.approx(right.mean())
+    assert found["weighted_mine"] == pytest.approx(np.average(right, weights=np.arange(8.0)))
+    assert found["bound_verified"] == found["verified"]
 
 
 # --- replicas
@@ -384,6 +521,10 @@ def fitted(strategy, size):
         model.compile(keras.optimizers.SGD(0.1), objective, eps=0.05, kappa=0.5)
     given = {"batch_size": size, "verbose": 0}
     history = model.fit(x, y, sample_weight=weights, shuffle=False, epochs=2, **given).history
+    assert len(model.weights) == len(net.weights)
+    assert model.get_compile_config()["eps"] == np.float32(0.05)
+    model.eps.assign(0.1)
+    assert float(model.eps) == np.float32(0.1)
     found = model.evaluate(x, y, return_dict=True, **given)
     return {**{k: v[-1] for k, v in history.items()}, **found}, net.get_weights()
 

@@ -1,0 +1,107 @@
+"""What `fit` and the like are given, before Keras reads it: its own refusals are tracebacks."""
+
+from collections.abc import Generator, Iterator
+from numbers import Number
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.errors import UserError
+from rt_tf.training import numbers
+
+_EXPECTED = {
+    "x": "one array of numbers, [batch, ...], a dataset, or a generator of batches",
+    "y": "class numbers, [batch]",
+    "sample_weight": "a number for each example, [batch]",
+}
+_KINDS = {"O": "Python objects", "S": "texts", "U": "texts", "M": "times", "m": "times"}
+_KINDS |= {"c": "complex numbers"}
+
+
+def refuse_unread(given: dict[str, Any], classes: int) -> None:
+    """UserError for arguments of `fit` and the like that Keras could not read, or would ignore.
+
+    given: the arguments by name. Of what it can read, every batch is checked as it comes.
+    """
+    _refuse_data(given.get("x"), given.get("y"), given.get("sample_weight"))
+    validation = given.get("validation_data")
+    if validation is not None:
+        _refuse_data(*keras.utils.unpack_x_y_sample_weight(validation), where=" of validation_data")
+    _refuse_class_weight(given.get("class_weight"), classes)
+
+
+def _refuse_class_weight(weights: Any, classes: int) -> None:
+    """UserError for what is no weights by class, of which Keras leaves out those of no class."""
+    numbered = isinstance(weights, dict) and set(weights) <= set(range(classes))
+    if weights is not None and not numbered:
+        raise UserError(
+            f"class_weight: expected a dict from class numbers, 0 to {classes - 1}, to weights; "
+            f"received {numbers.shown(weights)}"
+        )
+    for label, weight in (weights or {}).items():
+        numbers.at_least_0(f"class_weight[{label}]", weight)
+
+
+def _refuse_data(x: Any, y: Any, weights: Any, *, where: str = "") -> None:
+    """UserError for a source of batches that has none, and for arrays that are no examples."""
+    parts = {"x": x} if y is None and not hasattr(x, "shape") else {"x": x, "y": y}
+    parts |= {} if weights is None else {"sample_weight": weights}
+    for name, part in parts.items():
+        _refuse_others(name, part, where)
+    if _batches(x) == 0:
+        raise UserError(f"x{where}: expected at least one batch; received none")
+    _refuse_rows({name: _rows(part) for name, part in parts.items()}, where)
+
+
+def _refuse_others(name: str, part: Any, where: str) -> None:
+    """UserError for a part of the data that is no array of numbers, and no source of batches."""
+    received = ""
+    iterator = isinstance(part, Iterator) and not isinstance(part, Generator)
+    if part is None or isinstance(part, str | bytes | Number):
+        received = "none" if part is None else numbers.shown(part)
+    elif iterator or isinstance(part, dict | list | tuple) or not _readable(part):
+        received = f"a {type(part).__name__}"
+    elif hasattr(part, "shape"):
+        received = _unlike_numbers(part)
+    if received:
+        raise UserError(f"{name}{where}: expected {_EXPECTED[name]}; received {received}")
+
+
+def _readable(part: Any) -> bool:
+    """Whether a part may be an array, or give batches."""
+    return any(hasattr(part, name) for name in ("shape", "__iter__", "__getitem__"))
+
+
+def _unlike_numbers(array: Any) -> str:
+    """What an array holds instead of numbers along a first axis; nothing if it does not."""
+    dtype = getattr(array, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in _KINDS:
+        return _KINDS[dtype.kind]
+    return "a scalar" if array.shape == () else ""
+
+
+def _refuse_rows(rows: dict[str, int | None], where: str) -> None:
+    """UserError for no examples, and for others than one label or weight for each of them."""
+    if rows["x"] == 0:
+        raise UserError(f"x{where}: expected at least one example; received none")
+    for name, count in rows.items():
+        if None not in (count, rows["x"]) and count != rows["x"]:
+            raise UserError(
+                f"{name}{where}: expected one for each of the {rows['x']} examples of x; "
+                f"received {count}"
+            )
+
+
+def _rows(part: Any) -> int | None:
+    """How many examples an array has; None for what does not tell."""
+    shape = getattr(part, "shape", None)
+    return shape[0] if shape is not None and shape != () else None
+
+
+def _batches(x: Any) -> int | None:
+    """How many batches a dataset has; None for what does not tell, or is none."""
+    if isinstance(x, tf.data.Dataset):
+        return int(x.cardinality())
+    return x.num_batches if isinstance(x, keras.utils.PyDataset) else None
