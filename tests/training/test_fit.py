@@ -493,6 +493,8 @@ def test_metrics_under_names_of_their_own_are_all_reported() -> None:
 # --- replicas
 
 REPLICAS = """
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -517,7 +519,7 @@ def fitted(strategy, size):
     with strategy.scope():
         net = network()
         model = RobustModel(net)
-        objective = Objective(Linf(), Attacked(lambda task, start: pgd(task, start, 2)), BOUND)
+        objective = Objective(Linf(), Attacked(functools.partial(pgd, steps=2)), BOUND)
         model.compile(keras.optimizers.SGD(0.1), objective, eps=0.05, kappa=0.5)
     given = {"batch_size": size, "verbose": 0}
     history = model.fit(x, y, sample_weight=weights, shuffle=False, epochs=2, **given).history
