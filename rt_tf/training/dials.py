@@ -29,6 +29,10 @@ class Dial(keras.Variable):
         known = not tf.is_tensor(value) or hasattr(value, "numpy")
         return super().assign(checked(self.name, value) if known else value)
 
+    def __float__(self) -> float:
+        """The value, of which several replicas have a copy each."""
+        return float(tf.convert_to_tensor(self))
+
     @property
     def known(self) -> float | None:
         """The value; None until it is set."""

@@ -505,6 +505,7 @@ from rt_tf.attacks.pgd import pgd
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.errors import UserError
 from rt_tf.threats.linf import Linf
+from rt_tf.training.callbacks import Schedule
 from rt_tf.training.model import RobustModel
 from rt_tf.training.objective import Objective
 from rt_tf.training.point import Attacked
@@ -522,7 +523,9 @@ def fitted(strategy, size):
         objective = Objective(Linf(), Attacked(functools.partial(pgd, steps=2)), BOUND)
         model.compile(keras.optimizers.SGD(0.1), objective, eps=0.05, kappa=0.5)
     given = {"batch_size": size, "verbose": 0}
-    history = model.fit(x, y, sample_weight=weights, shuffle=False, epochs=2, **given).history
+    options = {**given, "shuffle": False, "epochs": 2, "callbacks": [Schedule(eps=0.05)]}
+    history = model.fit(x, y, sample_weight=weights, **options).history
+    assert history.pop("eps") == [np.float32(0.05)] * 2
     assert len(model.weights) == len(net.weights)
     assert model.get_compile_config()["eps"] == np.float32(0.05)
     model.eps.assign(0.1)
