@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from rt_tf.checker import network as checked_network
+from rt_tf.checker.malformed import MalformedError
 
 SHAPE = (7, 6, 2)
 STRIDES, DILATIONS = [(1, 1), (2, 2), (3, 2)], [(1, 1), (2, 2), (2, 3)]
@@ -104,6 +105,13 @@ def test_average_pooling_is_tensorflow_s(padding, strides, size):
     node = {"op": "average_pooling", "size": list(size), "strides": list(strides)}
     network = network_of({**node, "padding": padding, "out": shape}, {})
     check_map(network.nodes[0].op, expected)
+
+
+@pytest.mark.parametrize("dilations", [[4, 1], [1, 3]])  # reaching over 9 rows, or 7 columns
+def test_windows_larger_than_the_image_are_refused(dilations):
+    node = {"op": "conv", "strides": [1, 1], "padding": "valid", "dilations": dilations}
+    with pytest.raises(MalformedError, match="expected images no smaller than windows"):
+        network_of({**node, "out": (1, 1, 4)}, ones(3, 3, 2, 4))
 
 
 def ones(*shape):
