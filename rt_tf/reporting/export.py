@@ -61,7 +61,7 @@ def export(
     touches nothing, where `path` holds anything but an earlier export, or for a network in another
     precision than float32.
     """
-    table = endpoints(network, threat, domain)
+    table, images = endpoints(network, threat, domain), np.asarray(images, np.float32)
     with rewritten(path, "export", EXPORTED) as staged:
         _write(network, table, staged)
         served = load(staged)

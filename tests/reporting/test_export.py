@@ -58,7 +58,7 @@ def test_what_is_served_is_what_the_threat_allows(tmp_path, threat, endpoints):
         [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3)]
     )
     images = np.random.default_rng(0).random((4, 4, 4, 1), np.float32)
-    export(network, threat, images, tmp_path / "export")
+    export(network, threat, images.astype(np.float64), tmp_path / "export")
     served = load(tmp_path / "export")
     assert {name for name in ("serve", *CERTIFICATES) if hasattr(served, name)} == endpoints
     if "certify" in endpoints:  # the worst of its parts
