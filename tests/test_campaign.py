@@ -179,7 +179,7 @@ def test_the_table_has_the_selected_network_beside_the_last_one(folder: Folder) 
     ends = {"best": best, "final": final, "training_cpu_seconds": 5400.0}
     entry = Entry("mnist/goal_01", 0, 1.0)
     folder.results.mkdir()
-    written(folder.result(entry), kept | ends)
+    written(folder.result(entry), kept | ends | {"hardware": {"cores": 2}})
     *_, row = campaign.table([entry, entry._replace(seed=1)], folder).splitlines()
     ends_told = "98.0 / 90.0 / - (12) | 98.0 / 85.1 / - (30)"
     assert row == f"| `mnist/goal_01` | 0 | {ends_told} | 1.50 | 2 |"
