@@ -27,7 +27,8 @@ def wait_for(condition, seconds: float = 60.0) -> None:  # type: ignore[no-untyp
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [1, 8])
 def test_killed_runs_end_in_the_same_weights(
     tmp_path: Path, small: tuple[str, ...], kills: int
 ) -> None:

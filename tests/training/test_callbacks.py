@@ -374,6 +374,7 @@ def test_a_model_is_saved_as_unset_as_it_is(tmp_path: Path) -> None:
     loaded.fit(X, Y, **EIGHTS)
 
 
+@pytest.mark.slow
 def test_files_that_hold_eps_and_kappa_as_weights_are_still_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
