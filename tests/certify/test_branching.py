@@ -42,7 +42,6 @@ RADII = {
     "leaky_relu": (0.01, 0.02, 0.1),
     "max_pool": (0.3, 0.7),
 }
-QUICK = ["dense", "conv_4x4"]
 EXAMPLES = 3
 CLOSE = 2e-3  # to 0: rounding may decide
 
