@@ -58,9 +58,9 @@ class RecordFile:
         known = {row["index"] for row in self.rows}
         begun = [{**row, OPEN: True} for row in rows if row["index"] not in known]
         if begun:
-            data = b"".join(map(line, begun))
+            data, lines = _encoded(begun)
             _append(self.path, data)
-            self.rows += [_without_checksum(json.loads(text)) for text in data.splitlines()]
+            self.rows += lines
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Record examples, durably: whole lines or, on an OSError such as a full disk, none.
@@ -68,8 +68,7 @@ class RecordFile:
         ValueError for NaN or infinity (write null and the cause "error") and for an example
         recorded before.
         """
-        data = b"".join(map(line, rows))
-        new = [_without_checksum(json.loads(text)) for text in data.splitlines()]
+        data, new = _encoded(rows)
         indices = {row["index"] for row in new}
         again = self.done.intersection(indices)
         if again or len(indices) < len(new):
@@ -93,7 +92,9 @@ class RecordFile:
         if header is not None:
             rows = self._taken_over(header, rows, carried)
             self.superseded = supersede(self.path)
-        self.rows = _latest([*rows, *self._before()])
+        before = self._before()
+        known = {row["index"] for row in before if not row.get(OPEN)}
+        self.rows = _latest([*before, *(row for row in rows if row["index"] not in known)])
         write_bytes(self.path, b"".join(map(line, [self.header, *self.rows])))
 
     def _taken_over(
@@ -147,6 +148,12 @@ def line(row: Mapping[str, Any], finite: bool = True) -> bytes:
     """A row as one line of JSON with its checksum. finite: ValueError for NaN and infinity."""
     text = json.dumps(row, allow_nan=not finite, default=_plain).encode()
     return b'%s, "checksum": "%s"}\n' % (text[:-1], _checksum(text))
+
+
+def _encoded(rows: Iterable[Mapping[str, Any]]) -> tuple[bytes, list[Row]]:
+    """Rows as lines of a file, and as they come back from them."""
+    data = b"".join(map(line, rows))
+    return data, [_without_checksum(json.loads(text)) for text in data.splitlines()]
 
 
 def _plain(value: Any) -> Any:

@@ -192,6 +192,14 @@ def test_what_was_begun_is_on_record_until_it_is_answered(path: Path):
     assert path.read_bytes().count(b"\n") == 6  # an answer is a line more, whatever it replaces
 
 
+def test_of_two_answers_the_one_of_this_header_counts(path: Path):
+    RecordFile(path, HEADER).append(rows(0, 1))
+    other = {**HEADER, "settings": 2}
+    RecordFile(path, other).append([{"index": index, "margin": -1.0} for index in (1, 2)])
+    back = RecordFile(path, HEADER, carried=lambda header, row: row)
+    assert back.rows == read(path)[1] == [*rows(0, 1), {"index": 2, "margin": -1.0}]
+
+
 def test_an_answer_counts_before_an_open_line_of_settings_of_before(path: Path):
     first = RecordFile(path, HEADER)
     first.begin(rows(0, 1))
