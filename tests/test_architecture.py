@@ -22,6 +22,7 @@ MAY_USE = {  # besides a room's own files
     "files": set(),
     "folders": {"errors"},
     "notes": {"errors", "files"},
+    "numbers": {"errors"},
     "replicas": set(),
     "catalogue": {"errors", "attacks"},  # of attacks, the tables
     "data": set(),
@@ -37,7 +38,7 @@ MAY_USE = {  # besides a room's own files
     "checker": set(),
     "reporting": {"training", "certify", "models", "checker"} | BELOW_TRAINING,
 }
-USED_BY_ALL = {"errors", "domain", "exactly", "files", "folders", "notes"}
+USED_BY_ALL = {"errors", "domain", "exactly", "files", "folders", "notes", "numbers"}
 USED_BY_ALL |= {"replicas", "catalogue"}
 # Each uses earlier ones alone.
 NETWORK = [

@@ -1,10 +1,10 @@
 """Examples to be certified, as users have them: checked once, before any rung sees them."""
 
-import math
 from typing import Any
 
 import numpy as np
 
+from rt_tf import numbers
 from rt_tf.errors import UserError
 from rt_tf.network.wiring import Wiring
 
@@ -41,7 +41,4 @@ def labels_of(wiring: Wiring, labels: Any, count: int) -> np.ndarray:
 
 def radius_of(eps: Any) -> float:
     """A radius; UserError unless it is a finite number of at least 0."""
-    values = np.asarray(eps)
-    if values.shape or values.dtype.kind not in "fiu" or not 0.0 <= float(values) < math.inf:
-        raise UserError(f"eps: expected a finite number of at least 0; received {eps!r}")
-    return float(values)
+    return numbers.between("eps", eps, 0.0, numbers.LARGEST, "a finite number of at least 0")

@@ -6,8 +6,9 @@ from typing import Any
 
 import keras
 
+from rt_tf import numbers
 from rt_tf.errors import UserError
-from rt_tf.training import dials, numbers
+from rt_tf.training import dials
 from rt_tf.training.model import RobustModel
 from rt_tf.training.schedules import RAMPS
 

@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rt_tf import numbers
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
-from rt_tf.training import numbers
 
 NAMES = ("eps", "kappa")
 _MOST = {"eps": numbers.LARGEST, "kappa": 1.0}

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from rt_tf import numbers
 from rt_tf.errors import UserError
-from rt_tf.training import numbers
 
 _EXPECTED = {
     "x": "one array of numbers, [batch, ...], a dataset, or a generator of batches",

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rt_tf import replicas
+from rt_tf import numbers, replicas
 from rt_tf.attacks import noise
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.bounds.result import certified, margin_spec
@@ -21,7 +21,7 @@ from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import LayerCall
 from rt_tf.threats.region import Region
-from rt_tf.training import dials, given, intake, numbers, recipe
+from rt_tf.training import dials, given, intake, recipe
 from rt_tf.training.batch import Draws
 from rt_tf.training.dials import Dial, Dials
 from rt_tf.training.intake import Examples
