@@ -134,7 +134,7 @@ KINDS: tuple[tuple[Any, Callable[[Any], Iterator[Change]]], ...] = (
 
 
 def _told(node: ast.AST) -> Iterator[ast.AST]:
-    """What only words an error, an annotation or a guard is made of: no fault of a figure."""
+    """The parts of a node that only word an error, annotate or guard: no fault of a figure."""
     parts: list[ast.AST] = []
     if isinstance(node, ast.Raise | ast.JoinedStr):
         parts = [node]

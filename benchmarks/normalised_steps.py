@@ -1,4 +1,4 @@
-"""What training by intervals alone costs, with two savings and without.
+"""Costs of training steps by intervals alone, with two savings and without.
 
     python -m benchmarks.normalised_steps [--rounds=25] [--batch=64] [--model=wong_small]
 

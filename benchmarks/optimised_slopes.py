@@ -109,7 +109,7 @@ def theirs(subject: Subject, images: np.ndarray, labels: np.ndarray) -> list[Way
 
 
 def in_torch(model: keras.Model) -> Any:
-    """The same network in PyTorch; UserError for layers that this does not know."""
+    """A Keras network in PyTorch; UserError for layers that this does not know."""
     import torch
 
     parts: list[Any] = []

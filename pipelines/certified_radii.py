@@ -88,7 +88,7 @@ def _radii(
 
 
 def _begun(example: Row) -> Row:
-    """What is on record of an example until its search ends: that nothing is certified."""
+    """The record of an example until its search ends, which says that nothing is certified."""
     return {**example, **_told(Radius(0.0, None, (), 0.0)), "counterexample_at": None}
 
 

@@ -247,9 +247,9 @@ def _rungs_before(subject: Subject, eps: float) -> list[str]:
 
 
 def _carried(settings: Row) -> Callable[[Row, Row], Row | None]:
-    """What some of the rungs say, with the same settings, counts for all of them.
+    """A function that carries over records of fewer rungs, with the same settings, to all of them.
 
-    What they left unknown is open: left out, it would make those that are there a sample of
+    Examples that those rungs left unknown are open: without them, the others were a sample of
     successes.
     """
 
@@ -264,7 +264,7 @@ def _carried(settings: Row) -> Callable[[Row, Row], Row | None]:
 
 
 def _begun(example: Row) -> Row:
-    """What is on record of an example until its answer is there: that time ended before that."""
+    """The record of an example until its answer is there, which says that time ended before."""
     row = certificate(example, {})
     return {**row, "cause": "time"} if row["verdict"] == "unknown" else row
 

@@ -21,7 +21,7 @@ def write_notes(path: str | Path, content: Mapping[str, Any]) -> None:
 
 
 def read_notes(path: str | Path) -> dict[str, Any]:
-    """What a file says; UserError where that is no JSON object or not what was written."""
+    """The content of a file of notes; UserError where it is not the object that was written."""
     try:
         told = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:

@@ -144,7 +144,7 @@ def _serve(wiring: Wiring) -> Callable[..., dict[str, Tensor]]:
 
 
 def _answer(wiring: Wiring, image: Tensor) -> dict[str, Tensor]:
-    """What a network answers, as its layers compute what its wiring says."""
+    """A network's logits and label of each image, computed by its layers as the wiring says."""
     logits, _ = wiring.forward(image)
     return {"logits": logits, "label": tf.argmax(logits, axis=-1)}
 

@@ -1,4 +1,4 @@
-"""What `fit` and the like are given, before Keras reads it: its own refusals are tracebacks."""
+"""Checks of the data that `fit` and the like are given, before Keras, whose errors are long."""
 
 from collections.abc import Generator, Iterator
 from numbers import Number
@@ -75,7 +75,7 @@ def _readable(part: Any) -> bool:
 
 
 def _unlike_numbers(array: Any) -> str:
-    """What an array holds instead of numbers along a first axis; nothing if it does not."""
+    """A word for content other than numbers along a first axis; empty for such numbers."""
     dtype = getattr(array, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind in _KINDS:
         return _KINDS[dtype.kind]
