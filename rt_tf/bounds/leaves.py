@@ -19,6 +19,9 @@ from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
 
+# Of slopes that go on from a parent's: large steps lose what those have, and a search takes twenty
+# times as long.
+SLOPE_RATE = 0.1
 DESCENT = (0.5, 0.3, 0.2, 0.1)  # steps, in radii
 
 
@@ -79,7 +82,7 @@ class LeafBounder:
         def bound(variables: list[Tensor]) -> Tensor:
             return lower_bound(**self._pass(leaves, *variables))
 
-        slopes, multipliers = ascend(bound, start, steps, slopes=1, enough=enough)
+        slopes, multipliers = ascend(bound, start, steps, 1, enough, SLOPE_RATE)
         slopes = as_kept(slopes)
         asked = self._pass(leaves, slopes, multipliers, "sound")
         walk = walk_back(**asked)

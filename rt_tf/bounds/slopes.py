@@ -18,7 +18,8 @@ from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Activation, Shared, Tensor
 from rt_tf.threats.region import Region
 
-# Adam's rate for slopes, as alpha-CROWN's authors have it, and for multipliers; their decay a step.
+# Adam's rate for slopes from CROWN's, as alpha-CROWN's authors have it; for multipliers; the decay
+# of both with each step.
 RATE = 0.5
 MULTIPLIER_RATE = 0.1
 DECAY = 0.98
@@ -122,12 +123,17 @@ def _rows(values: Tensor, spec: Tensor) -> Tensor:
 
 
 def ascend(
-    bound: Bound, start: Variables, steps: int | Tensor, slopes: int, enough: float = math.inf
+    bound: Bound,
+    start: Variables,
+    steps: int | Tensor,
+    slopes: int,
+    enough: float = math.inf,
+    rate: float = RATE,
 ) -> Variables:
     """Projected Adam on the sum of all rows' bounds, which do not share variables.
 
     start: [batch, rows, ...], so many slopes, then multipliers. enough: bounds that all rows may
-    end with early. Returns the variables of each row's best bound.
+    end with early. rate: of the slopes' steps. Returns the variables of each row's best bound.
     """
 
     def body(step: Tensor, state: _State) -> tuple[Tensor, _State]:
@@ -141,7 +147,7 @@ def ascend(
             best=tf.where(better, found, state.best),
             best_variables=_chosen(better, variables, state.best_variables),
         )
-        return step + 1, _adam(state, gradients, step, slopes)
+        return step + 1, _adam(state, gradients, step, slopes, rate)
 
     if not start:  # an affine network
         return start
@@ -157,16 +163,16 @@ def ascend(
     return [tf.stop_gradient(v) for v in _chosen(last, state.variables, state.best_variables)]
 
 
-def _adam(state: _State, gradients: Variables, step: Tensor, slopes: int) -> _State:
+def _adam(state: _State, gradients: Variables, step: Tensor, slopes: int, rate: float) -> _State:
     """One ascending step of Adam, back into [0, 1] for slopes and [0, inf) for multipliers."""
     t = tf.cast(step + 1, tf.float32)
     a, b = MOMENTS
-    rate = DECAY**t * tf.sqrt(1.0 - b**t) / (1.0 - a**t)
-    rates = [RATE] * slopes + [MULTIPLIER_RATE] * (len(state.variables) - slopes)
+    decay = DECAY**t * tf.sqrt(1.0 - b**t) / (1.0 - a**t)
+    rates = [rate] * slopes + [MULTIPLIER_RATE] * (len(state.variables) - slopes)
     first = [a * m + (1.0 - a) * g for m, g in zip(state.first, gradients, strict=True)]
     second = [b * m + (1.0 - b) * g * g for m, g in zip(state.second, gradients, strict=True)]
     moved = [
-        v + own * rate * m / (tf.sqrt(s) + 1e-8)
+        v + own * decay * m / (tf.sqrt(s) + 1e-8)
         for own, v, m, s in zip(rates, state.variables, first, second, strict=True)
     ]
     kept = [tf.clip_by_value(v, 0.0, 1.0) for v in moved[:slopes]]
