@@ -305,7 +305,7 @@ def test_graph_mode_each_example_by_itself_and_eps_by_example(name, method, arit
     np.testing.assert_allclose(alone[0], expected[2], rtol=0.0, atol=tolerance)
 
 
-@methods
+@core
 def test_a_broken_example_does_not_spoil_its_neighbours(method):
     q = question("branches")
     x = q.region.x.numpy().copy()

@@ -1,5 +1,6 @@
 """A small finished run, and a way to run the entry points as a user does."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -113,10 +114,21 @@ def small(digits_dir: Path) -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, small: tuple[str, ...]) -> Path:
-    """The directory of a finished run of two phases."""
-    folder = tmp_path_factory.mktemp("runs") / "two_phases"
+    """The directory of a finished run of two phases, which all processes of the tests share."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, mark = shared / "two_phases", shared / "two_phases.whole"
+    with (shared / "two_phases.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+        if not mark.exists():
+            _train_two_phases(folder, small)
+            mark.touch()
+    return folder
+
+
+def _train_two_phases(folder: Path, small: tuple[str, ...]) -> None:
     phases = ("--attack=fgsm,none", "--bound=none,crown_ibp", "--kappa=0,0.5")
     result = command("train", *small, *phases, "--epochs=1,1", f"--model_dir={folder}")
     assert result.returncode == 0, result.stderr
     assert "next:" in result.stdout
-    return folder

@@ -164,10 +164,10 @@ def test_a_radius_that_reaches_a_counterexample_is_a_contradiction(
         run("radius", f"--model_dir={copy}", *ASKED)
 
 
-def test_what_cannot_be_searched_is_one_line(finished: Path) -> None:
+def test_what_cannot_be_searched_is_one_line(searched: Path) -> None:
     with pytest.raises(UserError, match=r"epsilon: expected one radius.*received 0.1, 0.2"):
-        run("radius", f"--model_dir={finished}", "--epsilon=0.1,0.2")
-    bad = command("radius", f"--model_dir={finished}", "--rungs=attack")
+        run("radius", f"--model_dir={searched}", "--epsilon=0.1,0.2")
+    bad = command("radius", f"--model_dir={searched}", "--rungs=attack")
     assert bad.returncode == 2
     assert "expected one of interval, crown_ibp" in bad.stderr
     assert bad.stderr.count("\n") == 1

@@ -34,6 +34,7 @@ def cascade(tmp_path_factory: pytest.TempPathFactory, small: tuple[str, ...]) ->
     return trained(folder, *small, *members)
 
 
+@pytest.mark.slow
 def test_a_cascade_is_certified_member_by_member(cascade: Path) -> None:
     question = main_question(report_of(cascade))
     assert question["clean"]["count"] >= question["attacked"]["count"]
@@ -43,6 +44,7 @@ def test_a_cascade_is_certified_member_by_member(cascade: Path) -> None:
     assert "interval, member 2" in rungs
 
 
+@pytest.mark.slow
 def test_a_cascade_is_served_as_one_model(cascade: Path) -> None:
     served = export.load(cascade / "export")
     images = tf.constant(np.random.default_rng(0).random((4, 8, 8, 1)), tf.float32)
@@ -72,6 +74,7 @@ def test_a_cascade_is_attacked_as_a_whole(
     assert left["cascade-5x2"] < left["pgd-5x2-odds"] <= question["clean"]["count"]
 
 
+@pytest.mark.slow
 def test_a_cascade_is_attacked_under_its_own_threat_alone(cascade: Path) -> None:
     asked = (f"--model_dir={cascade}", "--threat=l2", "--epsilon=0.5", "--quiet")
     with pytest.raises(UserError, match="threat: expected linf for a cascade.*; received l2"):

@@ -140,7 +140,8 @@ def test_a_stable_phase_does_not_end_within_its_ramp(digits: data.DataSet, tmp_p
     assert position.total_steps == (4 + 5) * 4
 
 
-@pytest.mark.parametrize("stop", [3, 4, 8])  # within an epoch, at its end, at a phase's end
+# Within an epoch, at its end, at a phase's end.
+@pytest.mark.parametrize("stop", [3, *(pytest.param(k, marks=pytest.mark.slow) for k in (4, 8))])
 def test_a_loop_that_is_to_stop_does_so_after_a_whole_step(
     digits: data.DataSet, tmp_path: Path, stop: int
 ) -> None:

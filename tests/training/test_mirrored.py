@@ -22,11 +22,13 @@ SYSTEMS = {
     "cascade": "--bound=interval --kappa=0.5 --epochs=1,1 --new_member=false,true "
     "--validation=0.5 --batch_size=32 --monitor_samples=100",
 }
-QUICK = {
-    "previous": "--attack=fgsm --attack_start=previous",
+OTHERS = {
     "free": SYSTEMS["free"],
     "mixup": f"{PGD} --mixup=1.4",
     "trades": f"{PGD} --trades_beta=3",
+}
+QUICK = {
+    "previous": "--attack=fgsm --attack_start=previous",
     "one_sample": f"--bound=crown_ibp --kappa=0.5 --bound_samples=1 {STABILITY}",
     "normalised": f"{SYSTEMS['ibp']} --batch_norm --attack=fgsm --ema=0.9",
 }
@@ -49,8 +51,12 @@ def distances(folder: Path, cases: dict[str, str], replicas: str, steps: int) ->
     return [row for row in found if row[0] in cases]
 
 
-def test_one_replica_and_two_take_the_same_steps(digits_dir: Path) -> None:
-    for name, _, loss, weights in distances(digits_dir, QUICK, "2", steps=4):
+@pytest.mark.parametrize(
+    "cases",
+    [pytest.param(QUICK, id="quick"), pytest.param(OTHERS, id="others", marks=pytest.mark.slow)],
+)
+def test_one_replica_and_two_take_the_same_steps(digits_dir: Path, cases: dict[str, str]) -> None:
+    for name, _, loss, weights in distances(digits_dir, cases, "2", steps=4):
         assert float(loss) < 2e-5, name
         assert float(weights) < 2e-6, name
 
