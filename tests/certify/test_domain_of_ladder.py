@@ -6,6 +6,7 @@ The oracle is the network itself: what a rung certifies holds on a fine grid of 
 import itertools
 
 import keras
+import networks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -143,7 +144,7 @@ def test_no_box_is_inverted_in_compiled_functions() -> None:
     assert (x <= upper).all()
 
 
-@pytest.mark.parametrize("rung", ["attack", "branch_and_bound", "lp"])
+@pytest.mark.parametrize("rung", networks.mostly_slow(["attack", "branch_and_bound", "lp"], ["lp"]))
 @pytest.mark.parametrize("end", [0.25, 0.1])  # float32 has the one, and not the other
 def test_a_constant_column_does_not_hide_the_others(rung: str, end: float) -> None:
     """Class 1 is answered from x1 = .5 on; x0 is fixed, at an end of its range or all of it."""
@@ -157,7 +158,7 @@ def test_a_constant_column_does_not_hide_the_others(rung: str, end: float) -> No
         assert findings[rung].point[0] == x[0, 0]
 
 
-@pytest.mark.parametrize("threat", ["l2", "l1", "linf"])
+@pytest.mark.parametrize("threat", networks.mostly_slow(["l2", "l1", "linf"], ["l2"]))
 @pytest.mark.parametrize("domain", [Domain(0.0, np.full((6, 6, 1), 2.0)), Domain(2.1, 3.3)])
 def test_padded_convolutions_of_any_domain(threat: str, domain: Domain) -> None:
     """What padding adds beside an image is no input, eager or compiled."""

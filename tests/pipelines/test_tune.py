@@ -75,6 +75,7 @@ def test_a_killed_search_goes_on_and_the_best_is_kept(
         )
 
 
+@pytest.mark.slow
 def test_a_failed_trial_does_not_end_the_search(
     tmp_path: Path, digits_dir: Path, capsys: pytest.CaptureFixture
 ) -> None:
