@@ -82,7 +82,7 @@ class LeafBounder:
         def bound(variables: list[Tensor]) -> Tensor:
             return lower_bound(**self._pass(leaves, *variables))
 
-        slopes, multipliers = ascend(bound, start, steps, 1, enough, SLOPE_RATE)
+        slopes, multipliers = ascend(bound, start, steps, slopes=1, enough=enough, rate=SLOPE_RATE)
         slopes = as_kept(slopes)
         asked = self._pass(leaves, slopes, multipliers, "sound")
         walk = walk_back(**asked)

@@ -167,13 +167,13 @@ def _adam(state: _State, gradients: Variables, step: Tensor, slopes: int, rate: 
     """One ascending step of Adam, back into [0, 1] for slopes and [0, inf) for multipliers."""
     t = tf.cast(step + 1, tf.float32)
     a, b = MOMENTS
-    decay = DECAY**t * tf.sqrt(1.0 - b**t) / (1.0 - a**t)
+    common = DECAY**t * tf.sqrt(1.0 - b**t) / (1.0 - a**t)  # to all rates, at this step
     rates = [rate] * slopes + [MULTIPLIER_RATE] * (len(state.variables) - slopes)
     first = [a * m + (1.0 - a) * g for m, g in zip(state.first, gradients, strict=True)]
     second = [b * m + (1.0 - b) * g * g for m, g in zip(state.second, gradients, strict=True)]
     moved = [
-        v + own * decay * m / (tf.sqrt(s) + 1e-8)
-        for own, v, m, s in zip(rates, state.variables, first, second, strict=True)
+        v + pace * common * m / (tf.sqrt(s) + 1e-8)
+        for pace, v, m, s in zip(rates, state.variables, first, second, strict=True)
     ]
     kept = [tf.clip_by_value(v, 0.0, 1.0) for v in moved[:slopes]]
     return state._replace(

@@ -12,13 +12,11 @@ SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 @pytest.fixture(autouse=True)
-def as_a_terminal_starts_commands():
-    """Whatever the tests were started with: under `nohup` one of the signals is ignored."""
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def heeded_hangup():
+    """Takes SIGHUP as a terminal's commands do, where `nohup` started the tests to ignore it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    signal.signal(signal.SIGHUP, before)
 
 
 def send(number: int) -> None:
