@@ -33,7 +33,8 @@ from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory, trained_flags
 from pipelines.system import load_data, prepare_tensorflow
 from rt_tf import catalogue
-from rt_tf.attacks import judge, noise, starts
+from rt_tf.attacks import noise, starts
+from rt_tf.attacks.run import AttackResult, attack_with_restarts
 from rt_tf.attacks.task import Task
 from rt_tf.network.graph import Graph
 from rt_tf.network.trace import trace
@@ -110,9 +111,9 @@ def attacked(name: str, asked: Task, **settings: Any) -> tf.Tensor:
     return catalogue.attack(name, settings)(asked, starts.uniform(asked))
 
 
-def evaluated(asked: Task, name: str, **settings: Any) -> judge.Attacked:
+def evaluated(asked: Task, name: str, **settings: Any) -> AttackResult:
     """An evaluation: the attack, judged."""
-    return judge.attacked(asked, catalogue.attack(name, settings), starts.uniform)
+    return attack_with_restarts(asked, catalogue.attack(name, settings), starts.uniform)
 
 
 def on_a_batch(found: Subject) -> dict[str, Job]:

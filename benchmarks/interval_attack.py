@@ -30,9 +30,9 @@ from rich.table import Table
 from benchmarks.timing import surroundings
 from rt_tf import catalogue, data, models
 from rt_tf.attacks import noise
-from rt_tf.attacks.interval import interval_attack
-from rt_tf.attacks.judge import Attack, attacked
-from rt_tf.attacks.pgd import pgd
+from rt_tf.attacks.gradient.interval import interval_attack
+from rt_tf.attacks.gradient.pgd import pgd
+from rt_tf.attacks.run import Attack, attack_with_restarts
 from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
@@ -154,7 +154,9 @@ def compiled(task: Task, setting: Setting) -> Callable[..., tf.Tensor]:
     task = dataclasses.replace(task, loss=catalogue.resolve("loss", setting.loss))
 
     def once(rows: tf.Tensor, restart: tf.Tensor) -> tf.Tensor:
-        return attacked(task.take(rows).restart(restart), setting.attack, uniform).success
+        return attack_with_restarts(
+            task.take(rows).restart(restart), setting.attack, uniform
+        ).success
 
     signature = [tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int64)]
     return tf.function(once, input_signature=signature, autograph=False)

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.attacks import noise
-from rt_tf.attacks.apgd import apgd
 from rt_tf.attacks.ascent import chosen
+from rt_tf.attacks.gradient.apgd import apgd
 from rt_tf.attacks.losses import margin
 from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.task import Task

@@ -14,7 +14,7 @@ from pipelines.questions import ABSTAINS, Subject, answer, answered_labels, firs
 from pipelines.verdict import Row
 from rt_tf import catalogue
 from rt_tf.attacks import noise
-from rt_tf.attacks.judge import attacked
+from rt_tf.attacks.run import attack_with_restarts
 from rt_tf.attacks.suites import Budget
 from rt_tf.attacks.task import Network
 from rt_tf.attacks.transfer import transferred
@@ -127,7 +127,7 @@ def _points(
         region = Region(subject.threat, images, eps, subject.wiring.domain)
         keys = noise.keys(tf.constant([seed, 2], tf.int64), index)
         task = subject.task(region, labels, keys, loss)
-        found = attacked(task, method, start, budget.restarts)
+        found = attack_with_restarts(task, method, start, budget.restarts)
         return found.x, found.success, region.distance(found.x)
 
     compiled = tf.function(points, autograph=False, reduce_retracing=True)

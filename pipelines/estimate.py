@@ -13,7 +13,7 @@ from rich.table import Table
 from pipelines.attacking import Question
 from pipelines.questions import CHUNK, Subject
 from rt_tf.attacks import noise
-from rt_tf.attacks.checks import check_inputs, check_network
+from rt_tf.attacks.preflight import check_inputs, check_network
 from rt_tf.attacks.suites import Budget
 from rt_tf.attacks.task import Task
 from rt_tf.attacks.warnings import inner_work, probabilities, randomised, vanishing_gradients

@@ -18,8 +18,8 @@ from pipelines.console import flag, progress
 from pipelines.run_directory import RunDirectory
 from pipelines.verdict import Row
 from rt_tf import data, models
+from rt_tf.attacks.gradient.refutation import Refutation
 from rt_tf.attacks.losses import Loss, cross_entropy
-from rt_tf.attacks.refutation import Refutation
 from rt_tf.attacks.task import Network, Task
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor

@@ -13,7 +13,7 @@ from pipelines import refusals
 from pipelines.phases import read_phases
 from pipelines.question_flags import threat_settings
 from rt_tf import catalogue, data, models
-from rt_tf.attacks.judge import Attack
+from rt_tf.attacks.run import Attack
 from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 from rt_tf.threats.region import Threat

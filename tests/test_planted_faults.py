@@ -52,7 +52,7 @@ def test_each_fault_is_one_change_and_no_message_is_one(tmp_path):
     ("path", "first"),
     [
         ("rt_tf/bounds/rounding.py", "tests/bounds/test_error_model.py"),
-        ("rt_tf/attacks/square.py", "tests/attacks/test_square.py"),
+        ("rt_tf/attacks/blackbox/square.py", "tests/attacks/test_square.py"),
     ],
 )
 def test_the_tests_that_import_a_file_are_asked_first(path, first):

@@ -46,24 +46,27 @@ FORWARD = 0.35  # of a forward and backward pass: the forward pass alone
 
 ATTACKS = {
     "fgsm": AttackEntry(
-        "rt_tf.attacks.pgd:fgsm", "one step, of 1.25 eps by default", training=True, climbs=True
+        "rt_tf.attacks.gradient.pgd:fgsm",
+        "one step, of 1.25 eps by default",
+        training=True,
+        climbs=True,
     ),
     "pgd": AttackEntry(
-        "rt_tf.attacks.pgd:pgd",
+        "rt_tf.attacks.gradient.pgd:pgd",
         "projected gradient ascent, steps of 2.5 eps / steps by default",
         ("early_stop",),
         training=True,
         climbs=True,
     ),
     "mim": AttackEntry(
-        "rt_tf.attacks.pgd:mim",
+        "rt_tf.attacks.gradient.pgd:mim",
         "the same with momentum",
         ("early_stop",),
         training=True,
         climbs=True,
     ),
     "worst": AttackEntry(
-        "rt_tf.attacks.union:worst_part",
+        "rt_tf.attacks.gradient.union:worst_part",
         "PGD in each part of a union; the highest loss counts",
         ("early_stop",),
         threats=("union",),
@@ -72,7 +75,7 @@ ATTACKS = {
         climbs=True,
     ),
     "msd": AttackEntry(
-        "rt_tf.attacks.union:msd",
+        "rt_tf.attacks.gradient.union:msd",
         "multi steepest descent: each step that of a union's part which raises the loss most",
         ("early_stop",),
         threats=("union",),
@@ -81,14 +84,14 @@ ATTACKS = {
         climbs=True,
     ),
     "adaptive": AttackEntry(
-        "rt_tf.attacks.adaptive:adaptive",
+        "rt_tf.attacks.gradient.adaptive:adaptive",
         "PGD within a radius that grows, up to eps, until the network errs",
         training=True,
         minimal=True,
         climbs=True,
     ),
     "interval": AttackEntry(
-        "rt_tf.attacks.interval:interval_attack",
+        "rt_tf.attacks.gradient.interval:interval_attack",
         "PGD, and then steps along the gradient of a bound with more of it (MixTrain)",
         ("pgd_steps", "first"),
         threats=NORMS,
@@ -96,7 +99,7 @@ ATTACKS = {
         climbs=True,
     ),
     "cascade": AttackEntry(
-        "rt_tf.attacks.cascade:cascade_attack",
+        "rt_tf.attacks.gradient.cascade:cascade_attack",
         "of cascades: to where members agree on a wrong class and one of them certifies it",
         ("classes",),
         threats=(*NORMS, "union"),
@@ -104,34 +107,34 @@ ATTACKS = {
         cascade=True,
     ),
     "apgd": AttackEntry(
-        "rt_tf.attacks.apgd:apgd",
+        "rt_tf.attacks.gradient.apgd:apgd",
         "Auto-PGD, on the loss asked for; finds its step sizes itself",
         threats=NORMS,
         climbs=True,
     ),
     "apgd_t": AttackEntry(
-        "rt_tf.attacks.apgd:apgd_t",
+        "rt_tf.attacks.gradient.apgd:apgd_t",
         "Auto-PGD on the DLR loss towards the 9 likeliest wrong classes in turn",
         ("classes",),
         NORMS,
         cost=9.0,
     ),
     "fab_t": AttackEntry(
-        "rt_tf.attacks.fab:fab_t",
+        "rt_tf.attacks.minimal.fab:fab_t",
         "the fast adaptive boundary attack towards the same: nearest counterexamples",
         ("classes", "early_stop"),
         NORMS,
         cost=9 * (1.0 + FORWARD),
     ),
     "square": AttackEntry(
-        "rt_tf.attacks.square:square",
+        "rt_tf.attacks.blackbox.square:square",
         "random search without gradients; steps are queries",
         threats=NORMS,
         cost=FORWARD,
         black_box=True,
     ),
     "pointwise": AttackEntry(
-        "rt_tf.attacks.pointwise:pointwise",
+        "rt_tf.attacks.blackbox.pointwise:pointwise",
         "few pixels, noisy ones set back one by one; steps are rounds over them at most",
         threats=("l1", "l2"),
         cost=140.0,  # of 28x28 pixels, three rounds of five
@@ -139,25 +142,25 @@ ATTACKS = {
         minimal=True,
     ),
     "foolbox_fgsm": AttackEntry(
-        "rt_tf.attacks.foolbox:fgsm",
+        "rt_tf.attacks.foolbox.attacks:fgsm",
         "Foolbox's: one step, of eps by default",
         threats=NORMS,
         eager=True,
     ),
     "foolbox_pgd": AttackEntry(
-        "rt_tf.attacks.foolbox:pgd",
+        "rt_tf.attacks.foolbox.attacks:pgd",
         "Foolbox's: steps of 2.5 eps / steps by default",
         threats=NORMS,
         eager=True,
     ),
     "foolbox_mim": AttackEntry(
-        "rt_tf.attacks.foolbox:mim",
+        "rt_tf.attacks.foolbox.attacks:mim",
         "Foolbox's: the same with momentum",
         threats=NORMS,
         eager=True,
     ),
     "deepfool": AttackEntry(
-        "rt_tf.attacks.foolbox:deepfool",
+        "rt_tf.attacks.foolbox.attacks:deepfool",
         "steps to the nearest class of the linearised network, 50 as a rule",
         threats=("linf", "l2"),
         cost=9.0,  # of ten classes
@@ -165,21 +168,21 @@ ATTACKS = {
         minimal=True,
     ),
     "ddn": AttackEntry(
-        "rt_tf.attacks.foolbox:ddn",
+        "rt_tf.attacks.foolbox.attacks:ddn",
         "decoupled direction and norm: steps on spheres that shrink and grow, 100 as a rule",
         threats=("l2",),
         eager=True,
         minimal=True,
     ),
     "fmn": AttackEntry(
-        "rt_tf.attacks.foolbox:fmn",
+        "rt_tf.attacks.foolbox.attacks:fmn",
         "fast minimum norm: steps in balls that shrink and grow, 100 as a rule",
         threats=("l1",),
         eager=True,
         minimal=True,
     ),
     "cw": AttackEntry(
-        "rt_tf.attacks.foolbox:cw",
+        "rt_tf.attacks.foolbox.attacks:cw",
         "Carlini & Wagner; steps for each of nine penalties, 100 to 10,000 as a rule",
         threats=("l2",),
         cost=9.0,
@@ -187,7 +190,7 @@ ATTACKS = {
         minimal=True,
     ),
     "ead": AttackEntry(
-        "rt_tf.attacks.foolbox:ead",
+        "rt_tf.attacks.foolbox.attacks:ead",
         "elastic net; steps for each of nine penalties, 100 to 10,000 as a rule",
         threats=("l1",),
         cost=13.5,
@@ -195,7 +198,7 @@ ATTACKS = {
         minimal=True,
     ),
     "boundary": AttackEntry(
-        "rt_tf.attacks.foolbox:boundary",
+        "rt_tf.attacks.foolbox.attacks:boundary",
         "a random walk along the edge of another class, 25,000 steps as a rule",
         threats=("l2",),
         cost=0.55,
@@ -204,7 +207,7 @@ ATTACKS = {
         minimal=True,
     ),
     "salt_pepper": AttackEntry(
-        "rt_tf.attacks.foolbox:salt_pepper",
+        "rt_tf.attacks.foolbox.attacks:salt_pepper",
         "pixels at the ends of their range; steps are draws, 1,000 as a rule",
         threats=("l1",),
         cost=0.5,
@@ -213,7 +216,7 @@ ATTACKS = {
         minimal=True,
     ),
     "gaussian_noise": AttackEntry(
-        "rt_tf.attacks.foolbox:gaussian_noise",
+        "rt_tf.attacks.foolbox.attacks:gaussian_noise",
         "normally distributed noise; steps are draws, 100 as a rule",
         threats=("l2",),
         cost=0.5,
@@ -221,7 +224,7 @@ ATTACKS = {
         eager=True,
     ),
     "uniform_noise": AttackEntry(
-        "rt_tf.attacks.foolbox:uniform_noise",
+        "rt_tf.attacks.foolbox.attacks:uniform_noise",
         "uniform noise; steps are draws, 100 as a rule",
         threats=("linf",),
         cost=0.5,

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.attacks import noise
-from rt_tf.attacks.judge import attacked
+from rt_tf.attacks.run import attack_with_restarts
 from rt_tf.attacks.task import Task
 from rt_tf.certify.rung import Asked, Finding
 from rt_tf.network.ops import Tensor
@@ -59,5 +59,5 @@ class AttackRung:
         keys = noise.keys(tf.constant([SEED], tf.int64), numbers)
         loss = catalogue.resolve("loss", "margin")
         task = Task(self.wiring.lower(), region, labels, keys, loss)
-        found = attacked(task, method, catalogue.resolve("start", "uniform"), RESTARTS)
+        found = attack_with_restarts(task, method, catalogue.resolve("start", "uniform"), RESTARTS)
         return found.x, found.success

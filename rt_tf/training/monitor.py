@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf.attacks import noise
-from rt_tf.attacks.judge import Attack, Attacked, attacked
 from rt_tf.attacks.losses import odds
+from rt_tf.attacks.run import Attack, AttackResult, attack_with_restarts
 from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.task import Task
 from rt_tf.bounds.result import Bounds, Box, certified, margin_spec
@@ -135,10 +135,10 @@ class Monitor:
         answers = [tf.argmax(graph(images), -1) for images in (x, found)]
         return [found, *answers, region.distance(found)]
 
-    def _attacked(self, graph: Any, region: Region, labels: Tensor, index: Tensor) -> Attacked:
+    def _attacked(self, graph: Any, region: Region, labels: Tensor, index: Tensor) -> AttackResult:
         keys = noise.keys(tf.constant([self.seed, 1], tf.int64), index)
         assert self.attack is not None
-        return attacked(Task(graph, region, labels, keys, odds), self.attack, uniform)
+        return attack_with_restarts(Task(graph, region, labels, keys, odds), self.attack, uniform)
 
     def _activation_boxes(self, x: Tensor, labels: Tensor) -> tuple[list[str], list[Box]]:
         graph = self.wiring.lower()

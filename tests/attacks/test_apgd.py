@@ -11,8 +11,8 @@ import tensorflow as tf
 import victims
 from networks import mostly_slow
 
-from rt_tf.attacks.apgd import apgd, apgd_t, rises_needed
-from rt_tf.attacks.apgd_l1 import sparse_signs
+from rt_tf.attacks.gradient.apgd import apgd, apgd_t, rises_needed
+from rt_tf.attacks.gradient.apgd_l1 import sparse_signs
 from rt_tf.attacks.losses import margin
 from rt_tf.attacks.starts import uniform
 

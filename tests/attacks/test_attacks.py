@@ -9,10 +9,11 @@ import pytest
 import tensorflow as tf
 
 from rt_tf import catalogue
-from rt_tf.attacks import judge, noise, starts
-from rt_tf.attacks.adaptive import adaptive
+from rt_tf.attacks import noise, starts
+from rt_tf.attacks.gradient.adaptive import adaptive
+from rt_tf.attacks.gradient.pgd import fgsm, mim, pgd
 from rt_tf.attacks.losses import margin
-from rt_tf.attacks.pgd import fgsm, mim, pgd
+from rt_tf.attacks.run import attack_with_restarts, check_success
 from rt_tf.attacks.task import Task
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
@@ -165,7 +166,9 @@ def test_attacks_carry_no_gradient(victim):
 def test_targets_are_reached_and_only_they_count(victim):
     targets = (victim.labels + 1) % networks.CLASSES
     task = dataclasses.replace(around(victim, eps=2.0 * victim.region.eps), targets=targets)
-    found = judge.attacked(task, lambda t, x: pgd(t, x, steps=20, early_stop=True), starts.zero)
+    found = attack_with_restarts(
+        task, lambda t, x: pgd(t, x, steps=20, early_stop=True), starts.zero
+    )
     answers = tf.argmax(victim.logits(found.x), axis=1).numpy()
     np.testing.assert_array_equal(found.success, answers == targets.numpy())
     assert found.success.numpy().any()
@@ -185,7 +188,7 @@ def test_what_an_attack_sees_is_the_loss_and_its_gradient(victim, scale):
 
 def attacked(task, attack=None, restarts=1):
     attack = attack or (lambda t, start: pgd(t, start, steps=4, step_size=0.3))
-    return judge.attacked(task, attack, starts.uniform, restarts)
+    return attack_with_restarts(task, attack, starts.uniform, restarts)
 
 
 def test_successes_are_counterexamples_and_are_never_lost(victim):
@@ -237,7 +240,7 @@ def test_points_outside_the_region_are_no_success(victim):
         return tf.where(region.x > 0.5, region.x - move, region.x + move)
 
     assert attacked(task).success.numpy().all()  # every point is misclassified
-    outside = judge.judged(task, cheat(task, None))
+    outside = check_success(task, cheat(task, None))
     assert not outside.success.numpy().any()
 
 

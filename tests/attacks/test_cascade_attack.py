@@ -11,10 +11,10 @@ from planar import EPS, SIDE, answered, answers, grid, member, neighbours
 
 from rt_tf import catalogue, layers
 from rt_tf.attacks import noise
-from rt_tf.attacks.cascade import cascade_attack
-from rt_tf.attacks.judge import attacked
-from rt_tf.attacks.pgd import pgd
-from rt_tf.attacks.refutation import Refutation, assent
+from rt_tf.attacks.gradient.cascade import cascade_attack
+from rt_tf.attacks.gradient.pgd import pgd
+from rt_tf.attacks.gradient.refutation import Refutation, assent
+from rt_tf.attacks.run import attack_with_restarts
 from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
@@ -48,7 +48,7 @@ def networks() -> list[keras.Model]:
 def found(attack: Callable[..., tf.Tensor], rows: np.ndarray, labels: np.ndarray) -> Found:
     """What an attack finds around points of the grid."""
     task = task_on(networks(), tf.constant(grid()[rows]), tf.constant(labels[rows]))
-    success, x = attacked(task, functools.partial(attack, steps=STEPS), uniform)
+    success, x = attack_with_restarts(task, functools.partial(attack, steps=STEPS), uniform)
     return success.numpy(), x.numpy()
 
 
@@ -116,7 +116,7 @@ def lines_task(threat: str = "linf") -> Refutation:
 def test_lines_are_answered_wrongly_where_they_can_be(threat: str) -> None:
     """Of the first point, one coordinate has to move by .01 and the other by .025."""
     task = lines_task(threat)
-    success, x = attacked(task, functools.partial(cascade_attack, steps=STEPS), uniform)
+    success, x = attack_with_restarts(task, functools.partial(cascade_attack, steps=STEPS), uniform)
     np.testing.assert_array_equal(success, [threat != "l1", False, False, True, True, False])
     if success[0]:
         assert x[0, 0, 0, 0] < 0.5

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from rt_tf.attacks import noise
-from rt_tf.attacks.fab import fab_t
-from rt_tf.attacks.hyperplane import onto
-from rt_tf.attacks.nearest import Nearest, shortened
+from rt_tf.attacks.minimal.fab import fab_t
+from rt_tf.attacks.minimal.hyperplane import onto
+from rt_tf.attacks.minimal.nearest import Nearest, shortened
 from rt_tf.attacks.starts import zero
 from rt_tf.attacks.task import Task
 

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.attacks import noise
-from rt_tf.attacks.interval import followed, interval_attack, radii, trend
-from rt_tf.attacks.judge import attacked
-from rt_tf.attacks.pgd import pgd
+from rt_tf.attacks.gradient.interval import followed, interval_attack, radii, trend
+from rt_tf.attacks.gradient.pgd import pgd
+from rt_tf.attacks.run import attack_with_restarts
 from rt_tf.attacks.starts import uniform, zero
 from rt_tf.attacks.task import Task
 from rt_tf.bounds.backward import lower_bound
@@ -173,10 +173,10 @@ def test_pgd_stays_on_a_low_hill_and_the_interval_attack_leaves_it():
     task = hills()
     np.testing.assert_allclose(task.network(task.region.x), [[0.0, -0.25]], atol=1e-6)
     options = {"step_size": 0.1}
-    stuck = attacked(task, lambda t, s: pgd(t, s, steps=100, **options), zero)
+    stuck = attack_with_restarts(task, lambda t, s: pgd(t, s, steps=100, **options), zero)
     assert not stuck.success.numpy()
     assert 0.35 < float(stuck.x[0, 0]) < 0.51
-    left = attacked(task, lambda t, s: interval_attack(t, s, steps=1, **options), zero)
+    left = attack_with_restarts(task, lambda t, s: interval_attack(t, s, steps=1, **options), zero)
     assert left.success.numpy()
     assert float(left.x[0, 0]) > 0.6
 

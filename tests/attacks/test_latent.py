@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.attacks import noise
-from rt_tf.attacks.latent import latent_attack, random_symbols
-from rt_tf.attacks.pgd import pgd
+from rt_tf.attacks.gradient.latent import latent_attack, random_symbols
+from rt_tf.attacks.gradient.pgd import pgd
 from rt_tf.attacks.task import Task
 from rt_tf.bounds import zonotope
 from rt_tf.bounds.interval import enclose

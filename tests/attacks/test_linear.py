@@ -7,8 +7,8 @@ from linear_tasks import greatest
 
 from rt_tf import catalogue
 from rt_tf.attacks import noise, starts
+from rt_tf.attacks.gradient.pgd import fgsm, mim, pgd
 from rt_tf.attacks.losses import margin
-from rt_tf.attacks.pgd import fgsm, mim, pgd
 from rt_tf.attacks.task import Task
 from rt_tf.domain import Domain
 from rt_tf.threats.region import Region

@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.attacks import noise
-from rt_tf.attacks.judge import attacked
+from rt_tf.attacks.gradient.pgd import pgd
 from rt_tf.attacks.losses import cross_entropy, dlr, dlr_or_margin, margin, odds
-from rt_tf.attacks.pgd import pgd
-from rt_tf.attacks.rivals import aimed, rivals
+from rt_tf.attacks.run import attack_with_restarts
 from rt_tf.attacks.starts import uniform
+from rt_tf.attacks.targets import aimed, rivals
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
 from rt_tf.threats.linf import Linf
@@ -140,5 +140,5 @@ def _withstanding(loss, factor, count=30):
     keys = noise.keys(tf.constant([3, 4], tf.int64), tf.range(count))
     labels = tf.argmax(graph(x), -1)
     task = Task(lambda z: factor * graph(z), Region(Linf(), x, 0.08), labels, keys, loss)
-    found = attacked(task, lambda some, start: pgd(some, start, 12), uniform)
+    found = attack_with_restarts(task, lambda some, start: pgd(some, start, 12), uniform)
     return int(tf.reduce_sum(tf.cast(~found.success, tf.int32)))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rt_tf.attacks import judge
-from rt_tf.attacks.pointwise import pointwise
+from rt_tf.attacks.blackbox.pointwise import pointwise
+from rt_tf.attacks.run import check_success
 from rt_tf.errors import UserError
 
 
@@ -19,7 +19,7 @@ def run(task, steps=20):
 @pytest.mark.parametrize("threat", ["l1", "l2"])
 def test_it_finds_what_the_judge_accepts(threat):
     task = linear.task(threat)
-    assert judge.judged(task, run(task)).success.numpy().all()
+    assert check_success(task, run(task)).success.numpy().all()
 
 
 def test_no_moved_pixel_can_be_set_back_and_none_much_nearer():

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rt_tf.attacks import hills, noise
-from rt_tf.attacks.square import square
+from rt_tf.attacks import noise
+from rt_tf.attacks.blackbox import square_lp
+from rt_tf.attacks.blackbox.square import square
+from rt_tf.attacks.blackbox.windows import covered, mountains, offsets, sides, tiles
 from rt_tf.attacks.starts import zero
-from rt_tf.attacks.windows import covered, mountains, offsets, sides, tiles
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 
@@ -110,8 +111,8 @@ def test_proposals_use_up_the_radius(name):
     x = np.full((4, 9, 9, 3), 0.5, np.float32)
     region = dataclasses.replace(linear.region(name, x), domain=Domain(-9.0, 9.0))
     keys = noise.keys(tf.constant([5], tf.int64), tf.range(4))
-    first = hills.begin(region, keys)
-    second = hills.propose(region, first, tf.constant(3), keys)
+    first = square_lp.begin(region, keys)
+    second = square_lp.propose(region, first, tf.constant(3), keys)
     for point in (first, second):
         np.testing.assert_allclose(linear.size(name, point, x), linear.RADII[name], rtol=1e-5)
     assert (first != second).numpy().any(axis=(1, 2, 3)).all()

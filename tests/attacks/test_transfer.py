@@ -7,8 +7,9 @@ import linear
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.attacks import judge, starts
-from rt_tf.attacks.pgd import pgd
+from rt_tf.attacks import starts
+from rt_tf.attacks.gradient.pgd import pgd
+from rt_tf.attacks.run import attack_with_restarts
 from rt_tf.attacks.transfer import transferred
 
 PGD = functools.partial(pgd, steps=4)
@@ -31,13 +32,14 @@ def test_the_points_are_the_sources_and_the_target_is_not_asked():
 def test_success_is_the_targets_to_say():
     task = linear.task("l2")
     points = transferred(PGD, turned)(task, task.region.x)
-    found = judge.attacked(task, transferred(PGD, turned), starts.zero)
+    found = attack_with_restarts(task, transferred(PGD, turned), starts.zero)
     np.testing.assert_array_equal(found.success, task.errs(task.logits(points)))
     assert found.success.numpy().any()
     constant = dataclasses.replace(
         task, network=lambda x: linear.network(0.0 * x), labels=tf.zeros_like(task.labels)
     )
-    assert not judge.attacked(constant, transferred(PGD, turned), starts.zero).success.numpy().any()
+    failed = attack_with_restarts(constant, transferred(PGD, turned), starts.zero)
+    assert not failed.success.numpy().any()
 
 
 def test_it_is_compiled_as_the_attack_is():

@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.attacks import noise
-from rt_tf.attacks.apgd import apgd, apgd_t
-from rt_tf.attacks.fab import fab_t
-from rt_tf.attacks.pgd import pgd
-from rt_tf.attacks.square import square
+from rt_tf.attacks.blackbox.square import square
+from rt_tf.attacks.gradient.apgd import apgd, apgd_t
+from rt_tf.attacks.gradient.pgd import pgd
+from rt_tf.attacks.minimal.fab import fab_t
 from rt_tf.attacks.starts import uniform, zero
 from rt_tf.attacks.task import Task
 from rt_tf.threats.region import Region

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.attacks import noise
-from rt_tf.attacks.pgd import pgd
+from rt_tf.attacks.gradient.pgd import pgd
 from rt_tf.attacks.starts import uniform, zero
 from rt_tf.attacks.task import Task
 from rt_tf.bounds import zonotope

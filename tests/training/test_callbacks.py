@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rt_tf.attacks.pgd import pgd
+from rt_tf.attacks.gradient.pgd import pgd
 from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError

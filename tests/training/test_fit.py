@@ -15,7 +15,7 @@ import tensorflow as tf
 from networks import mostly_slow
 
 from rt_tf.attacks import starts
-from rt_tf.attacks.pgd import pgd
+from rt_tf.attacks.gradient.pgd import pgd
 from rt_tf.bounds.methods import fused_bounds, interval_bounds
 from rt_tf.errors import UserError
 from rt_tf.threats.linf import Linf
@@ -508,7 +508,7 @@ import tensorflow as tf
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from rt_tf.attacks.pgd import pgd
+from rt_tf.attacks.gradient.pgd import pgd
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.errors import UserError
 from rt_tf.threats.linf import Linf

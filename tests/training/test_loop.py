@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from rt_tf import data, models
-from rt_tf.attacks.pgd import fgsm, pgd
+from rt_tf.attacks.gradient.pgd import fgsm, pgd
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from rt_tf.attacks import noise, starts
-from rt_tf.attacks.pgd import fgsm, pgd
+from rt_tf.attacks.gradient.pgd import fgsm, pgd
 from rt_tf.attacks.task import Task
 from rt_tf.bounds.methods import crown_ibp_bounds, fused_bounds, interval_bounds
 from rt_tf.bounds.result import margin_spec

@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.attacks import noise, starts
-from rt_tf.attacks.judge import Attack
-from rt_tf.attacks.latent import latent_attack
-from rt_tf.attacks.pgd import fgsm, pgd
+from rt_tf.attacks.gradient.latent import latent_attack
+from rt_tf.attacks.gradient.pgd import fgsm, pgd
+from rt_tf.attacks.gradient.union import by_part, msd, worst_part
+from rt_tf.attacks.run import Attack
 from rt_tf.attacks.task import Task
-from rt_tf.attacks.union import by_part, msd, worst_part
 from rt_tf.bounds.latent import latent_region
 from rt_tf.bounds.methods import cauchy_bounds, dual_bounds, interval_bounds
 from rt_tf.bounds.result import margin_spec

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from rt_tf.attacks.ascent import chosen, persist
-from rt_tf.attacks.best import each
-from rt_tf.attacks.rivals import lead
+from rt_tf.attacks.best_point import each
+from rt_tf.attacks.targets import signed_margin
 from rt_tf.attacks.task import Task
 from rt_tf.network.ops import Tensor
 from rt_tf.threats import norms
@@ -47,7 +47,7 @@ def shortened(task: Task, nearest: Nearest, early_stop: bool) -> Nearest:
     Source: Croce & Hein 2020 (FAB).
     """
     far, found = nearest.x, nearest.distance < math.inf
-    before, after = (lead(task, task.logits(x)) for x in (task.region.x, far))
+    before, after = (signed_margin(task, task.logits(x)) for x in (task.region.x, far))
     ends = [each(far, 0.0), tf.minimum(before, 0.0), each(far, 1.0), after]
 
     def step(at: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
@@ -58,7 +58,7 @@ def shortened(task: Task, nearest: Nearest, early_stop: bool) -> Nearest:
         x = tf.clip_by_value(x, at.region.lower, at.region.upper)
         logits = at.logits(x)
         nearest = noted(at, nearest, x, logits)
-        ends = _narrowed(ends, share, lead(at, logits))
+        ends = _narrowed(ends, share, signed_margin(at, logits))
         return [far, found, *ends, *nearest], ~found | (reached(at.region, nearest) & early_stop)
 
     return Nearest(*persist(task, [far, found, *ends, *nearest], SEARCHES, step)[-2:])

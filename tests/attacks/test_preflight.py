@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rt_tf.attacks.checks import check_inputs, check_network
+from rt_tf.attacks.preflight import check_inputs, check_network
 from rt_tf.domain import UNIT, UNLIMITED, Domain
 from rt_tf.errors import UserError
 

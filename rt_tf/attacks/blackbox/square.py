@@ -9,12 +9,13 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from rt_tf.attacks import hills, noise
+from rt_tf.attacks import noise
 from rt_tf.attacks.ascent import chosen, persist, unless_empty
-from rt_tf.attacks.best import each
-from rt_tf.attacks.rivals import lead
+from rt_tf.attacks.best_point import each
+from rt_tf.attacks.blackbox import square_lp
+from rt_tf.attacks.blackbox.windows import covered, offsets, sides
+from rt_tf.attacks.targets import signed_margin
 from rt_tf.attacks.task import Task
-from rt_tf.attacks.windows import covered, offsets, sides
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
@@ -41,7 +42,7 @@ def square(task: Task, start: Tensor, *, steps: int, step_size: float = 0.0) -> 
     def step(at: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         best, highest, x = carried
         logits = at.logits(x)
-        height, errs = lead(at, logits), at.errs(logits)
+        height, errs = signed_margin(at, logits), at.errs(logits)
         better = (height > highest) | errs
         best = chosen(better, x, best)
         keys = noise.fold(at.keys, FIRST + 1 + i)
@@ -60,7 +61,7 @@ def _way(region: Region) -> tuple[Begin, Propose, int, bool]:
         raise UserError(f"square: expected images [height, width, channels]; received {shape}")
     if region.threat.name == "linf":
         return _stripes, _even_window, 1, False
-    return hills.begin, hills.propose, hills.LEAST[region.threat.name], True
+    return square_lp.begin, square_lp.propose, square_lp.LEAST[region.threat.name], True
 
 
 def _stripes(region: Region, keys: Tensor) -> Tensor:

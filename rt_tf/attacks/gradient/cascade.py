@@ -8,18 +8,20 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from rt_tf.attacks.apgd import apgd
 from rt_tf.attacks.ascent import chosen, persist, unless_empty
-from rt_tf.attacks.judge import Attacked
-from rt_tf.attacks.pgd import pgd
-from rt_tf.attacks.refutation import Refutation, assent
-from rt_tf.attacks.rivals import RIVALS, rivals
+from rt_tf.attacks.gradient.apgd import apgd
+from rt_tf.attacks.gradient.pgd import pgd
+from rt_tf.attacks.gradient.refutation import Refutation, assent
+from rt_tf.attacks.run import AttackResult
+from rt_tf.attacks.targets import RIVALS, rivals
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 
 Climb = Callable[[Task, Tensor], Tensor]
-Search = Callable[[Refutation, Tensor, Tensor], Attacked]  # task, where to start, targets: [batch]
+Search = Callable[
+    [Refutation, Tensor, Tensor], AttackResult
+]  # task, where to start, targets: [batch]
 
 
 def cascade_attack(
@@ -56,27 +58,27 @@ def cascade_attack(
 def _answering(climb: Climb, number: int) -> Search:
     """Seeks points at which member `number` of a cascade, or a later one, answers `targets`."""
 
-    def search(task: Refutation, x: Tensor, targets: Tensor) -> Attacked:
+    def search(task: Refutation, x: Tensor, targets: Tensor) -> AttackResult:
         agreed = assent(task, targets, number, certified=False)
         x = climb(agreed, x)
         return _where(agreed.errs_at(x), certifying, task, x, targets)
 
-    def certifying(task: Refutation, x: Tensor, targets: Tensor) -> Attacked:
+    def certifying(task: Refutation, x: Tensor, targets: Tensor) -> AttackResult:
         wanted = assent(task, targets, number, certified=True)
         points = climb(wanted, x)
         success = tf.reduce_min(wanted.logits(points), axis=1) > 0.0
         x = chosen(success, points, x)
         if number == len(task.members):
-            return Attacked(success, x)
+            return AttackResult(success, x)
         later = _where(~success, _answering(climb, number + 1), task, x, targets)
-        return Attacked(success | later.success, later.x)
+        return AttackResult(success | later.success, later.x)
 
     return search
 
 
 def _where(
     wanted: Tensor, search: Search, task: Refutation, x: Tensor, targets: Tensor
-) -> Attacked:
+) -> AttackResult:
     """What a search finds for the examples for which it is wanted, [batch]; no more for others."""
     rows = tf.where(wanted)[:, 0]
 
@@ -87,12 +89,12 @@ def _where(
         return success, tf.tensor_scatter_nd_update(x, place, found.x)
 
     nothing = tf.zeros_like(wanted)
-    return Attacked(*tf.cond(tf.reduce_any(wanted), searched, lambda: (nothing, x)))
+    return AttackResult(*tf.cond(tf.reduce_any(wanted), searched, lambda: (nothing, x)))
 
 
 def _refuse_others(task: Task) -> None:
     if not isinstance(task, Refutation):
         raise UserError(
             "cascade attack: expected the task of refuting a cascade, "
-            f"rt_tf.attacks.refutation.Refutation; received a {type(task).__name__}"
+            f"rt_tf.attacks.gradient.refutation.Refutation; received a {type(task).__name__}"
         )

@@ -9,12 +9,12 @@ import math
 import tensorflow as tf
 
 from rt_tf.attacks.ascent import chosen, persist, unless_empty
-from rt_tf.attacks.best import each
-from rt_tf.attacks.checks import refuse_features
-from rt_tf.attacks.hyperplane import onto
+from rt_tf.attacks.best_point import each
 from rt_tf.attacks.losses import margin
-from rt_tf.attacks.nearest import NORMS, Nearest, noted, reached, shortened
-from rt_tf.attacks.rivals import RIVALS, aimed, rivals
+from rt_tf.attacks.minimal.hyperplane import onto
+from rt_tf.attacks.minimal.nearest import NORMS, Nearest, noted, reached, shortened
+from rt_tf.attacks.preflight import refuse_features
+from rt_tf.attacks.targets import RIVALS, aimed, rivals
 from rt_tf.attacks.task import Look, Task
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example

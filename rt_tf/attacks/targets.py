@@ -36,7 +36,7 @@ def aimed(task: Task, targets: Tensor, loss: Loss) -> Task:
     return kind(**{**vars(task), "targets": targets, "loss": loss})
 
 
-def lead(task: Task, logits: Tensor) -> Tensor:
+def signed_margin(task: Task, logits: Tensor) -> Tensor:
     """How far the network is from what it should say: above 0, it errs. [batch]"""
     if task.targets is None:
         return margin(logits, task.labels)

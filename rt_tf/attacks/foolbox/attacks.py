@@ -1,6 +1,6 @@
 """Attacks of Foolbox 3 (Rauber et al. 2020) as attacks of this library, for evaluation alone.
 
-Foolbox finds points; whether they succeed is for `rt_tf.attacks.judge` to say. Those of a radius
+Foolbox finds points; whether they succeed is for `rt_tf.attacks.run` to say. Those of a radius
 begin at `start`, the others at the image. Where the network errs already, the image is returned.
 Losses are Foolbox's own, whatever the task's. So are random numbers, which are seeded from the
 first example's key: a chunk of examples is attacked alike every time, but an example is not in
@@ -10,8 +10,8 @@ another chunk.
 from collections.abc import Mapping
 from typing import Any
 
-from rt_tf.attacks.foolbox_bridge import asked, attacked, attacks, moved, smallest, within
-from rt_tf.attacks.pgd import usual
+from rt_tf.attacks.foolbox.bridge import asked, attacked, attacks, moved, smallest, within
+from rt_tf.attacks.gradient.pgd import usual
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor

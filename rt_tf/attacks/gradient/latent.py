@@ -10,7 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from rt_tf.attacks import noise
-from rt_tf.attacks.pgd import usual
+from rt_tf.attacks.gradient.pgd import usual
 from rt_tf.attacks.starts import START
 from rt_tf.attacks.task import Task
 from rt_tf.bounds.latent import LatentRegion, Symbols

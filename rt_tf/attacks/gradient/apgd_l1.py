@@ -10,7 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from rt_tf.attacks.ascent import chosen, looking, persist
-from rt_tf.attacks.best import Best, each, noted, returned, unseen
+from rt_tf.attacks.best_point import Best, each, noted, returned, unseen
 from rt_tf.attacks.task import Look, Task
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example

@@ -5,7 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from rt_tf.attacks.ascent import ascend
-from rt_tf.attacks.pgd import climbed, usual
+from rt_tf.attacks.gradient.pgd import climbed, usual
 from rt_tf.attacks.task import Look, Task
 from rt_tf.network.ops import Tensor
 

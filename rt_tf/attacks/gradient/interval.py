@@ -11,8 +11,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from rt_tf.attacks.ascent import ascend, chosen, persist
-from rt_tf.attacks.best import each
-from rt_tf.attacks.pgd import pgd
+from rt_tf.attacks.best_point import each
+from rt_tf.attacks.gradient.pgd import pgd
 from rt_tf.attacks.task import Look, Task
 from rt_tf.bounds.full import head_enclosure
 from rt_tf.bounds.planes import Planes, lower_planes

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from rt_tf.attacks.ascent import chosen, persist
-from rt_tf.attacks.checks import refuse_unlimited
+from rt_tf.attacks.preflight import refuse_unlimited
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.attacks.apgd_l1 import apgd_l1
 from rt_tf.attacks.ascent import chosen, looking, persist, unless_empty
-from rt_tf.attacks.best import Best, each, noted, returned, unseen
+from rt_tf.attacks.best_point import Best, each, noted, returned, unseen
+from rt_tf.attacks.gradient.apgd_l1 import apgd_l1
+from rt_tf.attacks.gradient.pgd import climbed
 from rt_tf.attacks.losses import dlr_or_margin
-from rt_tf.attacks.pgd import climbed
-from rt_tf.attacks.rivals import RIVALS, aimed, lead, rivals
+from rt_tf.attacks.targets import RIVALS, aimed, rivals, signed_margin
 from rt_tf.attacks.task import Look, Task
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
@@ -80,7 +80,7 @@ def apgd_t(
         at = aimed(some.restart(i), targets[:, i], dlr_or_margin)
         found = apgd(at, start, steps=steps)
         logits = some.logits(found)
-        height = lead(some, logits)
+        height = signed_margin(some, logits)
         better, errs = height > highest, some.errs(logits)
         x = chosen(better | errs, found, x)
         return [x, tf.maximum(height, highest), start, targets], errs

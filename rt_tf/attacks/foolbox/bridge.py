@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.attacks.checks import refuse_features
+from rt_tf.attacks.preflight import refuse_features
 from rt_tf.attacks.task import Task
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError

@@ -6,7 +6,7 @@ Source: Andriushchenko et al. 2020 (Square attack), algorithm 3.
 import tensorflow as tf
 
 from rt_tf.attacks import noise
-from rt_tf.attacks.windows import covered, mountains, offsets, tiles
+from rt_tf.attacks.blackbox.windows import covered, mountains, offsets, tiles
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
 

@@ -13,19 +13,21 @@ Attack = Callable[[Task, Tensor], Tensor]  # a task and where to start -> points
 Start = Callable[[Task], Tensor]
 
 
-class Attacked(NamedTuple):
+class AttackResult(NamedTuple):
     """success: [batch] bool. x: the first counterexample found, else the last point tried."""
 
     success: Tensor
     x: Tensor
 
 
-def judged(task: Task, x: Tensor) -> Attacked:
+def check_success(task: Task, x: Tensor) -> AttackResult:
     """Success is a point strictly in the region that the task seeks, whoever found it."""
-    return Attacked(task.errs_at(x) & task.region.inside(x), x)
+    return AttackResult(task.errs_at(x) & task.region.inside(x), x)
 
 
-def attacked(task: Task, attack: Attack, start: Start, restarts: int = 1) -> Attacked:
+def attack_with_restarts(
+    task: Task, attack: Attack, start: Start, restarts: int = 1
+) -> AttackResult:
     """The worst by example of the image itself and of an attack's restarts.
 
     Every restart has random numbers of its own, and attacks those alone that withstood so far.
@@ -34,7 +36,7 @@ def attacked(task: Task, attack: Attack, start: Start, restarts: int = 1) -> Att
     def again(number: Tensor, success: Tensor, x: Tensor) -> list[Tensor]:
         rows = tf.where(~success)[:, 0]
         some = task.restart(number).take(rows)
-        found = judged(some, attack(some, start(some)))
+        found = check_success(some, attack(some, start(some)))
         place = rows[:, None]
         success = tf.tensor_scatter_nd_update(success, place, found.success)
         return [number + 1, success, tf.tensor_scatter_nd_update(x, place, found.x)]
@@ -42,9 +44,9 @@ def attacked(task: Task, attack: Attack, start: Start, restarts: int = 1) -> Att
     found = tf.while_loop(
         lambda number, success, x: (number < restarts) & ~tf.reduce_all(success),
         again,
-        [tf.constant(0), *judged(task, task.region.x)],
+        [tf.constant(0), *check_success(task, task.region.x)],
     )
-    return Attacked(*found[1:])
+    return AttackResult(*found[1:])
 
 
 def worse(task: Task, first: Tensor, second: Tensor) -> Tensor:

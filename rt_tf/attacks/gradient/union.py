@@ -5,8 +5,8 @@ import dataclasses
 import tensorflow as tf
 
 from rt_tf.attacks.ascent import ascend
-from rt_tf.attacks.judge import worse
-from rt_tf.attacks.pgd import climbed, pgd, usual
+from rt_tf.attacks.gradient.pgd import climbed, pgd, usual
+from rt_tf.attacks.run import worse
 from rt_tf.attacks.task import Look, Task
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor

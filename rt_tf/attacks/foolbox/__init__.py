@@ -1,0 +1,1 @@
+"""Attacks of the Foolbox library, as attacks of this one."""

@@ -1,0 +1,1 @@
+"""Attacks that seek the smallest move that changes the answer."""
