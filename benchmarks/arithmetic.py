@@ -2,9 +2,9 @@
 
 import math
 
-from rt_tf.bounds.extents import Shapes, extents
-from rt_tf.bounds.full import is_exact
+from rt_tf.bounds.intermediate import is_exact
 from rt_tf.bounds.interval import Enclosure
+from rt_tf.bounds.receptive_fields import Shapes, extents
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Affine
 from rt_tf.threats.region import Region

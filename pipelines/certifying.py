@@ -26,7 +26,7 @@ from pipelines.questions import (
 from pipelines.refusals import refuse_unanswered
 from pipelines.verdict import Counterexample, Row, certificate
 from rt_tf import catalogue
-from rt_tf.bounds.full import MEMORY
+from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.certify import plan
 from rt_tf.certify.cascade import climb
 from rt_tf.certify.ladder import Finding, Findings, Ladder

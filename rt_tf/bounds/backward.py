@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from rt_tf.bounds import rounding
 from rt_tf.bounds.interval import Enclosure
-from rt_tf.bounds.relaxation import Relaxation, Slopes, Split, relax
+from rt_tf.bounds.layouts import Layout, Whole
+from rt_tf.bounds.relaxation import Relaxation, Slopes, UnitSplit, relax
 from rt_tf.bounds.result import Box
-from rt_tf.bounds.views import View, Whole
 from rt_tf.network.graph import Graph, Node
 from rt_tf.network.ops import Activation, Affine, Tensor, box_minimum, inner
 from rt_tf.threats.region import Region
@@ -26,7 +26,7 @@ def lower_bound(
     *,
     slope: Slopes = "adaptive",
     expand: set[int] | None = None,
-    splits: Mapping[int, Split] | None = None,
+    splits: Mapping[int, UnitSplit] | None = None,
     arithmetic: str = "fast",
 ) -> Tensor:
     """Lower bounds of `spec . f(x)` over the region: [batch, spec].
@@ -63,18 +63,18 @@ def walk_back(
     *,
     slope: Slopes = "adaptive",
     expand: set[int] | None = None,
-    splits: Mapping[int, Split] | None = None,
+    splits: Mapping[int, UnitSplit] | None = None,
     arithmetic: str = "fast",
 ) -> "Walk":
-    """The finished pass of `lower_bound`, whose `met` tells what the bound is sensitive to."""
-    view = Whole(enclosure.shapes)
+    """The finished pass of `lower_bound`; its final coefficients say what the bound depends on."""
+    layout = Whole(enclosure.shapes)
     nodes = [
         (i, node) for i, node in reversed(list(graph.numbered())) if expand is None or i in expand
     ]
     relaxation = relax(
-        graph.output, nodes, region, enclosure, view, slope, splits or {}, arithmetic
+        graph.output, nodes, region, enclosure, layout, slope, splits or {}, arithmetic
     )
-    return Walk(relaxation, view).run(graph.output, spec)
+    return Walk(relaxation, layout).run(graph.output, spec)
 
 
 class Walk:
@@ -83,17 +83,17 @@ class Walk:
     In sound arithmetic constants are summed in float64, whose own rounding is far below the further
     terms of the error model; `rounded` collects the errors of the float32 part. ragged: nodes whose
     coefficients may be of places outside an image. both: also bound from above, which parallel
-    lines allow at once. met: final coefficients of activations and the input.
+    lines allow at once. final_coefficients: of activations and the input, by node.
     """
 
-    def __init__(self, relaxation: Relaxation, view: View, both: bool = False) -> None:
+    def __init__(self, relaxation: Relaxation, layout: Layout, both: bool = False) -> None:
         self.relaxation = relaxation
-        self.view = view
+        self.layout = layout
         self.both = both
         self.sound = relaxation.sound
         self.dtype = tf.float64 if self.sound else tf.float32
         self.coefficients: dict[int, Tensor] = {}
-        self.met: dict[int, Tensor] = {}
+        self.final_coefficients: dict[int, Tensor] = {}
         self.ragged: set[int] = set()
         self.constant = Box(tf.constant(0.0, self.dtype), tf.constant(0.0, self.dtype))
         self.rounded: Tensor = tf.constant(0.0, self.dtype)
@@ -127,7 +127,7 @@ class Walk:
         """Walks on from here, for these rows and for their negatives; both lower bounds alone."""
         walks = []
         for sign, constant in ((1.0, self.constant.lower), (-1.0, -self.constant.upper)):
-            walk = Walk(self.relaxation, self.view)
+            walk = Walk(self.relaxation, self.layout)
             walk.coefficients = {i: sign * v for i, v in self.coefficients.items()}
             walk.ragged = set(self.ragged)
             walk.constant = Box(constant, constant)
@@ -146,7 +146,7 @@ class Walk:
     def _add(self, i: int, coefficients: Tensor, terms: int = 1, largest: float = 1.0) -> None:
         """Adds coefficients to those of node i, which were summed from so many terms."""
         if self.sound:
-            self.rounded += self.view.by_row(
+            self.rounded += self.layout.by_row(
                 tf.cast(terms * largest * self.relaxation.flushed[i], self.dtype)
             )
         if i not in self.coefficients:
@@ -156,18 +156,18 @@ class Walk:
         self.coefficients[i] = before + coefficients
         if self.sound:
             weights = 4.0 * rounding.UNIT * (tf.abs(before) + tf.abs(coefficients))
-            self.rounded += self._dot(weights, self._picked(i, self.relaxation.sizes))
+            self.rounded += self._dot(weights, self._rows_of(i, self.relaxation.sizes))
 
     def _pop(self, i: int) -> Tensor:
         if i in self.relaxation.splits:
             split = self.relaxation.splits[i]
-            self._add(i, -split.multiplier * self.view.lay(i, split.sign))
+            self._add(i, -split.multiplier * self.layout.arrange(i, split.sign))
         return self.coefficients.pop(i)
 
     def _expand(self, i: int, node: Node, coefficients: Tensor) -> None:
         """Replaces node i by what it is made of."""
         if i in self.relaxation.errors:
-            errors = self._picked(i, self.relaxation.errors)
+            errors = self._rows_of(i, self.relaxation.errors)
             self.rounded += self._dot(tf.abs(coefficients), errors)
         if isinstance(node.op, Activation):
             self._activation(i, node.inputs[0], coefficients)
@@ -179,21 +179,21 @@ class Walk:
             largest += tf.reduce_max(tf.abs(node.op.kernel))
             bias = self._dot_bias(coefficients, node.op.bias)
             self.constant = Box(*(end + bias for end in self.constant))
-        parts = self.view.transposes(i, node, coefficients)
+        parts = self.layout.transposes(i, node, coefficients)
         for source, part in zip(node.inputs, parts, strict=True):
             self._add(source, part, terms, largest)
             self.ragged.add(source)
 
     def _inside(self, i: int, coefficients: Tensor) -> Tensor:
         """Without what may have been said of places outside an image; lines say nothing there."""
-        return self.view.inside(i, coefficients) if i in self.ragged else coefficients
+        return self.layout.inside(i, coefficients) if i in self.ragged else coefficients
 
     def _activation(self, i: int, source: int, coefficients: Tensor) -> None:
         """The lower line where the coefficient is positive, the upper line where it is negative."""
-        self.met[i] = coefficients
+        self.final_coefficients[i] = coefficients
         lines = self.relaxation.lines[i]
         lower_slope, lower_offset, upper_slope, upper_offset = (
-            None if values is None else self.view.pick(i, values) for values in lines
+            None if values is None else self.layout.gather_rows(i, values) for values in lines
         )
         positive = tf.nn.relu(coefficients)
         negative = coefficients - positive
@@ -213,11 +213,11 @@ class Walk:
 
     def _close(self) -> None:
         """Replaces nodes that were not walked through by their bounds, the input by its region."""
-        self.met |= {i: v for i, v in self.coefficients.items() if i == 0}
+        self.final_coefficients |= {i: v for i, v in self.coefficients.items() if i == 0}
         for i, coefficients in self.coefficients.items():
             if self.sound:
                 relative = 4.0 * coefficients.shape[2:].num_elements() * rounding.DOUBLE_UNIT
-                sizes = self._picked(i, self.relaxation.sizes)
+                sizes = self._rows_of(i, self.relaxation.sizes)
                 self.rounded += relative * self._dot(tf.abs(coefficients), sizes)
             v = tf.cast(self._inside(i, coefficients), self.dtype)
             lower, upper = self.constant
@@ -226,7 +226,7 @@ class Walk:
 
     def _least(self, i: int, coefficients: Tensor) -> Tensor:
         if i == 0:
-            return self.view.minimum(self.relaxation.region, coefficients)
+            return self.layout.minimum(self.relaxation.region, coefficients)
         lower, upper = (tf.cast(end, self.dtype) for end in self.relaxation.boxes[i])
         return box_minimum(coefficients, lower, upper)
 
@@ -237,8 +237,8 @@ class Walk:
         away = 2.0 * rounding.UNIT * tf.abs(bound) + rounding.TINY
         return tf.cast(bound + sign * away, tf.float32)
 
-    def _picked(self, i: int, laid: Mapping[int, Tensor]) -> Tensor:
-        return self.view.pick(i, laid[i])
+    def _rows_of(self, i: int, arranged: Mapping[int, Tensor]) -> Tensor:
+        return self.layout.gather_rows(i, arranged[i])
 
     def _dot(self, coefficients: Tensor, values: Tensor) -> Tensor:
         """<coefficients, values> of every row. Values broadcast against the coefficients."""

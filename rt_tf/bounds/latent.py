@@ -8,7 +8,7 @@ and a symbol for its width, and its gradient in e is that pass backward. Source:
 
 import dataclasses
 
-from rt_tf.bounds.full import Settings, full_enclosure
+from rt_tf.bounds.intermediate import Settings, full_enclosure
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import Box
 from rt_tf.errors import UserError

@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from rt_tf.bounds import zonotope
 from rt_tf.bounds.backward import lower_bound, refuse_undefined
-from rt_tf.bounds.full import MEMORY, Settings, full_enclosure, head_enclosure
 from rt_tf.bounds.fusion import fused_loss
+from rt_tf.bounds.intermediate import MEMORY, Settings, full_enclosure, head_enclosure
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.probable import Confidence, probable_enclosure
 from rt_tf.bounds.projection import Projections, projected_enclosure

@@ -11,7 +11,7 @@ import math
 import tensorflow as tf
 from scipy import optimize, stats
 
-from rt_tf.bounds.full import is_exact
+from rt_tf.bounds.intermediate import is_exact
 from rt_tf.bounds.interval import Enclosure, enclose
 from rt_tf.bounds.projection import Projections
 from rt_tf.bounds.result import Box, cut

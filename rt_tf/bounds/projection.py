@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-from rt_tf.bounds.full import is_exact
+from rt_tf.bounds.intermediate import is_exact
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.medians import median
 from rt_tf.bounds.result import Box

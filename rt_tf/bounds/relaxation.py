@@ -6,8 +6,8 @@ from typing import NamedTuple, TypeAlias
 
 from rt_tf.bounds import rounding
 from rt_tf.bounds.interval import Enclosure
+from rt_tf.bounds.layouts import Layout
 from rt_tf.bounds.result import Box
-from rt_tf.bounds.views import View
 from rt_tf.network.graph import Node
 from rt_tf.network.ops import Activation, Lines, Slope, Tensor
 from rt_tf.threats.region import Region
@@ -17,7 +17,7 @@ from rt_tf.threats.region import Region
 Slopes: TypeAlias = str | Mapping[int, Slope]
 
 
-class Split(NamedTuple):
+class UnitSplit(NamedTuple):
     """Signs that units of a pre-activation node are known to have, and the price of breaking them.
 
     sign: [batch, ...], 1 (>= 0), -1 (<= 0) or 0 (unknown). multiplier: [batch, 1 or rows, ...],
@@ -34,7 +34,7 @@ class Relaxation:
     """What a pass reads and no row changes: computed once, then shared by all chunks of rows.
 
     nodes: those to walk through, from the last. boxes: of those that are met but not walked
-    through. Laid out by the view: the region; by node, lines; errors, what a unit of
+    through. Arranged by the layout: the region; by node, lines; errors, what a unit of
     coefficient pays for the rounding of a node's value; sizes, bounds of absolute values. flushed:
     by node and example, [batch], the price of coefficients that underflow.
     """
@@ -43,7 +43,7 @@ class Relaxation:
     region: Region
     lines: dict[int, Lines]
     boxes: dict[int, Box]
-    splits: Mapping[int, Split]
+    splits: Mapping[int, UnitSplit]
     sound: bool
     errors: dict[int, Tensor]
     sizes: dict[int, Tensor]
@@ -60,9 +60,9 @@ def relax(
     nodes: list[tuple[int, Node]],
     region: Region,
     enclosure: Enclosure,
-    view: View,
+    layout: Layout,
     slope: Slopes,
-    splits: Mapping[int, Split],
+    splits: Mapping[int, UnitSplit],
     arithmetic: str,
 ) -> Relaxation:
     """Prepares passes from `start` through the given nodes, which are in reversed order."""
@@ -70,46 +70,48 @@ def relax(
     walked = {i for i, _ in nodes}
     read = {start, *(k for _, node in nodes for k in node.inputs)} - walked - {0}
     lines = {
-        i: _lines(i, node.op, node.inputs[0], enclosure, view, slope)
+        i: _lines(i, node.op, node.inputs[0], enclosure, layout, slope)
         for i, node in nodes
         if isinstance(node.op, Activation)
     }
     sizes = {i: enclosure.boxes[i].magnitude for i in walked | read | {0}} if sound else {}
-    laid = {i: view.lay(i, size) for i, size in sizes.items()}
+    arranged = {i: layout.arrange(i, size) for i, size in sizes.items()}
     return Relaxation(
         nodes,
-        view.lay_region(region),
+        layout.arrange_region(region),
         lines,
         {i: enclosure.boxes[i] for i in read},
         splits,
         sound,
-        errors=_errors(nodes, enclosure, view, lines, laid) if sound else {},
-        sizes=laid,
+        errors=_errors(nodes, enclosure, layout, lines, arranged) if sound else {},
+        sizes=arranged,
         flushed={i: 4.0 * rounding.TINY * rounding.total(size) for i, size in sizes.items()},
     )
 
 
 def _lines(
-    i: int, op: Activation, source: int, enclosure: Enclosure, view: View, slope: Slopes
+    i: int, op: Activation, source: int, enclosure: Enclosure, layout: Layout, slope: Slopes
 ) -> Lines:
     """Laid-out lines: rules are applied before, given slopes after, as these may differ by row."""
     rule: Slope = slope if isinstance(slope, str) else slope.get(i, "adaptive")
     box = enclosure.boxes[source]
     if not isinstance(rule, str):
-        return op.relax(view.lay(source, box.lower), view.lay(source, box.upper), rule)
+        return op.relax(layout.arrange(source, box.lower), layout.arrange(source, box.upper), rule)
     lines = op.relax(*box, rule)
-    laid: dict[int, Tensor] = {}  # parallel lines share a slope: once is enough
-    return Lines(*(t if t is None else laid.setdefault(id(t), view.lay(i, t)) for t in lines))
+    arranged: dict[int, Tensor] = {}  # parallel lines share a slope: once is enough
+    return Lines(
+        *(t if t is None else arranged.setdefault(id(t), layout.arrange(i, t)) for t in lines)
+    )
 
 
 def _errors(
     nodes: list[tuple[int, Node]],
     enclosure: Enclosure,
-    view: View,
+    layout: Layout,
     lines: dict[int, Lines],
     sizes: dict[int, Tensor],
 ) -> dict[int, Tensor]:
-    """What a unit of coefficient at each node pays for rounding, laid out; none where it is 0."""
+    """What a unit of coefficient at each node pays for rounding, arranged; none where it is 0."""
     errors = {}
     for i, node in nodes:
         op, source = node.op, node.inputs[0]
@@ -117,5 +119,7 @@ def _errors(
             errors[i] = rounding.activation_error(op, lines[i], sizes[source], sizes[i])
         elif i in enclosure.magnitudes:
             size = enclosure.boxes[source].magnitude
-            errors[i] = view.lay(i, rounding.backward_error(op, size, enclosure.magnitudes[i]))
+            errors[i] = layout.arrange(
+                i, rounding.backward_error(op, size, enclosure.magnitudes[i])
+            )
     return errors

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from rt_tf.bounds.backward import lower_bound
 from rt_tf.bounds.interval import Enclosure
-from rt_tf.bounds.relaxation import Split
+from rt_tf.bounds.relaxation import UnitSplit
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Activation, Shared, Tensor
 from rt_tf.threats.region import Region
@@ -78,7 +78,7 @@ def optimised_bound(
             spec,
             enclosure,
             slope={i: Shared(t) if shared else t for i, t in slopes.items()},
-            splits={i: Split(signs[i], multiplier) for i, multiplier in multipliers.items()},
+            splits={i: UnitSplit(signs[i], multiplier) for i, multiplier in multipliers.items()},
             arithmetic=arithmetic,
         )
 

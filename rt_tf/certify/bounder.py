@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.bounds.full import Settings, full_enclosure
+from rt_tf.bounds.beta_crown import LeafBounder, Leaves, split_nodes
+from rt_tf.bounds.intermediate import Settings, full_enclosure
 from rt_tf.bounds.interval import Enclosure
-from rt_tf.bounds.leaves import LeafBounder, Leaves, split_nodes
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.bounds.full import MEMORY
+from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.certify.bounder import Bounder
 from rt_tf.certify.rung import Asked, Finding
 from rt_tf.certify.tree_search import TreeSearch

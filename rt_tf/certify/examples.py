@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf.bounds.backward import lower_bound
-from rt_tf.bounds.full import Settings, full_enclosure
+from rt_tf.bounds.intermediate import Settings, full_enclosure
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import margin_spec
 from rt_tf.certify.matrices import Linear, entries, matrices, shapes_of

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf import catalogue
-from rt_tf.bounds.full import MEMORY, TEMPORARIES
+from rt_tf.bounds.intermediate import MEMORY, TEMPORARIES
 from rt_tf.bounds.interval import enclose
 from rt_tf.bounds.result import Box
 from rt_tf.interchange.property import Clause, Rows, distinct

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf.bounds.backward import least_of, walk_back
-from rt_tf.bounds.full import MEMORY, Settings, full_enclosure
+from rt_tf.bounds.intermediate import MEMORY, Settings, full_enclosure
 from rt_tf.bounds.interval import Enclosure, enclose
 from rt_tf.bounds.result import Box
 from rt_tf.certify.boxes import Boxes, effects, middles
@@ -111,7 +111,9 @@ class Compiled:
         enclosure = full_enclosure(self.graph, region, self.settings, known=self._boxes(known))
         spec = tf.repeat(rows[tf.newaxis], tf.shape(lower)[0], axis=0)
         walk = walk_back(self.graph, region, spec, enclosure, arithmetic="sound")
-        coefficients = tf.reshape(walk.met[0], tf.concat([tf.shape(spec)[:2], [-1]], axis=0))
+        coefficients = tf.reshape(
+            walk.final_coefficients[0], tf.concat([tf.shape(spec)[:2], [-1]], axis=0)
+        )
         return least_of(walk, enclosure), coefficients, self._joined(enclosure)
 
     def _shaped(self, x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.bounds.full import MEMORY
+from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.certify.binaries import Choice, after_convolutions, every_unit, last_units
 from rt_tf.certify.dual_slopes import confirmed
 from rt_tf.certify.examples import Example, Reader

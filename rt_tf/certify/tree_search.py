@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.bounds.leaves import Leaves
+from rt_tf.bounds.beta_crown import Leaves
 from rt_tf.bounds.result import margin_spec
 from rt_tf.certify.bounder import Bounder, Judged, Root
 from rt_tf.certify.growth import Growth

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import tensorflow as tf
 
-from rt_tf.bounds.full import MEMORY
+from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.certify.bounder import Bounder
 from rt_tf.certify.clause_graph import CLASSES, LABEL, clause_graph, raised
 from rt_tf.certify.exclusion import Finding

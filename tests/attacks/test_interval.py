@@ -15,10 +15,9 @@ from rt_tf.attacks.gradient.pgd import pgd
 from rt_tf.attacks.run import attack_with_restarts
 from rt_tf.attacks.starts import uniform, zero
 from rt_tf.attacks.task import Task
-from rt_tf.bounds.backward import lower_bound
-from rt_tf.bounds.full import head_enclosure
+from rt_tf.bounds.backward import lower_bound, walk_back
+from rt_tf.bounds.intermediate import head_enclosure
 from rt_tf.bounds.methods import fast_lin_ibp_bounds
-from rt_tf.bounds.planes import lower_planes
 from rt_tf.bounds.result import margin_spec
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
@@ -39,24 +38,25 @@ def task_of(name, threat="linf", eps=None, count=6, seed=0):
     return Task(graph, region, labels, noise.keys(tf.constant([3, 4]), tf.range(count)))
 
 
-def planes_of(task):
+def walk_of(task):
     graph, spec = task.network, margin_spec(task.labels, networks.CLASSES)
     enclosure = head_enclosure(graph, task.region)
-    return lower_planes(graph, task.region, spec, enclosure), spec, enclosure
+    walk = walk_back(graph, task.region, spec, enclosure, slope="parallel")
+    return walk, spec, enclosure
 
 
 @pytest.mark.parametrize(
     ("name", "threat"), [("conv_same", "linf"), ("residual", "l2"), ("s_shaped", "l1")]
 )
-def test_planes_lie_below_the_margins_and_touch_the_bounds(name, threat):
+def test_what_a_walk_leaves_lies_below_the_margins_and_touches_the_bounds(name, threat):
     task = task_of(name, threat)
-    planes, spec, enclosure = planes_of(task)
+    walk, spec, enclosure = walk_of(task)
     bound = lower_bound(task.network, task.region, spec, enclosure, slope="parallel")
-    np.testing.assert_array_equal(planes.margins, bound)
-    offset = planes.margins - task.region.minimum(planes.coefficients)
+    np.testing.assert_array_equal(walk.minimum(), bound)
+    offset = bound - task.region.minimum(walk.coefficients[0])
     for draw in range(8):
         x = task.region.start(task.noise(draw))
-        below = tf.einsum("bshwc,bhwc->bs", planes.coefficients, x) + offset
+        below = tf.einsum("bshwc,bhwc->bs", walk.coefficients[0], x) + offset
         margins = tf.linalg.matvec(spec, task.network(x))
         assert (below <= margins + 1e-4).numpy().all()
 
@@ -66,12 +66,12 @@ def test_coefficients_are_the_bounds_gradient_with_all_lines_held_fixed():
     task = dataclasses.replace(
         task, region=dataclasses.replace(task.region, domain=Domain(-9.0, 9.0))
     )
-    planes, spec, enclosure = planes_of(task)
+    walk, spec, enclosure = walk_of(task)
     with tf.GradientTape() as tape:
         tape.watch(task.region.x)
         first = lower_bound(task.network, task.region, spec, enclosure, slope="parallel")[:, 0]
     np.testing.assert_allclose(
-        tape.gradient(first, task.region.x), planes.coefficients[:, 0], atol=1e-5
+        tape.gradient(first, task.region.x), walk.coefficients[0][:, 0], atol=1e-5
     )
 
 
@@ -100,7 +100,7 @@ def test_on_a_linear_network_one_step_reaches_the_worst_of_half_the_radius():
     """Against the support function; an error is found where there is one, and none else sought."""
     task = task_of("affine", eps=0.15, count=20)
     half = dataclasses.replace(task, region=dataclasses.replace(task.region, eps=0.075))
-    worst = tf.reduce_min(planes_of(half)[0].margins, axis=1).numpy()
+    worst = tf.reduce_min(walk_of(half)[0].minimum(), axis=1).numpy()
     found = trend(task, task.region.x, FIRST)
     x = followed(task, task.region.x, found)
     np.testing.assert_array_equal(task.errs(task.network(x)), worst < 0.0)

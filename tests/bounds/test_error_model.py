@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from rt_tf.bounds import rounding
-from rt_tf.bounds.full import Ends, _cut
+from rt_tf.bounds.intermediate import Ends, _cut
 from rt_tf.bounds.result import Box
 from rt_tf.network.ops import Activation, Affine, Lines, Positive
 

@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 from rt_tf.bounds.backward import lower_bound
-from rt_tf.bounds.full import Settings, full_enclosure
+from rt_tf.bounds.intermediate import Settings, full_enclosure
 from rt_tf.bounds.interval import Enclosure
-from rt_tf.bounds.relaxation import Split
+from rt_tf.bounds.relaxation import UnitSplit
 from rt_tf.bounds.result import Box, margin_spec
 from rt_tf.bounds.slopes import optimised_bound
 from rt_tf.threats.linf import Linf
@@ -118,7 +118,7 @@ def test_split_bounds_hold_where_the_signs_do_whatever_the_multipliers(seed):
     enclosure = full_enclosure(graph, region, Settings())
     cut, signs = split_of(graph, enclosure, seed)
     splits = {
-        i: Split(s, tf.random.stateless_uniform([3, 2, *s.shape[1:]], [seed, i], maxval=3.0))
+        i: UnitSplit(s, tf.random.stateless_uniform([3, 2, *s.shape[1:]], [seed, i], maxval=3.0))
         for i, s in signs.items()
     }
     bound = lower_bound(graph, region, spec, cut, splits=splits).numpy()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rt_tf.bounds import full
-from rt_tf.bounds.extents import Extent, extents
-from rt_tf.bounds.full import Settings, full_enclosure
+from rt_tf.bounds import intermediate
+from rt_tf.bounds.intermediate import Settings, full_enclosure
 from rt_tf.bounds.interval import enclose
+from rt_tf.bounds.receptive_fields import Extent, extents
 from rt_tf.bounds.result import Box
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
@@ -97,7 +97,7 @@ def test_windows_give_what_whole_values_give(name, slope, monkeypatch):
     found = full_enclosure(graph, region, Settings(slope))
     last = max(i for i in graph.preactivations())
     assert extents(graph, last, found.shapes) is not None, "the case does not test windows"
-    monkeypatch.setattr(full, "extents", lambda *_: None)
+    monkeypatch.setattr(intermediate, "extents", lambda *_: None)
     same(found, full_enclosure(graph, region, Settings(slope)))
 
 
@@ -167,6 +167,6 @@ def test_gradients_through_windows_are_those_through_whole_values(name, monkeypa
         return tape.gradient(loss, region.x).numpy()
 
     found = gradient()
-    monkeypatch.setattr(full, "extents", lambda *_: None)
+    monkeypatch.setattr(intermediate, "extents", lambda *_: None)
     expected = gradient()
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-4 * np.abs(expected).max())

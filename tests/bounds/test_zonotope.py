@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from rt_tf.bounds import zonotope
-from rt_tf.bounds.full import Settings, full_enclosure
+from rt_tf.bounds.intermediate import Settings, full_enclosure
 from rt_tf.bounds.interval import enclose
 from rt_tf.bounds.latent import LatentRegion
 from rt_tf.bounds.result import Box

@@ -10,9 +10,9 @@ import tensorflow as tf
 from oracles.matrices import read
 from oracles.relaxed import Relaxation, ends_of
 
-from rt_tf.bounds.full import Settings, full_enclosure
+from rt_tf.bounds.beta_crown import Leaves
+from rt_tf.bounds.intermediate import Settings, full_enclosure
 from rt_tf.bounds.interval import enclose
-from rt_tf.bounds.leaves import Leaves
 from rt_tf.bounds.result import Box, margin_spec
 from rt_tf.certify import tree_search
 from rt_tf.certify.branching import BranchAndBound

@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.bounds.backward import lower_bound
-from rt_tf.bounds.full import Settings, full_enclosure
+from rt_tf.bounds.intermediate import Settings, full_enclosure
 from rt_tf.bounds.interval import Enclosure
-from rt_tf.bounds.relaxation import Split
+from rt_tf.bounds.relaxation import UnitSplit
 from rt_tf.bounds.result import Box, margin_spec
 from rt_tf.bounds.slopes import optimised_bound
 from rt_tf.certify.proof import Leaf, Proof, Tree
@@ -128,7 +128,7 @@ def tree_proof(
         spec,
         cut,
         slope={i: Shared(_float(s)) if shared else _float(s) for i, s in slopes.items()},
-        splits={i: Split(signs[i], m) for i, m in best.multipliers.items()},
+        splits={i: UnitSplit(signs[i], m) for i, m in best.multipliers.items()},
         arithmetic="sound",
     )
     units = _unstable(q.graph, enclosure)

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from rt_tf.bounds.backward import Walk
-from rt_tf.bounds.extents import extents
 from rt_tf.bounds.interval import Enclosure, enclose
+from rt_tf.bounds.layouts import Layout, Whole, Windows
+from rt_tf.bounds.receptive_fields import extents
 from rt_tf.bounds.relaxation import Relaxation, Slopes, relax
 from rt_tf.bounds.result import Box, cut
-from rt_tf.bounds.views import View, Whole, Windows
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Activation, Affine, Op, Positive, Tensor
 from rt_tf.threats.region import Region
@@ -101,8 +101,8 @@ def backward_box(
         tf.ones_like(box.lower, tf.bool) if every_unit else (box.lower < 0.0) & (box.upper > 0.0)
     )
 
-    def passes(view: View) -> Relaxation:
-        return relax(i, nodes, region, enclosure, view, settings.slope, {}, settings.arithmetic)
+    def passes(layout: Layout) -> Relaxation:
+        return relax(i, nodes, region, enclosure, layout, settings.slope, {}, settings.arithmetic)
 
     seen = extents(graph, i, enclosure.shapes)
     if seen is None:
@@ -113,7 +113,7 @@ def backward_box(
 
 
 def _bound_windows(
-    asked: Tensor, i: int, passes: Relaxation, view: Windows, settings: Settings
+    asked: Tensor, i: int, passes: Relaxation, layout: Windows, settings: Settings
 ) -> tuple[Tensor, Ends]:
     """Numbers of units, of all examples in one list, and their bounds: [places, units]."""
     channels = asked.shape[-1]
@@ -137,15 +137,17 @@ def _bound_windows(
     def chunk(k: Tensor) -> Ends:
         own = tf.gather(units, k[: tf.shape(units)[0]] % tf.shape(units)[0])
         start = tf.one_hot(own, channels)[:, :, tf.newaxis, tf.newaxis]
-        return _ends(passes, view.at(tf.gather(places, k)), i, start)
+        return _ends(passes, layout.at(tf.gather(places, k)), i, start)
 
-    largest = max(math.prod(extent.size) * view.shapes[k][-1] for k, extent in view.extents.items())
+    largest = max(
+        math.prod(extent.size) * layout.shapes[k][-1] for k, extent in layout.extents.items()
+    )
     found = _in_chunks(chunk, tf.shape(places)[0], tf.shape(units)[1], largest, settings)
     return places[:, tf.newaxis] * channels + units, found
 
 
 def _bound_whole(
-    asked: Tensor, i: int, passes: Relaxation, view: Whole, settings: Settings
+    asked: Tensor, i: int, passes: Relaxation, layout: Whole, settings: Settings
 ) -> tuple[Tensor, Ends]:
     """The same, [batch, units]: as many units for each example as the one with most asks for."""
     batch, shape = tf.shape(asked)[0], asked.shape[1:]
@@ -161,10 +163,10 @@ def _bound_whole(
     def chunk(k: Tensor) -> Ends:
         start = tf.one_hot(tf.gather(units, k, axis=1), count)
         start = tf.reshape(start, tf.concat([tf.shape(start)[:2], shape], axis=0))
-        found = _ends(passes, view, i, tf.ensure_shape(start, [None, None, *shape]))
+        found = _ends(passes, layout, i, tf.ensure_shape(start, [None, None, *shape]))
         return Ends(*(tf.transpose(end) for end in found))
 
-    largest = max(math.prod(shape) for shape in view.shapes.values())
+    largest = max(math.prod(shape) for shape in layout.shapes.values())
     found = _in_chunks(chunk, tf.shape(units)[1], batch, largest, settings)
     found = Ends(*(tf.transpose(end) for end in found))
     return tf.range(batch)[:, tf.newaxis] * count + units, found
@@ -188,12 +190,12 @@ def _cut(box: Box, asked: Tensor, numbers: Tensor, found: Ends) -> Box:
     return Box(*(tf.ensure_shape(end, box.lower.shape) for end in cut))
 
 
-def _ends(passes: Relaxation, view: View, i: int, start: Tensor) -> Ends:
+def _ends(passes: Relaxation, layout: Layout, i: int, start: Tensor) -> Ends:
     """Lower and upper bounds of rows of coefficients; parallel lines give both at once."""
     if passes.parallel:
-        walk = Walk(passes, view, both=True).run(i, start)
+        walk = Walk(passes, layout, both=True).run(i, start)
         return Ends(walk.minimum(), walk.maximum())
-    below, above = Walk(passes, view, both=True).run_to_activations(i, start).fork()
+    below, above = Walk(passes, layout, both=True).run_to_activations(i, start).fork()
     return Ends(below.finish().minimum(), -above.finish().minimum())
 
 

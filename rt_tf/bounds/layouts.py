@@ -3,8 +3,8 @@
 A row is a linear function of one node's value for one example. With `Whole` rows, `[batch, rows]`,
 coefficients cover whole values; with `Windows` rows are channels of pixels, the pixels of all
 examples in one list, `[places, rows]`, and coefficients cover receptive fields only. An axis may be
-1 where nothing differs along it. Values are laid out once for all rows (`lay`) and picked for some
-of them (`pick`), which lets a pass run over rows in chunks.
+1 where nothing differs along it. Values are arranged once for all rows (`arrange`) and gathered for
+some of them (`gather_rows`), which lets a pass run over rows in chunks.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.bounds.extents import Extent, Shapes, offsets, reads
+from rt_tf.bounds.receptive_fields import Extent, Shapes, offsets, reads
 from rt_tf.network.graph import Node
 from rt_tf.network.ops import Activation, Affine, Op, Tensor
 from rt_tf.threats.region import Region
@@ -23,14 +23,14 @@ from rt_tf.threats.region import Region
 Linear = Callable[..., Tensor]
 
 
-class View(Protocol):
+class Layout(Protocol):
     """The contract. Coefficients of node i are [batch or places or 1, rows, ...]."""
 
-    def lay(self, i: int, values: Tensor) -> Tensor:
-        """Values [batch, ...] of node i as `pick` reads them."""
+    def arrange(self, i: int, values: Tensor) -> Tensor:
+        """Values [batch, ...] of node i as `gather_rows` reads them."""
 
-    def pick(self, i: int, laid: Tensor) -> Tensor:
-        """Laid values that broadcast against the coefficients of node i."""
+    def gather_rows(self, i: int, arranged: Tensor) -> Tensor:
+        """Arranged values that broadcast against the coefficients of node i."""
 
     def by_row(self, values: Tensor) -> Tensor:
         """Numbers by example, [batch], that broadcast against the rows."""
@@ -41,11 +41,11 @@ class View(Protocol):
     def transposes(self, i: int, node: Node, coefficients: Tensor) -> list[Tensor]:
         """Coefficients of a linear node's inputs from those of the node."""
 
-    def lay_region(self, region: Region) -> Region:
+    def arrange_region(self, region: Region) -> Region:
         """A region as `minimum` reads it."""
 
-    def minimum(self, laid: Region, coefficients: Tensor) -> Tensor:
-        """The support function by row, of a region that was laid out."""
+    def minimum(self, arranged: Region, coefficients: Tensor) -> Tensor:
+        """The support function by row, of a region that was arranged."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,11 +54,11 @@ class Whole:
 
     shapes: Shapes
 
-    def lay(self, i: int, values: Tensor) -> Tensor:
+    def arrange(self, i: int, values: Tensor) -> Tensor:
         return values[:, tf.newaxis]
 
-    def pick(self, i: int, laid: Tensor) -> Tensor:
-        return laid
+    def gather_rows(self, i: int, arranged: Tensor) -> Tensor:
+        return arranged
 
     def by_row(self, values: Tensor) -> Tensor:
         return values[:, tf.newaxis]
@@ -69,11 +69,11 @@ class Whole:
     def transposes(self, i: int, node: Node, coefficients: Tensor) -> list[Tensor]:
         return _transposes(_linear(node.op), [self.shapes[k] for k in node.inputs], coefficients)
 
-    def lay_region(self, region: Region) -> Region:
+    def arrange_region(self, region: Region) -> Region:
         return region
 
-    def minimum(self, laid: Region, coefficients: Tensor) -> Tensor:
-        return laid.minimum(coefficients)
+    def minimum(self, arranged: Region, coefficients: Tensor) -> Tensor:
+        return arranged.minimum(coefficients)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Windows:
         """Places of each example."""
         return math.prod(self.shapes[self.start][:2])
 
-    def lay(self, i: int, values: Tensor) -> Tensor:
+    def arrange(self, i: int, values: Tensor) -> Tensor:
         extent = self.extents[i]
         rows, columns = self.shapes[self.start][:2]
         values = _framed(values, extent, (rows, columns))
@@ -110,9 +110,9 @@ class Windows:
         windows = tf.gather(pixels, taps.ravel(), axis=1)
         return tf.reshape(windows, [-1, math.prod(extent.size) * values.shape[3]])
 
-    def pick(self, i: int, laid: Tensor) -> Tensor:
-        channels = laid.shape[-1] // math.prod(self.extents[i].size)
-        picked = tf.gather(laid, self.places)
+    def gather_rows(self, i: int, arranged: Tensor) -> Tensor:
+        channels = arranged.shape[-1] // math.prod(self.extents[i].size)
+        picked = tf.gather(arranged, self.places)
         return tf.reshape(picked, [-1, 1, *self.extents[i].size, channels])
 
     def by_row(self, values: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class Windows:
         if not self.extents[i].sticks_out(self.shapes[self.start], self.shapes[i]):
             return coefficients
         ones = tf.ones([1, *self.shapes[i][:2], 1], coefficients.dtype)
-        mask = tf.gather(self.lay(i, ones), self.places % self.pixels)
+        mask = tf.gather(self.arrange(i, ones), self.places % self.pixels)
         return coefficients * tf.reshape(mask, [-1, 1, *self.extents[i].size, 1])
 
     def transposes(self, i: int, node: Node, coefficients: Tensor) -> list[Tensor]:
@@ -133,12 +133,12 @@ class Windows:
             _padded(part, read, self.extents[k]) for k, part in zip(node.inputs, parts, strict=True)
         ]
 
-    def lay_region(self, region: Region) -> Region:
-        return region.by_pixel(lambda values: self.lay(0, values))
+    def arrange_region(self, region: Region) -> Region:
+        return region.by_pixel(lambda values: self.arrange(0, values))
 
-    def minimum(self, laid: Region, coefficients: Tensor) -> Tensor:
+    def minimum(self, arranged: Region, coefficients: Tensor) -> Tensor:
         """A ball of a norm, seen through a window, is the ball of the window's coordinates."""
-        seen = laid.by_pixel(lambda values: tf.squeeze(self.pick(0, values), axis=1))
+        seen = arranged.by_pixel(lambda values: tf.squeeze(self.gather_rows(0, values), axis=1))
         eps = tf.cast(seen.eps, seen.x.dtype)
         eps = tf.gather(eps, self.places // self.pixels) if eps.shape.rank == 1 else eps
         return dataclasses.replace(seen, eps=eps).minimum(coefficients)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from rt_tf.bounds.backward import Walk, least_of, lower_bound, walk_back
 from rt_tf.bounds.interval import Enclosure
-from rt_tf.bounds.relaxation import Split
+from rt_tf.bounds.relaxation import UnitSplit
 from rt_tf.bounds.result import Box
 from rt_tf.bounds.slopes import as_kept, ascend
 from rt_tf.network.graph import Graph
@@ -91,7 +91,7 @@ class LeafBounder:
             slopes[:, 0],
             multipliers[:, 0],
             tf.where(leaves.signs == 0.0, self._scores(walk), 0.0) if self.nodes else leaves.signs,
-            self._descended(leaves.rows, self._points(walk.met[0][:, 0])),
+            self._descended(leaves.rows, self._points(walk.final_coefficients[0][:, 0])),
         )
 
     def quick(self, leaves: Leaves) -> Tensor:
@@ -115,7 +115,7 @@ class LeafBounder:
                 for a in self.graph.activations()
                 if self._source(a)
             },
-            "splits": {i: Split(sign, prices[i][:, tf.newaxis]) for i, sign in signs.items()},
+            "splits": {i: UnitSplit(sign, prices[i][:, tf.newaxis]) for i, sign in signs.items()},
             "arithmetic": arithmetic,
         }
 
@@ -145,7 +145,9 @@ class LeafBounder:
         for a, lines in walk.relaxation.lines.items():
             source = self._source(a)
             if source:
-                cost = _cost(walk.met[a], lines.lower_slope, lines.upper_offset)[:, 0]
+                cost = _cost(walk.final_coefficients[a], lines.lower_slope, lines.upper_offset)[
+                    :, 0
+                ]
                 costs[source] = costs[source] + cost if source in costs else cost
         return self._gathered(costs)
 
