@@ -13,10 +13,16 @@ from rich.table import Table
 from pipelines.attacking import Question
 from pipelines.questions import CHUNK, Subject
 from rt_tf.attacks import noise
-from rt_tf.attacks.preflight import check_inputs, check_network
+from rt_tf.attacks.preflight import (
+    check_inputs,
+    check_network,
+    inner_work,
+    probabilities,
+    randomised,
+    vanishing_gradients,
+)
 from rt_tf.attacks.suites import Budget
 from rt_tf.attacks.task import Task
-from rt_tf.attacks.warnings import inner_work, probabilities, randomised, vanishing_gradients
 from rt_tf.exactly import radius_text
 from rt_tf.reporting import attack_warnings
 from rt_tf.reporting.formats import duration

@@ -1,13 +1,29 @@
-"""Whether attacks can be asked about: their inputs, and the network's gradient."""
+"""Whether attacks can be asked, and signs that their answers do not say what they seem to.
+
+Checks raise UserError; the others return their warnings, a line each. Source: Croce & Hein 2020
+(Reliable evaluation) and the flags of the authors' evaluation since.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.attacks.losses import cross_entropy
-from rt_tf.attacks.task import Network
+from rt_tf.attacks.losses import cross_entropy, dlr_or_margin, odds
+from rt_tf.attacks.task import Network, Task
 from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
+from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
+
+SUM = 1e-4  # by which a softmax's outputs may miss a sum of one
+ZERO = 0.1  # share of examples without a gradient from which on it is worth a warning
+
+LOSSES = {"cross-entropy": cross_entropy, "DLR": dlr_or_margin, "log-odds": odds}
+GRADIENTS = re.compile(r"(Grad|GradV\d+|GradGrad|Grad2)$|Backprop")
+RANDOM = re.compile(r"Random|Multinomial|TruncatedNormal|^StatefulUniform|^StatefulStandardNormal")
 
 
 def check_inputs(
@@ -64,3 +80,93 @@ def _no_gradient(received: str) -> UserError:
         "network: expected one with a gradient in its input; "
         f"received {received}; an attack without gradients such as square works"
     )
+
+
+def randomised(network: Network, x: Tensor) -> list[str]:
+    """Of a network that answers the same images differently."""
+    first, second = network(x), network(x)
+    differ = tf.reduce_any(first != second, axis=-1)
+    count = int(tf.reduce_sum(tf.cast(differ, tf.int32)))
+    if not count:
+        return []
+    return [
+        f"the network is randomised: {count} of {len(differ)} answers differ when asked again; "
+        "attacks for networks that draw random numbers would be stronger"
+    ]
+
+
+def probabilities(logits: Tensor) -> list[str]:
+    """Of outputs [batch, classes] that are a softmax's: not negative, and of sum one."""
+    logits = tf.cast(logits, tf.float32)
+    positive = tf.reduce_all(logits >= 0.0)
+    sums = tf.reduce_all(tf.abs(tf.reduce_sum(logits, axis=-1) - 1.0) <= SUM)
+    if not len(logits) or not bool(positive & sums):
+        return []
+    return [
+        "the network returns probabilities, not logits: the cross-entropy's gradient vanishes; "
+        "take the softmax away"
+    ]
+
+
+def vanishing_gradients(task: Task, x: Tensor) -> list[str]:
+    """Of losses without any gradient at some of the points x, though the network is right there."""
+    right = ~task.errs(task.logits(x))
+    found = []
+    for name, loss in LOSSES.items():
+        gradient = dataclasses.replace(task, loss=loss).look(x).gradient
+        zero = tf.reduce_all(gradient == 0.0, axis=list(range(1, x.shape.rank)))
+        count = int(tf.reduce_sum(tf.cast(zero & right, tf.int32)))
+        if count > ZERO * int(tf.reduce_sum(tf.cast(right, tf.int32))):
+            found.append(
+                f"the {name} loss has a zero gradient at {count} of {len(right)} points: attacks "
+                "that climb it fail there whether the network is robust or not"
+            )
+    return found
+
+
+def inner_work(network: tf.types.experimental.ConcreteFunction) -> list[str]:
+    """Of a network's graph that takes gradients, or draws random numbers, to answer."""
+    names = set(_operations(network.graph.as_graph_def()))
+    gradients = sorted(name for name in names if GRADIENTS.search(name))
+    random = sorted(name for name in names if RANDOM.search(name))
+    found = []
+    if gradients:
+        found.append(
+            f"the network optimises while it answers (operations {', '.join(gradients)}): its "
+            "gradient may mislead attacks, and Square alone tells"
+        )
+    if random:
+        found.append(
+            f"the network draws random numbers (operations {', '.join(random)}): attacks for "
+            "networks that do would be stronger"
+        )
+    return found
+
+
+def black_box_ahead(found: int, left: int) -> list[str]:
+    """Of an attack without gradients that found some of what those with gradients had left."""
+    if not found:
+        return []
+    return [
+        f"an attack without gradients found {found} of the {left} examples that attacks by "
+        "gradients had left: the gradients may be masked"
+    ]
+
+
+def _operations(graph: tf.compat.v1.GraphDef) -> Iterator[str]:
+    """The types of all operations that a graph runs, those of functions it calls included."""
+    library = {function.signature.name: function.node_def for function in graph.library.function}
+    waiting, seen = [graph.node], set()
+    while waiting:
+        for node in waiting.pop():
+            yield node.op
+            for name in _called(node):
+                if name in library and name not in seen:
+                    seen.add(name)
+                    waiting.append(library[name])
+
+
+def _called(node: tf.compat.v1.NodeDef) -> Iterator[str]:
+    for value in node.attr.values():
+        for function in (value.func, *value.list.func):
+            yield function.name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from rt_tf.attacks.preflight import black_box_ahead
 from rt_tf.attacks.table import ATTACKS
-from rt_tf.attacks.warnings import black_box_ahead
 from rt_tf.errors import UserError
 from rt_tf.notes import read_notes, write_notes
 from rt_tf.reporting import attacks

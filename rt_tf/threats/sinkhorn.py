@@ -8,12 +8,13 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from rt_tf.network.ops import Tensor
-from rt_tf.threats.lambert import lambert_of_exp
 from rt_tf.threats.rounding import Mass, Potentials, rounded
 from rt_tf.threats.transport import VOID, LocalPlans, logarithm, scaled, some
 
 Fit = Callable[[Tensor], Tensor]  # log sum_i exp(alpha_i - psi C_ij), by j, to the best beta_j
 
+LEAST_EXPONENT = -690.0  # float64 holds exp of this; what follows below it is as good as zero
+LAMBERT_STEPS = 2  # each to the fourth power: the start is off by at most a quarter
 LOG_PSI = (-2.0, 8.0, 4.0, 2.0, 1.0)  # exponents of two: the least to start from, steps up
 
 
@@ -142,3 +143,19 @@ def _newton(mass: Mass, plans: LocalPlans, cost: Tensor, square: Tensor) -> tupl
 
 def _total(values: Tensor) -> Tensor:
     return tf.reduce_sum(values, axis=[1, 2, 3], keepdims=True)
+
+
+def lambert_of_exp(t: Tensor) -> Tensor:
+    """The Lambert W function of exp(t), elementwise, in float64's precision; t has any shape.
+
+    It is the y > 0 with y + log y = t; exp(t) itself may be too large or small to represent. The
+    iteration of Fritsch, Shafer and Crowley (1973), from softplus(t), which is near at both
+    ends.
+    """
+    t = tf.maximum(t, LEAST_EXPONENT)
+    y = tf.math.softplus(t)
+    for _ in range(LAMBERT_STEPS):
+        error = t - tf.math.log(y) - y
+        scale = 2.0 * (1.0 + y) * (1.0 + y + error * (2.0 / 3.0))
+        y *= 1.0 + error / (1.0 + y) * (scale - error) / (scale - 2.0 * error)
+    return y

@@ -1,8 +1,9 @@
-"""A phase's time: its steps and epochs, by its own clock or the run's."""
+"""A phase's time, its steps and epochs by its own clock or the run's, and what steers it."""
 
 import dataclasses
 import math
 
+from rt_tf.training.cascade import Members
 from rt_tf.training.phases import Phase, Values
 from rt_tf.training.position import Position
 from rt_tf.training.stability import Trend, stable, trend
@@ -98,3 +99,21 @@ class Clock:
     @property
     def _begun(self) -> int:
         return self.position.begun if self.phase.clock == "run" else 0
+
+
+def steering(clock: Clock, members: Members, examples: int) -> dict[str, float]:
+    """What decides how training goes on, by name, at an epoch's end, to be watched.
+
+    examples: left open to this member of a cascade.
+    """
+    position, phase = clock.position, clock.phase
+    found: dict[str, float] = {"phase": position.phase + 1}
+    if phase.until == "stable" and (trend := clock.trend) is not None:
+        found |= {"loss_fall": trend.fall, "loss_noise": trend.noise}
+    if phase.attack == "latent":
+        found["latent_layer"] = phase.latent_layer
+    if position.guard_accuracy is not None:
+        found |= {"guard_accuracy": position.guard_accuracy, "alarm": float(position.alarm)}
+    if members.several:
+        found |= {"member": members.number(position.phase), "open_examples": examples}
+    return found

@@ -1,5 +1,6 @@
-"""The guard against catastrophic overfitting: an attack on one minibatch now and then."""
+"""What stops training or puts weights back: overfitting to an attack, numbers that are not finite."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,10 +8,12 @@ import keras
 import tensorflow as tf
 
 from rt_tf.data import Split
-from rt_tf.training.checkpoints import save_network
+from rt_tf.errors import UserError
+from rt_tf.training.checkpoints import Checkpoints, save_network
 from rt_tf.training.clock import Clock
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Monitor
+from rt_tf.training.position import Position
 
 MOST = 0.5  # a share from which a network has learnt what it is trained on
 
@@ -62,3 +65,33 @@ def overfits(accuracy: float, before: Sequence[float], trained: float, drop: flo
     """
     fallen = accuracy < (1.0 - drop) * max(before, default=0.0)
     return fallen or (trained > MOST and accuracy < (1.0 - drop) ** 2 * trained)
+
+
+class NotFiniteError(UserError):
+    """The loss, or a weight, stopped being a number."""
+
+
+def refuse_lost_loss(loss: float, position: Position, checkpoints: Checkpoints) -> None:
+    """NotFiniteError for the loss of the step that is being taken."""
+    if not math.isfinite(loss):
+        raise _not_finite("loss", loss, position.total_steps + 1, position.phase, checkpoints)
+
+
+def refuse_lost_weights(network: keras.Model, position: Position, checkpoints: Checkpoints) -> None:
+    """NotFiniteError: the last step's gradient may have been infinite though its loss was not."""
+    for weight in network.trainable_variables:
+        if not tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(weight))):
+            what = f"weights of {weight.path}"
+            raise _not_finite(what, math.nan, position.total_steps, position.phase, checkpoints)
+
+
+def _not_finite(
+    what: str, received: float, step: int, phase: int, checkpoints: Checkpoints
+) -> NotFiniteError:
+    steps = checkpoints.steps()
+    kept = f"checkpoints/ckpt-{steps[-1]}" if steps else "none yet"
+    return NotFiniteError(
+        f"{what}: expected finite numbers; received {received} at step {step} "
+        f"(phase {phase + 1}); training stopped; "
+        f"last good weights: {kept}; a smaller --learning_rate or --clip_norm may help"
+    )

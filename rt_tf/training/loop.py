@@ -20,15 +20,13 @@ from rt_tf.training.average import Average
 from rt_tf.training.batch import refuse_uneven
 from rt_tf.training.cascade import Members
 from rt_tf.training.checkpoints import Checkpoints, save_network
-from rt_tf.training.clock import Clock
-from rt_tf.training.finite import refuse_lost_loss, refuse_lost_weights
-from rt_tf.training.guard import Guard
+from rt_tf.training.clock import Clock, steering
+from rt_tf.training.guard import Guard, refuse_lost_loss, refuse_lost_weights
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Accuracies, Monitor, chance
 from rt_tf.training.objective import Objective
 from rt_tf.training.phases import Phase, Values, own_epochs
 from rt_tf.training.position import Position, Settings, Watcher
-from rt_tf.training.steering import steering
 
 StepFunction = Callable[[Any], dict[str, tf.Tensor]]
 

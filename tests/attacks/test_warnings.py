@@ -6,7 +6,7 @@ import networks
 import pytest
 import tensorflow as tf
 
-from rt_tf.attacks import warnings
+from rt_tf.attacks import preflight
 
 X = tf.constant(networks.images((4, 4, 2), 6))
 
@@ -28,17 +28,17 @@ def one_line(found, pattern):
 
 def test_a_randomised_network():
     noisy = keras.Sequential([keras.Input((4, 4, 2)), keras.layers.GaussianNoise(1.0), plain()])
-    one_line(warnings.randomised(lambda x: noisy(x, training=True), X), "6 of 6 answers differ")
-    assert warnings.randomised(lambda x: noisy(x, training=False), X) == []
+    one_line(preflight.randomised(lambda x: noisy(x, training=True), X), "6 of 6 answers differ")
+    assert preflight.randomised(lambda x: noisy(x, training=False), X) == []
 
 
 def test_probabilities():
     logits = plain()(X)
-    one_line(warnings.probabilities(tf.nn.softmax(logits)), "not logits")
-    assert warnings.probabilities(logits) == []
-    assert warnings.probabilities(tf.nn.sigmoid(logits)) == []
-    assert warnings.probabilities(tf.nn.log_softmax(logits)) == []
-    assert warnings.probabilities(logits[:0]) == []
+    one_line(preflight.probabilities(tf.nn.softmax(logits)), "not logits")
+    assert preflight.probabilities(logits) == []
+    assert preflight.probabilities(tf.nn.sigmoid(logits)) == []
+    assert preflight.probabilities(tf.nn.log_softmax(logits)) == []
+    assert preflight.probabilities(logits[:0]) == []
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e4])
@@ -46,15 +46,15 @@ def test_vanishing_gradients(scale):
     """The cross-entropy's vanish where logits are far apart; the DLR loss does not mind."""
     x, w = linear.images(4), linear.slopes(others=2)
     task = linear.task("linf", x, scale * w, [-99.0 * scale, -98.0 * scale])
-    found = warnings.vanishing_gradients(task, task.region.x)
+    found = preflight.vanishing_gradients(task, task.region.x)
     if scale > 1.0:
         one_line(found, "the cross-entropy loss has a zero gradient at 4 of 4")
     flat = linear.task("linf", x, 0.0 * w, [-1.0, -2.0])
-    assert len(warnings.vanishing_gradients(flat, flat.region.x)) == len(warnings.LOSSES)
+    assert len(preflight.vanishing_gradients(flat, flat.region.x)) == len(preflight.LOSSES)
     gentle = linear.task("linf", x, 0.1 * w, [-1.0, -1.5])
-    assert warnings.vanishing_gradients(gentle, gentle.region.x) == []
+    assert preflight.vanishing_gradients(gentle, gentle.region.x) == []
     wrong = linear.task("linf", x, 0.0 * w, [1.0, 2.0])
-    assert warnings.vanishing_gradients(wrong, wrong.region.x) == []
+    assert preflight.vanishing_gradients(wrong, wrong.region.x) == []
 
 
 def test_gradients_taken_inside_the_network():
@@ -64,16 +64,16 @@ def test_gradients_taken_inside_the_network():
             energy = tf.reduce_sum(tf.square(plain()(x)))
         return plain()(x - 0.1 * tape.gradient(energy, x))
 
-    one_line(warnings.inner_work(concrete(purified)), "ReluGrad")
+    one_line(preflight.inner_work(concrete(purified)), "ReluGrad")
     inner = tf.function(purified, autograph=False)  # a graph within the graph, in a loop
     looped = concrete(
         lambda x: tf.while_loop(
             lambda i, y: i < 2, lambda i, y: (i + 1, inner(x)), (0, plain()(x))
         )[1]
     )
-    one_line(warnings.inner_work(looped), "ReluGrad")
-    assert warnings.inner_work(concrete(plain())) == []
-    assert warnings.inner_work(concrete(lambda x: plain()(tf.stop_gradient(x)))) == []
+    one_line(preflight.inner_work(looped), "ReluGrad")
+    assert preflight.inner_work(concrete(plain())) == []
+    assert preflight.inner_work(concrete(lambda x: plain()(tf.stop_gradient(x)))) == []
 
 
 def test_random_numbers_inside_the_network():
@@ -83,12 +83,12 @@ def test_random_numbers_inside_the_network():
         tf.random.truncated_normal,
     ):
         noisy = concrete(lambda x, draw=draw: plain()(x + draw(tf.shape(x))))
-        one_line(warnings.inner_work(noisy), "draws random numbers")
+        one_line(preflight.inner_work(noisy), "draws random numbers")
     generator = tf.random.Generator.from_seed(1)
     noisy = concrete(lambda x: plain()(x + generator.normal(tf.shape(x))))
-    one_line(warnings.inner_work(noisy), "draws random numbers")
+    one_line(preflight.inner_work(noisy), "draws random numbers")
 
 
 def test_a_black_box_attack_ahead():
-    one_line(warnings.black_box_ahead(3, 40), "found 3 of the 40")
-    assert warnings.black_box_ahead(0, 40) == []
+    one_line(preflight.black_box_ahead(3, 40), "found 3 of the 40")
+    assert preflight.black_box_ahead(0, 40) == []

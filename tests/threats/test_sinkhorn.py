@@ -6,9 +6,8 @@ import tensorflow as tf
 import transports
 from scipy.special import lambertw, logsumexp
 
-from rt_tf.threats.lambert import lambert_of_exp
 from rt_tf.threats.rounding import Mass
-from rt_tf.threats.sinkhorn import Sinkhorn
+from rt_tf.threats.sinkhorn import Sinkhorn, lambert_of_exp
 from rt_tf.threats.transport import VOID, LocalPlans
 
 EPS = np.array([0.02, 0.1, 0.3, 0.5, 0.8, 3.0])[:, None, None, None]
