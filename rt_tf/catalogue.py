@@ -47,7 +47,7 @@ THREATS = {
         ("radii",),
     ),
     "wasserstein": Entry(
-        "rt_tf.threats.wasserstein:Wasserstein",
+        "rt_tf.threats.wasserstein.ball:Wasserstein",
         "pixel mass moves, at a cost (share of the mass times pixels) of at most eps (0 < eps <= "
         "100); no bound answers to it",
         ("size", "p", "weight"),

@@ -123,7 +123,7 @@ def test_inside_network_dependencies_run_one_way():
 
 
 def test_threats_know_nothing_of_networks_but_tensors():
-    names = {name for path in ROOT.glob("rt_tf/threats/*.py") for name in imports(path)}
+    names = {name for path in ROOT.glob("rt_tf/threats/**/*.py") for name in imports(path)}
     assert {name for name in names if room(name) == "network"} <= {
         "rt_tf.network.ops.Tensor",
         "rt_tf.network.ops.box_minimum",

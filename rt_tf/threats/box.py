@@ -9,7 +9,7 @@ from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import ROUNDING, Region
 
 
-class Box(Linf):
+class BoxThreat(Linf):
     """The contract is in `rt_tf.threats.region.Threat`; the region's domain is the box.
 
     It lies in the Linf ball of the region's eps, which is of no account beside it.
@@ -44,4 +44,4 @@ class Box(Linf):
 def between(lower: Tensor, upper: Tensor) -> Region:
     """The region of all inputs between ends, each [batch, ...] in float32 and taken as they are."""
     eps = norms.largest(0.5 * upper - 0.5 * lower) * (1.0 + 4.0 * ROUNDING)
-    return Region(Box(), 0.5 * lower + 0.5 * upper, eps, Domain(lower, upper))
+    return Region(BoxThreat(), 0.5 * lower + 0.5 * upper, eps, Domain(lower, upper))

@@ -1,4 +1,4 @@
-"""What stops training or puts weights back: overfitting to an attack, numbers that are not finite."""
+"""The guard: overfitting to an attack puts weights back, numbers that are not finite stop training."""
 
 import math
 from collections.abc import Sequence

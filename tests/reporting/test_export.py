@@ -21,7 +21,7 @@ from rt_tf.reporting.export import EXTRA, SUMS, ParityError, _check_equal, damag
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 from rt_tf.threats.union import Union
-from rt_tf.threats.wasserstein import Wasserstein
+from rt_tf.threats.wasserstein.ball import Wasserstein
 
 CERTIFICATES = ("certify", "certify_interval", "certify_crown_ibp", "radius")
 OURS = np.array([1.0, -20.0, np.nan, -np.inf], np.float32)

@@ -6,9 +6,9 @@ import tensorflow as tf
 import transports
 from scipy.special import lambertw, logsumexp
 
-from rt_tf.threats.rounding import Mass
-from rt_tf.threats.sinkhorn import Sinkhorn, lambert_of_exp
-from rt_tf.threats.transport import VOID, LocalPlans
+from rt_tf.threats.wasserstein.feasible import Mass
+from rt_tf.threats.wasserstein.sinkhorn import Sinkhorn, lambert_of_exp
+from rt_tf.threats.wasserstein.transport import VOID, LocalPlans
 
 EPS = np.array([0.02, 0.1, 0.3, 0.5, 0.8, 3.0])[:, None, None, None]
 ROUNDING = 1e-9

@@ -10,7 +10,7 @@ import transports
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.threats.region import Region
-from rt_tf.threats.wasserstein import Wasserstein
+from rt_tf.threats.wasserstein.ball import Wasserstein
 
 X = transports.images(8)
 D = 32**0.5  # the diameter of 5 x 5 pixels

@@ -20,7 +20,7 @@ from rt_tf.bounds.methods import fused_bounds, interval_bounds
 from rt_tf.errors import UserError
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.union import Union
-from rt_tf.threats.wasserstein import Wasserstein
+from rt_tf.threats.wasserstein.ball import Wasserstein
 from rt_tf.training.model import RobustModel
 from rt_tf.training.objective import Objective, Terms
 from rt_tf.training.point import Attacked, EachPart, Free, Latent, Trades

@@ -8,12 +8,12 @@ import tensorflow as tf
 
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
-from rt_tf.threats.coupling import distance_at_most
 from rt_tf.threats.norms import by_example
 from rt_tf.threats.region import ROUNDING, Region
-from rt_tf.threats.rounding import Mass
-from rt_tf.threats.sinkhorn import Sinkhorn
-from rt_tf.threats.transport import LocalPlans
+from rt_tf.threats.wasserstein.coupling import distance_at_most
+from rt_tf.threats.wasserstein.feasible import Mass
+from rt_tf.threats.wasserstein.sinkhorn import Sinkhorn
+from rt_tf.threats.wasserstein.transport import LocalPlans
 
 AIM = 0.98  # of the radius, for points made: the rest is for `inside`, whose plan is another one
 DOUBLE_ROUNDING = 2.0**-50  # of a sum of n values in float64, relative to their sum and to n

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from rt_tf.network.ops import Tensor
-from rt_tf.threats.rounding import Mass, Potentials, rounded
-from rt_tf.threats.transport import VOID, LocalPlans, logarithm, scaled, some
+from rt_tf.threats.wasserstein.feasible import Mass, Potentials, rounded
+from rt_tf.threats.wasserstein.transport import VOID, LocalPlans, logarithm, scaled, some
 
 Fit = Callable[[Tensor], Tensor]  # log sum_i exp(alpha_i - psi C_ij), by j, to the best beta_j
 

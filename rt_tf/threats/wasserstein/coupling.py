@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf.network.ops import Tensor
-from rt_tf.threats.rounding import Potentials, deficient
-from rt_tf.threats.sinkhorn import hastened
-from rt_tf.threats.transport import LocalPlans, logarithm, scaled
+from rt_tf.threats.wasserstein.feasible import Potentials, deficient
+from rt_tf.threats.wasserstein.sinkhorn import hastened
+from rt_tf.threats.wasserstein.transport import LocalPlans, logarithm, scaled
 
 LADDER = (4.0, 1.6, 6)  # psi: the first, the ratio of two, how many; a plan's cost falls with it
 ITERATIONS = 100  # at each psi

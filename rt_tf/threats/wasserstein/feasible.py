@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from rt_tf.network.ops import Tensor
-from rt_tf.threats.transport import LocalPlans, logarithm, scaled
+from rt_tf.threats.wasserstein.transport import LocalPlans, logarithm, scaled
 
 
 class Mass(NamedTuple):
