@@ -43,4 +43,4 @@ def _name(found: Finished) -> str:
 
 
 def _is_asked(folder: Path) -> bool:
-    return any(read(path)[1] for path in parts.certificates(folder))
+    return any(read(path)[1] for path in parts.certificate_files(folder))

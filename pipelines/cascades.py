@@ -6,8 +6,8 @@ from rich.console import Console
 from pipelines.question_flags import eval_budget
 from pipelines.questions import Subject
 from pipelines.refusals import refuse_attack_on_members, refuse_other_answers
-from rt_tf.attacks.suites import Budget
-from rt_tf.attacks.table import ATTACKS
+from rt_tf.catalogue.attacks import ATTACKS
+from rt_tf.catalogue.suites import Budget
 
 WHOLE = Budget("cascade", 40, 2)
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl import flags
 from rich.console import Console
 
-from pipelines.question_flags import LADDER, bound_settings
+from pipelines.question_flags import bound_settings
 from pipelines.questions import (
     Radii,
     Subject,
@@ -27,6 +27,7 @@ from pipelines.refusals import refuse_unanswered
 from pipelines.verdict import Counterexample, Row, certificate
 from rt_tf import catalogue
 from rt_tf.bounds.intermediate import MEMORY
+from rt_tf.catalogue.bounds import LADDER
 from rt_tf.certify import plan
 from rt_tf.certify.cascade import climb
 from rt_tf.certify.ladder import Finding, Findings, Ladder
@@ -239,7 +240,7 @@ def _rungs_before(subject: Subject, eps: float) -> list[str]:
     """The rungs of the certificates there are of this network at a radius."""
     folder = subject.run.records / question_name(subject.threat.name, eps)
     headers = []
-    for path in parts.certificates(folder):
+    for path in parts.certificate_files(folder):
         with contextlib.suppress(FileNotFoundError):  # superseded by another part meanwhile
             headers.append(read(path)[0])
     own = [header for header in headers if header.get("network_sha256") == subject.checksum]

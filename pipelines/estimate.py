@@ -21,8 +21,8 @@ from rt_tf.attacks.preflight import (
     randomised,
     vanishing_gradients,
 )
-from rt_tf.attacks.suites import Budget
 from rt_tf.attacks.task import Task
+from rt_tf.catalogue.suites import Budget
 from rt_tf.exactly import radius_text
 from rt_tf.reporting import attack_warnings
 from rt_tf.reporting.formats import duration

@@ -159,7 +159,9 @@ def training_group(values: flags.FlagValues) -> Group:
     about = (
         "Of the verified accuracy in an evaluation; auto: training's, else interval; none: none."
     )
-    group.one("monitor_bound", OneOf(["auto", "none", *catalogue.certificates()]), "auto", about)
+    group.one(
+        "monitor_bound", OneOf(["auto", "none", *catalogue.certifying_bounds()]), "auto", about
+    )
     group.one(
         "monitor_attack_steps",
         whole(0),

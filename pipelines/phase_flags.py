@@ -14,7 +14,7 @@ from pipelines.parsing import (
     within,
 )
 from rt_tf import catalogue
-from rt_tf.training.tables import DECAYS, ENDS, POINT_TERMS
+from rt_tf.catalogue.training import DECAYS, ENDS, POINT_TERMS
 
 
 def phase_group(values: flags.FlagValues) -> Group:

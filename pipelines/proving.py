@@ -32,7 +32,7 @@ def write(network: keras.Model, records: Path, export: Path, originals: Original
     with rewritten(folder, "proofs", (NETWORK, "*/proofs.npz")) as staged:
         sha256, why = _network(network, staged / NETWORK)
         for question in sorted({path.parent for path in records.glob("*/certify*.jsonl")}):
-            header, _ = read(parts.certificates(question)[0])
+            header, _ = read(parts.certificate_files(question)[0])
             rows = read_lines(question / "examples.jsonl")
             write_proofs(
                 staged / question.name / "proofs.npz",

@@ -21,11 +21,11 @@ from pipelines.parsing import (
     within,
 )
 from rt_tf import catalogue
-from rt_tf.attacks.suites import SUITES, USUAL_LOSS, Budget
+from rt_tf.catalogue.bounds import LADDER
+from rt_tf.catalogue.suites import SUITES, USUAL_LOSS, Budget
 from rt_tf.errors import UserError
 
 RUNGS = catalogue.rungs()
-LADDER = ("attack", "interval", "crown_ibp", "crown", "alpha_crown", "branch_and_bound")
 FILES = ("keras_file", "onnx_file")  # each names a network that was not trained here
 
 
@@ -142,7 +142,9 @@ def radius_group(values: flags.FlagValues) -> Group:
     about = "The largest radius tried. Not given: four times the run's own."
     group.phases("epsilon", number, None, about)
     group.one("threat", OneOf(catalogue.THREATS), None, "Not given: the run's own threat.")
-    rungs = {name: RUNGS[name] for name in catalogue.certificates() if not RUNGS[name].probable}
+    rungs = {
+        name: RUNGS[name] for name in catalogue.certifying_bounds() if not RUNGS[name].probable
+    }
     about = f"Each goes on above what those before it certify. {listed(rungs)}"
     group.phases("rungs", OneOf(rungs), "crown_ibp,crown", about)
     about = "Share of a radius by which the search may fall short of where its bound fails."

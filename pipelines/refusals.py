@@ -1,13 +1,13 @@
 """What does not go together: a line each, before anything is computed."""
 
 from rt_tf import catalogue
-from rt_tf.attacks.table import NORMS
+from rt_tf.catalogue.attacks import NORMS
+from rt_tf.catalogue.training import POINT_TERMS
 from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 from rt_tf.exactly import exactly, radius_text
 from rt_tf.threats.region import Threat, largest_radius
 from rt_tf.training.phases import Phase
-from rt_tf.training.tables import POINT_TERMS
 
 # Of point terms that are for some threats: a latent region needs one that is a box.
 TERM_THREATS = {"latent": ("linf",), "each": ("union",)}

@@ -15,7 +15,7 @@ from pipelines.questions import Subject, load_network
 from pipelines.refusals import refuse_loss, refuse_other_threats, refuse_start
 from pipelines.run_directory import RunDirectory
 from rt_tf import models
-from rt_tf.attacks.suites import QUICK, SUITES, Budget
+from rt_tf.catalogue.suites import QUICK, SUITES, Budget
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
 from rt_tf.notes import write_notes

@@ -181,7 +181,7 @@ def monitored_name(name: str, phases: list[Phase]) -> str:
         return name
     if name == "auto":
         name = "interval" if phases[-1].bound == "none" else phases[-1].bound
-    return catalogue.find("bound", name).certificate or name
+    return catalogue.find("bound", name).certified_by or name
 
 
 def monitored_attack(threat: Threat, steps: int) -> Attack | None:

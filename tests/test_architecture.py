@@ -24,7 +24,7 @@ MAY_USE = {  # besides a room's own files
     "notes": {"errors", "files"},
     "numbers": {"errors"},
     "replicas": set(),
-    "catalogue": {"errors", "attacks"},  # of attacks, the tables
+    "catalogue": {"errors", "exactly"},
     "data": set(),
     "network": set(),
     "threats": {"network"},

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from rt_tf import catalogue
-from rt_tf.attacks.table import ATTACKS
 from rt_tf.bounds.result import margin_spec
+from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.network.trace import trace
 from rt_tf.threats.region import Region
 from rt_tf.training.model import RobustModel

@@ -45,10 +45,10 @@ class BoundRung:
         settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         entry = catalogue.find("bound", name)
-        if entry.certificate:
+        if entry.certified_by:
             raise UserError(
                 f"rungs: expected bounds that certify; '{name}' is for training alone, and "
-                f"'{entry.certificate}' certifies what it stands for"
+                f"'{entry.certified_by}' certifies what it stands for"
             )
         self.name = name
         self.wiring = wiring.certifiable()

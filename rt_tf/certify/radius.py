@@ -129,7 +129,7 @@ class RadiusSearch:
 
 def refuse_unproving(rungs: Sequence[str]) -> None:
     """UserError for rungs that are no bounds, or that prove nothing."""
-    proving = [n for n in catalogue.certificates() if not catalogue.BOUNDS[n].probable]
+    proving = [n for n in catalogue.certifying_bounds() if not catalogue.BOUNDS[n].probable]
     for rung in rungs:
         if rung not in proving:
             raise UserError(

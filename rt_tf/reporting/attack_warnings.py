@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rt_tf.attacks.preflight import black_box_ahead
-from rt_tf.attacks.table import ATTACKS
+from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.errors import UserError
 from rt_tf.notes import read_notes, write_notes
 from rt_tf.reporting import attacks

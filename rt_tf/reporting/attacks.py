@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from rt_tf.attacks.suites import USUAL_LOSS
-from rt_tf.attacks.table import ATTACKS
+from rt_tf.catalogue.attacks import ATTACKS
+from rt_tf.catalogue.suites import USUAL_LOSS
 from rt_tf.reporting import statistics
 from rt_tf.reporting.formats import TIMES
 from rt_tf.reporting.record_file import Row

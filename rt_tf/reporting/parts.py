@@ -11,7 +11,7 @@ from rt_tf.files import write_bytes
 from rt_tf.reporting.record_file import OPEN, Row, line, read, supersede, written
 
 
-def certificates(folder: Path) -> list[Path]:
+def certificate_files(folder: Path) -> list[Path]:
     """The record files of a question's certificates: the whole table's, and parts."""
     return sorted(folder.glob("certify*.jsonl"))
 

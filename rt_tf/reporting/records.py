@@ -53,7 +53,7 @@ from rt_tf.reporting.consistency import (
     check_same,
     require,
 )
-from rt_tf.reporting.parts import certificates, union
+from rt_tf.reporting.parts import certificate_files, union
 from rt_tf.reporting.record_file import RecordFile, Row, line, read
 
 __all__ = ["Inconsistent", "Question", "RecordFile", "load", "merge", "question_name", "read"]
@@ -117,7 +117,7 @@ def _made(question: Question) -> str:
 
 
 def _tables(folder: Path) -> list[Path]:
-    return [*certificates(folder), *sorted(folder.glob("attack-*.jsonl"))]
+    return [*certificate_files(folder), *sorted(folder.glob("attack-*.jsonl"))]
 
 
 def table_name(stem: str) -> str:

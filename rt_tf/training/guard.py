@@ -1,4 +1,4 @@
-"""The guard: overfitting to an attack puts weights back, numbers that are not finite stop training."""
+"""The guard: puts weights back once they overfit to an attack, stops where numbers are lost."""
 
 import math
 from collections.abc import Sequence

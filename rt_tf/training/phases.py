@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rt_tf.catalogue.training import DECAYS, POINT_TERMS
 from rt_tf.errors import UserError
 from rt_tf.training.schedules import RAMPS, RATES, fits, staircase
-from rt_tf.training.tables import DECAYS, POINT_TERMS
 
 NO_POINTS = ("none", "latent")  # attacks that lead to no point of the input region
 OTHER_TERMS = (*NO_POINTS, "free", "each")  # and those whose point terms are not the loss at one

@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 
-from rt_tf.training.tables import DECAYS
+from rt_tf.catalogue.training import DECAYS
 
 
 def linear_ramp(position: float, start: float, end: float, begin: float, length: float) -> float:

@@ -103,7 +103,7 @@ def dense(*widths, seed):
     return networks.randomize(model, seed)
 
 
-@pytest.mark.parametrize("method", catalogue.certificates())
+@pytest.mark.parametrize("method", catalogue.certifying_bounds())
 @pytest.mark.parametrize("seed", networks.mostly_slow(list(range(4)), [0, 1]))
 def test_brute_force_in_two_dimensions(method, seed):
     """A fine grid of the region: no margin below the bound; a better point is not far away."""

@@ -18,7 +18,7 @@ from rt_tf.threats.region import Region
 
 L = keras.layers
 WIDTHS = (5, 7, 6, 3)
-METHODS = catalogue.certificates()
+METHODS = catalogue.certifying_bounds()
 KEPT = ("alpha_crown", "shared_slope")  # whose sound slopes are rounded, to better ones at times
 methods = pytest.mark.parametrize("method", METHODS)
 core = pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from rt_tf.threats.region import Region
 TOLERANCE = 0.01
 THREATS = {"linf": 0.3, "l2": 1.0, "l1": 3.0}
 DUAL = {"linf": 1, "l2": 2, "l1": np.inf}
-PROVING = [n for n in catalogue.certificates() if not catalogue.BOUNDS[n].probable]
+PROVING = [n for n in catalogue.certifying_bounds() if not catalogue.BOUNDS[n].probable]
 
 
 pytestmark = pytest.mark.usefixtures("full_precision")

@@ -8,8 +8,8 @@ import pytest
 
 from pipelines import estimate
 from pipelines.estimate import TRACING, Cost
-from rt_tf.attacks.suites import SUITES, Budget, Suite
-from rt_tf.attacks.table import ATTACKS
+from rt_tf.catalogue.attacks import ATTACKS
+from rt_tf.catalogue.suites import SUITES, Budget, Suite
 from rt_tf.errors import UserError
 from rt_tf.reporting import records
 from tests.pipelines.conftest import report_of, run

@@ -126,11 +126,11 @@ def test_its_flag_file_reruns_it(made: Path) -> None:
 
 def test_every_bound_can_be_asked_for(copy: Path) -> None:
     """At a radius at which none certifies, so that each has its turn."""
-    rungs = f"--rungs={','.join(catalogue.certificates())}"
+    rungs = f"--rungs={','.join(catalogue.certifying_bounds())}"
     run("certify", f"--model_dir={copy / 'run'}", "--epsilon=127.5", "--samples=3", rungs)
     header, rows = records.read(copy / "run" / "records" / "linf-127.5" / "certify.jsonl")
-    assert header["settings"]["rungs"] == catalogue.certificates()
-    assert all(list(row["rungs"]) == catalogue.certificates() for row in rows)
+    assert header["settings"]["rungs"] == catalogue.certifying_bounds()
+    assert all(list(row["rungs"]) == catalogue.certifying_bounds() for row in rows)
 
 
 @pytest.mark.parametrize(

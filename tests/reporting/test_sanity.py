@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rt_tf.attacks.table import ATTACKS, AttackEntry
+from rt_tf.catalogue.attacks import ATTACKS, AttackEntry
 from rt_tf.reporting import sanity as checks
 from rt_tf.reporting.attack_text import sanity_lines, sanity_markdown
 from rt_tf.reporting.attacks import names

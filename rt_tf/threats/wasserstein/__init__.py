@@ -1,1 +1,1 @@
-"""The Wasserstein threat: its ball, and projections onto it by Sinkhorn iterations and couplings."""
+"""The Wasserstein threat: its ball, and projections onto it by Sinkhorn and by couplings."""

@@ -27,7 +27,7 @@ ENDS = {
     ),
 }
 
-# Point terms that are more than an attack on the image. Attacks are in rt_tf.attacks.table.
+# Point terms that are more than an attack on the image. Attacks are in rt_tf.catalogue.attacks.
 POINT_TERMS = {
     "free": Named("Free: a step of eps by each training step's own gradient, from where it was"),
     "each": Named("PGD in each part of a union; the mean of the losses there counts (PGD-aug)"),

@@ -1,45 +1,6 @@
 """Attacks by name. Importing this module imports no TensorFlow."""
 
-from typing import NamedTuple
-
-
-class Named(NamedTuple):
-    """Where something of an attack is implemented (`module:attribute`) and what it is.
-
-    threats: those it is for; all if there are none here.
-    """
-
-    path: str
-    summary: str
-    threats: tuple[str, ...] = ()
-
-
-class AttackEntry(NamedTuple):
-    """Where an attack is implemented (`module:attribute`) and what it is, in a line.
-
-    options: settings of its own that it takes by keyword, besides `steps` and `step_size`.
-    threats: those it is for; all if there are none here.
-    cost: forward and backward passes through the network for a step, at most.
-    training: it runs inside a compiled training step; others are for evaluation alone.
-    black_box: it sees no gradients of the network.
-    eager: it runs outside compiled code, and fails within.
-    minimal: it seeks the smallest move, whatever the radius.
-    cascade: it is for cascades alone, and reads all of their members.
-    climbs: it raises the loss asked for; others have losses of their own, or none.
-    """
-
-    path: str
-    summary: str
-    options: tuple[str, ...] = ()
-    threats: tuple[str, ...] = ()
-    cost: float = 1.0
-    training: bool = False
-    black_box: bool = False
-    eager: bool = False
-    minimal: bool = False
-    cascade: bool = False
-    climbs: bool = False
-
+from rt_tf.catalogue.entries import AttackEntry, Entry
 
 NORMS = ("linf", "l2", "l1")
 FORWARD = 0.35  # of a forward and backward pass: the forward pass alone
@@ -234,23 +195,23 @@ ATTACKS = {
 }
 
 LOSSES = {
-    "ce": Named("rt_tf.attacks.losses:cross_entropy", "cross-entropy"),
-    "odds": Named(
+    "ce": Entry("rt_tf.attacks.losses:cross_entropy", "cross-entropy"),
+    "odds": Entry(
         "rt_tf.attacks.losses:odds",
         "log-odds against the label of logits scaled to one spread: cross-entropy's direction, "
         "where the network is sure, too",
     ),
-    "margin": Named("rt_tf.attacks.losses:margin", "the best other logit less the label's (CW)"),
-    "dlr": Named("rt_tf.attacks.losses:dlr", "the margin over the logits' spread"),
+    "margin": Entry("rt_tf.attacks.losses:margin", "the best other logit less the label's (CW)"),
+    "dlr": Entry("rt_tf.attacks.losses:dlr", "the margin over the logits' spread"),
 }
 
 STARTS = {
-    "uniform": Named("rt_tf.attacks.starts:uniform", "a random point of the region"),
-    "ball": Named(
+    "uniform": Entry("rt_tf.attacks.starts:uniform", "a random point of the region"),
+    "ball": Entry(
         "rt_tf.attacks.starts:ball",
         "a random point of the ball, of any pixel value",
         threats=(*NORMS, "union"),
     ),
-    "zero": Named("rt_tf.attacks.starts:zero", "the image itself"),
-    "signs": Named("rt_tf.attacks.starts:signs", "half of eps in random directions (R+FGSM)"),
+    "zero": Entry("rt_tf.attacks.starts:zero", "the image itself"),
+    "signs": Entry("rt_tf.attacks.starts:signs", "half of eps in random directions (R+FGSM)"),
 }

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from rt_tf.attacks.table import ATTACKS
+from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.exactly import exactly
 
 USUAL_LOSS = "ce"  # of attacks as they were published; said of those that climb none, too

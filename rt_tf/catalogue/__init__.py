@@ -1,0 +1,88 @@
+"""What the library offers, by name.
+
+Importing this module imports no TensorFlow, so that help texts and errors can list the names at
+once. A new model, data set, threat, attack or bound is one function in one file and one row here.
+"""
+
+import functools
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from rt_tf.catalogue.attacks import ATTACKS, LOSSES, STARTS
+from rt_tf.catalogue.bounds import BOUNDS, SEARCHES
+from rt_tf.catalogue.datasets import DATASETS
+from rt_tf.catalogue.entries import Entry
+from rt_tf.catalogue.models import MODELS
+from rt_tf.catalogue.threats import THREATS
+from rt_tf.errors import UserError
+
+TABLES: dict[str, Mapping[str, Any]] = {
+    "threat": THREATS,
+    "attack": ATTACKS,
+    "loss": LOSSES,
+    "start": STARTS,
+    "bound": BOUNDS,
+    "search": SEARCHES,
+    "model": MODELS,
+    "dataset": DATASETS,
+}
+
+
+def find(kind: str, name: str) -> Any:
+    """Returns the entry of a name; UserError lists what exists for an unknown one."""
+    table = TABLES[kind]
+    if name not in table:
+        raise UserError(f"{kind}: expected one of {', '.join(table)}; received '{name}'")
+    return table[name]
+
+
+def certifying_bounds() -> list[str]:
+    """Names of the bounds that certify, those with a stated probability included."""
+    return [name for name, entry in BOUNDS.items() if not entry.certified_by]
+
+
+def rungs() -> dict[str, Entry]:
+    """What a ladder may consist of, in the order of what it costs: attack, bounds, searches."""
+    bounds = {name: BOUNDS[name] for name in certifying_bounds()}
+    others = {name: entry for name, entry in SEARCHES.items() if name != "attack"}
+    return {"attack": SEARCHES["attack"], **bounds, **others}
+
+
+def search(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Callable[..., Any]:
+    """Imports a search, with those of the settings that it takes."""
+    return _given("search", name, settings)
+
+
+def bound(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Callable[..., Any]:
+    """Imports a bound method, with those of the settings that it takes."""
+    return _given("bound", name, settings)
+
+
+def attacks_on(threat: str) -> list[str]:
+    """Names of the attacks that there are on a threat."""
+    return [name for name, entry in ATTACKS.items() if threat in (entry.threats or (threat,))]
+
+
+def threat(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """Makes a threat, with those of the settings that it takes."""
+    return _given("threat", name, settings)()
+
+
+def attack(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Callable[..., Any]:
+    """Imports an attack, with those of the settings that it takes: a function of task and start."""
+    return _given("attack", name, settings, ("steps", "step_size"))
+
+
+def _given(
+    kind: str, name: str, settings: Mapping[str, Any], common: Iterable[str] = ()
+) -> Callable[..., Any]:
+    taken = [option for option in (*common, *find(kind, name).options) if option in settings]
+    return functools.partial(resolve(kind, name), **{option: settings[option] for option in taken})
+
+
+def resolve(kind: str, name: str) -> Any:
+    """Imports and returns what a name stands for."""
+    module, attribute = find(kind, name).path.split(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,104 @@
+"""Bounds and searches by name, and the ladder that is recommended."""
+
+from rt_tf.catalogue.entries import Entry
+
+BOUNDS = {
+    "interval": Entry(
+        "rt_tf.bounds.methods:interval_bounds", "interval arithmetic (IBP)", static=("linf",)
+    ),
+    "crown_ibp": Entry(
+        "rt_tf.bounds.methods:crown_ibp_bounds",
+        "backward linear bounds over interval pre-activation bounds",
+        static=("linf",),
+    ),
+    "fast_lin_ibp": Entry(
+        "rt_tf.bounds.methods:fast_lin_ibp_bounds",
+        "the same with parallel lines",
+        static=("linf",),
+    ),
+    "zonotope": Entry(
+        "rt_tf.bounds.methods:zonotope_bounds", "zonotopes forward (DeepZ); equal to dual"
+    ),
+    "dual": Entry(
+        "rt_tf.bounds.methods:dual_bounds",
+        "backward bounds of every layer with parallel lines, cut by intervals; as a rung the "
+        "better of that and of Wong & Kolter's, which nothing cuts",
+        ("memory",),
+    ),
+    "crown": Entry(
+        "rt_tf.bounds.methods:crown_bounds", "backward bounds of every layer", ("memory",)
+    ),
+    "shared_slope": Entry(
+        "rt_tf.bounds.methods:shared_slope_bounds",
+        "dual with slopes optimised that both lines share (COLT)",
+        ("memory", "steps"),
+    ),
+    "alpha_crown": Entry(
+        "rt_tf.bounds.methods:alpha_crown_bounds",
+        "crown with the last pass's slopes optimised",
+        ("memory", "steps"),
+    ),
+    "probable": Entry(
+        "rt_tf.bounds.methods:probable_bounds",
+        "dual with probability 1 - delta over random projections",
+        ("delta", "projections", "seed"),
+        probable=True,
+        threats=("linf", "l2"),
+    ),
+    "cauchy": Entry(
+        "rt_tf.bounds.methods:cauchy_bounds",
+        "dual estimated from random projections, for training",
+        ("projections", "seed"),
+        certified_by="dual",
+        threats=("linf", "l2"),
+        static=("linf", "l2"),
+    ),
+    "crown_ibp_fused": Entry(
+        "rt_tf.bounds.methods:fused_bounds",
+        "CROWN-IBP of the loss as one specification (loss fusion), for training",
+        certified_by="crown_ibp",
+        static=("linf",),
+    ),
+}
+
+
+# Rungs of a certificate's ladder besides bounds; they look at one network and one threat.
+SEARCHES = {
+    "attack": Entry(
+        "rt_tf.certify.attack_rung:AttackRung",
+        "APGD on the margin, 50 steps from 4 starts: falsifies, which needs no proof",
+    ),
+    "branch_and_bound": Entry(
+        "rt_tf.certify.branching:BranchAndBound",
+        "splits ReLUs until all is proved or a counterexample is met (beta-CROWN)",
+        ("memory", "time_limit"),
+        threats=("linf", "l2", "l1"),
+    ),
+    "lp": Entry(
+        "rt_tf.certify.solver_rungs:lp",
+        "the linear program of all triangles, by HiGHS",
+        ("memory", "threads", "time_limit"),
+        threats=("linf",),
+    ),
+    "milp_last": Entry(
+        "rt_tf.certify.solver_rungs:milp_last",
+        "the same with binaries for the last hidden layer",
+        ("memory", "threads", "time_limit"),
+        threats=("linf",),
+    ),
+    "milp_conv": Entry(
+        "rt_tf.certify.solver_rungs:milp_conv",
+        "the same with up to 300 binaries for the ReLU after the last convolution",
+        ("binaries", "memory", "threads", "time_limit"),
+        threats=("linf",),
+    ),
+    "milp": Entry(
+        "rt_tf.certify.solver_rungs:milp",
+        "the same with a binary for every open ReLU: the network itself, for small ones",
+        ("memory", "threads", "time_limit"),
+        threats=("linf",),
+    ),
+}
+
+# What certify climbs where nothing else is asked for: cheap before dear, the complete one last.
+LADDER = ("attack", "interval", "crown_ibp", "crown", "alpha_crown", "branch_and_bound")
