@@ -29,8 +29,8 @@ from rich.table import Table
 import rt_tf.models  # noqa: F401 - tells Keras of this library's layers
 from benchmarks.timing import surroundings
 from rt_tf import data
-from rt_tf.certify.ladder import Ladder, made
-from rt_tf.certify.rung import Asked, Finding
+from rt_tf.certification.ladder import Ladder, made
+from rt_tf.certification.rung import Asked, Finding
 from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
 from rt_tf.network.trace import trace

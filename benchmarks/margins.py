@@ -20,11 +20,11 @@ from rt_tf.attacks.losses import margin
 from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.task import Task
 from rt_tf.bounds.result import Bounds
-from rt_tf.certify.binaries import every_unit
-from rt_tf.certify.matrices import matrices, shapes_of
-from rt_tf.certify.programs import Program, program
-from rt_tf.certify.rectifiers import negative_slopes
-from rt_tf.certify.solver import Solved, Solver
+from rt_tf.certification.rectifiers import negative_slopes
+from rt_tf.certification.solver.binaries import every_unit
+from rt_tf.certification.solver.matrices import matrices, shapes_of
+from rt_tf.certification.solver.programs import Program, program
+from rt_tf.certification.solver.solver import Solved, Solver
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace

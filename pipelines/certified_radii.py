@@ -14,8 +14,8 @@ from pipelines.question_flags import bound_settings
 from pipelines.questions import Subject, answer, first, headed, paced
 from pipelines.refusals import refuse_unanswered
 from pipelines.verdict import Row
-from rt_tf.certify.bracket import Trial
-from rt_tf.certify.radius import Radius, RadiusSearch
+from rt_tf.certification.bracket import Trial
+from rt_tf.certification.radius import Radius, RadiusSearch
 from rt_tf.errors import UserError
 from rt_tf.exactly import radius_text
 from rt_tf.reporting import radii, records

@@ -28,9 +28,9 @@ from pipelines.verdict import Counterexample, Row, certificate
 from rt_tf import catalogue
 from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.catalogue.bounds import LADDER
-from rt_tf.certify import plan
-from rt_tf.certify.cascade import climb
-from rt_tf.certify.ladder import Finding, Findings, Ladder
+from rt_tf.certification import plan
+from rt_tf.certification.cascade import climb
+from rt_tf.certification.ladder import Finding, Findings, Ladder
 from rt_tf.errors import UserError
 from rt_tf.exactly import radius_text
 from rt_tf.reporting import parts, proof_store

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rt_tf.certify.decision import Verdict, decider
-from rt_tf.certify.exclusion import Search
-from rt_tf.certify.input_splitting import InputSplitting
-from rt_tf.certify.unit_splitting import UnitSplitting
+from rt_tf.certification.properties.decision import Verdict, decider
+from rt_tf.certification.properties.exclusion import Search
+from rt_tf.certification.properties.input_splitting import InputSplitting
+from rt_tf.certification.properties.unit_splitting import UnitSplitting
 from rt_tf.interchange import onnx_file as networks
 from rt_tf.interchange import vnnlib_file as properties
 from rt_tf.interchange.parity import Comparer

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rt_tf.certify.ladder import Finding, Findings
+from rt_tf.certification.ladder import Finding, Findings
 
 Row = dict[str, Any]
 

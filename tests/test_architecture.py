@@ -34,9 +34,9 @@ MAY_USE = {  # besides a room's own files
     "attacks": {"bounds"} | BELOW_BOUNDS,
     "training": {"models"} | BELOW_TRAINING,
     "interchange": {"network"},
-    "certify": {"interchange"} | BELOW_TRAINING,
+    "certification": {"interchange"} | BELOW_TRAINING,
     "checker": set(),
-    "reporting": {"training", "certify", "models", "checker"} | BELOW_TRAINING,
+    "reporting": {"training", "certification", "models", "checker"} | BELOW_TRAINING,
 }
 USED_BY_ALL = {"errors", "domain", "exactly", "files", "folders", "notes", "numbers"}
 USED_BY_ALL |= {"replicas", "catalogue"}
@@ -196,7 +196,11 @@ def test_an_unknown_name_is_answered_with_those_that_exist(kind):
 
 # Where a network is traced for its layers alone, or its boxes have ends of their own.
 WITHOUT_DOMAIN = {
-    *("rt_tf/reporting/export.py", "rt_tf/reporting/network_file.py", "rt_tf/certify/decision.py"),
+    *(
+        "rt_tf/reporting/export.py",
+        "rt_tf/reporting/network_file.py",
+        "rt_tf/certification/properties/decision.py",
+    ),
     "rt_tf/interchange/parity.py",
     *("rt_tf/checker/verdict.py", "rt_tf/checker/region.py"),
     *("pipelines/keras_file.py", "pipelines/suites.py", "pipelines/planes.py"),

@@ -65,35 +65,35 @@ BOUNDS = {
 # Rungs of a certificate's ladder besides bounds; they look at one network and one threat.
 SEARCHES = {
     "attack": Entry(
-        "rt_tf.certify.attack_rung:AttackRung",
+        "rt_tf.certification.rungs.attack:AttackRung",
         "APGD on the margin, 50 steps from 4 starts: falsifies, which needs no proof",
     ),
     "branch_and_bound": Entry(
-        "rt_tf.certify.branching:BranchAndBound",
+        "rt_tf.certification.rungs.branch_and_bound:BranchAndBound",
         "splits ReLUs until all is proved or a counterexample is met (beta-CROWN)",
         ("memory", "time_limit"),
         threats=("linf", "l2", "l1"),
     ),
     "lp": Entry(
-        "rt_tf.certify.solver_rungs:lp",
+        "rt_tf.certification.rungs.programs:lp",
         "the linear program of all triangles, by HiGHS",
         ("memory", "threads", "time_limit"),
         threats=("linf",),
     ),
     "milp_last": Entry(
-        "rt_tf.certify.solver_rungs:milp_last",
+        "rt_tf.certification.rungs.programs:milp_last",
         "the same with binaries for the last hidden layer",
         ("memory", "threads", "time_limit"),
         threats=("linf",),
     ),
     "milp_conv": Entry(
-        "rt_tf.certify.solver_rungs:milp_conv",
+        "rt_tf.certification.rungs.programs:milp_conv",
         "the same with up to 300 binaries for the ReLU after the last convolution",
         ("binaries", "memory", "threads", "time_limit"),
         threats=("linf",),
     ),
     "milp": Entry(
-        "rt_tf.certify.solver_rungs:milp",
+        "rt_tf.certification.rungs.programs:milp",
         "the same with a binary for every open ReLU: the network itself, for small ones",
         ("memory", "threads", "time_limit"),
         threats=("linf",),

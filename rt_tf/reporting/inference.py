@@ -10,7 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from rt_tf.certify.cascade import is_of_member
+from rt_tf.certification.cascade import is_of_member
 from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.records import Question
 

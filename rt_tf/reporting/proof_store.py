@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rt_tf.certify.proof import LEAF, Leaf, Proof, Tree
+from rt_tf.certification.proof import LEAF, Leaf, Proof, Tree
 from rt_tf.checker import archive
 from rt_tf.files import write_bytes
 from rt_tf.reporting.consistency import Inconsistent

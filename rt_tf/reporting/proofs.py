@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rt_tf.certify.proof import Proof, Tree
+from rt_tf.certification.proof import Proof, Tree
 from rt_tf.checker import proofs as checked
 from rt_tf.checker.region import THREATS
 from rt_tf.domain import UNIT, Domain

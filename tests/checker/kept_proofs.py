@@ -16,7 +16,7 @@ from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.relaxation import UnitSplit
 from rt_tf.bounds.result import Box, margin_spec
 from rt_tf.bounds.slopes import optimised_bound
-from rt_tf.certify.proof import Leaf, Proof, Tree
+from rt_tf.certification.proof import Leaf, Proof, Tree
 from rt_tf.checker import network as checked_network
 from rt_tf.checker import proofs as checked_proofs
 from rt_tf.checker.network import Network

@@ -16,8 +16,8 @@ from kept_proofs import (
 
 from rt_tf import catalogue
 from rt_tf.bounds.result import margin_spec
-from rt_tf.certify.bound_rung import BoundRung
-from rt_tf.certify.rung import Asked
+from rt_tf.certification.rung import Asked
+from rt_tf.certification.rungs.bound import BoundRung
 from rt_tf.reporting.proofs import RULES
 
 NAMES = [

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rt_tf.certify.radius import RadiusSearch
+from rt_tf.certification.radius import RadiusSearch
 from rt_tf.errors import UserError
 from rt_tf.reporting import records
 from tests.pipelines.conftest import command, report_of, run

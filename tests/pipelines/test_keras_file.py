@@ -12,7 +12,7 @@ from keras import layers
 
 from pipelines import network_file
 from pipelines.given import GivenFile
-from rt_tf.certify.ladder import Ladder
+from rt_tf.certification.ladder import Ladder
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace

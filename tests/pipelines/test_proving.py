@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pipelines import proving, publish
 from pipelines.run_directory import RunDirectory
-from rt_tf.certify.proof import CROWN, Proof, unsplit
+from rt_tf.certification.proof import CROWN, Proof, unsplit
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
 from rt_tf.reporting import proof_store

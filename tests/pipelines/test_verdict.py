@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.verdict import certificate
-from rt_tf.certify.ladder import Finding
+from rt_tf.certification.ladder import Finding
 from rt_tf.reporting.consistency import check_certificate
 
 INF = float("inf")

@@ -15,12 +15,12 @@ from pipelines import verifying
 from pipelines.deciding import Clock, decided
 from pipelines.supervised import Ended
 from pipelines.verifying import Answer
-from rt_tf.certify import counterexample, exclusion
-from rt_tf.certify.decision import Decider, Verdict, decider
-from rt_tf.certify.exclusion import Finding
+from rt_tf.certification.properties import counterexample, exclusion
+from rt_tf.certification.properties.decision import Decider, Verdict, decider
+from rt_tf.certification.properties.exclusion import Finding
 from rt_tf.errors import UserError
 from rt_tf.interchange import affine_nodes, onnx_file, vnnlib_file
-from tests.certify import clauses
+from tests.certification import clauses
 from tests.interchange.files import dense_relu, node, normal, robustness, save, vnnlib
 from tests.pipelines.conftest import finish, start
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rt_tf.certify.growth import Growth
-from rt_tf.certify.proof import CROWN, Proof, unsplit
+from rt_tf.certification.branching.growth import Growth
+from rt_tf.certification.proof import CROWN, Proof, unsplit
 from rt_tf.reporting import proof_store
 from rt_tf.reporting.consistency import Inconsistent
 from rt_tf.reporting.network_file import archived

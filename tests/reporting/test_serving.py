@@ -11,7 +11,7 @@ import tensorflow as tf
 from rt_tf import models
 from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
 from rt_tf.bounds.result import margin_spec
-from rt_tf.certify.bisection import STEPS
+from rt_tf.certification.bisection import STEPS
 from rt_tf.network.trace import trace
 from rt_tf.reporting import export, serving
 from rt_tf.threats.l1 import L1

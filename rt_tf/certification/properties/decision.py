@@ -1,0 +1,157 @@
+"""Deciding properties of a network: an attack, bounds from loose to tight, complete searches."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.bounds.rounding import products_are_exact
+from rt_tf.certification.properties.counterexample import Counterexample, Goal, candidates
+from rt_tf.certification.properties.exclusion import (
+    METHODS,
+    Ends,
+    Finding,
+    Screen,
+    Search,
+    searched,
+)
+from rt_tf.errors import UserError
+from rt_tf.interchange.onnx_file import OnnxNetwork
+from rt_tf.interchange.property import Clause, Property, inner, outer
+from rt_tf.network.graph import Graph
+from rt_tf.network.trace import trace
+from rt_tf.threats.box import between
+from rt_tf.threats.region import Region
+
+
+class Verdict(NamedTuple):
+    """The answer, in VNN-COMP's words: unsat (proved), sat (with an input), unknown, timeout.
+
+    by: what found it, or why nothing was found.
+    """
+
+    answer: str
+    by: str
+    counterexample: Counterexample | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Decider:
+    """Decides properties of one network. left: the seconds that are left.
+
+    searches: complete ones, by name, for what the bounds leave open.
+    """
+
+    network: OnnxNetwork
+    graph: Graph
+    left: Callable[[], float]
+    searches: dict[str, Search]
+    seed: int = 0
+
+    def decide(self, properties: Sequence[Property]) -> Verdict:
+        """One verdict on all properties: sat if any has a counterexample."""
+        if not properties:
+            return Verdict("unsat", "no case is possible")
+        if found := self._attacked(properties):
+            return Verdict("sat", "attack", found)
+        rest = {i: list(property_.clauses) for i, property_ in enumerate(properties)}
+        lower, upper = self._laid(*outer(properties))
+        screen = Screen(self.graph, lower.shape[1:], self.left)
+        for by in METHODS:
+            if self.left() <= 0.0:
+                return Verdict("timeout", by)
+            boxes = list(rest)
+            still = screen.left_open(by, (lower[boxes], upper[boxes]), list(rest.values()))
+            rest = {i: clauses for i, clauses in zip(boxes, still, strict=True) if clauses}
+            if not rest:
+                return Verdict("unsat", by)
+        return self._all_searched(properties, (lower, upper), rest)
+
+    def _attacked(self, properties: Sequence[Property]) -> Counterexample | None:
+        goals = [Goal(i, clause) for i, each in enumerate(properties) for clause in each.clauses]
+        ends = self._laid(*inner(properties))
+        for i, x in candidates(self.graph, ends, goals, self.seed, self.left):
+            if found := self._judged(properties[i], x):
+                return found
+        return None
+
+    def _judged(self, property_: Property, x: np.ndarray) -> Counterexample | None:
+        """The counterexample at a Keras input, if the file's network too breaks the property."""
+        flat = x.ravel()[self.network.positions]
+        ours = self.network.model(x[np.newaxis], training=False).numpy()[0]
+        theirs = self.network.evaluate(flat)
+        if all(any(c.holds(y) for c in property_.clauses) for y in (ours, theirs)):
+            return Counterexample(property_.point(flat), theirs)
+        return None
+
+    def _all_searched(
+        self, properties: Sequence[Property], ends: Ends, rest: dict[int, list[Clause]]
+    ) -> Verdict:
+        """By the complete searches, box by box; one that stays open does not end the search."""
+        verdicts = []
+        for i, clauses in rest.items():
+            region = between(*(tf.constant(end[i : i + 1]) for end in ends))
+            verdicts.append(self._searched(properties[i], region, clauses))
+            if verdicts[-1].answer == "sat":
+                return verdicts[-1]
+        undecided = [verdict for verdict in verdicts if verdict.answer != "unsat"]
+        return undecided[0] if undecided else verdicts[-1]
+
+    def _searched(self, property_: Property, region: Region, rest: list[Clause]) -> Verdict:
+        """By each complete search, clause by clause."""
+        reasons: dict[str, None] = {"all methods": None}  # in order, and each once
+        for by, search in self.searches.items():
+            still = []
+            for clause in rest:
+                if self.left() <= 0.0:
+                    return Verdict("timeout", by)
+                found = searched(search, self.graph, region, clause, self.left())
+                if point := self._met(property_, found):
+                    return Verdict("sat", by, point)
+                if not found.excluded:
+                    still.append(clause)
+                    reasons |= {f"{by}: {found.why}": None} if found.why else {}
+            rest = still
+            if not rest:
+                return Verdict("unsat", by)
+        return Verdict("timeout" if self.left() <= 0.0 else "unknown", "; ".join(reasons))
+
+    def _met(self, property_: Property, found: Finding) -> Counterexample | None:
+        """What a search met, moved from the outer ends to the inner ones and judged there."""
+        if found.point is None:
+            return None
+        ends = self._laid(*inner([property_]))
+        region = between(*(tf.constant(end) for end in ends))
+        return self._judged(property_, region.project(found.point[np.newaxis])[0].numpy())
+
+    def _laid(self, lower: np.ndarray, upper: np.ndarray) -> Ends:
+        return self.network.laid(lower), self.network.laid(upper)
+
+
+def decider(
+    network: OnnxNetwork,
+    properties: Sequence[Property],
+    left: Callable[[], float],
+    searches: dict[str, Search],
+    seed: int = 0,
+) -> Decider:
+    """Prepares to decide; UserError where network and properties do not fit."""
+    if network.notes:
+        raise UserError(
+            "onnx_file: expected a network without a final softmax, of whose outputs properties "
+            f"speak; {network.notes[0]}"
+        )
+    sizes = (network.positions.size, network.model.output_shape[-1])
+    for property_ in properties:
+        asked = (len(property_.lower), property_.clauses[0].rows.shape[1])
+        if asked != sizes:
+            raise UserError(
+                f"vnnlib_file: expected a property of {sizes[0]} inputs and {sizes[1]} outputs, as "
+                f"the network has; received one of {asked[0]} and {asked[1]}"
+            )
+    if not products_are_exact(tf.constant(1.0)):
+        raise UserError("verify: expected full float32 products; TF32 is on")
+    graph = trace(network.model, least_outputs=1).certifiable().lower()
+    return Decider(network, graph, left, searches, seed)

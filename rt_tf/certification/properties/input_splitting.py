@@ -1,0 +1,200 @@
+"""A complete search for networks of few inputs: bisects the box until every part is excluded.
+
+Many boxes are bounded at once, in sound arithmetic; one that stays open is cut across the input
+that its bound is most sensitive to. Source: Wang et al. 2018 (ReluVal; Neurify).
+"""
+
+import heapq
+import math
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.bounds.backward import least_of, walk_back
+from rt_tf.bounds.intermediate import MEMORY, Settings, full_enclosure
+from rt_tf.bounds.interval import Enclosure, enclose
+from rt_tf.bounds.result import Box
+from rt_tf.certification.properties.boxes import Boxes, effects, middles
+from rt_tf.certification.properties.clause_graph import lowered
+from rt_tf.certification.properties.exclusion import Finding
+from rt_tf.network.graph import Graph
+from rt_tf.network.ops import Tensor
+from rt_tf.threats.box import between
+from rt_tf.threats.region import Region
+
+MOST_INPUTS = 10
+BOXES = 256  # that are bounded at once
+LEAST = 2.0**-22  # of the region's width; in smaller boxes bounds are a matter of rounding
+
+
+class Judged(NamedTuple):
+    """Boxes bounded: margins [boxes, rows]; coefficients [boxes, rows, inputs]; `Boxes.known`."""
+
+    margins: np.ndarray
+    coefficients: np.ndarray
+    known: np.ndarray
+
+
+class InputSplitting:
+    """A complete search for networks of at most so many inputs; leaves others open.
+
+    memory: MiB for intermediate bounds.
+    """
+
+    def __init__(self, most_inputs: int = MOST_INPUTS, memory: float = MEMORY) -> None:
+        self.most_inputs = most_inputs
+        self.memory = memory
+        self._made: tuple[Graph, Compiled] | None = None
+
+    def __call__(
+        self,
+        graph: Graph,
+        region: Region,
+        rows: Tensor,
+        offsets: Sequence[Fraction],
+        seconds: float,
+    ) -> Finding:
+        """The contract is in `rt_tf.certification.properties.exclusion.Search`."""
+        deadline = time.perf_counter() + seconds
+        shape = region.x.shape[1:]
+        if math.prod(shape) > self.most_inputs:
+            return Finding(False, why=f"more than {self.most_inputs} inputs")
+        if self._made is None or self._made[0] is not graph:
+            self._made = graph, Compiled(graph, shape, rows.shape[-1], self.memory)
+        try:
+            return _Splitting(self._made[1], region, rows[0].numpy(), offsets).run(deadline)
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            return Finding(False, why="memory")
+
+
+class Compiled:
+    """The computations for one network, whose inputs are flat here."""
+
+    def __init__(self, graph: Graph, shape: Sequence[int], outputs: int, memory: float) -> None:
+        self.graph = graph
+        self.shape = shape
+        self.settings = Settings("adaptive", "sound", memory)
+        self.nodes = sorted(graph.preactivations())
+        zeros = tf.zeros([1, *shape])
+        shapes = enclose(graph, Box(zeros, zeros)).shapes
+        self.shapes = [shapes[i] for i in self.nodes]
+        self.units = sum(map(math.prod, self.shapes))
+        point = tf.TensorSpec([None, math.prod(shape)])
+        known = tf.TensorSpec([None, 2, self.units])
+        signature = [point, point, known, tf.TensorSpec([None, outputs])]
+        self._bounded = tf.function(self._bound, autograph=False, input_signature=signature)
+        self._evaluated = tf.function(
+            lambda x: graph(self._shaped(x)), autograph=False, input_signature=[point]
+        )
+
+    def whole(self, region: Region) -> Boxes:
+        """The region as one box, of which nothing is known."""
+        lower, upper = (np.reshape(end, [1, -1]) for end in (region.lower, region.upper))
+        known = np.full((1, 2, self.units), np.inf, np.float32)
+        known[:, 0] = -np.inf
+        return Boxes(lower, upper, known, np.zeros_like(lower))
+
+    def bound(self, boxes: Boxes, rows: np.ndarray) -> Judged:
+        """Lower bounds of rows of outputs, in sound arithmetic."""
+        return Judged(*(found.numpy() for found in self._bounded(*boxes[:3], rows)))
+
+    def outputs(self, points: np.ndarray) -> np.ndarray:
+        """The network's outputs at points [points, inputs]."""
+        return self._evaluated(points).numpy()
+
+    def _bound(self, lower: Tensor, upper: Tensor, known: Tensor, rows: Tensor) -> tuple:
+        region = between(self._shaped(lower), self._shaped(upper)).outward()
+        enclosure = full_enclosure(self.graph, region, self.settings, known=self._boxes(known))
+        spec = tf.repeat(rows[tf.newaxis], tf.shape(lower)[0], axis=0)
+        walk = walk_back(self.graph, region, spec, enclosure, arithmetic="sound")
+        coefficients = tf.reshape(
+            walk.final_coefficients[0], tf.concat([tf.shape(spec)[:2], [-1]], axis=0)
+        )
+        return least_of(walk, enclosure), coefficients, self._joined(enclosure)
+
+    def _shaped(self, x: Tensor) -> Tensor:
+        return tf.reshape(x, [-1, *self.shape])
+
+    def _boxes(self, known: Tensor) -> dict[int, Box]:
+        """[boxes, 2, units] -> by pre-activation node."""
+        found, start = {}, 0
+        for i, shape in zip(self.nodes, self.shapes, strict=True):
+            end = start + math.prod(shape)
+            ends = tf.unstack(known[:, :, start:end], axis=1)
+            found[i] = Box(*(tf.reshape(values, [-1, *shape]) for values in ends))
+            start = end
+        return found
+
+    def _joined(self, enclosure: Enclosure) -> Tensor:
+        """The contrary."""
+        none = tf.zeros([tf.shape(enclosure.boxes[0].lower)[0], 2, 0])
+        ends = [tf.stack(enclosure.boxes[i], axis=1) for i in self.nodes]
+        flat = [tf.reshape(both, [-1, 2, math.prod(both.shape[2:])]) for both in ends]
+        return tf.concat([none, *flat], axis=2)
+
+
+class _Splitting:
+    """The search for one clause: a heap of (excess, number, box), the boxes that are open."""
+
+    def __init__(
+        self, compiled: Compiled, region: Region, rows: np.ndarray, offsets: Sequence[Fraction]
+    ) -> None:
+        self.compiled = compiled
+        self.rows = rows
+        self.below = lowered(offsets)  # a float32 number is above it if and only if the offset
+        self.offsets = np.array([float(offset) for offset in offsets])
+        self.start = compiled.whole(region)
+        self.least = LEAST * (self.start.upper - self.start.lower)
+        self.open: list[tuple[float, int, Boxes]] = []
+        self.bounded = 0
+
+    def run(self, deadline: float) -> Finding:
+        """Splits until all boxes are excluded, a point is met, or time is over."""
+        fresh = self.start
+        while time.perf_counter() <= deadline:
+            still, excess, point = self._judged(fresh)
+            if point is not None:
+                return Finding(False, point)
+            if (still.effects < 0.0).all(axis=1).any():
+                return Finding(False, why="a box is too small to be cut")
+            self._keep(still, excess)
+            if not self.open:
+                return Finding(True)
+            fresh = self._worst().halves()
+        return Finding(False, why="time")
+
+    def _keep(self, boxes: Boxes, excess: np.ndarray) -> None:
+        for lacking, *box in zip(excess, *boxes, strict=True):
+            self.bounded += 1
+            heapq.heappush(self.open, (float(lacking), self.bounded, Boxes(*box)))
+
+    def _worst(self) -> Boxes:
+        """As many boxes as are split at once, those that lack most."""
+        count = min(BOXES // 2, len(self.open))
+        boxes = [heapq.heappop(self.open)[2] for _ in range(count)]
+        return Boxes(*map(np.stack, zip(*boxes, strict=True)))
+
+    def _judged(self, boxes: Boxes) -> tuple[Boxes, np.ndarray, np.ndarray | None]:
+        """Boxes that stay open, the excess of their best rows; an input in the clause, if met."""
+        found = self.compiled.bound(boxes, self.rows)
+        finite = np.isfinite(found.margins)
+        still = np.flatnonzero(~(finite & (found.margins > self.below)).any(axis=1))
+        excess = np.where(finite, found.margins - self.offsets, -np.inf)[still]
+        row = excess.argmax(axis=1)
+        slopes = found.coefficients[still, row]
+        lower, upper = boxes.lower[still], boxes.upper[still]
+        point = self._met(lower, upper, slopes) if still.size else None
+        rest = Boxes(lower, upper, found.known[still], effects(lower, upper, slopes, self.least))
+        return rest, excess[np.arange(len(still)), row], point
+
+    def _met(self, lower: np.ndarray, upper: np.ndarray, slopes: np.ndarray) -> np.ndarray | None:
+        """The point deepest in the clause, of the centres and where the linear bounds are least."""
+        points = np.concatenate([middles(lower, upper), np.where(slopes > 0.0, lower, upper)])
+        outputs = self.compiled.outputs(points).astype(np.float64)
+        worst = (outputs @ self.rows.T.astype(np.float64) - self.offsets).max(axis=1)
+        best = int(worst.argmin())
+        return points[best].reshape(self.compiled.shape) if worst[best] <= 0.0 else None

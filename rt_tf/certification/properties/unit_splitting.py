@@ -1,0 +1,83 @@
+"""Branch and bound on the signs of units, for clauses of outputs."""
+
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+
+import tensorflow as tf
+
+from rt_tf.bounds.intermediate import MEMORY
+from rt_tf.certification.branching.bounder import Bounder
+from rt_tf.certification.branching.tree_search import TreeSearch
+from rt_tf.certification.properties.clause_graph import CLASSES, LABEL, clause_graph, raised
+from rt_tf.certification.properties.exclusion import Finding
+from rt_tf.network.graph import Graph
+from rt_tf.network.ops import Tensor
+from rt_tf.threats.box import between
+from rt_tf.threats.region import Region
+
+
+class UnitSplitting:
+    """A complete search for networks of ReLU and LeakyReLU; leaves others open.
+
+    memory: MiB for intermediate bounds. Compiled once for a network and a number of rows, since all
+    clauses share the variables that hold a clause.
+    """
+
+    def __init__(self, memory: float = MEMORY) -> None:
+        self.memory = memory
+        self._made: tuple[Graph, _Compiled] | None = None
+
+    def __call__(
+        self,
+        graph: Graph,
+        region: Region,
+        rows: Tensor,
+        offsets: Sequence[Fraction],
+        seconds: float,
+    ) -> Finding:
+        """The contract is in `rt_tf.certification.properties.exclusion.Search`."""
+        deadline = time.perf_counter() + seconds
+        if curved := graph.curved:
+            return Finding(False, why=f"layer '{curved}' has another activation than ReLU")
+        if seconds <= 0.0:
+            return Finding(False, why="time")
+        try:
+            search = self._compiled(graph, region, rows[0]).search(region, rows[0], offsets)
+            settled = search.run(deadline)
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            return Finding(False, why="memory")
+        if settled.settled or settled.cause:
+            return Finding(settled.certified, settled.point, settled.cause or "")
+        return Finding(False, why="a leaf without units to split is not proved")
+
+    def _compiled(self, graph: Graph, region: Region, rows: Tensor) -> "_Compiled":
+        if self._made is None or self._made[0] is not graph or not self._made[1].takes(rows):
+            shape = region.x.shape[1:]
+            self._made = graph, _Compiled(graph, shape, rows, self.memory)
+        return self._made[1]
+
+
+class _Compiled:
+    """The computations for all clauses of as many rows as the given one has."""
+
+    def __init__(self, graph: Graph, shape: Sequence[int], rows: Tensor, memory: float) -> None:
+        self.rows = tf.Variable(tf.zeros_like(rows))
+        self.offsets = tf.Variable(tf.zeros(rows.shape[0]))
+        ends = [tf.TensorSpec([1, *shape])] * 2
+        self.bounder = Bounder(
+            lambda: clause_graph(graph, self.rows.value(), self.offsets.value()),
+            between,
+            ends,
+            memory,
+        )
+
+    def takes(self, rows: Tensor) -> bool:
+        return self.rows.shape == rows.shape
+
+    def search(self, region: Region, rows: Tensor, offsets: Sequence[Fraction]) -> TreeSearch:
+        """Of one clause, whose root is bounded here."""
+        self.rows.assign(rows)
+        self.offsets.assign(raised(offsets))
+        root = self.bounder.root(region.lower, region.upper)
+        return TreeSearch(self.bounder, root, LABEL, CLASSES)

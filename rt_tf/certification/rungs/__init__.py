@@ -1,0 +1,1 @@
+"""The rungs of a ladder: attacks, bounds, branch and bound, mathematical programs."""

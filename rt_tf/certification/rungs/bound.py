@@ -1,0 +1,101 @@
+"""A bound method as a rung: sound arithmetic, all examples that are asked in one batch."""
+
+import functools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf import catalogue
+from rt_tf.bounds.result import margin_spec
+from rt_tf.certification.leaf_proofs import OPTIONS, RULES, leaf_proofs
+from rt_tf.certification.proof import UNCUT, Proof
+from rt_tf.certification.rung import Asked, Finding
+from rt_tf.errors import UserError
+from rt_tf.network.ops import Tensor
+from rt_tf.network.wiring import Wiring
+from rt_tf.threats.region import Region, Threat
+
+UNCUT_PROOF = Proof(UNCUT, np.zeros((0, 2), np.int32), {})
+
+
+class Found(NamedTuple):
+    """Least margins, [batch]; by activation, slopes [batch, rows, ...] and where they count.
+
+    uncut: as of `Bounds`.
+    """
+
+    margins: Tensor
+    slopes: dict[int, Tensor]
+    counts: dict[int, Tensor]
+    uncut: Tensor | None
+
+
+class BoundRung:
+    """Certifies by a bound of the catalogue; UserError for one that is for training alone."""
+
+    def __init__(
+        self,
+        name: str,
+        wiring: Wiring,
+        threat: Threat,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        entry = catalogue.find("bound", name)
+        if entry.certified_by:
+            raise UserError(
+                f"rungs: expected bounds that certify; '{name}' is for training alone, and "
+                f"'{entry.certified_by}' certifies what it stands for"
+            )
+        self.name = name
+        self.wiring = wiring.certifiable()
+        self.threat = threat
+        self.probable = entry.probable
+        self._bound = functools.partial(catalogue.bound(name, settings), **OPTIONS.get(name, {}))
+        signature = [
+            tf.TensorSpec([None, *wiring.input_shape], tf.float32),
+            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([None], tf.float32),
+        ]
+        self._found = tf.function(self._least, autograph=False, input_signature=signature)
+
+    def __call__(self, asked: Asked) -> Iterator[Finding]:
+        """One finding for every example; without enough memory, all have none and say so."""
+        return self.at(asked.images, asked.labels, np.full(len(asked.labels), asked.eps))
+
+    def at(self, images: np.ndarray, labels: np.ndarray, eps: np.ndarray) -> Iterator[Finding]:
+        """The same for examples [batch, ...] of which each has a radius of its own, [batch]."""
+        self.wiring.domain.check(images)
+        began, labels = time.perf_counter(), labels.astype(np.int64)
+        count = len(labels)
+        try:
+            found = self._found(images, labels, tf.constant(eps, tf.float32))
+            margins, proofs, cause = found.margins.numpy(), self._proofs(found, labels), None
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            margins, cause = np.full(count, -np.inf, np.float32), "memory"
+            proofs = [None] * count
+        seconds = (time.perf_counter() - began) / count
+        for margin, proof in zip(margins, proofs, strict=True):
+            yield Finding(float(margin), seconds, cause, self.probable, proof=proof)
+
+    def _proofs(self, found: Found, labels: np.ndarray) -> Sequence[Proof | None]:
+        """Of bounds with slopes of their own, or uncut; others follow from the rung's rule."""
+        if found.uncut is not None:
+            return [UNCUT_PROOF if uncut else None for uncut in found.uncut.numpy()]
+        if not found.slopes:
+            return [None] * len(labels)
+        others = np.array([np.delete(np.arange(self.wiring.classes), y) for y in labels])
+        return leaf_proofs(RULES[self.name], others, found.slopes, found.counts)
+
+    def _least(self, images: Tensor, labels: Tensor, eps: Tensor) -> Found:
+        region = Region(self.threat, images, eps, self.wiring.domain)
+        spec = margin_spec(labels, self.wiring.classes)
+        graph = self.wiring.lower()
+        bounds = self._bound(graph, region, spec, arithmetic="sound")
+        boxes = {i: bounds.boxes[graph.nodes[i - 1].inputs[0]] for i in bounds.slopes or {}}
+        counts = {i: (box.lower < 0.0) & (box.upper > 0.0) for i, box in boxes.items()}
+        least = tf.reduce_min(bounds.margins, axis=1)
+        return Found(least, bounds.slopes or {}, counts, bounds.uncut)

@@ -1,0 +1,84 @@
+"""Branch and bound: splits units until all parts of a region are proved, or one is disproved.
+
+Subproblems (leaves) of one example are bounded many at a time, with slopes and multipliers that go
+on from their parents'.
+"""
+
+import contextlib
+import functools
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.bounds.intermediate import MEMORY
+from rt_tf.certification.branching.bounder import Bounder
+from rt_tf.certification.branching.tree_search import TreeSearch
+from rt_tf.certification.rung import Asked, Finding
+from rt_tf.errors import UserError
+from rt_tf.network.wiring import Wiring
+from rt_tf.threats.region import Region, Threat
+
+TIME_LIMIT = 30.0  # seconds an example
+
+
+class BranchAndBound:
+    """The complete rung: settles an example for good, given time.
+
+    time_limit: seconds an example. memory: MiB for an example's intermediate bounds. UserError for
+    activations other than ReLU and LeakyReLU, whose sides are not linear.
+    """
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        threat: Threat,
+        time_limit: float = TIME_LIMIT,
+        memory: float = MEMORY,
+    ) -> None:
+        refuse_curved(wiring, "branch_and_bound")
+        example = tf.TensorSpec([1, *wiring.input_shape]), tf.TensorSpec([])
+        region = functools.partial(Region, threat, domain=wiring.domain)
+        self.bounder = Bounder(wiring.certifiable().lower, region, example, memory)
+        self.classes = wiring.classes
+        self.domain = wiring.domain
+        self.time_limit = time_limit
+        self.compiled = False
+
+    def __call__(self, asked: Asked) -> Iterator[Finding]:
+        """One finding for every example, in order, each as soon as it is there."""
+        self.domain.check(asked.images)
+        for image, label in zip(asked.images, asked.labels, strict=True):
+            if not self.compiled:
+                self._compile(image, int(label), asked.eps)
+            began = time.perf_counter()
+            found = self._settled(image, int(label), asked.eps, began + self.time_limit)
+            yield found._replace(seconds=time.perf_counter() - began)
+
+    def _compile(self, image: np.ndarray, label: int, eps: float) -> None:
+        """First calls take seconds, which are no example's."""
+        self.compiled = True
+        with contextlib.suppress(tf.errors.ResourceExhaustedError, MemoryError):
+            search = self._search(image, label, eps)
+            self.bounder.quick(search.root, search.leaves(search.start()))
+            self.bounder.bound(search.root, search.leaves(search.start()), 1)
+
+    def _search(self, image: np.ndarray, label: int, eps: float) -> TreeSearch:
+        root = self.bounder.root(tf.constant(image[np.newaxis]), tf.constant(eps, tf.float32))
+        return TreeSearch(self.bounder, root, label, self.classes)
+
+    def _settled(self, image: np.ndarray, label: int, eps: float, deadline: float) -> Finding:
+        try:
+            return self._search(image, label, eps).run(deadline)
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            return Finding(-np.inf, 0.0, "memory")
+
+
+def refuse_curved(wiring: Wiring, rung: str) -> None:
+    """UserError, by name, for an activation that is not linear on either side of 0."""
+    if curved := wiring.lower().curved:
+        raise UserError(
+            f"rungs: expected ReLU and LeakyReLU alone for {rung}; layer '{curved}' has another "
+            "activation; leave the rung out"
+        )

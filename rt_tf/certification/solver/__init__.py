@@ -1,0 +1,1 @@
+"""Linear and integer programs of networks, and the solver that decides them."""

@@ -1,0 +1,105 @@
+"""What HiGHS says of one example: by the triangles alone, or with binaries."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from rt_tf.certification.proof import Proof
+from rt_tf.certification.solver.binaries import Choice
+from rt_tf.certification.solver.dual_slopes import confirmed, shares
+from rt_tf.certification.solver.examples import Example, Reader
+from rt_tf.certification.solver.solver import Solved, Solver
+from rt_tf.network.graph import Graph
+
+SLACK = 1e-4  # of a logit: above HiGHS's tolerances (1e-6) and float32's usual rounding
+
+
+class Answer(NamedTuple):
+    """What was found of one example; met: inputs worth a look, flat."""
+
+    margin: float
+    met: list[np.ndarray]
+    cause: str | None = None
+    trusted: bool = False
+    proof: Proof | None = None
+
+
+def by_triangles(
+    graph: Graph, threads: int, example: Example, start: np.ndarray | None, until: float
+) -> Answer:
+    """By the triangles; `start` is of no use to an interior point."""
+    margins, program = example.margins.astype(np.float64), example.program
+    slopes: dict[int, np.ndarray] = {}
+    met: list[np.ndarray] = []
+    solver = Solver(program.model(), threads)
+    for k in example.open_rows:
+        solved = solver.linear(*program.objective(example.row(k)), until - time.perf_counter())
+        if solved.point is None:
+            return Answer(-np.inf, met, solved.cause)
+        met.append(solved.point[: len(program.inputs[0])])
+        margins[k] = max(margins[k], solved.bound - SLACK)
+        slopes[k] = shares(program, solved)
+        if margins[k] <= 0.0:
+            return Answer(float(margins.min()), met, trusted=True)
+    own, proof = confirmed(graph, example, slopes)
+    if own > 0.0:
+        return Answer(own, met, proof=proof)
+    return Answer(float(margins.min()), met, trusted=True)
+
+
+class Search:
+    """One example by a program with the chosen binaries; every row by the triangles first.
+
+    They take a small part of the time, prove many rows, and find points where to begin.
+    """
+
+    def __init__(
+        self,
+        choice: Choice,
+        threads: int,
+        reader: Reader,
+        example: Example,
+        start: np.ndarray | None,
+        until: float,
+    ) -> None:
+        self.reader, self.example, self.until = reader, example, until
+        self.program = example.program
+        self.binary = choice(self.program)
+        self.relaxed = Solver(self.program.model(), threads)
+        self.exact = Solver(self.program.model(self.binary), threads, method="choose")
+        point = example.region.x.numpy() if start is None else start
+        self.met = [np.clip(point.astype(np.float64).ravel(), *self.program.inputs)]
+
+    def answer(self) -> Answer:
+        """The worst row first, up to one that is not proved."""
+        margins = self.example.margins.astype(np.float64)
+        for k in self.example.open_rows:
+            solved = self._row(self.example.row(k))
+            if solved.cause is not None:
+                return Answer(-np.inf, self.met, solved.cause)
+            margins[k] = max(margins[k], solved.bound - SLACK)
+            if margins[k] <= 0.0:
+                break
+        return Answer(float(margins.min()), self.met, trusted=True)
+
+    def _row(self, row: np.ndarray) -> Solved:
+        """Until the sign of the row's minimum is known, or the network errs."""
+        objective = self.program.objective(row)
+        relaxed = self.relaxed.linear(*objective, self.until - time.perf_counter())
+        self._meet(relaxed)
+        if relaxed.cause is not None or relaxed.bound > SLACK or self._errs():
+            return relaxed
+        starts = [self.program.assignment(x, self.binary) for x in self.met]
+        start = min(starts, key=lambda v: float(objective[0] @ v[: len(objective[0])]))
+        left = self.until - time.perf_counter()
+        solved = self.exact.integer(*objective, left, start, decided=(-SLACK, 2.0 * SLACK))
+        self._meet(solved)
+        return solved
+
+    def _meet(self, solved: Solved) -> None:
+        if solved.point is not None:
+            self.met.append(solved.point[: len(self.program.inputs[0])])
+
+    def _errs(self) -> bool:
+        return self.reader.worst(self.example, self.met).errs
