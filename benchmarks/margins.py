@@ -20,8 +20,8 @@ from rt_tf.attacks.losses import margin
 from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.task import Task
 from rt_tf.bounds.result import Bounds
-from rt_tf.certification.rectifiers import negative_slopes
 from rt_tf.certification.solver.binaries import every_unit
+from rt_tf.certification.solver.examples import negative_slopes
 from rt_tf.certification.solver.matrices import matrices, shapes_of
 from rt_tf.certification.solver.programs import Program, program
 from rt_tf.certification.solver.solver import Solved, Solver

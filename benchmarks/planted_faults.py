@@ -52,7 +52,7 @@ RECORDS: tuple[str, ...] = (
 RECORDS += ("proof_store", "proofs", "blessing", "statistics", "claim")
 ROOMS = {
     "bounds": ("rt_tf/bounds", ()),
-    "search": ("rt_tf/certify", ()),
+    "search": ("rt_tf/certification", ()),
     "checker": ("rt_tf/checker", ()),
     "records": ("rt_tf/reporting", RECORDS),
     "attacks": ("rt_tf/attacks", ()),

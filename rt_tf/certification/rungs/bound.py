@@ -11,8 +11,7 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.bounds.result import margin_spec
-from rt_tf.certification.leaf_proofs import OPTIONS, RULES, leaf_proofs
-from rt_tf.certification.proof import UNCUT, Proof
+from rt_tf.certification.proof import OPTIONS, RULES, UNCUT, Proof, leaf_proofs
 from rt_tf.certification.rung import Asked, Finding
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor

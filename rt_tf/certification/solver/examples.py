@@ -1,5 +1,6 @@
 """An example as the solver's rungs read it: its sound bounds, and its network as a program."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -9,11 +10,12 @@ from rt_tf.bounds.backward import lower_bound
 from rt_tf.bounds.intermediate import Settings, full_enclosure
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import margin_spec
-from rt_tf.certification.rectifiers import negative_slopes
 from rt_tf.certification.solver.matrices import Linear, entries, matrices, shapes_of
 from rt_tf.certification.solver.programs import Ends, Program, program
 from rt_tf.errors import UserError
-from rt_tf.network.ops import Tensor
+from rt_tf.network.graph import Graph
+from rt_tf.network.ops import Activation, Tensor
+from rt_tf.network.relaxations import ACTIVATIONS, relu_lines
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
 
@@ -136,3 +138,29 @@ def _box(region: Region) -> Ends:
     eps = float(region.eps) * (1.0 if scale is None else np.array(scale))
     lower = np.maximum(x - eps, region.domain.lower)
     return lower.ravel(), np.minimum(x + eps, region.domain.upper).ravel()
+
+
+def negative_slopes(graph: Graph, rung: str) -> dict[int, float]:
+    """The slopes below zero of a network's (leaky) ReLUs, by node; UserError of others."""
+    slopes = {}
+    for i in graph.activations():
+        node = graph.nodes[i - 1]
+        assert isinstance(node.op, Activation)
+        slope = _negative_slope(node.op)
+        if slope is None:
+            raise UserError(
+                f"{rung}: expected piecewise-linear activations (ReLU, LeakyReLU); received "
+                f"{_name(node.op)} in layer '{node.name}'"
+            )
+        slopes[i] = slope
+    return slopes
+
+
+def _negative_slope(op: Activation) -> float | None:
+    if not isinstance(op.relax, functools.partial) or op.relax.func is not relu_lines:
+        return None
+    return float(op.relax.keywords["negative_slope"])
+
+
+def _name(op: Activation) -> str:
+    return next((name for name, other in ACTIVATIONS.items() if other is op), "another")
