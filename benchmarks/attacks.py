@@ -101,7 +101,7 @@ def passes(asked: Task, count: int) -> tf.Tensor:
     """So many forward and backward passes to the input, one after another."""
 
     def again(i: tf.Tensor, x: tf.Tensor) -> list[tf.Tensor]:
-        return [i + 1, x + 0.0 * asked.look(x).gradient]
+        return [i + 1, x + 0.0 * asked.evaluate(x).gradient]
 
     return tf.while_loop(lambda i, x: i < count, again, [tf.constant(0), asked.region.x])[1]
 
@@ -120,7 +120,7 @@ def on_a_batch(found: Subject) -> dict[str, Job]:
     """What is timed on a training batch."""
     ball, union = task(found, "linf", 0.3, BATCH), task(found, "union", 1.0, BATCH)
     earth = task(found, "wasserstein", 0.5, BATCH)
-    moved = earth.region.x + 0.1 * tf.sign(earth.look(earth.region.x).gradient)
+    moved = earth.region.x + 0.1 * tf.sign(earth.evaluate(earth.region.x).gradient)
     train = step(Objective(Linf(), Attacked(catalogue.attack("pgd", {"steps": 10}))))
     batch = ball.region.x, ball.labels
     return {

@@ -30,7 +30,7 @@ import rt_tf.models  # noqa: F401 - tells Keras of this library's layers
 from benchmarks.timing import surroundings
 from rt_tf import data
 from rt_tf.certification.ladder import Ladder, made
-from rt_tf.certification.rung import Asked, Finding
+from rt_tf.certification.rung import Finding, Query
 from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
 from rt_tf.network.trace import trace
@@ -45,7 +45,7 @@ CHUNK = 100
 class Hard(NamedTuple):
     """Images that CROWN leaves open, and how many were asked and right."""
 
-    asked: Asked
+    asked: Query
     samples: int
     right: int
     left: int
@@ -64,14 +64,14 @@ def hard(wiring: Wiring, split: data.Split, eps: float, samples: int, most: int)
         found = ladder.climb(images[own], labels[own], eps)
         left += [rows[own][k] for k, f in found if not any(one.settled for one in f.values())]
     rows = np.array(sorted(left)[:most])
-    asked = Asked(split.images(rows), split.labels[rows], eps, [None] * len(rows))
+    asked = Query(split.images(rows), split.labels[rows], eps, [None] * len(rows))
     return Hard(asked, samples, right, len(left))
 
 
-def timed(wiring: Wiring, name: str, asked: Asked, limit: float) -> tuple[list[Finding], float]:
+def timed(wiring: Wiring, name: str, asked: Query, limit: float) -> tuple[list[Finding], float]:
     """What a rung finds and the seconds it takes, compilation aside."""
     rung = made(name, wiring, Linf(), {"time_limit": limit})
-    one = Asked(asked.images[:1], asked.labels[:1], asked.eps, asked.points[:1])
+    one = Query(asked.images[:1], asked.labels[:1], asked.eps, asked.points[:1])
     list(rung(one))
     began = time.perf_counter()
     return list(rung(asked)), time.perf_counter() - began

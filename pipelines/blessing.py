@@ -29,10 +29,10 @@ def check(found: Finished) -> None:
         )
 
 
-def bless(found: Finished, bar: float, report: Row) -> blessing.Verdict:
+def bless(found: Finished, bar: float, report: Row) -> blessing.Blessing:
     """Writes the verdict beside the SavedModel that was just written and reported on."""
     question = next(q for q in report["questions"] if q["name"] == _name(found))
-    verdict = blessing.Verdict(question, bar, report["model"]["network_sha256"])
+    verdict = blessing.Blessing(question, bar, report["model"]["network_sha256"])
     blessing.write(found.run.export, verdict)
     export.attach(found.run.export, {})
     return verdict

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rt_tf.certification.properties.decision import Verdict, decider
+from rt_tf.certification.properties.decision import VnnAnswer, decider
 from rt_tf.certification.properties.exclusion import Search
 from rt_tf.certification.properties.input_splitting import InputSplitting
 from rt_tf.certification.properties.unit_splitting import UnitSplitting
@@ -26,7 +26,7 @@ class Clock:
         return self.end - time.monotonic()
 
 
-def decided(onnx_file: Path, vnnlib_file: Path, clock: Clock, seed: int = 0) -> Verdict:
+def decided(onnx_file: Path, vnnlib_file: Path, clock: Clock, seed: int = 0) -> VnnAnswer:
     """The verdict on the properties of a file.
 
     UserError for files that cannot be read, and where the network read is not the file's there.

@@ -97,7 +97,7 @@ def cost(question: Question) -> Cost:
 
     @tf.function(autograph=False)
     def step() -> None:
-        moved = region.step(x, asked.look(x).gradient, region.radius(), asked.chance(0))
+        moved = region.step(x, asked.evaluate(x).gradient, region.radius(), asked.chance(0))
         x.assign(region.project(x + moved))
 
     @tf.function(autograph=False)

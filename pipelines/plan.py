@@ -42,7 +42,7 @@ def _data(values: flags.FlagValues) -> tuple[data.DataSet, list[str]]:
     try:
         return system.load_data(values), []
     except UserError as error:
-        made = data.made_up(values.dataset, values.validation, values.seed, system.domain(values))
+        made = data.synthetic(values.dataset, values.validation, values.seed, system.domain(values))
         return made, [f"measured on made-up images: {error}"]
 
 

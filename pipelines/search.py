@@ -26,7 +26,7 @@ from rt_tf.notes import read_notes, write_notes
 from rt_tf.reporting.tensorboard import TensorBoard
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.phases import Phase, Values
-from rt_tf.training.position import Position
+from rt_tf.training.state import TrainingState
 
 ORACLES = {
     "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
@@ -43,13 +43,13 @@ class Board:
     def __init__(self, board: TensorBoard) -> None:
         self.board = board
 
-    def on_resume(self, position: Position, notices: Sequence[str]) -> None:
+    def on_resume(self, position: TrainingState, notices: Sequence[str]) -> None:
         """Says nothing."""
 
-    def on_step(self, position: Position, values: Values, terms: dict[str, float]) -> None:
+    def on_step(self, position: TrainingState, values: Values, terms: dict[str, float]) -> None:
         self.board.on_step(position, values, terms)
 
-    def on_epoch(self, position: Position, row: dict[str, Any], monitor: Monitor) -> None:
+    def on_epoch(self, position: TrainingState, row: dict[str, Any], monitor: Monitor) -> None:
         self.board.on_epoch(position, row, monitor)
 
 
@@ -165,7 +165,7 @@ class Search(BaseTuner):
         return table
 
 
-def _score(position: Position, by: str) -> float:
+def _score(position: TrainingState, by: str) -> float:
     """On validation, of the weights that are kept."""
     kept = [position.selected["phase"], position.selected["epoch"]]
     rows = [row for row in position.history if [row["phase"], row["epoch"]] == kept]

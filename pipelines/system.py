@@ -19,7 +19,7 @@ from rt_tf.errors import UserError
 from rt_tf.threats.region import Threat
 from rt_tf.training.average import Average
 from rt_tf.training.phases import Phase
-from rt_tf.training.position import Settings
+from rt_tf.training.state import LoopSettings
 
 MOMENTUM = 0.9  # of sgd where none is given
 STATISTICS = 2**28  # pixel values of the images that statistics are of, at most
@@ -148,9 +148,9 @@ def average(values: flags.FlagValues, make: Callable[[], keras.Model]) -> Averag
     return Average(under_policy("float32", make)(), values.ema) if values.ema else None
 
 
-def settings(values: flags.FlagValues, phases: list[Phase]) -> Settings:
+def settings(values: flags.FlagValues, phases: list[Phase]) -> LoopSettings:
     """The loop's settings."""
-    return Settings(
+    return LoopSettings(
         batch_size=values.batch_size,
         seed=values.seed,
         select_by=selection(values, phases),
@@ -160,7 +160,7 @@ def settings(values: flags.FlagValues, phases: list[Phase]) -> Settings:
         jit_compile=values.jit_compile,
         clip_norm=values.clip_norm,
         stable_tolerance=values.stable_tolerance,
-        changes=data.Changes(values.augment, values.cutout),
+        augmentation=data.AugmentationOptions(values.augment, values.cutout),
     )
 
 

@@ -34,7 +34,7 @@ from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.objective import Objective
 from rt_tf.training.phases import Phase, Values
-from rt_tf.training.position import Position
+from rt_tf.training.state import TrainingState
 
 GUARD_STEPS = 5  # of PGD on a minibatch after every epoch: Wong 2020 (thesis), section 4.1.2
 
@@ -51,7 +51,7 @@ class Watcher:
         self.bar = bar
         self.task = bar.add_task("train", total=loop_steps, status="")
 
-    def on_resume(self, position: Position, notices: Sequence[str]) -> None:
+    def on_resume(self, position: TrainingState, notices: Sequence[str]) -> None:
         for notice in notices:
             self.screen.print(f"{notice}; going back to the one before")
         if position.total_steps:
@@ -59,17 +59,17 @@ class Watcher:
         self._write_history(position)
         self.bar.update(self.task, completed=position.total_steps)
 
-    def on_step(self, position: Position, values: Values, terms: dict[str, float]) -> None:
+    def on_step(self, position: TrainingState, values: Values, terms: dict[str, float]) -> None:
         status = f"loss {terms['loss']:.3f}  eps {values.eps:.3g}  kappa {values.kappa:.2g}"
         self.bar.update(self.task, completed=position.total_steps, status=status)
         self.board.on_step(position, values, terms)
 
-    def on_epoch(self, position: Position, row: dict[str, Any], monitor: Monitor) -> None:
+    def on_epoch(self, position: TrainingState, row: dict[str, Any], monitor: Monitor) -> None:
         self._write_history(position)
         self.board.on_epoch(position, row, monitor)
         self.screen.print(_epoch_line(row))
 
-    def _write_history(self, position: Position) -> None:
+    def _write_history(self, position: TrainingState) -> None:
         lines = [line(row, finite=False) for row in position.history]
         write_bytes(self.run.history, b"".join(lines))
 
@@ -103,16 +103,16 @@ def train(
     )
 
 
-class Silent:
+class NullWatcher:
     """A watcher that looks away."""
 
-    def on_resume(self, position: Position, notices: Sequence[str]) -> None:
+    def on_resume(self, position: TrainingState, notices: Sequence[str]) -> None:
         """Says nothing."""
 
-    def on_step(self, position: Position, values: Values, terms: dict[str, float]) -> None:
+    def on_step(self, position: TrainingState, values: Values, terms: dict[str, float]) -> None:
         """Says nothing."""
 
-    def on_epoch(self, position: Position, row: dict[str, Any], monitor: Monitor) -> None:
+    def on_epoch(self, position: TrainingState, row: dict[str, Any], monitor: Monitor) -> None:
         """Says nothing."""
 
 
@@ -162,7 +162,7 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
             network=system.under_policy("float32", make),
             directory=directory,
             settings=system.settings(values, phases),
-            watcher=Silent(),
+            watcher=NullWatcher(),
             average=average,
             guard=_guard(values, model, threat, directory),
             extra=extra_examples(values, dataset),

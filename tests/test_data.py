@@ -269,24 +269,28 @@ def test_flip_and_crop_moves_and_mirrors():
 
 def test_augmented_batches_resume_and_differ_by_epoch():
     split = synthetic(augmentation=flip_and_crop)
-    whole = columns(data.batches(split, 50, 0, 1, changes=data.Changes(augment=True)))
-    rest = columns(data.batches(split, 50, 0, 1, skip=4, changes=data.Changes(augment=True)))
+    whole = columns(data.batches(split, 50, 0, 1, options=data.AugmentationOptions(augment=True)))
+    rest = columns(
+        data.batches(split, 50, 0, 1, skip=4, options=data.AugmentationOptions(augment=True))
+    )
     np.testing.assert_array_equal(whole[0][200:], rest[0])
     plain = columns(data.batches(split, 50, 0, 1))
     assert not np.array_equal(whole[0], plain[0])
-    other = columns(data.batches(split, 50, 0, 2, changes=data.Changes(augment=True)))
+    other = columns(data.batches(split, 50, 0, 2, options=data.AugmentationOptions(augment=True)))
     assert not np.array_equal(whole[0][np.argsort(whole[1])], other[0][np.argsort(other[1])])
 
 
 def test_augmentation_does_not_depend_on_the_place_in_the_batch():
     split = synthetic(augmentation=flip_and_crop)
     by_size = [
-        columns(data.batches(split, size, 0, 0, changes=data.Changes(augment=True)))
+        columns(data.batches(split, size, 0, 0, options=data.AugmentationOptions(augment=True)))
         for size in (50, 60)
     ]
     np.testing.assert_array_equal(by_size[0][0], by_size[1][0])
     half = columns(
-        data.batches(split.select(slice(0, 300)), 300, 0, 0, changes=data.Changes(augment=True))
+        data.batches(
+            split.select(slice(0, 300)), 300, 0, 0, options=data.AugmentationOptions(augment=True)
+        )
     )
     of_label = dict(zip(by_size[0][1], by_size[0][0], strict=True))
     for image, label in zip(half[0], half[1], strict=True):
@@ -295,7 +299,7 @@ def test_augmentation_does_not_depend_on_the_place_in_the_batch():
 
 def test_without_an_augmentation_nothing_changes(digits):
     plain, asked = (
-        columns(data.batches(digits.train, 100, 0, 0, changes=data.Changes(augment=a)))
+        columns(data.batches(digits.train, 100, 0, 0, options=data.AugmentationOptions(augment=a)))
         for a in (0, 1)
     )
     np.testing.assert_array_equal(plain[0], asked[0])

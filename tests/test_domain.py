@@ -106,7 +106,7 @@ DOORS = {  # whatever takes a domain from a user: the domain that it then works 
     "trace": lambda given: trace(linear(), domain=given).domain,
     "RobustModel": lambda given: RobustModel(linear(), domain=given).wiring.domain,
     "Region": lambda given: Region(Linf(), tf.zeros([1, 1]), 0.1, given).domain,
-    "made_up": lambda given: data.made_up("digits", domain=given).domain,
+    "made_up": lambda given: data.synthetic("digits", domain=given).domain,
 }
 
 

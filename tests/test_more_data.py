@@ -10,8 +10,8 @@ import tensorflow_datasets as tfds
 from rt_tf import catalogue, data
 from rt_tf.data import sources
 from rt_tf.data.augment import crop, cut_out, draws
-from rt_tf.data.rows import Rows
-from rt_tf.data.sized import fitted
+from rt_tf.data.lazy_images import LazyImages
+from rt_tf.data.resize import fitted
 from rt_tf.errors import UserError
 
 
@@ -64,7 +64,7 @@ def test_images_of_many_sizes_are_brought_to_one_and_read_from_disk(many_sizes):
     found = data.load("imagenet", many_sizes, validation=8)
     assert (found.shape, found.classes, found.test.name) == ((28, 28, 3), 4, "validation")
     assert [len(split) for split in (found.train, found.validation, found.test)] == [32, 8, 8]
-    assert isinstance(found.train.pixels, Rows)
+    assert isinstance(found.train.pixels, LazyImages)
     assert isinstance(found.train.pixels.array, np.memmap)
     for i, index in enumerate(found.train.index):
         assert (found.train.pixels[[i]] == index).all()  # its colour
@@ -85,9 +85,9 @@ def test_a_folder_that_takes_no_resized_images_is_one_line(many_sizes, monkeypat
 def test_rows_on_disk_make_the_same_batches_as_in_memory(many_sizes):
     split = data.load("imagenet", many_sizes, validation=8).train
     held = data.Split("train", split.pixels[:], split.labels, split.index, 255)
-    for changes in (data.Changes(), data.Changes(cutout=9)):
+    for changes in (data.AugmentationOptions(), data.AugmentationOptions(cutout=9)):
         ours, theirs = (
-            list(data.batches(s, 8, 0, 1, changes=changes).as_numpy_iterator())
+            list(data.batches(s, 8, 0, 1, options=changes).as_numpy_iterator())
             for s in (split, held)
         )
         for mine, other in zip(ours, theirs, strict=True):
@@ -133,7 +133,7 @@ def test_points_are_far_apart_and_the_same_in_all_splits(tmp_path):
 
 @pytest.mark.parametrize("name", catalogue.DATASETS)
 def test_made_up_images_have_a_data_sets_shape_and_number(name):
-    source, made = catalogue.resolve("dataset", name), data.made_up(name)
+    source, made = catalogue.resolve("dataset", name), data.synthetic(name)
     assert len(made.train) + len(made.validation) == source.examples
     assert made.shape == source.shape
     images = made.train.images(slice(3))

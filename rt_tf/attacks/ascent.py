@@ -6,12 +6,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from rt_tf.attacks.task import Look, Task
+from rt_tf.attacks.task import Evaluation, Task
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
 
 # (task, step's number, what is carried: the points first, what the network says there) -> carried
-Move = Callable[[Task, Tensor, list[Tensor], Look], list[Tensor]]
+Move = Callable[[Task, Tensor, list[Tensor], Evaluation], list[Tensor]]
 # (task, step's number, what is carried) -> carried, whether an example is done: [batch]
 Step = Callable[[Task, Tensor, list[Tensor]], tuple[list[Tensor], Tensor]]
 
@@ -25,9 +25,9 @@ def ascend(
     costs nothing from there on; else all of them move to the end, as training wants it.
     """
     if early_stop:
-        return persist(task, carried, steps, looking(move))[0]
+        return loop_until_done(task, carried, steps, stepping(move))[0]
     if steps == 1:
-        return tf.stop_gradient(move(task, tf.constant(0), carried, task.look(carried[0]))[0])
+        return tf.stop_gradient(move(task, tf.constant(0), carried, task.evaluate(carried[0]))[0])
     found = tf.while_loop(
         lambda i, *_: (i < steps) & (tf.shape(carried[0])[0] > 0),
         _climbing(task, move),
@@ -36,7 +36,9 @@ def ascend(
     return tf.stop_gradient(found[1])
 
 
-def persist(task: Task, carried: list[Tensor], steps: int | Tensor, step: Step) -> list[Tensor]:
+def loop_until_done(
+    task: Task, carried: list[Tensor], steps: int | Tensor, step: Step
+) -> list[Tensor]:
     """Takes `steps` steps, of every example until a step says that it is done; returns carried.
 
     carried: tensors [batch, ...], of which a step is given the rows of the examples left.
@@ -78,19 +80,19 @@ def _until_some_are_done(
     )
 
 
-def looking(move: Move, early_stop: bool | Tensor = True) -> Step:
+def stepping(move: Move, early_stop: bool | Tensor = True) -> Step:
     """A move as a step. early_stop: it leaves an example as it is where the network errs on it."""
 
     def step(task: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-        look = task.look(carried[0])
-        done = task.errs(look.logits) & early_stop
-        moved = move(task, i, carried, look)
+        evaluation = task.evaluate(carried[0])
+        done = task.errs(evaluation.logits) & early_stop
+        moved = move(task, i, carried, evaluation)
         return [chosen(done, old, new) for old, new in zip(carried, moved, strict=True)], done
 
     return step
 
 
-def unless_empty(attack: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def skip_empty_batch(attack: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The attack, called where there are examples alone: not every layer bears an empty batch."""
 
     @functools.wraps(attack)
@@ -108,6 +110,6 @@ def chosen(condition: Tensor, first: Tensor, second: Tensor) -> Tensor:
 
 def _climbing(task: Task, move: Move) -> Callable[..., list[Tensor]]:
     def climb(i: Tensor, *carried: Tensor) -> list[Tensor]:
-        return [i + 1, *move(task, i, list(carried), task.look(carried[0]))]
+        return [i + 1, *move(task, i, list(carried), task.evaluate(carried[0]))]
 
     return climb

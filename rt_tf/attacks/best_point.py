@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from rt_tf.attacks.ascent import chosen
-from rt_tf.attacks.task import Look, Task
+from rt_tf.attacks.task import Evaluation, Task
 from rt_tf.network.ops import Tensor
 
 
@@ -18,13 +18,13 @@ class Best(NamedTuple):
 
 
 def unseen(start: Tensor) -> Best:
-    """Before the first look: worse than any point."""
+    """Before the first evaluation: worse than any point."""
     return Best(start, tf.zeros_like(start), each(start, -float("inf")))
 
 
-def noted(best: Best, x: Tensor, look: Look) -> Best:
-    """The best after a look at x."""
-    higher, seen = look.loss > best.loss, Best(x, look.gradient, look.loss)
+def noted(best: Best, x: Tensor, evaluation: Evaluation) -> Best:
+    """The best after an evaluation at x."""
+    higher, seen = evaluation.loss > best.loss, Best(x, evaluation.gradient, evaluation.loss)
     return Best(*(chosen(higher, new, old) for new, old in zip(seen, best, strict=True)))
 
 

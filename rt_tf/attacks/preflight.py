@@ -113,7 +113,7 @@ def vanishing_gradients(task: Task, x: Tensor) -> list[str]:
     right = ~task.errs(task.logits(x))
     found = []
     for name, loss in LOSSES.items():
-        gradient = dataclasses.replace(task, loss=loss).look(x).gradient
+        gradient = dataclasses.replace(task, loss=loss).evaluate(x).gradient
         zero = tf.reduce_all(gradient == 0.0, axis=list(range(1, x.shape.rank)))
         count = int(tf.reduce_sum(tf.cast(zero & right, tf.int32)))
         if count > ZERO * int(tf.reduce_sum(tf.cast(right, tf.int32))):

@@ -14,7 +14,7 @@ from rt_tf.threats.region import Region
 Network = Callable[[Tensor], Tensor]
 
 
-class Look(NamedTuple):
+class Evaluation(NamedTuple):
     """The network at a point: logits [batch, classes], loss [batch], the loss's gradient."""
 
     logits: Tensor
@@ -48,14 +48,14 @@ class Task:
         """The loss at a point: [batch]."""
         return self.loss(self.logits(x), self.labels, self.targets)
 
-    def look(self, x: Tensor) -> Look:
+    def evaluate(self, x: Tensor) -> Evaluation:
         """The network and the loss's gradient at a point."""
         with tf.GradientTape() as tape:
             tape.watch(x)
             logits = self.logits(x)
             loss = self.loss(logits, self.labels, self.targets)
             total = self.scale * tf.reduce_sum(loss)
-        return Look(logits, loss, tape.gradient(total, x))
+        return Evaluation(logits, loss, tape.gradient(total, x))
 
     def errs(self, logits: Tensor) -> Tensor:
         """Whether logits are what the attack seeks: [batch]."""

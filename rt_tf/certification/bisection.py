@@ -12,14 +12,14 @@ STEPS = 10
 Certify = Callable[[Tensor, Tensor], Tensor]
 
 
-class Found(NamedTuple):
+class BisectionResult(NamedTuple):
     """radius: the largest that was certified, 0 where none was; by: what did it, else 0. [batch]"""
 
     radius: Tensor
     by: Tensor
 
 
-def largest(certify: Certify, cap: Tensor, steps: int = STEPS) -> Found:
+def largest(certify: Certify, cap: Tensor, steps: int = STEPS) -> BisectionResult:
     """Tries each example's cap, then `steps` times the middle of what is open between two radii.
 
     certify: (radii [batch], open [batch]) -> what certifies an open example's radius, [batch]
@@ -37,4 +37,4 @@ def largest(certify: Certify, cap: Tensor, steps: int = STEPS) -> Found:
     nothing = tf.zeros_like(cap, tf.int32)
     begin = (tf.constant(0), tf.zeros_like(cap), cap, nothing)
     _, low, _, by = tf.while_loop(lambda step, *_: step <= steps, turn, begin)
-    return Found(low, by)
+    return BisectionResult(low, by)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.certification.intake import images_of, labels_of, radius_of
-from rt_tf.certification.rung import Asked, Finding, Findings, Rung
+from rt_tf.certification.rung import Finding, Findings, Query, Rung
 from rt_tf.certification.rungs.bound import BoundRung
 from rt_tf.errors import UserError
 from rt_tf.network.wiring import Wiring
@@ -66,7 +66,7 @@ class Ladder:
             rows, open_rows = open_rows, []
             if not rows:
                 return
-            asked = Asked(images[rows], labels[rows], eps, [points[row] for row in rows])
+            asked = Query(images[rows], labels[rows], eps, [points[row] for row in rows])
             for row, found in zip(rows, rung(asked), strict=True):
                 findings[row][name] = found
                 points[row] = found.point if found.point is not None else points[row]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rt_tf.certification.ladder import Ladder
-from rt_tf.certification.rung import Asked, Finding, Rung
+from rt_tf.certification.rung import Finding, Query, Rung
 
 TRIED = 3  # examples of either kind, easy and hard, that the last rung is tried on
 
@@ -52,22 +52,22 @@ def measure(
     takes for those is taken for its cost on all of their kind.
     """
     *others, last = ladder.rungs.values()
-    asked = Asked(images, labels, eps, [None] * len(labels))
+    asked = Query(images, labels, eps, [None] * len(labels))
     findings = [_tried(rung, asked) for rung in others]
     easy = np.array([any(f.certified for f in found) for found in zip(*findings, strict=True)])
     seconds = np.zeros(len(labels))
     for kind in (easy, ~easy):
         rows = np.flatnonzero(kind)[:TRIED]
         if len(rows):
-            some = Asked(images[rows], labels[rows], eps, [None] * len(rows))
+            some = Query(images[rows], labels[rows], eps, [None] * len(rows))
             seconds[kind] = np.mean([finding.seconds for finding in _tried(last, some)])
     told = [*map(_told, findings), Measured(seconds, np.ones(len(labels), bool))]
     return dict(zip(ladder.rungs, told, strict=True))
 
 
-def _tried(rung: Rung, asked: Asked) -> list[Finding]:
+def _tried(rung: Rung, asked: Query) -> list[Finding]:
     """The second time, since the first one compiles."""
-    one = Asked(asked.images[:1], asked.labels[:1], asked.eps, asked.points[:1])
+    one = Query(asked.images[:1], asked.labels[:1], asked.eps, asked.points[:1])
     list(rung(one))
     return list(rung(asked))
 

@@ -11,7 +11,7 @@ Rule = dict[str, str | bool]  # of the pre-activation bounds
 
 CROWN: Rule = {"intermediate": "backward", "slope": "adaptive", "shared": False}
 UNCUT: Rule = {"intermediate": "uncut", "slope": "parallel", "shared": False}
-RULES: dict[str, Rule] = {
+SLOPE_RULES: dict[str, Rule] = {
     "alpha_crown": CROWN,
     "shared_slope": {"intermediate": "backward", "slope": "parallel", "shared": True},
 }

@@ -8,7 +8,7 @@ import numpy as np
 from rt_tf.certification.proof import Proof
 
 
-class Asked(NamedTuple):
+class Query(NamedTuple):
     """Examples that are open: images [batch, ...], their labels [batch], the radius.
 
     points: for each the worst input of its region met so far, if any: where a search may begin.
@@ -55,5 +55,5 @@ Findings = dict[str, Finding]
 class Rung(Protocol):
     """Finds for each example in turn; slow rungs take the time limit for each by itself."""
 
-    def __call__(self, asked: Asked) -> Iterator[Finding]:
+    def __call__(self, asked: Query) -> Iterator[Finding]:
         """One finding for every example, in order, each as soon as it is there."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from rt_tf.checker.rounding import OWN_UNIT
 
-RULES = ("adaptive", "parallel")
+LINE_RULES = ("adaptive", "parallel")
 
 
 class Lines(NamedTuple):

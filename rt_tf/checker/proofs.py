@@ -10,7 +10,7 @@ import numpy as np
 from rt_tf.checker import archive
 from rt_tf.checker.archive import Arrays, of_type
 from rt_tf.checker.layers import INTERMEDIATES
-from rt_tf.checker.lines import RULES
+from rt_tf.checker.lines import LINE_RULES
 from rt_tf.checker.malformed import choice, field, only, require
 from rt_tf.checker.network import Network
 from rt_tf.checker.region import THREATS
@@ -174,7 +174,7 @@ class _Reader:
         require(0 <= label < self.network.classes, where, "a class as label", label)
         kind = choice(record, "kind", ("rule", "tree"), where)
         intermediate = choice(record, "intermediate", INTERMEDIATES, where)
-        slope, rung = choice(record, "slope", RULES, where), field(record, "rung", str, where)
+        slope, rung = choice(record, "slope", LINE_RULES, where), field(record, "rung", str, where)
         units, bounds, shared = np.zeros((0, 2), np.int64), "linear", False
         trees: dict[int, Tree] = {}
         if kind == "rule":

@@ -13,7 +13,7 @@ from rt_tf.checker.region import Region, region
 from rt_tf.checker.trees import Leaves, listed, margins
 
 
-class Verdict(NamedTuple):
+class CheckOutcome(NamedTuple):
     """Lower bounds of logit[label] - logit[other] by other class; why there are none, if so."""
 
     margins: dict[int, float]
@@ -31,14 +31,14 @@ class Verdict(NamedTuple):
         return self.least > 0.0
 
 
-def check(network: Network, proofs: Proofs, certificate: Certificate) -> Verdict:
+def check(network: Network, proofs: Proofs, certificate: Certificate) -> CheckOutcome:
     """Proves a certificate anew: every margin, by its trees or else by its rule."""
     ball = region(proofs.threat, certificate.image, proofs.eps, proofs.domain, proofs.scale)
     try:
         with np.errstate(all="ignore"):  # what is not finite proves nothing
-            return Verdict(_margins(network, ball, certificate))
+            return CheckOutcome(_margins(network, ball, certificate))
     except UndefinedError as error:
-        return Verdict({}, str(error))
+        return CheckOutcome({}, str(error))
 
 
 def _margins(network: Network, ball: Region, certificate: Certificate) -> dict[int, float]:

@@ -19,7 +19,7 @@ Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 Change = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-class Changes(NamedTuple):
+class AugmentationOptions(NamedTuple):
     """What is done to training images. augment: the data set's own way, if it has one.
 
     cutout: the side of a square that is blackened, in pixels; 0 for none.
@@ -54,7 +54,7 @@ def batches(
     seed: int,
     epoch: int,
     skip: int = 0,
-    changes: Changes = Changes(),  # noqa: B008 - immutable
+    options: AugmentationOptions = AugmentationOptions(),  # noqa: B008 - immutable
     extra: Extra | None = None,
 ) -> tf.data.Dataset:
     """One epoch: (images float32 [b, h, w, c], labels int64 [b], index int64 [b]).
@@ -69,20 +69,20 @@ def batches(
         )
     added = extra.count(batch_size) if extra else 0
     ids = order(seed, epoch, len(split))[: count * (batch_size - added)].reshape(count, -1)[skip:]
-    dataset = _gathered(split, ids, seed, epoch, changes)
+    dataset = _gathered(split, ids, seed, epoch, options)
     if extra and added:
         others = _passes(seed, epoch, len(extra.split), count * added).reshape(count, -1)[skip:]
-        further = _gathered(extra.split, others, seed, epoch, changes)
+        further = _gathered(extra.split, others, seed, epoch, options)
         places = tf.data.Dataset.from_tensor_slices(_places(seed, epoch, count, batch_size)[skip:])
         dataset = tf.data.Dataset.zip(dataset, further, places).map(_join)
     return dataset.with_options(_options()).prefetch(PREFETCH)
 
 
 def _gathered(
-    split: Split, ids: np.ndarray, seed: int, epoch: int, changes: Changes
+    split: Split, ids: np.ndarray, seed: int, epoch: int, options: AugmentationOptions
 ) -> tf.data.Dataset:
     """The examples of given positions, [steps, b], a batch for each row."""
-    made = changes.of(split)
+    made = options.of(split)
     if made or split.pixels.size > CONVERTED_AT_ONCE:
         rows = split.index.max() + 1
         tables = [draws(seed, epoch, rows, kind) for kind in range(len(made))]

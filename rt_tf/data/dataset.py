@@ -15,8 +15,8 @@ from sklearn.model_selection import train_test_split
 
 from rt_tf import catalogue
 from rt_tf.data.augment import Augmentation
-from rt_tf.data.rows import Ids, Rows
-from rt_tf.data.sized import sized
+from rt_tf.data.lazy_images import Ids, LazyImages
+from rt_tf.data.resize import resized
 from rt_tf.data.sources import Source, is_address, prepared
 from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
@@ -35,7 +35,7 @@ class Split:
     """
 
     name: str
-    pixels: np.ndarray | Rows
+    pixels: np.ndarray | LazyImages
     labels: np.ndarray
     index: np.ndarray
     pixel_max: int
@@ -92,7 +92,7 @@ class Split:
 
     def select(self, ids: Ids, name: str | None = None) -> "Split":
         """The split of some of the examples."""
-        some = self.pixels.select(ids) if isinstance(self.pixels, Rows) else self.pixels[ids]
+        some = self.pixels.select(ids) if isinstance(self.pixels, LazyImages) else self.pixels[ids]
         labels, index = self.labels[ids], self.index[ids]
         return replace(self, name=name or self.name, pixels=some, labels=labels, index=index)
 
@@ -152,7 +152,7 @@ def _folder(data_dir: str | os.PathLike[str]) -> str:
     return text if is_address(text) else str(Path(text).expanduser())
 
 
-def made_up(name: str, validation: float = 0.1, seed: int = 0, domain: Given = UNIT) -> DataSet:
+def synthetic(name: str, validation: float = 0.1, seed: int = 0, domain: Given = UNIT) -> DataSet:
     """Random images of a data set's shape and number: to measure with, where it is not at hand."""
     source = cast(Source, catalogue.resolve("dataset", name))
     draw, domain = np.random.default_rng(seed), Domain.of(domain)
@@ -160,7 +160,7 @@ def made_up(name: str, validation: float = 0.1, seed: int = 0, domain: Given = U
 
     def split(part: str, count: int) -> Split:
         index = np.arange(count)
-        rows = Rows(few, index % len(few))
+        rows = LazyImages(few, index % len(few))
         labels, pixel_max = index % source.classes, source.pixel_max
         return Split(part, rows, labels, index, pixel_max, source.augmentation, domain)
 
@@ -201,7 +201,7 @@ def hold_out(labels: np.ndarray, validation: float, seed: int) -> tuple[np.ndarr
 def _read(source: Source, builder: tfds.core.DatasetBuilder, split: str) -> Split:
     try:
         if source.resized:
-            pixels, labels = sized(builder, split, source.shape)
+            pixels, labels = resized(builder, split, source.shape)
         else:
             columns = builder.as_dataset(split=split, batch_size=-1, shuffle_files=False)
             pixels, labels = columns["image"].numpy(), columns["label"].numpy()

@@ -16,7 +16,7 @@ from rt_tf.reporting.record_file import Row
 BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"
 
 
-class Verdict(NamedTuple):
+class Blessing(NamedTuple):
     """A question's answer against a bar.
 
     question: of the report's schema, with a certificate. bar: the least verified accuracy. network:
@@ -62,7 +62,7 @@ class Verdict(NamedTuple):
         return "".join(f"{name}: {value}\n" for name, value in facts.items())
 
 
-def write(path: Path, verdict: Verdict) -> Path:
+def write(path: Path, verdict: Blessing) -> Path:
     """Puts the verdict into a SavedModel's directory; at no time are both files there."""
     other = {BLESSED: NOT_BLESSED, NOT_BLESSED: BLESSED}[verdict.name]
     (path / other).unlink(missing_ok=True)

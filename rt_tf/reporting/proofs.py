@@ -16,7 +16,7 @@ from rt_tf.files import write_bytes
 from rt_tf.reporting.network_file import Arrays, archived
 
 # What each rung's bounds are made of, where a rule says all.
-RULES = {
+RUNG_RULES = {
     "interval": ("interval", "interval", "adaptive"),
     "crown_ibp": ("linear", "interval", "adaptive"),
     "fast_lin_ibp": ("linear", "interval", "parallel"),
@@ -106,7 +106,7 @@ def _why_unchecked(certified: Certified, threat: str) -> str | None:
         return certified.why_unchecked
     if threat not in THREATS:
         return f"no support function of {threat} in the checker"
-    if certified.proof is None and certified.rung not in RULES:
+    if certified.proof is None and certified.rung not in RUNG_RULES:
         return f"no proof kept by {certified.rung}"
     return None
 
@@ -121,7 +121,7 @@ def _example(certified: Certified) -> dict[str, Any]:
 
 def _how(certified: Certified) -> dict[str, Any]:
     if certified.proof is None:
-        bounds, intermediate, slope = RULES[certified.rung]
+        bounds, intermediate, slope = RUNG_RULES[certified.rung]
         return {"kind": "rule", "bounds": bounds, "intermediate": intermediate, "slope": slope}
     rule = certified.proof.rule
     return {

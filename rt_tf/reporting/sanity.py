@@ -17,7 +17,7 @@ from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.records import Question
 from rt_tf.reporting.statistics import rate
 from rt_tf.reporting.trials import (
-    Finding,
+    CheckResult,
     Trial,
     against_best,
     are,
@@ -42,7 +42,7 @@ class Check(NamedTuple):
 
     name: str
     threshold: float
-    find: Callable[[Sequence[Trial], Half], Iterable[Finding]]
+    find: Callable[[Sequence[Trial], Half], Iterable[CheckResult]]
 
 
 def sanity(questions: Sequence[Question], pixels: int, width: float = 1.0) -> list[Row]:
@@ -69,24 +69,24 @@ def not_checked(rows: Sequence[Row]) -> list[str]:
     return [check.name for check in CHECKS if check.name not in done]
 
 
-def _row(check: Check, threat: str, findings: Sequence[Finding]) -> Row:
+def _row(check: Check, threat: str, findings: Sequence[CheckResult]) -> Row:
     worst = max(findings, key=lambda finding: finding.value)
     more = f" (the worst of {len(findings)} comparisons)" if len(findings) > 1 else ""
     passed = worst.value <= check.threshold + ROUNDING
     return {"check": check.name, "threat": threat, "passed": passed, "told": worst.told + more}
 
 
-def _single_step(trials: Sequence[Trial], _half: Half) -> Iterable[Finding]:
+def _single_step(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
     weak, strong = are(trials, attacks.is_single_step), are(trials, attacks.is_iterative)
     return against_best(weak, strong)
 
 
-def _black_box(trials: Sequence[Trial], _half: Half) -> Iterable[Finding]:
+def _black_box(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
     weak, strong = are(trials, attacks.is_black_box), are(trials, attacks.is_white_box)
     return against_best(weak, strong)
 
 
-def _budget(trials: Sequence[Trial], _half: Half) -> Iterable[Finding]:
+def _budget(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
     """What the largest budget of an iterative attack changes, compared with the next smaller."""
     for family in families(are(trials, attacks.is_iterative)):
         largest = max(family, key=lambda trial: trial.budget)
@@ -94,20 +94,20 @@ def _budget(trials: Sequence[Trial], _half: Half) -> Iterable[Finding]:
         smaller = [trial for trial in smaller if shared(trial, largest)]
         if smaller:
             finding = excess(largest, max(smaller, key=lambda trial: trial.budget))
-            yield Finding(abs(finding.value), finding.told)
+            yield CheckResult(abs(finding.value), finding.told)
 
 
-def _noise(trials: Sequence[Trial], _half: Half) -> Iterable[Finding]:
+def _noise(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
     for trial in trials:
         if attacks.is_noise(trial.settings):
             n, clean = len(trial.clean), sum(trial.clean.values())
             left = sum(trial.withstood.values())
             told = f"{trial.place}: {trial.id} leaves {percent(rate(left, n))} of a clean "
             told += f"accuracy of {percent(rate(clean, n))} on {n:,} images"
-            yield Finding((clean - left) / n, told)
+            yield CheckResult((clean - left) / n, told)
 
 
-def _unbounded(trials: Sequence[Trial], half: Half) -> Iterable[Finding]:
+def _unbounded(trials: Sequence[Trial], half: Half) -> Iterable[CheckResult]:
     """What the best iterative attack leaves at a threat's largest radius, if that is no bound.
 
     Where it leaves nothing, a larger radius could not leave more.
@@ -118,7 +118,7 @@ def _unbounded(trials: Sequence[Trial], half: Half) -> Iterable[Finding]:
     if last:
         best = min(last, key=lambda trial: (-len(trial.withstood), trial.left))
         if best.left <= UNBOUNDED_ACCURACY or _reaches_all(best.question, len(radii), half):
-            yield Finding(best.left, _told_unbounded(best))
+            yield CheckResult(best.left, _told_unbounded(best))
 
 
 def _reaches_all(question: Question, radii: int, half: Half) -> bool:

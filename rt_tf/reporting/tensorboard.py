@@ -19,7 +19,7 @@ from rt_tf.reporting.pictures import adversarial_examples
 from rt_tf.reporting.record_file import Row
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.phases import Values
-from rt_tf.training.position import Position
+from rt_tf.training.state import TrainingState
 
 SCALARS_EVERY = 20
 IMAGES = 8
@@ -58,7 +58,7 @@ class TensorBoard:
                     tf.summary.scalar(f"headline/{name}", rate["rate"])
         self.writer.flush()
 
-    def on_step(self, position: Position, values: Values, terms: dict[str, float]) -> None:
+    def on_step(self, position: TrainingState, values: Values, terms: dict[str, float]) -> None:
         """terms: those that the phase has; a bound's weight is told with its loss."""
         if position.total_steps % SCALARS_EVERY:
             return
@@ -69,7 +69,7 @@ class TensorBoard:
             for name, value in terms.items():
                 tf.summary.scalar(f"batch/{name}", value)
 
-    def on_epoch(self, position: Position, row: dict[str, Any], monitor: Monitor) -> None:
+    def on_epoch(self, position: TrainingState, row: dict[str, Any], monitor: Monitor) -> None:
         for part in PARTS:
             with self._part(part).as_default(step=position.total_steps):
                 for name, value in row[part].items():

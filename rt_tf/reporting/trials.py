@@ -37,7 +37,7 @@ class Trial(NamedTuple):
         return sum(self.withstood.values()) / len(self.withstood)
 
 
-class Finding(NamedTuple):
+class CheckResult(NamedTuple):
     """What a check found: the number that must not exceed its threshold, and words."""
 
     value: float
@@ -59,7 +59,7 @@ def are(trials: Iterable[Trial], kind: Callable[[str, Row], bool]) -> list[Trial
     return [trial for trial in trials if kind(trial.id, trial.settings)]
 
 
-def against_best(weak: Sequence[Trial], strong: Sequence[Trial]) -> Iterable[Finding]:
+def against_best(weak: Sequence[Trial], strong: Sequence[Trial]) -> Iterable[CheckResult]:
     """For each weak attack, how much more accuracy the best strong one of its question leaves.
 
     The best of those that share most examples with it: few are no evidence.
@@ -77,7 +77,7 @@ def shared(first: Trial, second: Trial) -> set[int]:
     return first.withstood.keys() & second.withstood.keys()
 
 
-def excess(strong: Trial, weak: Trial) -> Finding:
+def excess(strong: Trial, weak: Trial) -> CheckResult:
     """How much more accuracy one attack leaves than another, on the examples of both."""
     common = shared(strong, weak)
     left = [sum(trial.withstood[index] for index in common) for trial in (strong, weak)]
@@ -86,7 +86,7 @@ def excess(strong: Trial, weak: Trial) -> Finding:
         f"{weak.place}: {strong.id} leaves {shown[0]}, {weak.id} leaves {shown[1]} of "
         f"{len(common):,} images"
     )
-    return Finding((left[0] - left[1]) / len(common), told)
+    return CheckResult((left[0] - left[1]) / len(common), told)
 
 
 def families(trials: Sequence[Trial]) -> list[list[Trial]]:

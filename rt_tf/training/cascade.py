@@ -18,7 +18,7 @@ from rt_tf.training.monitor import Monitor
 from rt_tf.training.phases import Phase
 
 
-class Members:
+class CascadeMembers:
     """Where the networks of a run are kept. Without a cascade there is one, `best/network.keras`.
 
     monitor: its bound at its radius says what is certified.

@@ -3,10 +3,10 @@
 import dataclasses
 import math
 
-from rt_tf.training.cascade import Members
+from rt_tf.training.cascade import CascadeMembers
 from rt_tf.training.phases import Phase, Values
-from rt_tf.training.position import Position
 from rt_tf.training.stability import Trend, stable, trend
+from rt_tf.training.state import TrainingState
 
 LOOKS = 10  # of the guard within an early epoch
 
@@ -20,7 +20,7 @@ class Clock:
     """
 
     phase: Phase
-    position: Position
+    position: TrainingState
     batches: int
     chance: float = 0.0
 
@@ -101,7 +101,7 @@ class Clock:
         return self.position.begun if self.phase.clock == "run" else 0
 
 
-def steering(clock: Clock, members: Members, examples: int) -> dict[str, float]:
+def steering(clock: Clock, members: CascadeMembers, examples: int) -> dict[str, float]:
     """What decides how training goes on, by name, at an epoch's end, to be watched.
 
     examples: left open to this member of a cascade.

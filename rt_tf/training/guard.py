@@ -13,7 +13,7 @@ from rt_tf.training.checkpoints import Checkpoints, save_network
 from rt_tf.training.clock import Clock
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Monitor
-from rt_tf.training.position import Position
+from rt_tf.training.state import TrainingState
 
 MOST = 0.5  # a share from which a network has learnt what it is trained on
 
@@ -71,13 +71,15 @@ class NotFiniteError(UserError):
     """The loss, or a weight, stopped being a number."""
 
 
-def refuse_lost_loss(loss: float, position: Position, checkpoints: Checkpoints) -> None:
+def refuse_lost_loss(loss: float, position: TrainingState, checkpoints: Checkpoints) -> None:
     """NotFiniteError for the loss of the step that is being taken."""
     if not math.isfinite(loss):
         raise _not_finite("loss", loss, position.total_steps + 1, position.phase, checkpoints)
 
 
-def refuse_lost_weights(network: keras.Model, position: Position, checkpoints: Checkpoints) -> None:
+def refuse_lost_weights(
+    network: keras.Model, position: TrainingState, checkpoints: Checkpoints
+) -> None:
     """NotFiniteError: the last step's gradient may have been infinite though its loss was not."""
     for weight in network.trainable_variables:
         if not tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(weight))):

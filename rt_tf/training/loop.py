@@ -18,7 +18,7 @@ from rt_tf import data
 from rt_tf.errors import UserError
 from rt_tf.training.average import Average
 from rt_tf.training.batch import refuse_uneven
-from rt_tf.training.cascade import Members
+from rt_tf.training.cascade import CascadeMembers
 from rt_tf.training.checkpoints import Checkpoints, save_network
 from rt_tf.training.clock import Clock, steering
 from rt_tf.training.guard import Guard, refuse_lost_loss, refuse_lost_weights
@@ -26,7 +26,7 @@ from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Accuracies, Monitor, chance
 from rt_tf.training.objective import Objective
 from rt_tf.training.phases import Phase, Values, own_epochs
-from rt_tf.training.position import Position, Settings, Watcher
+from rt_tf.training.state import LoopSettings, TrainingState, Watcher
 
 StepFunction = Callable[[Any], dict[str, tf.Tensor]]
 
@@ -51,18 +51,18 @@ class Loop:
     monitor: Monitor
     network: Callable[[], keras.Model]
     directory: Path
-    settings: Settings
+    settings: LoopSettings
     watcher: Watcher
     average: Average | None = None
     guard: Guard | None = None
     extra: data.Extra | None = None
-    position: Position = dataclasses.field(default_factory=Position)
+    position: TrainingState = dataclasses.field(default_factory=TrainingState)
     stopping: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
         self.strategy = tf.distribute.get_strategy()
         self.checkpoints = Checkpoints(self.directory / "checkpoints")
-        self.members = Members(self.directory, self.phases, self.monitor)
+        self.members = CascadeMembers(self.directory, self.phases, self.monitor)
         self.open = {"train": self.train, "validation": self.validation}
         self._saved_at = time.monotonic()
         self._check()
@@ -72,7 +72,7 @@ class Loop:
         """Batches of the present training split."""
         return data.steps(self.open["train"], self.settings.batch_size, self.extra)
 
-    def run(self) -> Position:
+    def run(self) -> TrainingState:
         """Trains to the end, from the last whole checkpoint if there is one."""
         self._compile(0)
         self._resume()
@@ -128,7 +128,7 @@ class Loop:
                 self.settings.seed,
                 1000 * self.position.phase + epoch,
                 skip=done - first * self.steps_per_epoch if epoch == first else 0,
-                changes=self.settings.changes,
+                options=self.settings.augmentation,
                 extra=self.extra,
             )
             if self.strategy.num_replicas_in_sync > 1:
@@ -164,7 +164,7 @@ class Loop:
     def _resume(self) -> None:
         found = self.checkpoints.restore(**self._trackables())
         if found is not None:
-            self.position = Position(**found)
+            self.position = TrainingState(**found)
             number = min(self.position.phase, len(self.phases) - 1)
             self.model.objective, self.model.phase = self.objectives[number], number
         self.watcher.on_resume(self.position, self.checkpoints.notices)

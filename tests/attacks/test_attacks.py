@@ -177,13 +177,13 @@ def test_targets_are_reached_and_only_they_count(victim):
 @pytest.mark.parametrize("scale", [1.0, 1024.0])
 def test_what_an_attack_sees_is_the_loss_and_its_gradient(victim, scale):
     task = dataclasses.replace(victim, loss=margin, scale=scale)
-    look, step = task.look(task.region.x), 1e-3
-    direction = tf.sign(look.gradient)
+    evaluation, step = task.evaluate(task.region.x), 1e-3
+    direction = tf.sign(evaluation.gradient)
     ends = [task.values(task.region.x + sign * step * direction) for sign in (1.0, -1.0)]
     slope = (ends[0] - ends[1]) / (2.0 * step)
-    steepest = tf.reduce_sum(tf.abs(look.gradient), axis=[1, 2, 3]) / scale
+    steepest = tf.reduce_sum(tf.abs(evaluation.gradient), axis=[1, 2, 3]) / scale
     np.testing.assert_allclose(slope, steepest, rtol=0.1, atol=1e-3)
-    np.testing.assert_allclose(look.loss, task.values(task.region.x), rtol=1e-6)
+    np.testing.assert_allclose(evaluation.loss, task.values(task.region.x), rtol=1e-6)
 
 
 def attacked(task, attack=None, restarts=1):

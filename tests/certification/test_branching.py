@@ -18,7 +18,7 @@ from rt_tf.certification.branching import tree_search
 from rt_tf.certification.branching.leaf_program import LeafProgram
 from rt_tf.certification.branching.tree_search import TreeSearch, best_splits
 from rt_tf.certification.proof import Proof
-from rt_tf.certification.rung import Asked, Finding
+from rt_tf.certification.rung import Finding, Query
 from rt_tf.certification.rungs.branch_and_bound import BranchAndBound
 from rt_tf.checker import network as checked_network
 from rt_tf.checker import proofs as checked_proofs
@@ -65,7 +65,7 @@ def examples(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def settled(name: str, eps: float) -> list[Finding]:
     x, labels = examples(name)
-    return list(rung(name)(Asked(x, labels, eps, [None] * len(x))))
+    return list(rung(name)(Query(x, labels, eps, [None] * len(x))))
 
 
 def least_margins(name: str, eps: float) -> np.ndarray:
@@ -140,7 +140,7 @@ def test_a_linear_program_says_all_of_a_leaf_whose_units_have_signs(name: str) -
 CHECKED = ["dense", "conv_4x4", "residual", "batch_norm"]  # the checker knows no others of these
 
 
-def accepted(model: keras.Model, asked: Asked, found: list[Finding]) -> list[Proof]:
+def accepted(model: keras.Model, asked: Query, found: list[Finding]) -> list[Proof]:
     """The proofs among findings, all of which the checker accepts."""
     arrays = network_arrays(model)
     network, classes = checked_network.from_arrays(arrays), model.output_shape[-1]
@@ -162,7 +162,7 @@ def test_the_checker_accepts_its_proofs(name: str) -> None:
     x, labels = examples(name)
     forks = 0
     for eps in RADII[name]:
-        asked = Asked(x, labels, eps, [None] * len(x))
+        asked = Query(x, labels, eps, [None] * len(x))
         proofs = accepted(networks.known(name)[0], asked, settled(name, eps))
         trees = [tree for proof in proofs for tree in proof.trees.values()]
         forks += sum(len(tree.nodes) > 1 for tree in trees)
@@ -173,14 +173,16 @@ def test_the_checker_accepts_what_linear_programs_prove(monkeypatch: pytest.Monk
     """Without ascent, leaves whose units all have signs need their multipliers."""
     for steps in ("ROOT_STEPS", "STEPS"):
         monkeypatch.setattr(tree_search, steps, 0)
-    stuck, solved = [], TreeSearch._solved
-    monkeypatch.setattr(TreeSearch, "_solved", lambda s, d: stuck.extend(s.stuck) or solved(s, d))
+    unsplittable, solved = [], TreeSearch._solved
+    monkeypatch.setattr(
+        TreeSearch, "_solved", lambda s, d: unsplittable.extend(s.unsplittable) or solved(s, d)
+    )
     model = dense_relu(2, 5, 4, 3, seed=0)
     x = np.float32([[0.5, 0.5], [0.3, 0.6], [0.7, 0.2]])
-    asked = Asked(x, model(x).numpy().argmax(axis=1), 0.3, [None] * 3)
+    asked = Query(x, model(x).numpy().argmax(axis=1), 0.3, [None] * 3)
     found = list(BranchAndBound(trace(model), Linf())(asked))
-    assert all(leaf.bound <= 0.0 for leaf in stuck)
-    assert len(stuck) > 10
+    assert all(leaf.bound <= 0.0 for leaf in unsplittable)
+    assert len(unsplittable) > 10
     assert len(accepted(model, asked, found)) == 3
 
 
@@ -188,7 +190,7 @@ def test_it_asks_of_a_ball_what_the_threat_says() -> None:
     """An L2 ball lies within the Linf ball of its radius: what holds there holds in it."""
     _, wiring = networks.known("dense")
     x, labels = examples("dense")
-    asked = Asked(x, labels, 0.2, [None] * len(x))
+    asked = Query(x, labels, 0.2, [None] * len(x))
     in_l2 = list(BranchAndBound(wiring, L2(), 20.0)(asked))
     assert all(found.settled for found in in_l2)
     for round_, square in zip(in_l2, settled("dense", 0.2), strict=True):
@@ -209,7 +211,7 @@ def test_memory_that_is_too_little_is_the_cause(monkeypatch: pytest.MonkeyPatch)
     searching = BranchAndBound(networks.known("dense")[1], Linf())
     monkeypatch.setattr(searching.bounder, "bound", exhausted)
     x, labels = examples("dense")
-    assert {f.cause for f in searching(Asked(x, labels, 0.1, [None] * 3))} == {"memory"}
+    assert {f.cause for f in searching(Query(x, labels, 0.1, [None] * 3))} == {"memory"}
 
 
 def test_curved_activations_are_refused() -> None:
@@ -222,7 +224,7 @@ def test_curved_activations_are_refused() -> None:
 def test_images_outside_of_the_domain_are_refused() -> None:
     x, labels = examples("dense")
     with pytest.raises(UserError, match=r"images: expected values within the domain \[0, 1\]"):
-        list(rung("dense")(Asked(x + 2.0, labels, 0.05, [None] * len(x))))
+        list(rung("dense")(Query(x + 2.0, labels, 0.05, [None] * len(x))))
 
 
 def test_fewer_candidates_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +244,7 @@ def test_a_network_without_activations_is_settled_at_once() -> None:
     x = networks.images(wiring.input_shape, EXAMPLES)
     labels = model(x).numpy().argmax(axis=1)
     searching = BranchAndBound(wiring, Linf())
-    found = list(searching(Asked(x, labels, 0.02, [None] * EXAMPLES)))
+    found = list(searching(Query(x, labels, 0.02, [None] * EXAMPLES)))
     assert all(f.settled for f in found)
-    wrong = list(searching(Asked(x, labels, 0.9, [None] * EXAMPLES)))
+    wrong = list(searching(Query(x, labels, 0.9, [None] * EXAMPLES)))
     assert all(f.falsified for f in wrong)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.bounds.result import margin_spec
-from rt_tf.certification.rung import Asked
+from rt_tf.certification.rung import Query
 from rt_tf.certification.rungs.bound import BoundRung
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
@@ -20,7 +20,7 @@ def test_slopes_of_units_whose_sign_is_open_are_kept_and_no_others():
     x = networks.images(wiring.input_shape, 4)
     labels, eps = model(x).numpy().argmax(axis=1), 0.1
     rung = BoundRung("alpha_crown", wiring, Linf(), {"steps": 2})
-    proofs = [finding.proof for finding in rung(Asked(x, labels, eps, [None] * 4))]
+    proofs = [finding.proof for finding in rung(Query(x, labels, eps, [None] * 4))]
     graph = wiring.lower()
     region = Region(Linf(), tf.constant(x), eps, wiring.domain)
     spec = margin_spec(labels, wiring.classes)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from rt_tf import catalogue
 from rt_tf.bounds.result import margin_spec
 from rt_tf.certification.radius import RadiusSearch
-from rt_tf.certification.rung import Asked, Finding
+from rt_tf.certification.rung import Finding, Query
 from rt_tf.certification.rungs.bound import BoundRung
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
@@ -96,7 +96,7 @@ def test_no_attack_succeeds_within_it(examples, threat):
     radii = np.array([radius.radius for radius in found(search, x, labels, THREATS[threat])])
     attack, nearest = catalogue.search("attack")(wiring, made(threat)), np.full(len(x), np.inf)
     for eps in THREATS[threat] * np.array([0.25, 0.5, 1.0, 2.0]):
-        findings = list(attack(Asked(x, labels, eps, [None] * len(x))))
+        findings = list(attack(Query(x, labels, eps, [None] * len(x))))
         points = tf.constant(np.stack([finding.point for finding in findings]))
         distances = Region(made(threat), tf.constant(x), eps).distance(points).numpy()
         broken = [finding.falsified for finding in findings]
@@ -113,7 +113,7 @@ def test_every_bound_takes_an_eps_for_each_example(examples, name, threat):
     eps = np.linspace(0.001, 0.2, 5)
     together = [finding.margin for finding in rung.at(x[:5], labels[:5], eps)]
     for i, margin in enumerate(together):
-        asked = Asked(x[i : i + 1], labels[i : i + 1], eps[i], [None])
+        asked = Query(x[i : i + 1], labels[i : i + 1], eps[i], [None])
         assert next(rung(asked)).margin == pytest.approx(margin, rel=1e-4, abs=1e-4)
     assert len(set(together)) == 5
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from rt_tf.certification.properties.boxes import Boxes, middles
-from rt_tf.certification.properties.exclusion import METHODS, Finding, Screen
+from rt_tf.certification.properties.exclusion import METHODS, ClauseResult, Screen
 from rt_tf.certification.properties.input_splitting import Compiled, InputSplitting
 from rt_tf.certification.properties.unit_splitting import UnitSplitting
 from rt_tf.interchange.property import TINY, Clause
@@ -53,7 +53,7 @@ def asked(name: str) -> Asked:
     return Asked(graph, region, outside, inside)
 
 
-def ask(search, graph: Graph, region: Region, of: Clause, seconds: float = 60.0) -> Finding:
+def ask(search, graph: Graph, region: Region, of: Clause, seconds: float = 60.0) -> ClauseResult:
     return search(graph, region, tf.constant(of.rows)[tf.newaxis], of.offsets, seconds)
 
 
@@ -82,7 +82,7 @@ def test_neither_of_two_rows_excludes_the_clause_alone() -> None:
 @pytest.mark.parametrize("search", SEARCHES)
 def test_a_clause_is_excluded_if_and_only_if_no_input_is_in_it(search: str, name: str) -> None:
     q = asked(name)
-    assert ask(SEARCHES[search], q.graph, q.region, q.outside) == Finding(True)
+    assert ask(SEARCHES[search], q.graph, q.region, q.outside) == ClauseResult(True)
     found = ask(SEARCHES[search], q.graph, q.region, q.inside)
     assert not found.excluded
     assert q.inside.holds(q.graph(found.point[np.newaxis]).numpy()[0])
@@ -107,7 +107,9 @@ def test_a_clause_with_a_known_input_is_never_excluded(search: str) -> None:
 @pytest.mark.parametrize("search", SEARCHES)
 def test_without_time_nothing_is_found(search: str) -> None:
     q = asked("one")
-    assert ask(SEARCHES[search], q.graph, q.region, q.outside, 0.0) == Finding(False, why="time")
+    assert ask(SEARCHES[search], q.graph, q.region, q.outside, 0.0) == ClauseResult(
+        False, why="time"
+    )
 
 
 def test_five_inputs_are_split() -> None:
@@ -120,7 +122,7 @@ def test_five_inputs_are_split() -> None:
     above, below = (clause([[-1.0, 0, 0, 0, 0]], [-float(n)]) for n in (far, most.max()))
     assert left_open("alpha_crown", graph, region, [above])
     search = InputSplitting()
-    assert ask(search, graph, region, above) == Finding(True)
+    assert ask(search, graph, region, above) == ClauseResult(True)
     found = ask(search, graph, region, below)
     assert below.holds(graph(found.point[np.newaxis]).numpy()[0])
 
@@ -157,15 +159,15 @@ def test_inputs_are_split_below_any_activation_and_units_are_not() -> None:
     graph, region = graph_of(model), box([-1.0, -1.0], [1.0, 1.0])
     asked = clause([[-1.0]], [Fraction(-1, 4)])
     assert left_open("alpha_crown", graph, region, [asked])
-    assert ask(InputSplitting(), graph, region, asked) == Finding(True)
+    assert ask(InputSplitting(), graph, region, asked) == ClauseResult(True)
     found = ask(UnitSplitting(), graph, region, asked)
-    assert found == Finding(False, why="layer 'bent' has another activation than ReLU")
+    assert found == ClauseResult(False, why="layer 'bent' has another activation than ReLU")
 
 
 def test_many_inputs_are_not_split() -> None:
     q = asked("one")
     found = ask(InputSplitting(most_inputs=1), q.graph, q.region, q.outside)
-    assert found == Finding(False, why="more than 1 inputs")
+    assert found == ClauseResult(False, why="more than 1 inputs")
 
 
 def test_a_box_that_is_too_small_ends_the_search() -> None:
@@ -175,7 +177,7 @@ def test_a_box_that_is_too_small_ends_the_search() -> None:
     model.layers[1].set_weights([np.ones((2, 1)), np.zeros(1)])
     beside = clause([[-1.0]], [-1 - Fraction(1, 10**8)])
     found = ask(InputSplitting(), graph_of(model), box([0.0, 0.0], [1.0, 1.0]), beside)
-    assert found == Finding(False, why="a box is too small to be cut")
+    assert found == ClauseResult(False, why="a box is too small to be cut")
 
 
 def test_halves_join_without_a_gap() -> None:

@@ -11,7 +11,7 @@ from oracles.matrices import read
 from oracles.relaxed import Relaxation, ends_of
 from solving import LONG, RADII, from_proof, reader_of
 
-from rt_tf.certification.rung import Asked, Finding
+from rt_tf.certification.rung import Finding, Query
 from rt_tf.certification.rungs import programs
 from rt_tf.certification.solver import examples
 from rt_tf.errors import UserError
@@ -25,11 +25,11 @@ USED = [*RADII, "conv_4x4"]
 
 
 @functools.cache
-def asked(name: str, eps: float, count: int = 5) -> tuple[Wiring, Asked]:
+def asked(name: str, eps: float, count: int = 5) -> tuple[Wiring, Query]:
     model, wiring = networks.known(name)
     x = networks.images(wiring.input_shape, count)
     labels = model(x).numpy().argmax(axis=-1)
-    return wiring, Asked(x, labels, eps, [None] * count)
+    return wiring, Query(x, labels, eps, [None] * count)
 
 
 @functools.cache
@@ -114,7 +114,7 @@ def test_confirmed_certificates_need_nobodys_word(name):
     reader, rung, trees = reader_of(name), programs.lp(wiring, Linf()), 0
     for k, (image, label) in enumerate(zip(question.images, question.labels, strict=True)):
         eps = _just_open(name, k)
-        (finding,) = rung(Asked(image[np.newaxis], np.array([label]), eps, [None]))
+        (finding,) = rung(Query(image[np.newaxis], np.array([label]), eps, [None]))
         if finding.proof is None:
             assert finding.trusted or not finding.certified
             continue

@@ -20,7 +20,7 @@ from rt_tf.certification.proof import Leaf, Proof, Tree
 from rt_tf.checker import network as checked_network
 from rt_tf.checker import proofs as checked_proofs
 from rt_tf.checker.network import Network
-from rt_tf.checker.verdict import Verdict, check
+from rt_tf.checker.verdict import CheckOutcome, check
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Shared
 from rt_tf.reporting.network_file import Arrays, network_arrays
@@ -67,13 +67,13 @@ def question(name: str, threat: str = "linf", eps: float | None = None) -> Quest
     return Question(wiring.lower(), arrays, network, images, labels, threat, eps)
 
 
-def checked(q: Question, certificates: list[Certified]) -> list[Verdict]:
+def checked(q: Question, certificates: list[Certified]) -> list[CheckOutcome]:
     """What the checker says of certificates, by way of the files' arrays."""
     proofs = checked_proofs.from_arrays(q.proofs(certificates), q.network)
     return [check(q.network, proofs, certificate) for certificate in proofs.certificates]
 
 
-def margins_of(verdicts: list[Verdict]) -> np.ndarray:
+def margins_of(verdicts: list[CheckOutcome]) -> np.ndarray:
     """[examples, other classes]."""
     return np.array([[m for _, m in sorted(v.margins.items())] for v in verdicts])
 

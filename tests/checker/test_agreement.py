@@ -16,9 +16,9 @@ from kept_proofs import (
 
 from rt_tf import catalogue
 from rt_tf.bounds.result import margin_spec
-from rt_tf.certification.rung import Asked
+from rt_tf.certification.rung import Query
 from rt_tf.certification.rungs.bound import BoundRung
-from rt_tf.reporting.proofs import RULES
+from rt_tf.reporting.proofs import RUNG_RULES
 
 NAMES = [
     *("dense", "dense_on_channels", "conv_same", "conv_valid", "conv_strided", "conv_4x4"),
@@ -101,7 +101,7 @@ def test_so_they_do_of_balls_that_are_no_boxes(case):
         assert (found <= least).all(), rung
 
 
-@pytest.mark.parametrize("rung", RULES)
+@pytest.mark.parametrize("rung", RUNG_RULES)
 def test_every_rung_with_a_rule_has_the_rule_of_its_name(rung):
     q = question("dense", eps=0.2)
     found = margins_of(checked(q, [q.certified(k, rung) for k in range(3)]))
@@ -115,7 +115,7 @@ def test_what_the_rung_dual_certifies_is_checked_whichever_bound_it_took():
     for eps in (0.02, 0.1, 0.4):
         q = q._replace(eps=float(eps))
         rung = BoundRung("dual", wiring, catalogue.resolve("threat", "linf")())
-        findings = list(rung(Asked(q.images, q.labels, q.eps, [None] * len(q.labels))))
+        findings = list(rung(Query(q.images, q.labels, q.eps, [None] * len(q.labels))))
         for k, finding in enumerate(findings):
             (verdict,) = checked(q, [q.certified(k, "dual", finding.proof)])
             assert verdict.least == pytest.approx(finding.margin, abs=20 * SLACK)

@@ -16,8 +16,8 @@ from pipelines.deciding import Clock, decided
 from pipelines.supervised import Ended
 from pipelines.verifying import Answer
 from rt_tf.certification.properties import counterexample, exclusion
-from rt_tf.certification.properties.decision import Decider, Verdict, decider
-from rt_tf.certification.properties.exclusion import Finding
+from rt_tf.certification.properties.decision import Decider, VnnAnswer, decider
+from rt_tf.certification.properties.exclusion import ClauseResult
 from rt_tf.errors import UserError
 from rt_tf.interchange import affine_nodes, onnx_file, vnnlib_file
 from tests.certification import clauses
@@ -38,7 +38,7 @@ def at_least(folder: Path, number: str, lower=("0.1", "0.3"), upper=("0.2", "0.9
     return vnnlib(folder / "p.vnnlib", lower, upper, 1, f"(assert (>= Y_0 {number}))")
 
 
-def answer(network: Path, asked: Path, seconds: float = 60.0) -> Verdict:
+def answer(network: Path, asked: Path, seconds: float = 60.0) -> VnnAnswer:
     return decided(network, asked, Clock(time.monotonic() + seconds))
 
 
@@ -145,15 +145,15 @@ def test_a_complete_search_is_asked_what_is_left_open(absolute, tmp_path: Path) 
     asked = vnnlib_file.read(at_least(tmp_path, "0.80000001"))
     calls = []
 
-    def search(graph, region, rows, offsets, seconds) -> Finding:
+    def search(graph, region, rows, offsets, seconds) -> ClauseResult:
         calls.append((rows.shape.as_list(), [float(o) for o in offsets], seconds))
-        return Finding(excluded=len(calls) > 1)
+        return ClauseResult(excluded=len(calls) > 1)
 
     clock = Clock(time.monotonic() + 60.0)
     network = onnx_file.read(absolute)
     searches = {"first": search, "second": search}
     verdict = decider(network, asked, clock.left, searches).decide(asked)
-    assert verdict == Verdict("unsat", "second")
+    assert verdict == VnnAnswer("unsat", "second")
     assert [call[:2] for call in calls] == [([1, 1, 1], [-0.80000001])] * 2
     assert 0.0 < calls[0][2] <= 60.0
 
@@ -193,8 +193,8 @@ def test_what_no_search_can_do_is_said(tmp_path: Path) -> None:
 def test_what_a_search_calls_a_counterexample_is_judged(absolute, tmp_path: Path) -> None:
     asked = vnnlib_file.read(at_least(tmp_path, "0.80000001"))
 
-    def search(*question) -> Finding:
-        return Finding(excluded=False, point=np.float32([0.1, 0.9]))
+    def search(*question) -> ClauseResult:
+        return ClauseResult(excluded=False, point=np.float32([0.1, 0.9]))
 
     clock = Clock(time.monotonic() + 60.0)
     found = decider(onnx_file.read(absolute), asked, clock.left, {"wrong": search}).decide(asked)
@@ -208,9 +208,9 @@ def test_a_box_that_stays_open_does_not_end_the_search(absolute, tmp_path, monke
     condition = f"(assert (or {' '.join(boxes)}))"
     asked = vnnlib_file.read(vnnlib(tmp_path / "p", ["0.1", "0"], ["1", "1"], 1, condition))
 
-    def search(graph, region, rows, offsets, seconds) -> Finding:
+    def search(graph, region, rows, offsets, seconds) -> ClauseResult:
         first = region.upper.numpy().min() < 0.5
-        return Finding(excluded=False, point=None if first else np.float32([1.0, 0.0]))
+        return ClauseResult(excluded=False, point=None if first else np.float32([1.0, 0.0]))
 
     clock = Clock(time.monotonic() + 60.0)
     network = onnx_file.read(absolute)

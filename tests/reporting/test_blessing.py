@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 
 from rt_tf.reporting import statistics
-from rt_tf.reporting.blessing import BLESSED, NOT_BLESSED, Verdict, write
+from rt_tf.reporting.blessing import BLESSED, NOT_BLESSED, Blessing, write
 
 
-def verdict(count: int, images: int, bar: float) -> Verdict:
+def verdict(count: int, images: int, bar: float) -> Blessing:
     question = {
         "threat": "linf",
         "epsilon": 0.1,
         "certified": statistics.rate(count, images),
         "certificate": {"sample": {"indices": f"0-{images - 1}"}},
     }
-    return Verdict(question, bar, "c0ffee")
+    return Blessing(question, bar, "c0ffee")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rt_tf.certification.branching.growth import Growth
+from rt_tf.certification.branching.split_tree import SplitTree
 from rt_tf.certification.proof import CROWN, Proof, unsplit
 from rt_tf.reporting import proof_store
 from rt_tf.reporting.consistency import Inconsistent
@@ -15,7 +15,7 @@ PLACES = np.array([[3, 7], [3, 9], [6, 0]], np.int32)
 
 
 def test_a_proof_comes_back(tmp_path: Path) -> None:
-    growth, rng = Growth(), np.random.default_rng(0)
+    growth, rng = SplitTree(), np.random.default_rng(0)
     first, second = growth.split(0, 2)
     leaves = [first, *growth.split(second, 0)]
     for leaf in leaves:

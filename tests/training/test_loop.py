@@ -26,7 +26,7 @@ from rt_tf.training.monitor import Monitor
 from rt_tf.training.objective import Objective
 from rt_tf.training.phases import Phase, Values
 from rt_tf.training.point import Attacked, Clean, Free
-from rt_tf.training.position import Position, Settings
+from rt_tf.training.state import LoopSettings, TrainingState
 from rt_tf.training.worst_case import WorstCase
 
 NATURAL = Phase(epochs=2, learning_rate=0.01)
@@ -43,15 +43,15 @@ class Notebook:
         self.resumed_at: int | None = None
         self.stop_after = stop_after
 
-    def on_resume(self, position: Position, notices: Sequence[str]) -> None:
+    def on_resume(self, position: TrainingState, notices: Sequence[str]) -> None:
         self.resumed_at = position.total_steps
 
-    def on_step(self, position: Position, values: Values, terms: dict[str, float]) -> None:
+    def on_step(self, position: TrainingState, values: Values, terms: dict[str, float]) -> None:
         self.values.append(values)
         if position.total_steps == self.stop_after:
             raise KeyboardInterrupt
 
-    def on_epoch(self, position: Position, row: dict[str, Any], monitor: Monitor) -> None:
+    def on_epoch(self, position: TrainingState, row: dict[str, Any], monitor: Monitor) -> None:
         self.rows.append(row)
 
 
@@ -85,7 +85,7 @@ def make(
         monitor=Monitor(watched, Linf(), 0.02, interval_bounds, functools.partial(pgd, steps=1)),
         network=network,
         directory=folder,
-        settings=Settings(batch_size=100, checkpoint_seconds=0.0, **settings),
+        settings=LoopSettings(batch_size=100, checkpoint_seconds=0.0, **settings),
         watcher=Notebook(),
         average=average,
         guard=guard(model, folder),

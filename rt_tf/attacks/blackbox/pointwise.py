@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from rt_tf.attacks.ascent import chosen, persist
+from rt_tf.attacks.ascent import chosen, loop_until_done
 from rt_tf.attacks.preflight import refuse_unlimited
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
@@ -47,7 +47,7 @@ def _noisy(task: Task) -> Tensor:
         errs = at.errs(at.logits(noisy))
         return [chosen(errs, noisy, z)], errs
 
-    return persist(task, [task.region.x], AMOUNTS + 1, more)[0]
+    return loop_until_done(task, [task.region.x], AMOUNTS + 1, more)[0]
 
 
 def _settle(task: Task, z: Tensor, steps: int, halvings: int) -> Tensor:
@@ -61,7 +61,7 @@ def _settle(task: Task, z: Tensor, steps: int, halvings: int) -> Tensor:
         moved = tf.reduce_any(_flat(tf.abs(after - before)) > tolerance, axis=1)
         return [after], ~moved
 
-    return persist(task, [z], steps, again)[0]
+    return loop_until_done(task, [z], steps, again)[0]
 
 
 def _round(task: Task, z: Tensor, order: Tensor, halvings: int) -> Tensor:

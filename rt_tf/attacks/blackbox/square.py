@@ -10,7 +10,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from rt_tf.attacks import noise
-from rt_tf.attacks.ascent import chosen, persist, unless_empty
+from rt_tf.attacks.ascent import chosen, loop_until_done, skip_empty_batch
 from rt_tf.attacks.best_point import each
 from rt_tf.attacks.blackbox import square_lp
 from rt_tf.attacks.blackbox.windows import covered, offsets, sides
@@ -26,7 +26,7 @@ Begin = Callable[[Region, Tensor], Tensor]  # region, keys -> points
 Propose = Callable[[Region, Tensor, Tensor, Tensor], Tensor]  # region, x, side, keys -> points
 
 
-@unless_empty
+@skip_empty_batch
 def square(task: Task, start: Tensor, *, steps: int, step_size: float = 0.0) -> Tensor:
     """The counterexample found by example, else the point of the highest margin: [batch, ...].
 
@@ -51,7 +51,7 @@ def square(task: Task, start: Tensor, *, steps: int, step_size: float = 0.0) -> 
 
     first = begin(region, noise.fold(task.keys, FIRST))
     carried = [region.x, each(region.x, -math.inf), first]
-    return region.project(persist(task, carried, steps, step)[0])
+    return region.project(loop_until_done(task, carried, steps, step)[0])
 
 
 def _way(region: Region) -> tuple[Begin, Propose, int, bool]:

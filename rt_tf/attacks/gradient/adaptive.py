@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from rt_tf.attacks.ascent import ascend
 from rt_tf.attacks.gradient.pgd import climbed, usual
-from rt_tf.attacks.task import Look, Task
+from rt_tf.attacks.task import Evaluation, Task
 from rt_tf.network.ops import Tensor
 
 
@@ -27,11 +27,11 @@ def adaptive(
     size = usual(every, step_size)
     region, rises = task.inward().region, (max(steps, 1) - 1) // every
 
-    def move(at: Task, i: Tensor, carried: list[Tensor], look: Look) -> list[Tensor]:
+    def move(at: Task, i: Tensor, carried: list[Tensor], evaluation: Evaluation) -> list[Tensor]:
         share = growth ** tf.cast(i // every - rises, tf.float32)
         within = dataclasses.replace(at.region, eps=share * tf.cast(at.region.eps, tf.float32))
         at = dataclasses.replace(at, region=within)
-        return [climbed(at, i, carried[0], look.gradient, size)]
+        return [climbed(at, i, carried[0], evaluation.gradient, size)]
 
     first = dataclasses.replace(region, eps=region.eps * growth**-rises)
     return ascend(

@@ -10,13 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.attacks.ascent import chosen, looking, persist, unless_empty
+from rt_tf.attacks.ascent import chosen, loop_until_done, skip_empty_batch, stepping
 from rt_tf.attacks.best_point import Best, each, noted, returned, unseen
 from rt_tf.attacks.gradient.apgd_l1 import apgd_l1
 from rt_tf.attacks.gradient.pgd import climbed
 from rt_tf.attacks.losses import dlr_or_margin
 from rt_tf.attacks.targets import RIVALS, aimed, rivals, signed_margin
-from rt_tf.attacks.task import Look, Task
+from rt_tf.attacks.task import Evaluation, Task
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
 
@@ -38,7 +38,7 @@ class Pace(NamedTuple):
     halved: Tensor
 
 
-@unless_empty
+@skip_empty_batch
 def apgd(task: Task, start: Tensor, *, steps: int, step_size: float = 0.0) -> Tensor:
     """The counterexample found by example, else the point of the highest loss: [batch, ...].
 
@@ -49,22 +49,22 @@ def apgd(task: Task, start: Tensor, *, steps: int, step_size: float = 0.0) -> Te
     task = task.inward()
     needed = tf.constant(rises_needed(steps), tf.float32)
 
-    def move(at: Task, i: Tensor, carried: list[Tensor], look: Look) -> list[Tensor]:
+    def move(at: Task, i: Tensor, carried: list[Tensor], evaluation: Evaluation) -> list[Tensor]:
         x, previous, *rest = carried
-        best = noted(Best(*rest[:3]), x, look)
-        pace, back = _judged(Pace(*rest[3:]), look.loss, best.loss, needed[i])
-        x, gradient = chosen(back, best.x, x), chosen(back, best.gradient, look.gradient)
+        best = noted(Best(*rest[:3]), x, evaluation)
+        pace, back = _judged(Pace(*rest[3:]), evaluation.loss, best.loss, needed[i])
+        x, gradient = chosen(back, best.x, x), chosen(back, best.gradient, evaluation.gradient)
         new = climbed(at, i, x, gradient, by_example(pace.size, x.shape.rank))
         kept = tf.where(i == 0, 1.0, KEPT)
         new = at.region.project(x + kept * (new - x) + (1.0 - kept) * (x - previous))
         return [new, x, *best, *pace]
 
     carried = [start, start, *unseen(start), *_pace(start)]
-    found = persist(task, carried, steps, looking(move))
+    found = loop_until_done(task, carried, steps, stepping(move))
     return returned(task, found[0], Best(*found[2:5]))
 
 
-@unless_empty
+@skip_empty_batch
 def apgd_t(
     task: Task, start: Tensor, *, steps: int, step_size: float = 0.0, classes: int = RIVALS
 ) -> Tensor:
@@ -86,7 +86,7 @@ def apgd_t(
         return [x, tf.maximum(height, highest), start, targets], errs
 
     carried = [start, each(start, -math.inf), start, targets]
-    return persist(task, carried, targets.shape[1], step)[0]
+    return loop_until_done(task, carried, targets.shape[1], step)[0]
 
 
 def rises_needed(steps: int) -> np.ndarray:
@@ -108,7 +108,7 @@ def _pace(start: Tensor) -> Pace:
 
 
 def _judged(pace: Pace, loss: Tensor, best: Tensor, needed: Tensor) -> tuple[Pace, Tensor]:
-    """The pace after a look, and for which examples it was halved: they go back to their best.
+    """The pace after an evaluation, and for which examples it was halved: those go back.
 
     It is halved where too few steps raised the loss, or none the best since the last checkpoint
     though it was not halved then.

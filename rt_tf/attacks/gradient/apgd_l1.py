@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from rt_tf.attacks.ascent import chosen, looking, persist
+from rt_tf.attacks.ascent import chosen, loop_until_done, stepping
 from rt_tf.attacks.best_point import Best, each, noted, returned, unseen
-from rt_tf.attacks.task import Look, Task
+from rt_tf.attacks.task import Evaluation, Task
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
 
@@ -62,23 +62,23 @@ def _climbed(task: Task, carried: list[Tensor], steps: Tensor, early_stop: Tenso
     interval = tf.maximum(tf.cast(INTERVAL * tf.cast(steps, tf.float32), tf.int32), 1)
     start, moving, differing = carried
 
-    def move(at: Task, i: Tensor, carried: list[Tensor], look: Look) -> list[Tensor]:
+    def move(at: Task, i: Tensor, carried: list[Tensor], evaluation: Evaluation) -> list[Tensor]:
         x, *rest = carried
-        best = noted(Best(*rest[:3]), x, look)
+        best = noted(Best(*rest[:3]), x, evaluation)
         checkpoint = (i > 0) & (i % interval == 0)
         pace, back = _judged(Pace(*rest[3:]), _differing(at, best.x), checkpoint)
-        x, gradient = chosen(back, best.x, x), chosen(back, best.gradient, look.gradient)
+        x, gradient = chosen(back, best.x, x), chosen(back, best.gradient, evaluation.gradient)
         length = by_example(pace.size, x.shape.rank) * at.region.radius()
         new = at.region.project(x + length * sparse_signs(gradient, pace.moving))
         return [new, *best, *pace]
 
     begin = [start, *unseen(start), *Pace(moving, differing, each(start, 1.0))]
-    found = persist(task, begin, steps, looking(move, early_stop))
+    found = loop_until_done(task, begin, steps, stepping(move, early_stop))
     return returned(task, found[0], Best(*found[1:4]))
 
 
 def _judged(pace: Pace, differing: Tensor, checkpoint: Tensor) -> tuple[Pace, Tensor]:
-    """The pace after a look, and which examples go back to their best: it has grown sparser."""
+    """The pace after an evaluation, and which examples go back to their best, grown sparser."""
     back = checkpoint & (differing < FEWER * pace.differing)
     size = tf.where(back, 1.0, tf.maximum(pace.size / SHORTER, SHORTEST))
     new = Pace(differing / SPARSER, differing, size)

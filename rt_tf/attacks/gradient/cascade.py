@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from rt_tf.attacks.ascent import chosen, persist, unless_empty
+from rt_tf.attacks.ascent import chosen, loop_until_done, skip_empty_batch
 from rt_tf.attacks.gradient.apgd import apgd
 from rt_tf.attacks.gradient.pgd import pgd
 from rt_tf.attacks.gradient.refutation import Refutation, assent
@@ -38,7 +38,7 @@ def cascade_attack(
 
     def climb(some: Task, x: Tensor) -> Tensor:
         if some.region.threat.name == "union":
-            return unless_empty(pgd)(some, x, steps=steps, early_stop=True)
+            return skip_empty_batch(pgd)(some, x, steps=steps, early_stop=True)
         return apgd(some, x, steps=steps)
 
     def step(some: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
@@ -51,7 +51,7 @@ def cascade_attack(
     x, targets = pgd(task, start, steps, step_size), rivals(task, classes)
     left = tf.where(~task.errs_at(x))[:, 0]
     carried = [tf.gather(x, left), tf.gather(targets, left)]
-    found = persist(task.take(left), carried, targets.shape[1], step)[0]
+    found = loop_until_done(task.take(left), carried, targets.shape[1], step)[0]
     return tf.tensor_scatter_nd_update(x, left[:, None], found)
 
 

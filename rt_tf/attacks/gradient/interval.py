@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from rt_tf.attacks.ascent import ascend, chosen, persist
+from rt_tf.attacks.ascent import ascend, chosen, loop_until_done
 from rt_tf.attacks.best_point import each
 from rt_tf.attacks.gradient.pgd import pgd
-from rt_tf.attacks.task import Look, Task
+from rt_tf.attacks.task import Evaluation, Task
 from rt_tf.bounds.backward import Walk, walk_back
 from rt_tf.bounds.intermediate import head_enclosure
 from rt_tf.bounds.result import margin_spec
@@ -58,7 +58,7 @@ def interval_attack(
     def climb(at: Task, x: Tensor) -> Tensor:
         return pgd(at, x, pgd_steps, step_size, early_stop=True)
 
-    def move(at: Task, i: Tensor, carried: list[Tensor], look: Look) -> list[Tensor]:
+    def move(at: Task, i: Tensor, carried: list[Tensor], evaluation: Evaluation) -> list[Tensor]:
         at = at.restart(i)
         return [climb(at, followed(at, carried[0], trend(at, carried[0], first)))]
 
@@ -86,7 +86,7 @@ def trend(task: Task, x: Tensor, first: float) -> Trend:
         return [x, radius, chosen(suspicious, slopes, gradient)], suspicious
 
     carried = [x, each(x, 0.0), tf.zeros_like(x)]
-    return Trend(*persist(task, carried, tried.shape[0], widen)[1:])
+    return Trend(*loop_until_done(task, carried, tried.shape[0], widen)[1:])
 
 
 def radii(first: float) -> list[float]:

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from rt_tf.attacks.ascent import ascend
-from rt_tf.attacks.task import Look, Task
+from rt_tf.attacks.task import Evaluation, Task
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example, total
 
@@ -17,8 +17,8 @@ def pgd(
     """
     task, size = task.inward(), usual(steps, step_size)
 
-    def move(at: Task, i: Tensor, carried: list[Tensor], look: Look) -> list[Tensor]:
-        return [climbed(at, i, carried[0], look.gradient, size)]
+    def move(at: Task, i: Tensor, carried: list[Tensor], evaluation: Evaluation) -> list[Tensor]:
+        return [climbed(at, i, carried[0], evaluation.gradient, size)]
 
     return ascend(task, [start], steps, move, early_stop)
 
@@ -45,10 +45,10 @@ def mim(
     """
     task, share = task.inward(), usual(steps, step_size)
 
-    def move(at: Task, i: Tensor, carried: list[Tensor], look: Look) -> list[Tensor]:
+    def move(at: Task, i: Tensor, carried: list[Tensor], evaluation: Evaluation) -> list[Tensor]:
         x, momentum = carried
-        size = by_example(total(look.gradient), x.shape.rank)
-        momentum = decay * momentum + tf.math.divide_no_nan(look.gradient, size)
+        size = by_example(total(evaluation.gradient), x.shape.rank)
+        momentum = decay * momentum + tf.math.divide_no_nan(evaluation.gradient, size)
         return [climbed(at, i, x, momentum, share), momentum]
 
     return ascend(task, [start, tf.zeros_like(start)], steps, move, early_stop)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from rt_tf.attacks.ascent import ascend
 from rt_tf.attacks.gradient.pgd import climbed, pgd, usual
 from rt_tf.attacks.run import worse
-from rt_tf.attacks.task import Look, Task
+from rt_tf.attacks.task import Evaluation, Task
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
@@ -42,8 +42,8 @@ def msd(
     """
     task, size = task.inward(), usual(steps, step_size)
 
-    def move(at: Task, i: Tensor, carried: list[Tensor], look: Look) -> list[Tensor]:
-        points = [climbed(part, i, carried[0], look.gradient, size) for part in by_part(at)]
+    def move(at: Task, i: Tensor, carried: list[Tensor], evaluation: Evaluation) -> list[Tensor]:
+        points = [climbed(part, i, carried[0], evaluation.gradient, size) for part in by_part(at)]
         losses = tf.stack([at.values(point) for point in points], axis=1)
         best = tf.argmax(losses, axis=1)
         return [tf.gather(tf.stack(points, axis=1), best, batch_dims=1)]

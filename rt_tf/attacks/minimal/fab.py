@@ -8,14 +8,14 @@ import math
 
 import tensorflow as tf
 
-from rt_tf.attacks.ascent import chosen, persist, unless_empty
+from rt_tf.attacks.ascent import chosen, loop_until_done, skip_empty_batch
 from rt_tf.attacks.best_point import each
 from rt_tf.attacks.losses import margin
 from rt_tf.attacks.minimal.hyperplane import onto
 from rt_tf.attacks.minimal.nearest import NORMS, Nearest, noted, reached, shortened
 from rt_tf.attacks.preflight import refuse_features
 from rt_tf.attacks.targets import RIVALS, aimed, rivals
-from rt_tf.attacks.task import Look, Task
+from rt_tf.attacks.task import Evaluation, Task
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
 from rt_tf.threats.region import Region
@@ -25,7 +25,7 @@ BIAS = 0.1  # alpha_max: at most that share of a step starts at the image
 BACK = 0.9  # beta: so far out a search goes on from a counterexample
 
 
-@unless_empty
+@skip_empty_batch
 def fab_t(
     task: Task,
     start: Tensor,
@@ -50,7 +50,7 @@ def fab_t(
         return [*found, start, targets], reached(some.region, found) & early_stop
 
     carried = [start, each(start, math.inf), start, targets]
-    found = persist(task, carried, targets.shape[1], step)
+    found = loop_until_done(task, carried, targets.shape[1], step)
     x = shortened(task, Nearest(*found[:2]), early_stop).x
     return chosen(task.region.inside(x), x, task.inward().region.project(x))
 
@@ -60,22 +60,24 @@ def _sought(task: Task, start: Tensor, nearest: Nearest, steps: int, early_stop:
 
     def step(at: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         x, *rest = carried
-        x = _moved(at.region, x, at.look(x), at.scale)
+        x = _moved(at.region, x, at.evaluate(x), at.scale)
         logits = at.logits(x)
         nearest = noted(at, Nearest(*rest), x, logits)
         back = at.region.x + BACK * (x - at.region.x)
         x = chosen(at.errs(logits), back, x)
         return [x, *nearest], reached(at.region, nearest) & early_stop
 
-    return Nearest(*persist(task, [start, *nearest], steps, step)[1:])
+    return Nearest(*loop_until_done(task, [start, *nearest], steps, step)[1:])
 
 
-def _moved(region: Region, x: Tensor, look: Look, scale: float) -> Tensor:
+def _moved(region: Region, x: Tensor, evaluation: Evaluation, scale: float) -> Tensor:
     """One step past the boundary that the gradient at x predicts, biased towards the image."""
     name, ends, rank = region.threat.name, (region.lower, region.upper), x.shape.rank
-    slope, image = look.gradient / scale, region.x
-    there = look.loss + tf.reduce_sum(slope * (image - x), axis=list(range(1, rank)))  # [batch]
-    from_x = onto(name, x, slope, -look.loss, ends)
+    slope, image = evaluation.gradient / scale, region.x
+    there = evaluation.loss + tf.reduce_sum(
+        slope * (image - x), axis=list(range(1, rank))
+    )  # [batch]
+    from_x = onto(name, x, slope, -evaluation.loss, ends)
     from_image = onto(name, image, slope, -there, ends)
     near, far = NORMS[name](from_x), NORMS[name](from_image)
     bias = by_example(tf.minimum(tf.math.divide_no_nan(near, near + far), BIAS), rank)

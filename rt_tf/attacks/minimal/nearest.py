@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from rt_tf.attacks.ascent import chosen, persist
+from rt_tf.attacks.ascent import chosen, loop_until_done
 from rt_tf.attacks.best_point import each
 from rt_tf.attacks.targets import signed_margin
 from rt_tf.attacks.task import Task
@@ -61,7 +61,7 @@ def shortened(task: Task, nearest: Nearest, early_stop: bool) -> Nearest:
         ends = _narrowed(ends, share, signed_margin(at, logits))
         return [far, found, *ends, *nearest], ~found | (reached(at.region, nearest) & early_stop)
 
-    return Nearest(*persist(task, [far, found, *ends, *nearest], SEARCHES, step)[-2:])
+    return Nearest(*loop_until_done(task, [far, found, *ends, *nearest], SEARCHES, step)[-2:])
 
 
 def _beyond_zero(low: Tensor, before: Tensor, high: Tensor, after: Tensor) -> Tensor:

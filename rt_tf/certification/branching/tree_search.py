@@ -15,8 +15,8 @@ import tensorflow as tf
 from rt_tf.bounds.beta_crown import Leaves
 from rt_tf.bounds.result import margin_spec
 from rt_tf.certification.branching.bounder import Bounder, Judged, Root
-from rt_tf.certification.branching.growth import Growth
 from rt_tf.certification.branching.leaf_program import LeafProgram
+from rt_tf.certification.branching.split_tree import SplitTree
 from rt_tf.certification.proof import CROWN, Proof
 from rt_tf.certification.rung import Finding
 from rt_tf.network.graph import Graph
@@ -71,13 +71,13 @@ class TreeSearch:
         self.label = label
         self.spec = margin_spec(tf.constant([label], tf.int64), classes)[0].numpy()
         self.others = np.delete(np.arange(classes), label)
-        self.trees = [Growth() for _ in self.others]
+        self.trees = [SplitTree() for _ in self.others]
         self.open: list[Open] = []
-        self.stuck: list[Open] = []  # leaves without units to split, or without bounds
+        self.unsplittable: list[Open] = []  # leaves without units to split, or without bounds
         self.triangles = heights(self.root.lower, self.root.upper)
         self.least = np.inf  # bound of all leaves that are proved
         self.bounded = 0
-        self.late = False  # whether time was over before all that are stuck were asked again
+        self.timed_out = False  # whether time was over before all that are stuck were asked again
 
     def run(self, deadline: float) -> Finding:
         """Searches until everything is proved, a counterexample is met, or time is over."""
@@ -86,16 +86,16 @@ class TreeSearch:
             if time.perf_counter() > deadline:
                 return self._finding("time")
             point = self._bound(self._children(self._parents()), STEPS)
-        if point is None and self.stuck and self.root.units.size:
+        if point is None and self.unsplittable and self.root.units.size:
             is_box = self.bounder.region(*self.root.given).threat.is_box
             point = self._solved(deadline) if is_box else self._ascended(deadline)
         if point is not None:
             return Finding(-np.inf, 0.0, point=point, falsified=True)
-        return self._finding("time" if self.late else None)
+        return self._finding("time" if self.timed_out else None)
 
     def _ascended(self, deadline: float) -> np.ndarray | None:
         """Bounds leaves without units to split by a longer ascent."""
-        for some in self._stuck(PARENTS, deadline):
+        for some in self._unsplittable_leaves(PARENTS, deadline):
             if (point := self._bound(_batch(some), LAST_STEPS)) is not None:
                 return point
         return None
@@ -103,7 +103,7 @@ class TreeSearch:
     def _solved(self, deadline: float) -> np.ndarray | None:
         """Bounds leaves of a box by linear programs, whose multipliers are the best there are."""
         program = LeafProgram(self.bounder, self.root)
-        for [leaf] in self._stuck(1, deadline):
+        for [leaf] in self._unsplittable_leaves(1, deadline):
             left = deadline - time.perf_counter()
             vertex = program.least(self.spec[leaf.row], leaf.signs, left)
             if vertex is None:
@@ -117,14 +117,14 @@ class TreeSearch:
                 return point
         return None
 
-    def _stuck(self, count: int, deadline: float) -> Iterator[list[Open]]:
+    def _unsplittable_leaves(self, count: int, deadline: float) -> Iterator[list[Open]]:
         """Takes leaves without units to split, the worst first, so many at a time."""
-        stuck = sorted(leaf for leaf in self.stuck if np.isfinite(leaf.bound))
-        self.stuck = [leaf for leaf in self.stuck if not np.isfinite(leaf.bound)]
+        stuck = sorted(leaf for leaf in self.unsplittable if np.isfinite(leaf.bound))
+        self.unsplittable = [leaf for leaf in self.unsplittable if not np.isfinite(leaf.bound)]
         for begin in range(0, len(stuck), count):
-            self.late = time.perf_counter() > deadline
-            if self.late:
-                self.stuck += stuck[begin:]
+            self.timed_out = time.perf_counter() > deadline
+            if self.timed_out:
+                self.unsplittable += stuck[begin:]
                 return
             yield stuck[begin : begin + count]
 
@@ -135,7 +135,7 @@ class TreeSearch:
         return bool(inside) and graph(x).numpy()[0].argmax() != self.label
 
     def _finding(self, cause: str | None) -> Finding:
-        margin = min([self.least, *(leaf.bound for leaf in (*self.open[:1], *self.stuck))])
+        margin = min([self.least, *(leaf.bound for leaf in (*self.open[:1], *self.unsplittable))])
         return Finding(float(margin), 0.0, cause, proof=self._proof() if margin > 0.0 else None)
 
     def start(self) -> Batch:
@@ -203,7 +203,7 @@ class TreeSearch:
         if leaf.candidates.size and np.isfinite(margin):
             heapq.heappush(self.open, leaf)
         else:
-            self.stuck.append(leaf)
+            self.unsplittable.append(leaf)
 
     def _candidates(self, signs: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """The costliest of the units that are open, then those with the largest triangles."""

@@ -11,8 +11,8 @@ from rt_tf.bounds.rounding import products_are_exact
 from rt_tf.certification.properties.counterexample import Counterexample, Goal, candidates
 from rt_tf.certification.properties.exclusion import (
     METHODS,
+    ClauseResult,
     Ends,
-    Finding,
     Screen,
     Search,
     searched,
@@ -26,7 +26,7 @@ from rt_tf.threats.box import between
 from rt_tf.threats.region import Region
 
 
-class Verdict(NamedTuple):
+class VnnAnswer(NamedTuple):
     """The answer, in VNN-COMP's words: unsat (proved), sat (with an input), unknown, timeout.
 
     by: what found it, or why nothing was found.
@@ -50,23 +50,23 @@ class Decider:
     searches: dict[str, Search]
     seed: int = 0
 
-    def decide(self, properties: Sequence[Property]) -> Verdict:
+    def decide(self, properties: Sequence[Property]) -> VnnAnswer:
         """One verdict on all properties: sat if any has a counterexample."""
         if not properties:
-            return Verdict("unsat", "no case is possible")
+            return VnnAnswer("unsat", "no case is possible")
         if found := self._attacked(properties):
-            return Verdict("sat", "attack", found)
+            return VnnAnswer("sat", "attack", found)
         rest = {i: list(property_.clauses) for i, property_ in enumerate(properties)}
         lower, upper = self._laid(*outer(properties))
         screen = Screen(self.graph, lower.shape[1:], self.left)
         for by in METHODS:
             if self.left() <= 0.0:
-                return Verdict("timeout", by)
+                return VnnAnswer("timeout", by)
             boxes = list(rest)
             still = screen.left_open(by, (lower[boxes], upper[boxes]), list(rest.values()))
             rest = {i: clauses for i, clauses in zip(boxes, still, strict=True) if clauses}
             if not rest:
-                return Verdict("unsat", by)
+                return VnnAnswer("unsat", by)
         return self._all_searched(properties, (lower, upper), rest)
 
     def _attacked(self, properties: Sequence[Property]) -> Counterexample | None:
@@ -88,7 +88,7 @@ class Decider:
 
     def _all_searched(
         self, properties: Sequence[Property], ends: Ends, rest: dict[int, list[Clause]]
-    ) -> Verdict:
+    ) -> VnnAnswer:
         """By the complete searches, box by box; one that stays open does not end the search."""
         verdicts = []
         for i, clauses in rest.items():
@@ -99,26 +99,26 @@ class Decider:
         undecided = [verdict for verdict in verdicts if verdict.answer != "unsat"]
         return undecided[0] if undecided else verdicts[-1]
 
-    def _searched(self, property_: Property, region: Region, rest: list[Clause]) -> Verdict:
+    def _searched(self, property_: Property, region: Region, rest: list[Clause]) -> VnnAnswer:
         """By each complete search, clause by clause."""
         reasons: dict[str, None] = {"all methods": None}  # in order, and each once
         for by, search in self.searches.items():
             still = []
             for clause in rest:
                 if self.left() <= 0.0:
-                    return Verdict("timeout", by)
+                    return VnnAnswer("timeout", by)
                 found = searched(search, self.graph, region, clause, self.left())
                 if point := self._met(property_, found):
-                    return Verdict("sat", by, point)
+                    return VnnAnswer("sat", by, point)
                 if not found.excluded:
                     still.append(clause)
                     reasons |= {f"{by}: {found.why}": None} if found.why else {}
             rest = still
             if not rest:
-                return Verdict("unsat", by)
-        return Verdict("timeout" if self.left() <= 0.0 else "unknown", "; ".join(reasons))
+                return VnnAnswer("unsat", by)
+        return VnnAnswer("timeout" if self.left() <= 0.0 else "unknown", "; ".join(reasons))
 
-    def _met(self, property_: Property, found: Finding) -> Counterexample | None:
+    def _met(self, property_: Property, found: ClauseResult) -> Counterexample | None:
         """What a search met, moved from the outer ends to the inner ones and judged there."""
         if found.point is None:
             return None

@@ -24,7 +24,7 @@ OFTEN = 8  # passes, from which on compiling one takes less time than it saves
 Ends: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 
-class Finding(NamedTuple):
+class ClauseResult(NamedTuple):
     """What a complete search says of one clause.
 
     point: an input to be judged, if it met one. why: what stopped it, if the clause is left open.
@@ -37,7 +37,7 @@ class Finding(NamedTuple):
 
 # (graph, region, rows [1, rows, outputs], offsets, seconds) -> whether for every input of the
 # region some row of outputs is above its offset.
-Search: TypeAlias = Callable[[Graph, Region, Tensor, Sequence[Fraction], float], Finding]
+Search: TypeAlias = Callable[[Graph, Region, Tensor, Sequence[Fraction], float], ClauseResult]
 
 
 class Screen:
@@ -103,7 +103,7 @@ def _excluded(margins: np.ndarray, clause: Clause) -> bool:
 
 def searched(
     search: Search, graph: Graph, region: Region, clause: Clause, seconds: float
-) -> Finding:
+) -> ClauseResult:
     """What a complete search says of a clause."""
     spec = tf.constant(clause.rows)[tf.newaxis]
     return search(graph, region, spec, clause.offsets, seconds)

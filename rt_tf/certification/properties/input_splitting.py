@@ -20,7 +20,7 @@ from rt_tf.bounds.interval import Enclosure, enclose
 from rt_tf.bounds.result import Box
 from rt_tf.certification.properties.boxes import Boxes, effects, middles
 from rt_tf.certification.properties.clause_graph import lowered
-from rt_tf.certification.properties.exclusion import Finding
+from rt_tf.certification.properties.exclusion import ClauseResult
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.box import between
@@ -57,18 +57,18 @@ class InputSplitting:
         rows: Tensor,
         offsets: Sequence[Fraction],
         seconds: float,
-    ) -> Finding:
+    ) -> ClauseResult:
         """The contract is in `rt_tf.certification.properties.exclusion.Search`."""
         deadline = time.perf_counter() + seconds
         shape = region.x.shape[1:]
         if math.prod(shape) > self.most_inputs:
-            return Finding(False, why=f"more than {self.most_inputs} inputs")
+            return ClauseResult(False, why=f"more than {self.most_inputs} inputs")
         if self._made is None or self._made[0] is not graph:
             self._made = graph, Compiled(graph, shape, rows.shape[-1], self.memory)
         try:
             return _Splitting(self._made[1], region, rows[0].numpy(), offsets).run(deadline)
         except (tf.errors.ResourceExhaustedError, MemoryError):
-            return Finding(False, why="memory")
+            return ClauseResult(False, why="memory")
 
 
 class Compiled:
@@ -152,20 +152,20 @@ class _Splitting:
         self.open: list[tuple[float, int, Boxes]] = []
         self.bounded = 0
 
-    def run(self, deadline: float) -> Finding:
+    def run(self, deadline: float) -> ClauseResult:
         """Splits until all boxes are excluded, a point is met, or time is over."""
         fresh = self.start
         while time.perf_counter() <= deadline:
             still, excess, point = self._judged(fresh)
             if point is not None:
-                return Finding(False, point)
+                return ClauseResult(False, point)
             if (still.effects < 0.0).all(axis=1).any():
-                return Finding(False, why="a box is too small to be cut")
+                return ClauseResult(False, why="a box is too small to be cut")
             self._keep(still, excess)
             if not self.open:
-                return Finding(True)
+                return ClauseResult(True)
             fresh = self._worst().halves()
-        return Finding(False, why="time")
+        return ClauseResult(False, why="time")
 
     def _keep(self, boxes: Boxes, excess: np.ndarray) -> None:
         for lacking, *box in zip(excess, *boxes, strict=True):

@@ -10,7 +10,7 @@ from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.certification.branching.bounder import Bounder
 from rt_tf.certification.branching.tree_search import TreeSearch
 from rt_tf.certification.properties.clause_graph import CLASSES, LABEL, clause_graph, raised
-from rt_tf.certification.properties.exclusion import Finding
+from rt_tf.certification.properties.exclusion import ClauseResult
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.box import between
@@ -35,21 +35,21 @@ class UnitSplitting:
         rows: Tensor,
         offsets: Sequence[Fraction],
         seconds: float,
-    ) -> Finding:
+    ) -> ClauseResult:
         """The contract is in `rt_tf.certification.properties.exclusion.Search`."""
         deadline = time.perf_counter() + seconds
         if curved := graph.curved:
-            return Finding(False, why=f"layer '{curved}' has another activation than ReLU")
+            return ClauseResult(False, why=f"layer '{curved}' has another activation than ReLU")
         if seconds <= 0.0:
-            return Finding(False, why="time")
+            return ClauseResult(False, why="time")
         try:
             search = self._compiled(graph, region, rows[0]).search(region, rows[0], offsets)
             settled = search.run(deadline)
         except (tf.errors.ResourceExhaustedError, MemoryError):
-            return Finding(False, why="memory")
+            return ClauseResult(False, why="memory")
         if settled.settled or settled.cause:
-            return Finding(settled.certified, settled.point, settled.cause or "")
-        return Finding(False, why="a leaf without units to split is not proved")
+            return ClauseResult(settled.certified, settled.point, settled.cause or "")
+        return ClauseResult(False, why="a leaf without units to split is not proved")
 
     def _compiled(self, graph: Graph, region: Region, rows: Tensor) -> "_Compiled":
         if self._made is None or self._made[0] is not graph or not self._made[1].takes(rows):

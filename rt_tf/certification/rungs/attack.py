@@ -11,7 +11,7 @@ from rt_tf import catalogue
 from rt_tf.attacks import noise
 from rt_tf.attacks.run import attack_with_restarts
 from rt_tf.attacks.task import Task
-from rt_tf.certification.rung import Asked, Finding
+from rt_tf.certification.rung import Finding, Query
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
@@ -34,7 +34,7 @@ class AttackRung:
         ]
         self._attack = tf.function(self._points, autograph=False, input_signature=signature)
 
-    def __call__(self, asked: Asked) -> Iterator[Finding]:
+    def __call__(self, asked: Query) -> Iterator[Finding]:
         """One finding for every example, with the worst point of the attack."""
         self.wiring.domain.check(asked.images)
         began, labels = time.perf_counter(), asked.labels.astype(np.int64)

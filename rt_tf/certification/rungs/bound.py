@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.bounds.result import margin_spec
-from rt_tf.certification.proof import OPTIONS, RULES, UNCUT, Proof, leaf_proofs
-from rt_tf.certification.rung import Asked, Finding
+from rt_tf.certification.proof import OPTIONS, SLOPE_RULES, UNCUT, Proof, leaf_proofs
+from rt_tf.certification.rung import Finding, Query
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import Wiring
@@ -21,7 +21,7 @@ from rt_tf.threats.region import Region, Threat
 UNCUT_PROOF = Proof(UNCUT, np.zeros((0, 2), np.int32), {})
 
 
-class Found(NamedTuple):
+class BoundResult(NamedTuple):
     """Least margins, [batch]; by activation, slopes [batch, rows, ...] and where they count.
 
     uncut: as of `Bounds`.
@@ -61,7 +61,7 @@ class BoundRung:
         ]
         self._found = tf.function(self._least, autograph=False, input_signature=signature)
 
-    def __call__(self, asked: Asked) -> Iterator[Finding]:
+    def __call__(self, asked: Query) -> Iterator[Finding]:
         """One finding for every example; without enough memory, all have none and say so."""
         return self.at(asked.images, asked.labels, np.full(len(asked.labels), asked.eps))
 
@@ -80,16 +80,16 @@ class BoundRung:
         for margin, proof in zip(margins, proofs, strict=True):
             yield Finding(float(margin), seconds, cause, self.probable, proof=proof)
 
-    def _proofs(self, found: Found, labels: np.ndarray) -> Sequence[Proof | None]:
+    def _proofs(self, found: BoundResult, labels: np.ndarray) -> Sequence[Proof | None]:
         """Of bounds with slopes of their own, or uncut; others follow from the rung's rule."""
         if found.uncut is not None:
             return [UNCUT_PROOF if uncut else None for uncut in found.uncut.numpy()]
         if not found.slopes:
             return [None] * len(labels)
         others = np.array([np.delete(np.arange(self.wiring.classes), y) for y in labels])
-        return leaf_proofs(RULES[self.name], others, found.slopes, found.counts)
+        return leaf_proofs(SLOPE_RULES[self.name], others, found.slopes, found.counts)
 
-    def _least(self, images: Tensor, labels: Tensor, eps: Tensor) -> Found:
+    def _least(self, images: Tensor, labels: Tensor, eps: Tensor) -> BoundResult:
         region = Region(self.threat, images, eps, self.wiring.domain)
         spec = margin_spec(labels, self.wiring.classes)
         graph = self.wiring.lower()
@@ -97,4 +97,4 @@ class BoundRung:
         boxes = {i: bounds.boxes[graph.nodes[i - 1].inputs[0]] for i in bounds.slopes or {}}
         counts = {i: (box.lower < 0.0) & (box.upper > 0.0) for i, box in boxes.items()}
         least = tf.reduce_min(bounds.margins, axis=1)
-        return Found(least, bounds.slopes or {}, counts, bounds.uncut)
+        return BoundResult(least, bounds.slopes or {}, counts, bounds.uncut)

@@ -15,7 +15,7 @@ import tensorflow as tf
 from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.certification.branching.bounder import Bounder
 from rt_tf.certification.branching.tree_search import TreeSearch
-from rt_tf.certification.rung import Asked, Finding
+from rt_tf.certification.rung import Finding, Query
 from rt_tf.errors import UserError
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
@@ -46,7 +46,7 @@ class BranchAndBound:
         self.time_limit = time_limit
         self.compiled = False
 
-    def __call__(self, asked: Asked) -> Iterator[Finding]:
+    def __call__(self, asked: Query) -> Iterator[Finding]:
         """One finding for every example, in order, each as soon as it is there."""
         self.domain.check(asked.images)
         for image, label in zip(asked.images, asked.labels, strict=True):

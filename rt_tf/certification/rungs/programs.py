@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf.bounds.intermediate import MEMORY
-from rt_tf.certification.rung import Asked, Finding, Rung
+from rt_tf.certification.rung import Finding, Query, Rung
 from rt_tf.certification.solver.binaries import Choice, after_convolutions, every_unit, last_units
 from rt_tf.certification.solver.dual_slopes import confirmed
 from rt_tf.certification.solver.examples import Example, Reader
@@ -90,7 +90,7 @@ def _with_binaries(reader: Reader, choice: Choice, time_limit: float, threads: i
     return functools.partial(_climb, reader, answers, time_limit)
 
 
-def _climb(reader: Reader, answers: Answers, time_limit: float, asked: Asked) -> Iterator[Finding]:
+def _climb(reader: Reader, answers: Answers, time_limit: float, asked: Query) -> Iterator[Finding]:
     reader.prepare()
     for image, label, point in zip(asked.images, asked.labels, asked.points, strict=True):
         began = time.perf_counter()

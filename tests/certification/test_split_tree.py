@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from rt_tf.certification.branching.growth import LEAF, Growth
+from rt_tf.certification.branching.split_tree import LEAF, SplitTree
 
 PLACES = np.array([[3, 7], [3, 9], [6, 0]], np.int32)
 
 
 def test_a_tree_is_told_in_preorder_with_multipliers_from_the_root_down() -> None:
-    growth = Growth()
+    growth = SplitTree()
     active, inactive = growth.split(0, 2)
     first, second = growth.split(inactive, 0)
     slopes = np.array([0.25, 0.5, 0.75], np.float32)
@@ -23,7 +23,7 @@ def test_a_tree_is_told_in_preorder_with_multipliers_from_the_root_down() -> Non
 
 
 def test_an_unsplit_row_is_one_leaf() -> None:
-    growth = Growth()
+    growth = SplitTree()
     growth.close(0, np.ones(3, np.float32), np.zeros(3, np.float32))
     tree = growth.tree(PLACES, np.arange(3))
     assert tree.nodes.tolist() == [list(LEAF)]
@@ -32,7 +32,7 @@ def test_an_unsplit_row_is_one_leaf() -> None:
 
 
 def test_a_tree_with_an_open_leaf_is_no_proof() -> None:
-    growth = Growth()
+    growth = SplitTree()
     active, _ = growth.split(0, 1)
     growth.close(active, np.ones(3, np.float32), np.zeros(3, np.float32))
     with pytest.raises(KeyError):

@@ -8,7 +8,7 @@ import numpy as np
 from rt_tf.certification.proof import LEAF, Leaf, Tree
 
 
-class Fork(NamedTuple):
+class SplitNode(NamedTuple):
     """A split of a unit: the nodes where it is >= 0 and where it is <= 0."""
 
     unit: int
@@ -16,19 +16,19 @@ class Fork(NamedTuple):
     inactive: int
 
 
-class Growth:
+class SplitTree:
     """Nodes by number, the root being 0: forks, and leaves once they are proved."""
 
     def __init__(self) -> None:
-        self.forks: dict[int, Fork] = {}
+        self.splits: dict[int, SplitNode] = {}
         self.leaves: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._size = 1
 
     def split(self, node: int, unit: int) -> tuple[int, int]:
         """Splits a leaf; the numbers of the two new ones."""
-        self.forks[node] = Fork(unit, self._size, self._size + 1)
+        self.splits[node] = SplitNode(unit, self._size, self._size + 1)
         self._size += 2
-        return self.forks[node].active, self.forks[node].inactive
+        return self.splits[node].active, self.splits[node].inactive
 
     def close(self, node: int, slopes: np.ndarray, multipliers: np.ndarray) -> None:
         """A leaf is proved by slopes and multipliers, each [units]."""
@@ -43,8 +43,8 @@ class Growth:
         nodes: list[tuple[int, int]] = []
         leaves: list[Leaf] = []
         for node, path in self._preorder():
-            if node in self.forks:
-                nodes.append(tuple(places[self.forks[node].unit]))
+            if node in self.splits:
+                nodes.append(tuple(places[self.splits[node].unit]))
             else:
                 slopes, multipliers = self.leaves[node]
                 nodes.append(LEAF)
@@ -57,7 +57,7 @@ class Growth:
         while stack:
             node, path = stack.pop()
             yield node, path
-            if node in self.forks:
-                fork = self.forks[node]
+            if node in self.splits:
+                fork = self.splits[node]
                 below = [*path, fork.unit]
                 stack += [(fork.inactive, below), (fork.active, below)]

@@ -7,15 +7,15 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from rt_tf.data.rows import Rows
+from rt_tf.data.lazy_images import LazyImages
 from rt_tf.errors import UserError
 
 MARGIN = 8 / 7  # of the shorter side to what is kept of it: 256 pixels to 224
 
 
-def sized(
+def resized(
     builder: tfds.core.DatasetBuilder, split: str, shape: tuple[int, int, int]
-) -> tuple[Rows, np.ndarray]:
+) -> tuple[LazyImages, np.ndarray]:
     """The split's images at `shape`, memory-mapped, and its labels.
 
     The first call resizes all images and writes them; a killed one leaves nothing that counts.
@@ -31,7 +31,7 @@ def sized(
                 f"{builder.data_dir}; {error}"
             ) from error
     stored = np.load(pixels, mmap_mode="r")
-    return Rows(stored, np.arange(len(stored))), np.load(labels)
+    return LazyImages(stored, np.arange(len(stored))), np.load(labels)
 
 
 def fitted(image: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:

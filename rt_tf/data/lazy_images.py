@@ -10,7 +10,7 @@ Ids = slice | Sequence[int] | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Rows:
+class LazyImages:
     """Rows `ids` of an array of images [n, h, w, c], which may be memory-mapped."""
 
     array: np.ndarray
@@ -35,6 +35,6 @@ class Rows:
         """The images themselves, read now."""
         return self.array[self.ids[ids]]
 
-    def select(self, ids: Ids) -> "Rows":
+    def select(self, ids: Ids) -> "LazyImages":
         """Some of the rows, still unread."""
-        return Rows(self.array, self.ids[ids])
+        return LazyImages(self.array, self.ids[ids])

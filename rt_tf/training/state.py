@@ -4,13 +4,13 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from rt_tf.data import Changes
+from rt_tf.data import AugmentationOptions
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.phases import Values
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class LoopSettings:
     """How to train, apart from what the phases say."""
 
     batch_size: int
@@ -22,11 +22,11 @@ class Settings:
     jit_compile: bool = False
     clip_norm: float = 0.0
     stable_tolerance: float = 0.5
-    changes: Changes = dataclasses.field(default_factory=Changes)
+    augmentation: AugmentationOptions = dataclasses.field(default_factory=AugmentationOptions)
 
 
 @dataclasses.dataclass
-class Position:
+class TrainingState:
     """Where training stands; saved with every checkpoint.
 
     step: within the phase. begun: epochs of the run before the phase. seconds, cpu_seconds: of
@@ -62,8 +62,8 @@ class Position:
 class Watcher(Protocol):
     """What a run tells its surroundings."""
 
-    def on_resume(self, position: Position, notices: Sequence[str]) -> None: ...
+    def on_resume(self, position: TrainingState, notices: Sequence[str]) -> None: ...
 
-    def on_step(self, position: Position, values: Values, terms: dict[str, float]) -> None: ...
+    def on_step(self, position: TrainingState, values: Values, terms: dict[str, float]) -> None: ...
 
-    def on_epoch(self, position: Position, row: dict[str, Any], monitor: Monitor) -> None: ...
+    def on_epoch(self, position: TrainingState, row: dict[str, Any], monitor: Monitor) -> None: ...
