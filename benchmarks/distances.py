@@ -20,9 +20,9 @@ from rich.table import Table
 from pipelines.console import one_line_errors
 from rt_tf.errors import UserError
 from rt_tf.exactly import radius_text
-from rt_tf.reporting import records
-from rt_tf.reporting.curves import UNITS
-from rt_tf.reporting.drawing import as_share, encode, legend, panel, styled
+from rt_tf.records import merge
+from rt_tf.reporting.figures.curves import UNITS
+from rt_tf.reporting.figures.style import as_share, encode, legend, panel, styled
 
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)  # of the radius asked: the table's columns
 
@@ -46,7 +46,7 @@ def reach(run: Path, threat: str, attack: str) -> Reach:
     """UserError where the attack was not asked."""
     asked = [
         (question, name)
-        for question in records.load(run / "records")
+        for question in merge.load(run / "records")
         for name, settings in question.attacks.items()
         if question.threat == threat and settings["attack"] == attack
     ]

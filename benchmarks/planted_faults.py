@@ -40,23 +40,14 @@ from rt_tf.files import write_text
 RESULTS = Path(__file__).parent / "results" / "planted_faults.jsonl"
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("rt_tf", "pipelines", "benchmarks", "tests", "configs", "docs", "setup.cfg", "README.md")
-RECORDS: tuple[str, ...] = (
-    "records",
-    "record_file",
-    "consistency",
-    "parts",
-    "radii",
-    "counterexamples",
-    "trials",
-)
-RECORDS += ("proof_store", "proofs", "blessing", "statistics", "claim")
-ROOMS = {
-    "bounds": ("rt_tf/bounds", ()),
-    "search": ("rt_tf/certification", ()),
-    "checker": ("rt_tf/checker", ()),
-    "records": ("rt_tf/reporting", RECORDS),
-    "attacks": ("rt_tf/attacks", ()),
-    "training": ("rt_tf/training", ()),
+REPORTED = ("radii", "counterexamples", "trials", "blessing", "statistics", "claim")
+ROOMS = {  # folders and files
+    "bounds": ["rt_tf/bounds"],
+    "search": ["rt_tf/certification"],
+    "checker": ["rt_tf/checker"],
+    "records": ["rt_tf/records", "rt_tf/proofs", *(f"rt_tf/reporting/{f}.py" for f in REPORTED)],
+    "attacks": ["rt_tf/attacks"],
+    "training": ["rt_tf/training"],
 }
 LIMIT = 300  # CPU seconds of tests for a fault
 ENDLESS = 100  # CPU seconds of one test, of which the longest takes a fifth: it does not end
@@ -67,11 +58,16 @@ BROKEN = 70  # of a child that could not ask the tests
 
 def drawn(room: str, seed: int) -> list[Fault]:
     """All faults of a room in the order in which they are tried."""
-    folder, names = ROOMS[room]
-    paths = [path for path in sorted((ROOT / folder).glob("*.py")) if path.name != "__init__.py"]
-    pool = [f for path in paths if not names or path.stem in names for f in faults(path, ROOT)]
+    paths = [path for name in ROOMS[room] for path in _files(ROOT / name)]
+    pool = [fault for path in paths for fault in faults(path, ROOT)]
     random.Random(f"{seed} {room}").shuffle(pool)
     return pool
+
+
+def _files(place: Path) -> list[Path]:
+    """The file itself, or all of a folder and its own folders that hold more than a docstring."""
+    files = sorted(place.glob("**/*.py")) if place.is_dir() else [place]
+    return [path for path in files if path.name != "__init__.py"]
 
 
 def series(rooms: list[str], seed: int) -> Iterator[tuple[str, Fault]]:

@@ -27,7 +27,7 @@ from pipelines.console import flag
 from pipelines.run_directory import RunDirectory, trained_flags
 from pipelines.system import load_data
 from rt_tf.errors import UserError
-from rt_tf.reporting import export
+from rt_tf.serving import saved_model
 
 ENDPOINTS = ("serve", "certify_interval", "certify_crown_ibp", "certify", "radius")
 BATCHES = (1, 32, 256)
@@ -46,9 +46,9 @@ def subject(model_dir: str, epsilon: float | None) -> Subject:
     """A run's; UserError where there is no export, or one without certificates."""
     values = trained_flags(model_dir)
     run = RunDirectory(model_dir)
-    if export.exported_checksum(run.export) is None:
+    if saved_model.exported_checksum(run.export) is None:
         raise UserError(f"model_dir: expected a run with an export; {run.export} is none")
-    served = export.load(run.export)
+    served = saved_model.load(run.export)
     if missing := [name for name in ENDPOINTS if not hasattr(served, name)]:
         raise UserError(
             f"model_dir: expected the endpoints {', '.join(ENDPOINTS)}; {run.export} lacks "

@@ -32,7 +32,7 @@ from benchmarks.three_networks import Networks, chosen
 from benchmarks.timing import surroundings
 from pipelines.console import one_line_errors
 from rt_tf.files import write_bytes, write_text
-from rt_tf.reporting.drawing import COLOURS, INK, encode, styled
+from rt_tf.reporting.figures.style import COLOURS, INK, encode, styled
 
 PROGRAM = "lp over {}"
 DRAWN = {"dual": "#7c3aed", "crown": "#1d4ed8", "alpha_crown": COLOURS["certified"]}

@@ -17,8 +17,8 @@ from pipelines.run_directory import RunDirectory
 from rt_tf import data, models
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
-from rt_tf.reporting.comparison import comparison_text
-from rt_tf.reporting.export import network_checksum
+from rt_tf.reporting.formats import comparison_text
+from rt_tf.serving.saved_model import network_checksum
 from rt_tf.threats.region import Threat
 from rt_tf.training.checkpoints import save_network
 

@@ -11,15 +11,15 @@ import tensorflow as tf
 from rich.console import Console
 
 from pipelines.questions import ABSTAINS, Subject, answer, answered_labels, first, record_file
-from pipelines.verdict import Row
 from rt_tf import catalogue
 from rt_tf.attacks import noise
 from rt_tf.attacks.run import attack_with_restarts
 from rt_tf.attacks.task import Network
 from rt_tf.attacks.transfer import transferred
 from rt_tf.catalogue.suites import Budget
+from rt_tf.records.record_file import RecordFile
+from rt_tf.records.verdict import Row
 from rt_tf.reporting.counterexamples import keep
-from rt_tf.reporting.record_file import RecordFile
 from rt_tf.threats.region import Region
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 from pipelines.console import flag
 from pipelines.finished import Finished
 from rt_tf.errors import UserError
-from rt_tf.reporting import blessing, export, parts
-from rt_tf.reporting.record_file import Row
-from rt_tf.reporting.records import question_name, read
+from rt_tf.records import parts
+from rt_tf.records.merge import question_name, read
+from rt_tf.records.record_file import Row
+from rt_tf.reporting import blessing
+from rt_tf.serving import saved_model
 
 
 def check(found: Finished) -> None:
@@ -34,7 +36,7 @@ def bless(found: Finished, bar: float, report: Row) -> blessing.Blessing:
     question = next(q for q in report["questions"] if q["name"] == _name(found))
     verdict = blessing.Blessing(question, bar, report["model"]["network_sha256"])
     blessing.write(found.run.export, verdict)
-    export.attach(found.run.export, {})
+    saved_model.attach(found.run.export, {})
     return verdict
 
 

@@ -13,14 +13,15 @@ from pipelines.publish import contradiction
 from pipelines.question_flags import bound_settings
 from pipelines.questions import Subject, answer, first, headed, paced
 from pipelines.refusals import refuse_unanswered
-from pipelines.verdict import Row
 from rt_tf.certification.bracket import Trial
 from rt_tf.certification.radius import Radius, RadiusSearch
 from rt_tf.errors import UserError
 from rt_tf.exactly import radius_text
-from rt_tf.reporting import radii, records
-from rt_tf.reporting.consistency import Inconsistent
-from rt_tf.reporting.record_file import RecordFile
+from rt_tf.records import merge
+from rt_tf.records.consistency import Inconsistent
+from rt_tf.records.record_file import RecordFile
+from rt_tf.records.verdict import Row
+from rt_tf.reporting import radii
 
 
 def search(subject: Subject, largest: float, values: flags.FlagValues, screen: Console) -> None:
@@ -60,14 +61,14 @@ def _refuse(subject: Subject, rungs: list[str]) -> None:
 def _ends(subject: Subject, header: Row) -> dict[int, float]:
     """By example's index, the distance of the nearest counterexample on record."""
     try:
-        questions = records.load(subject.run.records)
+        questions = merge.load(subject.run.records)
     except Inconsistent as error:
         raise contradiction(subject.run, error) from error
     own = [q for q in questions if _network(q) == subject.checksum]
     return radii.nearest(own, header)
 
 
-def _network(question: records.Question) -> str:
+def _network(question: merge.Question) -> str:
     return next(iter(question.headers.values()))["network_sha256"]
 
 

@@ -24,7 +24,6 @@ from pipelines.questions import (
     served_labels,
 )
 from pipelines.refusals import refuse_unanswered
-from pipelines.verdict import Counterexample, Row, certificate
 from rt_tf import catalogue
 from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.catalogue.bounds import LADDER
@@ -33,10 +32,12 @@ from rt_tf.certification.cascade import climb
 from rt_tf.certification.ladder import Finding, Findings, Ladder
 from rt_tf.errors import UserError
 from rt_tf.exactly import radius_text
-from rt_tf.reporting import parts, proof_store
+from rt_tf.proofs import store
+from rt_tf.records import parts
+from rt_tf.records.merge import question_name, read
+from rt_tf.records.record_file import OPEN
+from rt_tf.records.verdict import Counterexample, Row, certificate
 from rt_tf.reporting.counterexamples import keep
-from rt_tf.reporting.record_file import OPEN
-from rt_tf.reporting.records import question_name, read
 from rt_tf.threats.region import Region
 
 Ladders = list[Ladder]  # one for each member of a cascade; one for a network alone
@@ -233,7 +234,7 @@ def _unconfirmed(finding: Finding) -> Finding:
 def _kept(folder: Path, example: Row, findings: Findings) -> str | None:
     """Stores what the certificate was made of, beside its rung's rule."""
     proofs = [f.proof for f in findings.values() if f.certified and f.proof is not None]
-    return proof_store.keep(folder, example["index"], proofs[0]) if proofs else None
+    return store.keep(folder, example["index"], proofs[0]) if proofs else None
 
 
 def _rungs_before(subject: Subject, eps: float) -> list[str]:

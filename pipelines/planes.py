@@ -15,15 +15,15 @@ from pipelines import system
 from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
-from rt_tf.bounds.polytopes import Polytope, on_grid, polytope
 from rt_tf.domain import UNIT
 from rt_tf.errors import UserError
 from rt_tf.exactly import radius_text
 from rt_tf.files import write_bytes
 from rt_tf.network.graph import Graph
 from rt_tf.network.trace import trace
-from rt_tf.reporting.drawing import encode
-from rt_tf.reporting.planes import Points, decision_regions, polytopes
+from rt_tf.reporting.figures.planes import Points, decision_regions, polytopes
+from rt_tf.reporting.figures.polytopes import Polytope, on_grid, polytope
+from rt_tf.reporting.figures.style import encode
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 

@@ -6,16 +6,17 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pipelines.verdict import Row
 from rt_tf import models
 from rt_tf.checker.malformed import MalformedError
 from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
 from rt_tf.folders import rewritten
-from rt_tf.reporting import network_file, parts, proof_store
-from rt_tf.reporting.proofs import Certified, Statement, write_proofs
-from rt_tf.reporting.record_file import read, read_lines
+from rt_tf.proofs import network_file, store
+from rt_tf.proofs.certificates import Certified, Statement, write_proofs
+from rt_tf.records import parts
+from rt_tf.records.record_file import read, read_lines
+from rt_tf.records.verdict import Row
 
 Originals = Callable[[Sequence[int]], np.ndarray]
 NETWORK = "network.npz"
@@ -75,7 +76,7 @@ def _certificates(
             continue
         rung, weaker = told
         kept = row["proof"] and not weaker
-        proof = proof_store.load(folder / row["proof"]) if kept else None
+        proof = store.load(folder / row["proof"]) if kept else None
         image = originals([row["index"]])[0]
         yield Certified(row["index"], row["label"], image, rung, proof, why or weaker)
 

@@ -11,14 +11,14 @@ from pipelines.questions import load_network
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
 from rt_tf.errors import UserError
-from rt_tf.reporting import export
+from rt_tf.records.consistency import Inconsistent
+from rt_tf.records.record_file import Row
 from rt_tf.reporting.attack_text import sanity_lines, suite_table
-from rt_tf.reporting.consistency import Inconsistent
-from rt_tf.reporting.record_file import Row
 from rt_tf.reporting.report import write_report
 from rt_tf.reporting.summary import main_question
 from rt_tf.reporting.tensorboard import TensorBoard
 from rt_tf.reporting.text import ACCURACIES, model_card, radius_lines, summary_text, terminal_table
+from rt_tf.serving import saved_model
 from rt_tf.threats.region import Threat
 
 PARITY_IMAGES = 100
@@ -28,8 +28,8 @@ def export_model(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> No
     """Writes the SavedModel of the run's network, checked against the Keras model."""
     images = dataset.validation.images(slice(0, PARITY_IMAGES))
     try:
-        export.export(load_network(run), threat, images, run.export, dataset.domain)
-    except export.ParityError as error:
+        saved_model.export(load_network(run), threat, images, run.export, dataset.domain)
+    except saved_model.ParityError as error:
         raise UserError(
             f"export: expected the SavedModel to compute what the network does; {error}; "
             f"{run.export} is as it was"
@@ -38,7 +38,7 @@ def export_model(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> No
 
 def mend_export(run: RunDirectory, dataset: data.DataSet) -> None:
     """Exports a run's network anew where files of its SavedModel are damaged, and says so."""
-    damage = export.damage(run.export)
+    damage = saved_model.damage(run.export)
     if damage is not None:
         export_model(run, dataset, system.threat(run_flags(run.frozen())))
         print(f"{run.export}: {damage} was damaged: exported anew from {run.network}")
@@ -59,14 +59,14 @@ def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> Row:
         proving.write(
             load_network(run),
             run.records,
-            run.export / export.EXTRA,
+            run.export / saved_model.EXTRA,
             lambda rows: dataset.test.images(rows),
         )
     except Inconsistent as error:
         raise contradiction(run, error) from error
     if run.facts().get("history") and not run.history.exists():
         print(f"{run.history} is missing: the report is without the training's history")
-    export.attach(
+    saved_model.attach(
         run.export,
         {
             "report.json": json.dumps(found, indent=1),

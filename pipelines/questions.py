@@ -16,7 +16,6 @@ from rich.console import Console
 from pipelines import restoring
 from pipelines.console import flag, progress
 from pipelines.run_directory import RunDirectory
-from pipelines.verdict import Row
 from rt_tf import data, models
 from rt_tf.attacks.gradient.refutation import Refutation
 from rt_tf.attacks.losses import Loss, cross_entropy
@@ -25,8 +24,10 @@ from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
-from rt_tf.reporting import export, parts
-from rt_tf.reporting.records import RecordFile, question_name
+from rt_tf.records import parts
+from rt_tf.records.merge import RecordFile, question_name
+from rt_tf.records.verdict import Row
+from rt_tf.serving import saved_model
 from rt_tf.threats.region import Region, Threat
 
 CHUNK = 100
@@ -74,13 +75,13 @@ class Subject(NamedTuple):
 def subject(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> Subject:
     """Loads a run's network; UserError if it is not there yet or cannot be read."""
     network = load_network(run)
-    checksum = export.network_checksum(network)
-    if export.exported_checksum(run.export) != checksum:
+    checksum = saved_model.network_checksum(network)
+    if saved_model.exported_checksum(run.export) != checksum:
         raise UserError(
             f"model_dir: expected {run.export} to hold this run's network; it does not; "
             f"python -m pipelines.export {flag('model_dir', run.path)} writes it"
         )
-    served = export.load(run.export)
+    served = saved_model.load(run.export)
     members = tuple(trace(member, domain=dataset.domain) for member in models.members(network))
     return Subject(run, members, served, dataset.test, threat, checksum)
 

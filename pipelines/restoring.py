@@ -11,7 +11,7 @@ import keras
 from pipelines.run_directory import RunDirectory
 from rt_tf import layers  # noqa: F401 - Keras reads its classes by name
 from rt_tf.errors import UserError
-from rt_tf.reporting import export
+from rt_tf.serving import saved_model
 from rt_tf.training.checkpoints import save_network
 
 # What reading an archive raises where a bit of it has changed.
@@ -67,8 +67,8 @@ def _from_export(run: RunDirectory) -> keras.Model | None:
     with contextlib.suppress(*_CORRUPT):
         with zipfile.ZipFile(run.network) as archive:
             found = keras.models.model_from_json(archive.read("config.json").decode())
-        stored = export.load(run.export).variables
+        stored = saved_model.load(run.export).variables
         found.set_weights([variable.numpy() for variable in stored])
-        if export.network_checksum(found) == export.exported_checksum(run.export):
+        if saved_model.network_checksum(found) == saved_model.exported_checksum(run.export):
             return found
     return None

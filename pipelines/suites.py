@@ -19,7 +19,7 @@ from rt_tf.catalogue.suites import QUICK, SUITES, Budget
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
 from rt_tf.notes import write_notes
-from rt_tf.reporting.record_file import RecordFile
+from rt_tf.records.record_file import RecordFile
 from rt_tf.threats.union import Union
 
 # A curve's radii in units of eps: some below, and from there on growing until nothing is left.

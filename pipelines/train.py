@@ -145,7 +145,7 @@ STAGES: dict[str, Callable[[Work], None]] = {
 def _radii(values: Any, threat: Any) -> list[tuple[float, int]]:
     """The target radius on all samples, and those of the curve on fewer."""
     from pipelines.system import domain
-    from rt_tf.reporting.records import question_name
+    from rt_tf.records.merge import question_name
     from rt_tf.threats.region import largest_radius
 
     curve = [float(f"{factor * values.epsilon:.6g}") for factor in values.curve]

@@ -23,10 +23,10 @@ from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
 from rt_tf.network.trace import trace
-from rt_tf.reporting import export
-from rt_tf.reporting.export import network_checksum
-from rt_tf.reporting.record_file import line
+from rt_tf.records.record_file import line
 from rt_tf.reporting.tensorboard import TensorBoard
+from rt_tf.serving import saved_model
+from rt_tf.serving.saved_model import network_checksum
 from rt_tf.threats.region import Threat
 from rt_tf.training.guard import Guard
 from rt_tf.training.loop import Loop
@@ -226,7 +226,7 @@ def _labeller(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Labels images by a finished run's network."""
     path = RunDirectory(folder).export
-    if export.exported_checksum(path) is None:
+    if saved_model.exported_checksum(path) is None:
         raise UserError(f"extra_labels_from: expected a finished run; {folder} is none")
     run = RunDirectory(folder)
     own, read = tuple(run.facts()["dataset"]["shape"]), system.domain(run_flags(run.frozen()))
@@ -235,7 +235,7 @@ def _labeller(
             f"extra_labels_from: expected one on images of {list(shape)} in {domain}; {folder} has "
             f"{list(own)} in {read}"
         )
-    served = export.load(path)
+    served = saved_model.load(path)
     return lambda images: served.serve(images)["label"].numpy()
 
 

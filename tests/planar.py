@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf import layers, models
-from rt_tf.reporting import serving
+from rt_tf.serving import endpoints
 from rt_tf.threats.linf import Linf
 
 EPS = 0.03
@@ -59,7 +59,7 @@ def certificates(network: keras.Model, points: np.ndarray) -> tuple[np.ndarray, 
 
     Eagerly: to compile it takes longer.
     """
-    certify = serving.endpoints(network, Linf())["certify"].compute
+    certify = endpoints.endpoints(network, Linf())["certify"].compute
     tf.config.run_functions_eagerly(True)
     try:
         told = certify(tf.constant(points), tf.constant(EPS))

@@ -36,7 +36,11 @@ MAY_USE = {  # besides a room's own files
     "interchange": {"network"},
     "certification": {"interchange"} | BELOW_TRAINING,
     "checker": set(),
-    "reporting": {"training", "certification", "models", "checker"} | BELOW_TRAINING,
+    "records": {"certification"},
+    "proofs": {"certification", "checker", "network", "records"},
+    "serving": {"bounds", "models", "network", "threats"},
+    "reporting": {"records", "serving", "training", "certification", "bounds", "attacks", "data"}
+    | BELOW_BOUNDS,
 }
 USED_BY_ALL = {"errors", "domain", "exactly", "files", "folders", "notes", "numbers"}
 USED_BY_ALL |= {"replicas", "catalogue"}
@@ -197,8 +201,8 @@ def test_an_unknown_name_is_answered_with_those_that_exist(kind):
 # Where a network is traced for its layers alone, or its boxes have ends of their own.
 WITHOUT_DOMAIN = {
     *(
-        "rt_tf/reporting/export.py",
-        "rt_tf/reporting/network_file.py",
+        "rt_tf/serving/saved_model.py",
+        "rt_tf/proofs/network_file.py",
         "rt_tf/certification/properties/decision.py",
     ),
     "rt_tf/interchange/parity.py",

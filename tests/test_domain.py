@@ -13,7 +13,7 @@ from rt_tf import data
 from rt_tf.domain import UNIT, UNLIMITED, Domain
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
-from rt_tf.reporting.serving import endpoints
+from rt_tf.serving.endpoints import endpoints
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region, largest_radius
 from rt_tf.training.model import RobustModel

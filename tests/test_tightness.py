@@ -16,7 +16,7 @@ from benchmarks.three_networks import Networks, chosen
 from rt_tf import catalogue, data
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
-from rt_tf.reporting.drawing import encode
+from rt_tf.reporting.figures.style import encode
 
 EPS = 0.1
 IMAGES = networks.images(networks.SHAPE, 3)

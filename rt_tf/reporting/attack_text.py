@@ -9,9 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rt_tf.exactly import radius_text
-from rt_tf.reporting.formats import DASH, cell, duration, short
-from rt_tf.reporting.markdown import code, plain
-from rt_tf.reporting.record_file import Row
+from rt_tf.records.record_file import Row
+from rt_tf.reporting.formats import DASH, cell, code, duration, plain, short
 from rt_tf.reporting.sanity import not_checked
 
 

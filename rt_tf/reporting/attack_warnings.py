@@ -9,9 +9,9 @@ from rt_tf.attacks.preflight import black_box_ahead
 from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.errors import UserError
 from rt_tf.notes import read_notes, write_notes
+from rt_tf.records.merge import Question
+from rt_tf.records.record_file import Row
 from rt_tf.reporting import attacks
-from rt_tf.reporting.record_file import Row
-from rt_tf.reporting.records import Question
 
 FILE = "attack-warnings.json"  # among a run's records: those of its network
 

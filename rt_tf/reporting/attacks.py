@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.catalogue.suites import USUAL_LOSS
+from rt_tf.records.merge import Question
+from rt_tf.records.record_file import Row
 from rt_tf.reporting import statistics
 from rt_tf.reporting.formats import TIMES
-from rt_tf.reporting.record_file import Row
-from rt_tf.reporting.records import Question
 
 TRANSFER = "transfer-"  # ids of attacks whose points were made against another network
 

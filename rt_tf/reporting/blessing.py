@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
+from rt_tf.records.record_file import Row
 from rt_tf.reporting.formats import percent
-from rt_tf.reporting.record_file import Row
-
-BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"
+from rt_tf.serving.saved_model import BLESSED, NOT_BLESSED
 
 
 class Blessing(NamedTuple):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.exactly import exactly, radius_text
+from rt_tf.records.merge import Question
+from rt_tf.records.record_file import Row
 from rt_tf.reporting import statistics
-from rt_tf.reporting.record_file import Row
-from rt_tf.reporting.records import Question
 
 THREATS = {
     "linf": "every pixel may change by at most {eps}",

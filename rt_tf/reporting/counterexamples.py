@@ -13,10 +13,10 @@ import numpy as np
 
 from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.files import write_bytes
+from rt_tf.records.consistency import Inconsistent, require
+from rt_tf.records.merge import Question
+from rt_tf.records.record_file import Row
 from rt_tf.reporting import attacks
-from rt_tf.reporting.consistency import Inconsistent, require
-from rt_tf.reporting.record_file import Row
-from rt_tf.reporting.records import Question
 
 Originals = Callable[[Sequence[int]], np.ndarray]
 Images = tuple[np.ndarray, np.ndarray]  # originals and counterexamples, each [k, h, w, c]

@@ -1,14 +1,17 @@
-"""Rates and times as words."""
+"""Rates, times, comparisons and foreign text as words."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 
 from rich.text import Text
 
 from rt_tf.exactly import exactly
-from rt_tf.reporting.record_file import Row
+from rt_tf.records.record_file import Row
 
+SPECIAL = re.compile(r"[\\`*_{}\[\]<>|#~&!]")
 DASH = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -77,3 +80,31 @@ def _percent(value: float, n: int) -> str:
     """Enough decimals to tell apart k of n, so that n - 1 of n is not called 100."""
     decimals = max(1, math.ceil(math.log10(n)) - 2)
     return f"{100 * value:.{decimals}f}"
+
+
+def comparison_text(comparisons: Sequence[Row]) -> str:
+    """A sentence on how far a network is from its file.
+
+    comparisons: of inputs of several kinds, each with the facts of `interchange.parity.Comparison`.
+    """
+    asked = ", ".join(f"{row['inputs']:,} {row['kind']}" for row in comparisons)
+    worst = max(comparisons, key=lambda row: row["difference"])
+    ties = sum(row["ties"] for row in comparisons)
+    agree = f"all labels but {ties:,} agree, which rounding decides" if ties else "all labels agree"
+    return (
+        f"compared with the file on {asked}: {agree}; logits differ by at most "
+        f"{worst['difference']:.2g} (of {worst['size']:.3g}, on {worst['kind']}), where rounding "
+        f"explains up to {worst['rounding']:.2g}"
+    )
+
+
+def plain(text: str) -> str:
+    """A text of one line in which nothing is markup or HTML."""
+    return SPECIAL.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
+
+
+def code(text: str) -> str:
+    """A text of one line as code: between more backticks than it has in a row."""
+    words = " ".join(text.split())
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", words)), default=0))
+    return f"{fence} {words} {fence}" if "`" in words else f"{fence}{words}{fence}"

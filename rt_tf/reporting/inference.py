@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from rt_tf.certification.cascade import is_of_member
-from rt_tf.reporting.record_file import Row
-from rt_tf.reporting.records import Question
+from rt_tf.records.merge import Question
+from rt_tf.records.record_file import Row
 
 Key = tuple[str, str, str]  # of an image under a threat: the threat, as it is made, and the image
 

@@ -9,10 +9,10 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from rt_tf.records.merge import CERTIFY, Question
+from rt_tf.records.record_file import Row
 from rt_tf.reporting import statistics
 from rt_tf.reporting.inference import made_of
-from rt_tf.reporting.record_file import Row
-from rt_tf.reporting.records import CERTIFY, Question
 
 Verdicts = dict[int, bool]  # by an image's index
 

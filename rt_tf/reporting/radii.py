@@ -19,8 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from rt_tf.domain import UNIT
-from rt_tf.reporting import statistics
-from rt_tf.reporting.consistency import (
+from rt_tf.records.consistency import (
     RADIUS_FIELDS,
     RADIUS_HEADER_FIELDS,
     SAME_EXAMPLE,
@@ -30,8 +29,9 @@ from rt_tf.reporting.consistency import (
     check_same,
     require,
 )
-from rt_tf.reporting.record_file import Row, read
-from rt_tf.reporting.records import Question
+from rt_tf.records.merge import Question
+from rt_tf.records.record_file import Row, read
+from rt_tf.reporting import statistics
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 STEPS = 40  # of the curve, up to the largest eps

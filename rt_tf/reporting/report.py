@@ -14,12 +14,11 @@ from matplotlib.figure import Figure
 from rt_tf.domain import Domain
 from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
-from rt_tf.reporting import curves, drawing, pictures, plots, radius_plots
-from rt_tf.reporting.captions import line_notes
-from rt_tf.reporting.comparison import comparison_text
+from rt_tf.records.record_file import Row
 from rt_tf.reporting.counterexamples import Images, Originals, measure
-from rt_tf.reporting.formats import duration, interval, percent, told
-from rt_tf.reporting.record_file import Row
+from rt_tf.reporting.figures import curves, pictures, plots, radius_plots, style
+from rt_tf.reporting.figures.curves import line_notes
+from rt_tf.reporting.formats import comparison_text, duration, interval, percent, told
 from rt_tf.reporting.sanity import not_checked
 from rt_tf.reporting.summary import by_threat, main_question, summarise, weaker
 from rt_tf.reporting.text import code_text
@@ -50,7 +49,7 @@ def write_report(run_dir: str | Path, originals: Originals | None = None) -> Row
 def page(report: Row, images: Mapping[str, Images]) -> str:
     """The self-contained HTML page; `images` by threat: originals and their counterexamples."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=jinja2.StrictUndefined,
         autoescape=True,
         trim_blocks=True,
@@ -73,7 +72,7 @@ def page(report: Row, images: Mapping[str, Images]) -> str:
         figures=drawn(report, images),
         rung_columns=_rung_columns(main_question(report)),
         line_notes={threat: line_notes(report, threat) for threat in by_threat(report)},
-        colours=drawing.COLOURS,
+        colours=style.COLOURS,
         not_checked=not_checked(report["sanity"]),
     )
 
@@ -121,11 +120,11 @@ def _width(figure: Figure) -> int:
 
 
 def _svg(figure: Figure) -> str:
-    data = base64.b64encode(drawing.encode(figure, "svg")).decode()
+    data = base64.b64encode(style.encode(figure, "svg")).decode()
     return f"data:image/svg+xml;base64,{data}"
 
 
 def _png(figure: Figure) -> str:
     """Pictures of pixels: as SVG, browsers would smooth them."""
-    data = base64.b64encode(drawing.encode(figure, "png", dpi=192)).decode()
+    data = base64.b64encode(style.encode(figure, "png", dpi=192)).decode()
     return f"data:image/png;base64,{data}"

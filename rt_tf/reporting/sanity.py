@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from rt_tf.records.merge import Question
+from rt_tf.records.record_file import Row
 from rt_tf.reporting import attacks
 from rt_tf.reporting.formats import percent, points
-from rt_tf.reporting.record_file import Row
-from rt_tf.reporting.records import Question
 from rt_tf.reporting.statistics import rate
 from rt_tf.reporting.trials import (
     CheckResult,

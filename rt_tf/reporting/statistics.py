@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from rt_tf.reporting.record_file import Row
+from rt_tf.records.record_file import Row
 
 CAUSES = ("loose", "time", "memory", "error")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rt_tf.errors import UserError
 from rt_tf.notes import read_notes
+from rt_tf.records.consistency import require
+from rt_tf.records.merge import Question
+from rt_tf.records.record_file import Row
 from rt_tf.reporting import attacks, statistics
 from rt_tf.reporting.attack_warnings import masked
-from rt_tf.reporting.consistency import require
-from rt_tf.reporting.record_file import Row
-from rt_tf.reporting.records import Question
 
 FIELDS = ("suite", "samples", "questions", "attacks", "warnings")
 

@@ -73,19 +73,19 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from rt_tf.domain import UNIT
 from rt_tf.errors import UserError
 from rt_tf.notes import read_notes
-from rt_tf.reporting import statistics
-from rt_tf.reporting.answers import answer
+from rt_tf.records.consistency import check_order, require
+from rt_tf.records.merge import Question, load, question_name
+from rt_tf.records.record_file import Row, read_lines
+from rt_tf.reporting import attacks, statistics
 from rt_tf.reporting.attack_warnings import all_of
 from rt_tf.reporting.claim import claim, domain_of
-from rt_tf.reporting.consistency import Row, check_order, require
 from rt_tf.reporting.counterexamples import smallest
 from rt_tf.reporting.inference import inferred
 from rt_tf.reporting.lines import lines
 from rt_tf.reporting.radii import radii, tables
-from rt_tf.reporting.record_file import read_lines
-from rt_tf.reporting.records import Question, load, question_name
 from rt_tf.reporting.sanity import sanity
 from rt_tf.reporting.suites import suites
 
@@ -227,4 +227,37 @@ def _data(main: Question, run: Row) -> Row:
         "size": dataset[split]["size"],
         "checksum": dataset[split]["checksum"],
         "sample": statistics.sample(main.rows),
+    }
+
+
+def answer(question: Question) -> Row:
+    """A question's row of the report (`question` in its schema)."""
+    rows = question.rows
+    return {
+        "name": question.name,
+        "threat": question.threat,
+        "epsilon": question.eps,
+        "domain": next(iter(question.headers.values())).get("domain", UNIT.config()),
+        **statistics.accuracies(rows),
+        **statistics.weaker(rows),
+        "common": statistics.common(rows),
+        "outcomes": statistics.outcomes(rows),
+        "certificate": _certificate(question),
+        "attacks": [attacks.summary(question, name) for name in question.attacks],
+        "classes": statistics.classes(rows),
+        "margins": statistics.margins(rows),
+    }
+
+
+def _certificate(question: Question) -> Row | None:
+    if "certify" not in question.headers:
+        return None
+    rows = [row for row in question.rows if statistics.is_asked(row)]
+    return {
+        "settings": question.headers["certify"]["settings"],
+        "sample": statistics.sample(rows),
+        "seconds": statistics.seconds(row["seconds"] for row in rows),
+        "pace": statistics.pace(rows),
+        "rungs": statistics.rungs(rows),
+        "inferred": sum(map(statistics.is_inferred, rows)),
     }

@@ -14,9 +14,9 @@ from tensorboard.plugins.hparams import api as hparams
 
 from rt_tf.data import Split
 from rt_tf.exactly import radius_text
-from rt_tf.reporting.drawing import encode
-from rt_tf.reporting.pictures import adversarial_examples
-from rt_tf.reporting.record_file import Row
+from rt_tf.records.record_file import Row
+from rt_tf.reporting.figures.pictures import adversarial_examples
+from rt_tf.reporting.figures.style import encode
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.phases import Values
 from rt_tf.training.state import TrainingState

@@ -12,11 +12,9 @@ from rich.text import Text
 
 from rt_tf.domain import Domain
 from rt_tf.exactly import radius_text
+from rt_tf.records.record_file import Row
 from rt_tf.reporting.attack_text import has_attacks, sanity_markdown, suite_markdown
-from rt_tf.reporting.comparison import comparison_text
-from rt_tf.reporting.formats import TIMES, cell, short
-from rt_tf.reporting.markdown import code, plain
-from rt_tf.reporting.record_file import Row
+from rt_tf.reporting.formats import TIMES, cell, code, comparison_text, plain, short
 from rt_tf.reporting.summary import by_threat, main_question, weaker
 
 ACCURACIES = ("clean", "attacked", "certified")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from rt_tf.exactly import radius_text
+from rt_tf.records.merge import Question
+from rt_tf.records.record_file import Row
 from rt_tf.reporting.formats import percent
-from rt_tf.reporting.record_file import Row
-from rt_tf.reporting.records import Question
 from rt_tf.reporting.statistics import rate
 
 

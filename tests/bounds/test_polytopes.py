@@ -10,9 +10,9 @@ from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from rt_tf import catalogue
 from rt_tf.bounds.methods import dual_bounds
-from rt_tf.bounds.polygons import area, directions, intersection
-from rt_tf.bounds.polytopes import on_grid, outer_polygon, polytope
 from rt_tf.network.trace import trace
+from rt_tf.reporting.figures.polygons import area, directions, intersection
+from rt_tf.reporting.figures.polytopes import on_grid, outer_polygon, polytope
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rt_tf.certification.bisection import STEPS, largest
+from rt_tf.serving.bisection import STEPS, largest
 
 CAP = 0.5  # so that all that is tried is exact in float32
 

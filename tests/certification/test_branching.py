@@ -25,8 +25,8 @@ from rt_tf.checker import proofs as checked_proofs
 from rt_tf.checker.verdict import check
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
-from rt_tf.reporting.network_file import network_arrays, network_sha256
-from rt_tf.reporting.proofs import Certified, Statement, proof_arrays
+from rt_tf.proofs.certificates import Certified, Statement, proof_arrays
+from rt_tf.proofs.network_file import network_arrays, network_sha256
 from rt_tf.threats.l2 import L2
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region

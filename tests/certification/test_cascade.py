@@ -14,7 +14,7 @@ from rt_tf.certification.cascade import climb
 from rt_tf.certification.ladder import Ladder
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
-from rt_tf.reporting import export
+from rt_tf.serving import saved_model
 from rt_tf.threats.linf import Linf
 
 
@@ -61,8 +61,8 @@ def test_further_members_certify_more() -> None:
 def test_climbing_finds_what_is_served(tmp_path: Path) -> None:
     networks = [member(k) for k in (0, 1, 2)]
     united, images = models.cascade(networks), grid()[::20]
-    export.export(united, Linf(), images, tmp_path / "export")
-    served = export.load(tmp_path / "export")
+    saved_model.export(united, Linf(), images, tmp_path / "export")
+    served = saved_model.load(tmp_path / "export")
     told = served.certify(images, tf.constant(EPS))
     labels = told["label"].numpy()
     np.testing.assert_array_equal(labels, served.serve(images)["label"])

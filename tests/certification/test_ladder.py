@@ -12,7 +12,7 @@ from rt_tf.certification.ladder import Finding, Ladder
 from rt_tf.certification.radius import RadiusSearch
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
-from rt_tf.reporting.network_file import network_arrays
+from rt_tf.proofs.network_file import network_arrays
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 

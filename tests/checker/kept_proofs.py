@@ -23,8 +23,8 @@ from rt_tf.checker.network import Network
 from rt_tf.checker.verdict import CheckOutcome, check
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Shared
-from rt_tf.reporting.network_file import Arrays, network_arrays
-from rt_tf.reporting.proofs import Certified, Statement, proof_arrays
+from rt_tf.proofs.certificates import Certified, Statement, proof_arrays
+from rt_tf.proofs.network_file import Arrays, network_arrays
 from rt_tf.threats.region import Region
 
 CLASSES = networks.CLASSES

@@ -18,7 +18,7 @@ from rt_tf import catalogue
 from rt_tf.bounds.result import margin_spec
 from rt_tf.certification.rung import Query
 from rt_tf.certification.rungs.bound import BoundRung
-from rt_tf.reporting.proofs import RUNG_RULES
+from rt_tf.proofs.certificates import RUNG_RULES
 
 NAMES = [
     *("dense", "dense_on_channels", "conv_same", "conv_valid", "conv_strided", "conv_4x4"),

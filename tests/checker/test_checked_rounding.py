@@ -13,7 +13,7 @@ from rt_tf.checker import enclosure, operations, rounding
 from rt_tf.checker import network as checked_network
 from rt_tf.checker import region as checked_region
 from rt_tf.network.trace import trace
-from rt_tf.reporting.network_file import network_arrays
+from rt_tf.proofs.network_file import network_arrays
 
 L = keras.layers
 SIZE = 1e5  # of constants that are added and taken away again

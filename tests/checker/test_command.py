@@ -15,8 +15,8 @@ from kept_proofs import CLASSES, Question, question, tree_proof
 from pipelines import check
 from rt_tf.checker import network, verdict
 from rt_tf.errors import UserError
-from rt_tf.reporting.network_file import write_network
-from rt_tf.reporting.proofs import Certified, Statement, write_proofs
+from rt_tf.proofs.certificates import Certified, Statement, write_proofs
+from rt_tf.proofs.network_file import write_network
 
 ROOT = Path(__file__).parents[2]
 NAME = "conv_strided"

@@ -10,7 +10,7 @@ import pytest
 from pipelines import asking, blessing, export
 from pipelines.run_directory import RunDirectory
 from rt_tf.errors import UserError
-from rt_tf.reporting.records import RecordFile
+from rt_tf.records.merge import RecordFile
 from rt_tf.threats.linf import Linf
 from tests.pipelines.conftest import command, parsed, report_of, run
 

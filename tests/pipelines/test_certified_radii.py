@@ -12,7 +12,7 @@ import pytest
 
 from rt_tf.certification.radius import RadiusSearch
 from rt_tf.errors import UserError
-from rt_tf.reporting import records
+from rt_tf.records import merge
 from tests.pipelines.conftest import command, report_of, run
 
 ASKED = ("--epsilon=0.2", "--samples=30", "--tolerance=0.02")
@@ -29,7 +29,7 @@ def searched(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def told(folder: Path) -> tuple[dict, list[dict]]:
-    return records.read(folder / "records" / "radius-linf.jsonl")
+    return merge.read(folder / "records" / "radius-linf.jsonl")
 
 
 def nearest(folder: Path) -> dict[int, float]:
@@ -68,7 +68,7 @@ def test_a_radius_agrees_with_certificates_at_an_eps(searched: Path, tmp_path: P
     eps = float(np.median(list(radii.values())))
     more = ("--rungs=crown_ibp,crown", "--samples=30", f"--epsilon={eps!r}")
     run("certify", f"--model_dir={copy}", *more)
-    _, rows = records.read(copy / "records" / f"linf-{eps!r}" / "certify.jsonl")
+    _, rows = merge.read(copy / "records" / f"linf-{eps!r}" / "certify.jsonl")
     certified = {row["index"] for row in rows if row["verdict"] == "certified"}
     right = {row["index"] for row in rows if row["prediction"] == row["label"]}
     assert {i for i in right if radii[i] >= eps} <= certified

@@ -16,7 +16,7 @@ from pipelines.certifying import Limits, climb
 from pipelines.parsing import parse
 from pipelines.questions import CHUNK
 from rt_tf.errors import UserError
-from rt_tf.reporting import records
+from rt_tf.records import merge
 from tests.pipelines.conftest import command, report_of, run, start
 from tests.pipelines.test_interruption import wait_for
 
@@ -36,7 +36,7 @@ def ask(folder: Path, *arguments: str) -> None:
 
 
 def rows_of(folder: Path, name: str = "certify", eps: float = EPS) -> list[dict]:
-    return records.read(folder / f"records/linf-{eps}/{name}.jsonl")[1]
+    return merge.read(folder / f"records/linf-{eps}/{name}.jsonl")[1]
 
 
 def question_of(folder: Path) -> dict:
@@ -118,7 +118,7 @@ def test_parts_may_work_at_the_same_time_but_not_beside_others(copy: Path) -> No
     first, second = (start("certify", *usual, f"--slice={k}/2") for k in (1, 2))
     ends = [process.communicate(timeout=120) for process in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], ends
-    assert len(records.merge(copy / f"records/linf-{EPS}")) == 20
+    assert len(merge.merge(copy / f"records/linf-{EPS}")) == 20
     assert question_of(copy)["certified"]["n"] == 20
 
 
@@ -281,7 +281,7 @@ def test_without_rungs_the_usual_ladder_is_climbed_in_the_quickest_order(copy: P
     result = command("certify", *usual)
     assert result.returncode == 0, result.stderr
     assert "is quickest on 20 images" in result.stdout
-    header, _ = records.read(copy / f"records/linf-{EPS}/certify.jsonl")
+    header, _ = merge.read(copy / f"records/linf-{EPS}/certify.jsonl")
     ladder = ["attack", "interval", "crown_ibp", "crown", "alpha_crown", "branch_and_bound"]
     assert header["settings"]["rungs"] == ladder
     assert question_of(copy)["outcomes"]["loose"] == 0

@@ -13,7 +13,7 @@ from pipelines.run_directory import RunDirectory
 from rt_tf import layers
 from rt_tf.domain import UNIT
 from rt_tf.errors import UserError
-from rt_tf.reporting import export
+from rt_tf.serving import saved_model
 from rt_tf.training.checkpoints import save_network
 
 IMAGES = np.random.default_rng(0).random((3, 2, 2, 1), np.float32)
@@ -57,19 +57,19 @@ def read(run: RunDirectory) -> keras.Model | str:
 
 @pytest.mark.parametrize("place", np.linspace(0.0, 1.0, 23).tolist())
 def test_a_network_with_a_changed_bit_is_the_same_or_told_of(run, place, capsys):
-    before = export.network_checksum(restoring.network(run))
+    before = saved_model.network_checksum(restoring.network(run))
     flip(run.network, place)
     found = read(run)
     if isinstance(found, str):
         assert found.startswith("model_dir: expected a readable network")
         assert "\n" not in found
         return
-    assert export.network_checksum(found) == before
-    assert export.network_checksum(keras.models.load_model(run.network)) == before
+    assert saved_model.network_checksum(found) == before
+    assert saved_model.network_checksum(keras.models.load_model(run.network)) == before
 
 
 def test_changed_weights_are_taken_from_the_export(run, capsys):
-    before = export.network_checksum(restoring.network(run))
+    before = saved_model.network_checksum(restoring.network(run))
     assert capsys.readouterr().out == ""
     data = run.network.read_bytes()
     flip(run.network, data.index(b"model.weights.h5") / len(data) + 0.1)
@@ -78,8 +78,8 @@ def test_changed_weights_are_taken_from_the_export(run, capsys):
     assert (
         "network.keras was damaged (model.weights.h5 is not as it was written): made again" in told
     )
-    assert export.network_checksum(found) == before
-    assert export.network_checksum(restoring.network(run)) == before
+    assert saved_model.network_checksum(found) == before
+    assert saved_model.network_checksum(restoring.network(run)) == before
     assert capsys.readouterr().out == ""
 
 
@@ -91,7 +91,7 @@ def test_a_damaged_network_and_a_damaged_export_are_told_in_a_line(run):
 
 
 def logits(run: RunDirectory) -> np.ndarray:
-    served = export.load(run.export)
+    served = saved_model.load(run.export)
     return served.serve(IMAGES)["logits"].numpy()
 
 
@@ -100,11 +100,11 @@ def logits(run: RunDirectory) -> np.ndarray:
 def test_an_export_with_a_changed_bit_is_not_loaded_but_written_anew(run, name, place, capsys):
     before = logits(run)
     flip(run.export / name, place)
-    assert export.damage(run.export) == name
+    assert saved_model.damage(run.export) == name
     with pytest.raises(UserError, match=f"{name} is damaged; python -m pipelines.export"):
-        export.load(run.export)
+        saved_model.load(run.export)
     with pytest.raises(UserError, match=f"{name} is damaged"):
-        export.attach(run.export, {})
+        saved_model.attach(run.export, {})
     if place == 0.5:
         publish.mend_export(run, DATASET)
         assert f"{name} was damaged: exported anew from" in capsys.readouterr().out
@@ -113,9 +113,9 @@ def test_an_export_with_a_changed_bit_is_not_loaded_but_written_anew(run, name, 
 
 def test_a_missing_file_is_damage_and_a_verdict_is_none(run):
     (run.export / "BLESSED").write_text("verified_accuracy: 1\n")
-    export.attach(run.export, {"report.json": "{}"})
+    saved_model.attach(run.export, {"report.json": "{}"})
     (run.export / "BLESSED").unlink()
-    assert export.damage(run.export) is None
+    assert saved_model.damage(run.export) is None
     (run.export / "fingerprint.pb").unlink(missing_ok=True)
     (run.export / "saved_model.pb").unlink()
-    assert export.damage(run.export) in ("fingerprint.pb", "saved_model.pb")
+    assert saved_model.damage(run.export) in ("fingerprint.pb", "saved_model.pb")

@@ -10,7 +10,7 @@ from pipelines.parsing import parse
 from pipelines.run_directory import RunDirectory
 from rt_tf import models
 from rt_tf.errors import UserError
-from rt_tf.reporting.planes import Points
+from rt_tf.reporting.figures.planes import Points
 
 DATA = {"points": ((1, 2, 1), 2, "points_fc"), "digits": ((8, 8, 1), 10, "digits_fc")}
 

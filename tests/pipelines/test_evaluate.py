@@ -11,7 +11,7 @@ from pipelines.estimate import TRACING, Cost
 from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.catalogue.suites import SUITES, Budget, Suite
 from rt_tf.errors import UserError
-from rt_tf.reporting import records
+from rt_tf.records import merge
 from tests.pipelines.conftest import report_of, run
 
 BRIEF = Suite("for tests", (Budget("fgsm", start="zero"), Budget("pgd", 4, 2), Budget("mim", 4)))
@@ -148,7 +148,7 @@ def test_every_attack_of_a_suite_exists_and_suites_name_their_budgets_apart() ->
 
 def test_adversarial_images_are_kept_and_their_records_agree(copy: Path) -> None:
     ask(copy, "--epsilon=0.2", "--eval_steps=10")
-    (question,) = [q for q in records.load(copy / "records") if q.eps == 0.2]
+    (question,) = [q for q in merge.load(copy / "records") if q.eps == 0.2]
     found = [row for row in question.rows if row["attacks"]["pgd-10x2-odds"]["file"]]
     assert found
     assert all(0.0 < row["attacks"]["pgd-10x2-odds"]["distance"] <= 0.2 for row in found)

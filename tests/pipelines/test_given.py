@@ -18,8 +18,8 @@ from pipelines.run_directory import RunDirectory
 from rt_tf import catalogue, data
 from rt_tf.errors import UserError
 from rt_tf.interchange.parity import Comparison
-from rt_tf.reporting import records
-from rt_tf.reporting.record_file import line, read_lines
+from rt_tf.records import merge
+from rt_tf.records.record_file import line, read_lines
 from tests.pipelines.conftest import command, parsed, report_of, run
 
 QUICK = "--rungs=interval,crown_ibp"
@@ -128,7 +128,7 @@ def test_every_bound_can_be_asked_for(copy: Path) -> None:
     """At a radius at which none certifies, so that each has its turn."""
     rungs = f"--rungs={','.join(catalogue.certifying_bounds())}"
     run("certify", f"--model_dir={copy / 'run'}", "--epsilon=127.5", "--samples=3", rungs)
-    header, rows = records.read(copy / "run" / "records" / "linf-127.5" / "certify.jsonl")
+    header, rows = merge.read(copy / "run" / "records" / "linf-127.5" / "certify.jsonl")
     assert header["settings"]["rungs"] == catalogue.certifying_bounds()
     assert all(list(row["rungs"]) == catalogue.certifying_bounds() for row in rows)
 

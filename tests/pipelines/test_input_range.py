@@ -9,8 +9,9 @@ import tensorflow as tf
 from rt_tf import data
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
-from rt_tf.reporting import export, records
+from rt_tf.records import merge
 from rt_tf.reporting.summary import main_question
+from rt_tf.serving import saved_model
 from tests.pipelines.conftest import report_of, run, trained
 
 HERE = ("--input_range=-1,1", "--epsilon=0.06", "--epochs=15", "--kappa=0.3", "--curve=0")
@@ -31,9 +32,9 @@ def test_all_of_a_run_is_in_the_network_s_own_range(finished: Path, digits_dir: 
     assert "pixels staying in [-1, 1]" in report["claim"]["threat"]
     assert question["clean"]["count"] >= question["attacked"]["count"]
     assert question["attacked"]["count"] >= question["certified"]["count"] > 10
-    header, rows = records.read(finished / "records" / "linf-0.06" / "certify.jsonl")
+    header, rows = merge.read(finished / "records" / "linf-0.06" / "certify.jsonl")
     assert header["domain"] == {"lower": -1.0, "upper": 1.0}
-    served = export.load(finished / "export")
+    served = saved_model.load(finished / "export")
     test = data.load("digits", digits_dir, domain=Domain(-1.0, 1.0)).test
     certified = [row["index"] for row in rows if row["verdict"] == "certified"]
     x = test.images()[certified]
@@ -45,7 +46,7 @@ def test_all_of_a_run_is_in_the_network_s_own_range(finished: Path, digits_dir: 
 
 
 def test_what_is_served_certifies_inside_of_the_range_alone(finished: Path) -> None:
-    served = export.load(finished / "export")
+    served = saved_model.load(finished / "export")
     x = np.zeros((3, 8, 8, 1), np.float32)
     x[1], x[2, 0, 0, 0] = -1.0, -1.001
     margins = served.certify(x, tf.constant(0.0))["margin"].numpy()

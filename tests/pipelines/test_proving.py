@@ -14,9 +14,9 @@ from pipelines.run_directory import RunDirectory
 from rt_tf.certification.proof import CROWN, Proof, unsplit
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
-from rt_tf.reporting import proof_store
-from rt_tf.reporting.consistency import Inconsistent
-from rt_tf.reporting.records import RecordFile, merge
+from rt_tf.proofs import store
+from rt_tf.records.consistency import Inconsistent
+from rt_tf.records.merge import RecordFile, merge
 from tests.reporting.synthetic import CLASSES, SHAPE, certify_row, header, originals, write_run
 
 INDEX = 7
@@ -37,7 +37,7 @@ class Proved(NamedTuple):
 def proved(tmp_path: Path) -> Proved:
     question = write_run(tmp_path / "run") / "records" / "linf-0.05"
     proof = Proof(CROWN, np.zeros((0, 2), np.int32), {0: unsplit(np.zeros(0, np.float16))})
-    kept = proof_store.keep(question, INDEX, proof)
+    kept = store.keep(question, INDEX, proof)
     row = certify_row(INDEX, "certified", proof=kept)
     RecordFile(question / "certify.jsonl", header("certify", 0.05)).append([row])
     merge(question)

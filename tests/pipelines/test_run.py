@@ -13,7 +13,8 @@ import pytest
 
 from pipelines.run_directory import RunDirectory
 from rt_tf.errors import UserError
-from rt_tf.reporting import attack_warnings, records
+from rt_tf.records import merge
+from rt_tf.reporting import attack_warnings
 from rt_tf.reporting.summary import main_question
 from tests.pipelines.conftest import command, report_of, run
 
@@ -34,9 +35,9 @@ def test_a_finished_run_is_whole(finished: Path) -> None:
 
 
 def test_records_hold_a_line_per_example_that_checks(finished: Path) -> None:
-    _, rows = records.read(finished / "records" / "linf-0.05" / "certify.jsonl")
+    _, rows = merge.read(finished / "records" / "linf-0.05" / "certify.jsonl")
     assert sorted(row["index"] for row in rows) == list(range(40))
-    for question in records.load(finished / "records"):
+    for question in merge.load(finished / "records"):
         for row in question.rows:
             assert row["verdict"] in {"certified", "falsified", "unknown"}
             for attack in row["attacks"].values():

@@ -19,8 +19,8 @@ from pipelines.provenance import pin_extra
 from pipelines.run_directory import RunDirectory
 from rt_tf import data
 from rt_tf.errors import UserError
-from rt_tf.reporting import export
 from rt_tf.reporting.summary import main_question
+from rt_tf.serving import saved_model
 from rt_tf.training.loop import Loop
 from tests.pipelines.conftest import command, report_of, run, trained
 
@@ -46,7 +46,7 @@ def test_a_cascade_is_certified_member_by_member(cascade: Path) -> None:
 
 @pytest.mark.slow
 def test_a_cascade_is_served_as_one_model(cascade: Path) -> None:
-    served = export.load(cascade / "export")
+    served = saved_model.load(cascade / "export")
     images = tf.constant(np.random.default_rng(0).random((4, 8, 8, 1)), tf.float32)
     answer = served.certify(images, tf.constant(0.01))
     assert set(answer) == {"label", "certified", "margin"}
@@ -196,7 +196,7 @@ def test_images_labelled_by_another_run_join_training(
     arguments = (f"--extra_data={file}", f"--extra_labels_from={cascade}", "--extra_share=0.25")
     loop = made(digits_dir, tmp_path / "new", *arguments)
     assert loop.extra is not None
-    served = export.load(cascade / "export")
+    served = saved_model.load(cascade / "export")
     labels = served.serve(mirrored.astype(np.float32) / 16.0)["label"]
     np.testing.assert_array_equal(loop.extra.split.labels, labels)
     assert loop.steps_per_epoch == len(loop.train) // 75

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipelines.verdict import certificate
 from rt_tf.certification.ladder import Finding
-from rt_tf.reporting.consistency import check_certificate
+from rt_tf.records.consistency import check_certificate
+from rt_tf.records.verdict import certificate
 
 INF = float("inf")
 RIGHT = {"index": 3, "image": "ab", "label": 1, "prediction": 1}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rt_tf.reporting.records import RecordFile, question_name
+from rt_tf.records.merge import RecordFile, question_name
 
 Row = dict[str, Any]
 N, CLASSES, SHAPE = 60, 3, (4, 4, 1)

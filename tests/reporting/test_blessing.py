@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from rt_tf.reporting import statistics
-from rt_tf.reporting.blessing import BLESSED, NOT_BLESSED, Blessing, write
+from rt_tf.reporting.blessing import Blessing, write
+from rt_tf.serving.saved_model import BLESSED, NOT_BLESSED
 
 
 def verdict(count: int, images: int, bar: float) -> Blessing:

@@ -16,8 +16,8 @@ from rt_tf.errors import UserError
 from rt_tf.network.copying import copied
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
-from rt_tf.reporting import serving
-from rt_tf.reporting.export import EXTRA, SUMS, ParityError, _check_equal, damage, export, load
+from rt_tf.serving import endpoints as serving
+from rt_tf.serving.saved_model import EXTRA, SUMS, ParityError, _check_equal, damage, export, load
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 from rt_tf.threats.union import Union

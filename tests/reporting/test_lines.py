@@ -7,11 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from rt_tf.reporting.curves import is_gap_known
+from rt_tf.records.merge import load, question_name
+from rt_tf.records.record_file import RecordFile
+from rt_tf.reporting.figures.curves import is_gap_known
 from rt_tf.reporting.inference import inferred
 from rt_tf.reporting.lines import lines
-from rt_tf.reporting.record_file import RecordFile
-from rt_tf.reporting.records import load, question_name
 from rt_tf.reporting.summary import summarise
 from tests.reporting import synthetic
 from tests.reporting.synthetic import MISCLASSIFIED, certify_row, header, write_attack

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib._pylab_helpers import Gcf
 
-from rt_tf.reporting import curves, drawing, pictures, plots
+from rt_tf.reporting.figures import curves, pictures, plots, style
 from rt_tf.reporting.statistics import pace, rate
 from rt_tf.reporting.summary import main_question, summarise
 from tests.reporting.synthetic import originals
@@ -34,10 +34,10 @@ def figures(report):
 def test_bytes_are_images_and_repeat(report):
     once, again = figures(report), figures(report)
     for name, figure in once.items():
-        svg = drawing.encode(figure)
+        svg = style.encode(figure)
         assert svg.lstrip().startswith(b"<?xml")
-        assert svg == drawing.encode(again[name])
-        assert drawing.encode(figure, "png", dpi=40).startswith(b"\x89PNG")
+        assert svg == style.encode(again[name])
+        assert style.encode(figure, "png", dpi=40).startswith(b"\x89PNG")
 
 
 def test_no_pyplot_and_no_style_left_behind(report):
@@ -87,7 +87,7 @@ def test_one_radius_and_a_missing_certificate(report):
     question = {**report["questions"][0], "certified": None}
     axes = curves.accuracy_by_eps([question]).axes[0]
     assert [c.get_label() for c in axes.containers] == ["clean", "attacked"]
-    assert drawing.encode(axes.figure)
+    assert style.encode(axes.figure)
 
 
 def falling(radii: int, zero_from: int) -> list[dict]:
@@ -125,7 +125,7 @@ def test_curves_to_zero(radii):
     bars, bands = (2, 0) if radii == 8 else (0, 2)  # of clean and of attacked
     assert (len(axes.containers), len(axes.collections) - bars) == (bars, bands)
     again = curves.accuracy_by_eps(questions, lines_of(questions))
-    assert drawing.encode(axes.figure) == drawing.encode(again)
+    assert style.encode(axes.figure) == style.encode(again)
 
 
 def test_a_long_curve_carries_the_numbers():

@@ -7,9 +7,9 @@ import pytest
 
 from rt_tf.certification.branching.split_tree import SplitTree
 from rt_tf.certification.proof import CROWN, Proof, unsplit
-from rt_tf.reporting import proof_store
-from rt_tf.reporting.consistency import Inconsistent
-from rt_tf.reporting.network_file import archived
+from rt_tf.proofs import store
+from rt_tf.proofs.network_file import archived
+from rt_tf.records.consistency import Inconsistent
 
 PLACES = np.array([[3, 7], [3, 9], [6, 0]], np.int32)
 
@@ -21,8 +21,8 @@ def test_a_proof_comes_back(tmp_path: Path) -> None:
     for leaf in leaves:
         growth.close(leaf, rng.random(3), rng.random(3).astype(np.float32))
     trees = {4: growth.tree(PLACES, np.arange(3)), 1: unsplit(np.ones(3, np.float16))}
-    file = proof_store.keep(tmp_path, 12, Proof(CROWN, PLACES, trees))
-    found = proof_store.load(tmp_path / file)
+    file = store.keep(tmp_path, 12, Proof(CROWN, PLACES, trees))
+    found = store.load(tmp_path / file)
     assert found.rule == CROWN
     np.testing.assert_array_equal(found.units, PLACES)
     assert found.trees.keys() == trees.keys()
@@ -48,8 +48,8 @@ def test_a_proof_comes_back(tmp_path: Path) -> None:
 )
 def test_a_damaged_proof_is_named(tmp_path: Path, spoil) -> None:
     proof = Proof(CROWN, PLACES, {1: unsplit(np.ones(3, np.float16))})
-    path = tmp_path / proof_store.keep(tmp_path, 12, proof)
+    path = tmp_path / store.keep(tmp_path, 12, proof)
     data = spoil(path.read_bytes())
     path.unlink() if data is None else path.write_bytes(data)
     with pytest.raises(Inconsistent, match=r"00012\.npz: expected a stored proof; it cannot"):
-        proof_store.load(path)
+        store.load(path)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from matplotlib.patches import StepPatch
 
-from rt_tf.reporting import drawing
+from rt_tf.records.merge import Inconsistent
+from rt_tf.records.record_file import RecordFile
+from rt_tf.reporting.figures import style
+from rt_tf.reporting.figures.radius_plots import certified_radii
 from rt_tf.reporting.radii import STEPS, file_name
-from rt_tf.reporting.radius_plots import certified_radii
-from rt_tf.reporting.record_file import RecordFile
-from rt_tf.reporting.records import Inconsistent
 from rt_tf.reporting.report import page
 from rt_tf.reporting.summary import summarise
 from rt_tf.reporting.text import model_card, radius_lines
@@ -91,7 +91,7 @@ def test_the_page_the_card_and_the_figure(run_dir):
     assert line.startswith("certified radius (linf, up to 0.2): mean")
     assert f"- {line}" in model_card(report)
     figure = certified_radii(report["radii"][0])
-    assert drawing.encode(figure) == drawing.encode(certified_radii(report["radii"][0]))
+    assert style.encode(figure) == style.encode(certified_radii(report["radii"][0]))
     steps = [patch for patch in figure.axes[1].patches if isinstance(patch, StepPatch)]
     drawn = {patch.get_label(): patch.get_data().values for patch in steps}
     curve = report["radii"][0]["curve"]

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from rt_tf.errors import UserError
-from rt_tf.reporting.record_file import OPEN, line, read_lines
-from rt_tf.reporting.records import RecordFile, question_name, read
+from rt_tf.records.merge import RecordFile, question_name, read
+from rt_tf.records.record_file import OPEN, line, read_lines
 
 HEADER = {"header": True, "kind": "certify", "eps": 0.05, "settings": {"shape": (1, 2)}}
 

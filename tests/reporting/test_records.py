@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from rt_tf.errors import UserError
-from rt_tf.reporting import parts
+from rt_tf.records import parts
+from rt_tf.records.merge import Inconsistent, RecordFile, load, merge
+from rt_tf.records.record_file import line, read_lines
 from rt_tf.reporting.counterexamples import keep
-from rt_tf.reporting.record_file import line, read_lines
-from rt_tf.reporting.records import Inconsistent, RecordFile, load, merge
 from tests.reporting.synthetic import NETWORK, attack_row, certify_row, header
 
 ATTACKED = "adversarial/00005-pgd-40x2.npy"  # example 5 is right when clean, example 0 is not

@@ -16,11 +16,11 @@ from rich.console import Console
 from rt_tf.errors import UserError
 from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
+from rt_tf.records.merge import Inconsistent
+from rt_tf.records.record_file import line
 from rt_tf.reporting import attack_warnings
 from rt_tf.reporting.counterexamples import measure
 from rt_tf.reporting.formats import DASH, percent
-from rt_tf.reporting.record_file import line
-from rt_tf.reporting.records import Inconsistent
 from rt_tf.reporting.report import write_report
 from rt_tf.reporting.statistics import rate
 from rt_tf.reporting.summary import summarise

@@ -11,9 +11,9 @@ import tensorflow as tf
 from rt_tf import models
 from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
 from rt_tf.bounds.result import margin_spec
-from rt_tf.certification.bisection import STEPS
 from rt_tf.network.trace import trace
-from rt_tf.reporting import export, serving
+from rt_tf.serving import endpoints, saved_model
+from rt_tf.serving.bisection import STEPS
 from rt_tf.threats.l1 import L1
 from rt_tf.threats.l2 import L2
 from rt_tf.threats.linf import Linf
@@ -68,9 +68,9 @@ def exact_radii(network: keras.Model, threat: Threat, images: np.ndarray) -> np.
 
 
 @functools.cache
-def table() -> dict[str, serving.Endpoint]:
+def table() -> dict[str, endpoints.Endpoint]:
     """Of the curved network under Linf."""
-    return serving.endpoints(curved(), Linf())
+    return endpoints.endpoints(curved(), Linf())
 
 
 def ask(endpoint: str, images: np.ndarray, epsilon: float) -> dict[str, np.ndarray]:
@@ -81,7 +81,7 @@ def ask(endpoint: str, images: np.ndarray, epsilon: float) -> dict[str, np.ndarr
 @pytest.mark.parametrize("threat", [*BALLS, Union((1.0, 2.5, 9.0))], ids=lambda t: t.name)
 def test_radii_of_an_affine_network_are_those_of_the_closed_form(threat: Threat) -> None:
     network, images = linear(0), grey()
-    compute = serving.endpoints(network, threat)["radius"].compute
+    compute = endpoints.endpoints(network, threat)["radius"].compute
     found = compute(tf.constant(images), tf.constant(CAP))
     exact = exact_radii(network, threat, images)
     assert (found["radius"] <= exact).numpy().all()
@@ -92,7 +92,7 @@ def test_radii_of_an_affine_network_are_those_of_the_closed_form(threat: Threat)
 
 def test_a_cascade_has_the_radius_of_its_best_member_that_agrees() -> None:
     members, images = [linear(0), linear(5)], grey()
-    compute = serving.endpoints(models.cascade(members), Linf())["radius"].compute
+    compute = endpoints.endpoints(models.cascade(members), Linf())["radius"].compute
     found = compute(tf.constant(images), tf.constant(CAP))
     first, second = (np.minimum(exact_radii(net, Linf(), images), CAP) for net in members)
     labels = [net(images).numpy().argmax(1) for net in members]
@@ -159,7 +159,7 @@ def test_radii_that_leave_nothing_to_find(epsilon: float, method: bool) -> None:
 def test_a_radius_is_not_beyond_the_threat_s_largest() -> None:
     constant = linear(0)
     constant.set_weights([np.zeros((16, 3)), np.float32([0.0, 9.0, 0.0])])
-    compute = serving.endpoints(constant, Linf())["radius"].compute
+    compute = endpoints.endpoints(constant, Linf())["radius"].compute
     for epsilon, expected in ((np.inf, 1.0), (7.0, 1.0), (0.3, np.float32(0.3))):
         found = compute(tf.constant(grey()), tf.constant(epsilon, tf.float32))
         assert (found["radius"] == expected).numpy().all()
@@ -174,8 +174,8 @@ def test_every_endpoint_is_compared(name: str) -> None:
             return {endpoint.compared: factor * endpoint.compute(*asked)[endpoint.compared]}
 
         served = SimpleNamespace(**{name: compute})
-        export._check_parity({name: endpoint}, served, grey(), few=20)
+        saved_model._check_parity({name: endpoint}, served, grey(), few=20)
 
     check(1.0)
-    with pytest.raises(export.ParityError, match=f"{name} {endpoint.compared} differ by"):
+    with pytest.raises(saved_model.ParityError, match=f"{name} {endpoint.compared} differ by"):
         check(1.02)

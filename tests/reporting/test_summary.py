@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from rt_tf.errors import UserError
+from rt_tf.records.merge import Inconsistent, RecordFile
 from rt_tf.reporting import summary
 from rt_tf.reporting.claim import words
-from rt_tf.reporting.records import Inconsistent, RecordFile
 from rt_tf.reporting.summary import by_threat, main_question, summarise
 from tests.reporting.synthetic import (
     N,

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from rt_tf import models
-from rt_tf.reporting.export import network_checksum
+from rt_tf.serving.saved_model import network_checksum
 from rt_tf.training.checkpoints import Checkpoints, save_network
 
 

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from rt_tf.domain import UNIT, Domain, Given
-from rt_tf.reporting.drawing import COLOURS, INK, MUTED, styled
+from rt_tf.records.record_file import Row
+from rt_tf.reporting.figures.style import COLOURS, INK, MUTED, styled
 from rt_tf.reporting.formats import TIMES
-from rt_tf.reporting.record_file import Row
 
 SIGNED = LinearSegmentedColormap.from_list(
     "signed", [COLOURS["certified"], "#ffffff", COLOURS["attacked"]]

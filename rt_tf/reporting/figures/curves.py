@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from rt_tf.domain import UNIT, Domain
 from rt_tf.exactly import radius_text
-from rt_tf.reporting.drawing import (
+from rt_tf.records.record_file import Row
+from rt_tf.reporting.figures.style import (
     APART,
     COLOURS,
     GAP,
@@ -22,7 +23,8 @@ from rt_tf.reporting.drawing import (
     panel,
     styled,
 )
-from rt_tf.reporting.record_file import Row
+from rt_tf.reporting.summary import by_threat
+from rt_tf.reporting.text import ACCURACIES
 
 MANY = 8  # radii above which intervals are bands, not bars
 UNITS = {"union": "times the stated radii", "wasserstein": "share of the mass x pixels moved"}
@@ -177,3 +179,26 @@ def _mark_zero(axes: Axes, eps: np.ndarray, rates: np.ndarray) -> None:
         style |= {"ha": "right" if beyond else "left", "textcoords": "offset points"}
         axes.annotate(text, (eps[first], 0.0), (-8 if beyond else 2, 6), **style)
         axes.plot(eps[first], 0.0, "|", color=MUTED, markersize=14, zorder=0)
+
+
+def line_notes(report: Row, threat: str) -> list[str]:
+    """Sentences on the figure of a threat: each line's images and means, then the hollow marks."""
+    questions = by_threat(report)[threat]
+    lines = {line["accuracy"]: line for line in report["lines"] if line["threat"] == threat}
+    if len(questions) == 1:
+        return ["One radius was asked for."]
+    notes = [_line(line) for name, line in lines.items() if name != "clean"]
+    if is_gap_known(lines):
+        notes.append("The truth lies between the two lines, in the shaded gap.")
+    if any(apart(questions, lines.get(name), name) for name in ACCURACIES):
+        notes.append(
+            "Marks that no line joins (hollow where there is one) are of other images, or by other "
+            "means: they do not compare with one another."
+        )
+    return notes
+
+
+def _line(line: Row) -> str:
+    sample, by = line["sample"], ", ".join(line["by"])
+    images = f"the same {sample['n']:,} images (indices {sample['indices']})"
+    return f"The line of {line['accuracy']} accuracy is of {images} at each radius, by {by}."

@@ -34,7 +34,7 @@ from pathlib import Path
 from rt_tf.catalogue import SEARCHES
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
-from rt_tf.reporting.consistency import (
+from rt_tf.records.consistency import (
     ATTACK_FIELDS,
     ATTACK_SETTINGS,
     CERTIFICATE_FIELDS,
@@ -53,8 +53,8 @@ from rt_tf.reporting.consistency import (
     check_same,
     require,
 )
-from rt_tf.reporting.parts import certificate_files, union
-from rt_tf.reporting.record_file import RecordFile, Row, line, read
+from rt_tf.records.parts import certificate_files, union
+from rt_tf.records.record_file import RecordFile, Row, line, read
 
 __all__ = ["Inconsistent", "Question", "RecordFile", "load", "merge", "question_name", "read"]
 

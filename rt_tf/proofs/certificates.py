@@ -13,7 +13,7 @@ from rt_tf.checker import proofs as checked
 from rt_tf.checker.region import THREATS
 from rt_tf.domain import UNIT, Domain
 from rt_tf.files import write_bytes
-from rt_tf.reporting.network_file import Arrays, archived
+from rt_tf.proofs.network_file import Arrays, archived
 
 # What each rung's bounds are made of, where a rule says all.
 RUNG_RULES = {

@@ -11,9 +11,9 @@ import tensorflow as tf
 from scipy.spatial import ConvexHull
 
 from rt_tf import catalogue
-from rt_tf.bounds.polygons import area, directions, intersection
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
+from rt_tf.reporting.figures.polygons import area, directions, intersection
 from rt_tf.threats.region import Region
 
 DIRECTIONS = 64

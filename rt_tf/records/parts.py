@@ -8,7 +8,7 @@ from typing import Any
 
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
-from rt_tf.reporting.record_file import OPEN, Row, line, read, supersede, written
+from rt_tf.records.record_file import OPEN, Row, line, read, supersede, written
 
 
 def certificate_files(folder: Path) -> list[Path]:

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rt_tf.reporting.drawing import COLOURS, INK, MUTED, RULE, as_share, legend, panel, styled
-from rt_tf.reporting.record_file import Row
+from rt_tf.records.record_file import Row
+from rt_tf.reporting.figures.style import COLOURS, INK, MUTED, RULE, as_share, legend, panel, styled
 
 LOSSES = {"loss": INK, "point_loss": COLOURS["attacked"], "bound_loss": COLOURS["certified"]}
 SHARES = {

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from rt_tf.domain import UNIT
 from rt_tf.exactly import exactly
-from rt_tf.reporting.record_file import Row
+from rt_tf.records.record_file import Row
 
 SAME_IN_QUESTION = ("threat", "eps", "split", "network_sha256")
 SAME_IN_RUN = ("split", "network_sha256")

@@ -18,11 +18,11 @@ from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.folders import rewritten
 from rt_tf.network.trace import trace
-from rt_tf.reporting.blessing import BLESSED, NOT_BLESSED
-from rt_tf.reporting.serving import Endpoint, endpoints
+from rt_tf.serving.endpoints import Endpoint, endpoints
 from rt_tf.threats.region import Threat
 
 EXTRA = "assets.extra"
+BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"  # files of a verdict beside it
 CHECKSUM, SUMS = "network.sha256", "SHA256SUMS"
 EXPORTED = (f"{EXTRA}/{CHECKSUM}", f"{EXTRA}/{SUMS}")  # a folder with one of them is an export
 PARITY = 1e-4
@@ -56,7 +56,7 @@ def export(
 ) -> None:
     """Writes the SavedModel, checks it against the Keras model on `images`, then puts it in place.
 
-    Its endpoints are those of `reporting.serving`, of inputs in the domain.
+    Its endpoints are those of `serving.endpoints`, of inputs in the domain.
     Raises ParityError, and leaves what was there before, if the two disagree; UserError, and
     touches nothing, where `path` holds anything but an earlier export, or for a network in another
     precision than float32.

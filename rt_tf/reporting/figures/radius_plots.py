@@ -10,9 +10,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from rt_tf.reporting.curves import unit_of
-from rt_tf.reporting.drawing import COLOURS, GAP, as_share, legend, styled
-from rt_tf.reporting.record_file import Row
+from rt_tf.records.record_file import Row
+from rt_tf.reporting.figures.curves import unit_of
+from rt_tf.reporting.figures.style import COLOURS, GAP, as_share, legend, styled
 
 RIGHT = LinearSegmentedColormap.from_list("right", ["#b4483a", "#e8c547", COLOURS["certified"]])
 

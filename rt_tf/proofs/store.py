@@ -9,9 +9,9 @@ import numpy as np
 from rt_tf.certification.proof import LEAF, Leaf, Proof, Tree
 from rt_tf.checker import archive
 from rt_tf.files import write_bytes
-from rt_tf.reporting.consistency import Inconsistent
-from rt_tf.reporting.network_file import Arrays, archived
-from rt_tf.reporting.proofs import arrays_of
+from rt_tf.proofs.certificates import arrays_of
+from rt_tf.proofs.network_file import Arrays, archived
+from rt_tf.records.consistency import Inconsistent
 
 
 def keep(folder: Path, index: int, proof: Proof) -> str:

@@ -14,8 +14,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
-from rt_tf.bounds.polytopes import Polytope
-from rt_tf.reporting.drawing import INK, MUTED, styled
+from rt_tf.reporting.figures.polytopes import Polytope
+from rt_tf.reporting.figures.style import INK, MUTED, styled
 
 SIDES = ListedColormap(["#cfe8e5", "#fbe3c8"])
 DOTS = ("#0f766e", "#d97706")

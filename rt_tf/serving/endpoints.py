@@ -22,11 +22,11 @@ from rt_tf import models
 from rt_tf.bounds import cascade
 from rt_tf.bounds.result import Bounds, margin_spec
 from rt_tf.bounds.rounding import products_are_exact
-from rt_tf.certification import bisection
 from rt_tf.domain import UNIT, Given
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
+from rt_tf.serving import bisection
 from rt_tf.threats.region import Region, Threat, largest_radius
 
 NO_METHOD = "none"

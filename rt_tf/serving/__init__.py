@@ -1,0 +1,1 @@
+"""SavedModels that certify what they predict: their endpoints, files and parity."""
