@@ -28,10 +28,10 @@ from rich.table import Table
 
 from benchmarks.step_cost import step
 from benchmarks.timing import Job, surroundings
+from pipelines.build.system import load_data, prepare_tensorflow
 from pipelines.console import one_line_errors
-from pipelines.questions import load_network
-from pipelines.run_directory import RunDirectory, trained_flags
-from pipelines.system import load_data, prepare_tensorflow
+from pipelines.runs.directory import RunDirectory, trained_flags
+from pipelines.runs.subject import load_network
 from rt_tf import catalogue
 from rt_tf.attacks import noise, starts
 from rt_tf.attacks.run import AttackResult, attack_with_restarts

@@ -28,9 +28,9 @@ from rich.table import Table
 from benchmarks import arithmetic
 from benchmarks.peers import CERTIFICATION, ROBUST, TRAINING, Line
 from benchmarks.timing import Job, peak_mib, product_rate, surroundings
-from pipelines.questions import load_network
-from pipelines.run_directory import RunDirectory, trained_flags
-from pipelines.system import load_data
+from pipelines.build.system import load_data
+from pipelines.runs.directory import RunDirectory, trained_flags
+from pipelines.runs.subject import load_network
 from rt_tf import catalogue, models
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import margin_spec

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from benchmarks.systems import place
-from pipelines.locks import Lock, is_free
-from pipelines.parsing import CONFIGS
+from pipelines.flags.parsing import CONFIGS
+from pipelines.runs.locks import Lock, is_free
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 

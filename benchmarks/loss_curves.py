@@ -18,8 +18,8 @@ from typing import Any
 
 from absl import flags as absl_flags
 
-from pipelines import flags
-from pipelines.parsing import parse
+from pipelines.flags import run
+from pipelines.flags.parsing import parse
 from rt_tf.files import write_text
 from rt_tf.training.stability import stable
 
@@ -39,10 +39,11 @@ CURVES = {
 
 def record(arguments: list[str], folder: Path) -> list[float]:
     """The mean training loss of every epoch."""
-    from pipelines import system, training
+    from pipelines.build import system
+    from pipelines.stages import training
 
     values = absl_flags.FlagValues()
-    parse(["train", *arguments, *UNWATCHED], flags.training_groups(values), "")
+    parse(["train", *arguments, *UNWATCHED], run.training_groups(values), "")
     system.prepare_tensorflow(values.seed)
     loop = training.make_loop(values, system.load_data(values), folder)
     steps = Steps()

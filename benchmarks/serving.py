@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.timing import Job, surroundings
+from pipelines.build.system import load_data
 from pipelines.console import flag
-from pipelines.run_directory import RunDirectory, trained_flags
-from pipelines.system import load_data
+from pipelines.runs.directory import RunDirectory, trained_flags
 from rt_tf.errors import UserError
 from rt_tf.serving import saved_model
 

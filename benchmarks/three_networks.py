@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 from benchmarks.margins import Question
-from pipelines.questions import load_network
-from pipelines.run_directory import RunDirectory, trained_flags
-from pipelines.system import load_data
+from pipelines.build.system import load_data
+from pipelines.runs.directory import RunDirectory, trained_flags
+from pipelines.runs.subject import load_network
 from rt_tf import data, models
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.errors import UserError

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pipelines.provenance import usable_cores
+from pipelines.runs.provenance import usable_cores
 
 
 class Job:

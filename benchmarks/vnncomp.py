@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.console import one_line_errors
-from pipelines.provenance import usable_cores
+from pipelines.runs.provenance import usable_cores
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 

@@ -3,9 +3,9 @@
 import sys
 from typing import Any
 
-from pipelines import question_flags as ours
-from pipelines.asking import ask
-from pipelines.flags import run_group
+from pipelines.command import run_command
+from pipelines.flags import evaluation as ours
+from pipelines.flags.run import run_group
 
 ABOUT = """Certifies the test split for the network of a finished run and refreshes its report;
 or for a network of your own, around which it makes a run (docs/certify_your_model.md).
@@ -26,12 +26,12 @@ GROUPS = (
 
 def main(argv: list[str] | None = None) -> None:
     """The entry point."""
-    ask(argv or sys.argv, ABOUT, GROUPS, certify)
+    run_command(argv or sys.argv, ABOUT, GROUPS, certify)
 
 
 def certify(found: Any, values: Any, screen: Any) -> None:
     """Certifies at the radii asked for, rung by rung."""
-    from pipelines import certifying
+    from pipelines.stages import certifying
 
     radii = [(eps, values.samples) for eps in found.radii]
     certifying.certify(found.subject(), radii, values, screen)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from pipelines.checked import Checked, Results, checksum
 from pipelines.console import one_line_errors
-from pipelines.one_line import one_line
-from pipelines.parsing import Group, fail, parse, whole
+from pipelines.flags.parsing import Group, fail, one_line, parse, whole
+from pipelines.stages.checked import Checked, Results, checksum
 from rt_tf.exactly import radius_text
 
 if TYPE_CHECKING:

@@ -13,9 +13,8 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipelines.interruption import Interruption, interruptible
-from pipelines.one_line import one_line
-from pipelines.parsing import fail
+from pipelines.flags.parsing import fail, one_line
+from pipelines.runs.interruption import Interruption, interruptible
 from rt_tf.errors import UserError
 
 REFUSED = 1

@@ -6,10 +6,10 @@ from typing import Any
 from absl import flags
 
 from pipelines.console import console, import_tensorflow, one_line_errors, terminal
-from pipelines.flags import run_group
-from pipelines.parsing import Group, fail, parse, whole
-from pipelines.paths import writable
-from pipelines.run_directory import trained_flags
+from pipelines.flags.parsing import Group, fail, parse, whole
+from pipelines.flags.run import run_group
+from pipelines.runs.directory import trained_flags
+from rt_tf.folders import writable
 
 ABOUT = """Draws networks in the plane (Wong 2020, thesis, figures 3.3 to 3.5): the decision regions
 of runs on points; what a run reaches from the box around a point, and outer bounds of that; the
@@ -51,10 +51,10 @@ def draw(values: Any) -> None:
     asked = {directory: trained_flags(directory) for directory in directories}
     import_tensorflow()
 
-    from pipelines import planes
+    from pipelines.stages import drawing
 
-    found = planes.draw(asked, values, console(values.quiet))
-    terminal(width=WIDTH).print(planes.table(found))
+    found = drawing.draw(asked, values, console(values.quiet))
+    terminal(width=WIDTH).print(drawing.table(found))
 
 
 if __name__ == "__main__":

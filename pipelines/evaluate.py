@@ -3,9 +3,9 @@
 import sys
 from typing import Any
 
-from pipelines import question_flags as ours
-from pipelines.asking import ask
-from pipelines.flags import run_group
+from pipelines.command import run_command
+from pipelines.flags import evaluation as ours
+from pipelines.flags.run import run_group
 
 ABOUT = """Attacks the test split for the network of a finished run and refreshes its report.
 
@@ -23,12 +23,12 @@ GROUPS = (
 
 def main(argv: list[str] | None = None) -> None:
     """The entry point."""
-    ask(argv or sys.argv, ABOUT, GROUPS, attack)
+    run_command(argv or sys.argv, ABOUT, GROUPS, attack)
 
 
 def attack(found: Any, values: Any, screen: Any) -> None:
     """Runs a suite, or a single attack at the radii asked for."""
-    from pipelines.suites import Evaluation
+    from pipelines.stages.evaluating import Evaluation
 
     Evaluation(found.subject(), found.radii, values, screen).run()
 

@@ -3,9 +3,9 @@
 import sys
 from typing import Any
 
-from pipelines.asking import ask
-from pipelines.flags import run_group
-from pipelines.question_flags import blessing_group
+from pipelines.command import run_command
+from pipelines.flags.evaluation import blessing_group
+from pipelines.flags.run import run_group
 from rt_tf.errors import UserError
 
 ABOUT = """Exports the SavedModel of a finished run, its report and model card inside; and, with a
@@ -18,12 +18,12 @@ GROUPS = (run_group, blessing_group)
 
 def main(argv: list[str] | None = None) -> None:
     """The entry point."""
-    ask(argv or sys.argv, ABOUT, GROUPS, export, bless)
+    run_command(argv or sys.argv, ABOUT, GROUPS, export, bless)
 
 
 def export(found: Any, values: Any, screen: Any) -> None:
     """Writes the SavedModel anew, which has no verdict then; not where none could be given."""
-    from pipelines import blessing, publish
+    from pipelines.stages import blessing, publish
 
     if values.min_verified_accuracy is not None:
         blessing.check(found)
@@ -35,7 +35,7 @@ def export(found: Any, values: Any, screen: Any) -> None:
 
 def bless(found: Any, values: Any, report: Any) -> str | None:
     """Gives the verdict that is asked for; returns it where it is a refusal."""
-    from pipelines import blessing
+    from pipelines.stages import blessing
 
     if values.min_verified_accuracy is None:
         return None

@@ -3,9 +3,9 @@
 import sys
 from typing import Any
 
-from pipelines import question_flags as ours
-from pipelines.asking import ask
-from pipelines.flags import run_group
+from pipelines.command import run_command
+from pipelines.flags import evaluation as ours
+from pipelines.flags.run import run_group
 from rt_tf.errors import UserError
 from rt_tf.exactly import radius_text
 
@@ -21,12 +21,12 @@ TIMES_OWN = 4.0  # the largest radius tried where none is given
 
 def main(argv: list[str] | None = None) -> None:
     """The entry point."""
-    ask(argv or sys.argv, ABOUT, GROUPS, search)
+    run_command(argv or sys.argv, ABOUT, GROUPS, search)
 
 
 def search(found: Any, values: Any, screen: Any) -> None:
     """Searches up to the radius asked for, or up to four times the run's own."""
-    from pipelines import certified_radii
+    from pipelines.stages import certified_radii
     from rt_tf.threats.region import largest_radius
 
     if len(found.radii) > 1:

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from pipelines import flags as ours
 from pipelines.console import console, import_tensorflow, one_line_errors, tell_next
-from pipelines.parsing import fail, parse
-from pipelines.phases import read_phases
-from pipelines.question_flags import eval_budget
-from pipelines.run_directory import RunDirectory
+from pipelines.flags import run as ours
+from pipelines.flags.evaluation import eval_budget
+from pipelines.flags.parsing import fail, parse
+from pipelines.flags.read_phases import read_phases
+from pipelines.runs.directory import RunDirectory
 
 ABOUT = """Trains a certifiably robust image classifier, certifies and attacks it on the test split,
 writes a report and exports a SavedModel. Killed, it goes on with the same command.
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
         if values.dry_run:
             read_phases(values)
             import_tensorflow()
-            from pipelines.plan import show_plan
+            from pipelines.stages.plan import show_plan
 
             show_plan(values)
             return
@@ -51,8 +51,9 @@ def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> 
     read_phases(values)
     screen.print(f"{values.system}: {run.path}")
     import_tensorflow()
-    from pipelines import system, training
-    from pipelines.provenance import check_data, note_facts, provenance
+    from pipelines.build import system
+    from pipelines.runs.provenance import check_data, note_facts, provenance
+    from pipelines.stages import training
 
     system.prepare_tensorflow(values.seed, values.deterministic)
     threat = system.threat(values)
@@ -87,19 +88,20 @@ class Work(NamedTuple):
 
 
 def _train(work: Work) -> None:
-    from pipelines.training import train
+    from pipelines.stages.training import train
 
     train(work.values, work.run, work.dataset, work.loop, work.screen)
 
 
 def _export(work: Work) -> None:
-    from pipelines import publish, system
+    from pipelines.build import system
+    from pipelines.stages import publish
 
     publish.export_model(work.run, work.dataset, system.threat(work.values))
 
 
 def _certify(work: Work) -> None:
-    from pipelines.certifying import certify
+    from pipelines.stages.certifying import certify
 
     subject = _subject(work)
     if subject.threat.has_support:
@@ -107,9 +109,9 @@ def _certify(work: Work) -> None:
 
 
 def _attack(work: Work) -> None:
-    from pipelines.attacking import Attacker
-    from pipelines.cascades import tell_weaker
-    from pipelines.estimate import warned
+    from pipelines.stages.attacking import Attacker
+    from pipelines.stages.cascades import tell_weaker
+    from pipelines.stages.estimate import warned
 
     subject = _subject(work)
     budget = eval_budget(work.values)
@@ -121,16 +123,18 @@ def _attack(work: Work) -> None:
 
 
 def _report(work: Work) -> None:
-    from pipelines import publish
+    from pipelines.stages import publish
 
     publish.report(work.run, work.dataset, work.screen)
 
 
 def _subject(work: Work) -> Any:
-    from pipelines import publish, questions, system
+    from pipelines.build import system
+    from pipelines.runs.subject import load_run
+    from pipelines.stages import publish
 
     publish.mend_export(work.run, work.dataset)
-    return questions.subject(work.run, work.dataset, system.threat(work.values))
+    return load_run(work.run, work.dataset, system.threat(work.values))
 
 
 STAGES: dict[str, Callable[[Work], None]] = {
@@ -144,7 +148,7 @@ STAGES: dict[str, Callable[[Work], None]] = {
 
 def _radii(values: Any, threat: Any) -> list[tuple[float, int]]:
     """The target radius on all samples, and those of the curve on fewer."""
-    from pipelines.system import domain
+    from pipelines.build.system import domain
     from rt_tf.records.merge import question_name
     from rt_tf.threats.region import largest_radius
 

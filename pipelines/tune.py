@@ -5,12 +5,12 @@ from typing import Any
 
 from absl import flags
 
-from pipelines import flags as ours
 from pipelines.console import console, import_tensorflow, one_line_errors
-from pipelines.parsing import Group, OneOf, fail, listed, parse, whole
-from pipelines.phases import read_phases
-from pipelines.run_directory import RunDirectory
-from pipelines.space import OBJECTIVES, TUNERS, read_space
+from pipelines.flags import run as ours
+from pipelines.flags.parsing import Group, OneOf, fail, listed, parse, whole
+from pipelines.flags.read_phases import read_phases
+from pipelines.flags.space import OBJECTIVES, TUNERS, read_space
+from pipelines.runs.directory import RunDirectory
 
 ABOUT = """Trains a system again and again, with values of some of its flags that keras-tuner
 chooses, and keeps the flags of the best validation accuracy. The test split is not looked at.
@@ -62,7 +62,7 @@ def tune(values: Any, texts: dict[str, str]) -> None:
         study.compare({**texts, **search}, accept_changes=False, acceptable=False)
         read_phases(values)
         import_tensorflow()
-        from pipelines.search import Search
+        from pipelines.stages.tuning import Search
 
         searching = Search(values, texts, space, study, console(values.quiet))
         study.freeze({**texts, **search})

@@ -6,10 +6,10 @@ from typing import Any
 
 from absl import flags
 
-from pipelines import verifying
 from pipelines.console import one_line_errors
-from pipelines.parsing import ANY, Group, parse, whole, within
-from pipelines.supervised import started
+from pipelines.flags.parsing import ANY, Group, parse, whole, within
+from pipelines.runs.supervised import started
+from pipelines.stages import verifying
 from rt_tf.errors import UserError
 
 ABOUT = """Decides whether a network has the property of a VNN-LIB file, as VNN-COMP asks: prints

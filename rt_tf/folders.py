@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -61,3 +62,25 @@ def _refuse_foreign(path: Path, kind: str, marks: Sequence[str]) -> None:
             f"{kind}: expected a new folder, an empty one or an earlier {kind}; {path} holds "
             f"{', '.join(held[:5])}, which would be lost"
         )
+
+
+# In names of folders, TensorFlow takes these for patterns: it would read other files, or none.
+PATTERNS = "[]*?\\"
+REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+
+
+def writable(path: str | Path, flag: str) -> Path:
+    """The path as given; UserError for one that TensorFlow, or this system, cannot write to.
+
+    flag: which one names it.
+    """
+    text = str(path)
+    if REMOTE.match(text):
+        raise UserError(f"{flag}: expected a folder of this machine; received the address {text}")
+    found = sorted({sign for sign in text if sign in PATTERNS})
+    if found:
+        raise UserError(
+            f"{flag}: expected a path without {' '.join(PATTERNS)}, which TensorFlow takes for "
+            f"patterns; received {text} with {' '.join(found)}"
+        )
+    return Path(path)

@@ -13,8 +13,9 @@ import pytest
 from absl import flags as absl_flags
 
 from benchmarks import campaign, systems
-from pipelines import certify, check, draw, evaluate, export, flags, parsing, radius, tune, verify
-from pipelines.flags import run_group
+from pipelines import certify, check, draw, evaluate, export, radius, tune, verify
+from pipelines.flags import parsing, run
+from pipelines.flags.run import run_group
 from rt_tf import catalogue
 
 ROOT = Path(__file__).parents[1]
@@ -31,10 +32,10 @@ COMMANDS = [
 ]
 OF_A_RESULT = {"download", "eval_loss"}  # it was attacked on the loss that it names
 GROUPS = {
-    "train": flags.training_groups,
+    "train": run.training_groups,
     "certify": lambda v: [make(v) for make in certify.GROUPS],
     "evaluate": lambda v: [make(v) for make in evaluate.GROUPS],
-    "tune": lambda v: [tune.tune_group(v), *flags.training_groups(v)],
+    "tune": lambda v: [tune.tune_group(v), *run.training_groups(v)],
     "export": lambda v: [make(v) for make in export.GROUPS],
     "draw": lambda v: [run_group(v), draw.draw_group(v)],
     "radius": lambda v: [make(v) for make in radius.GROUPS],
@@ -100,12 +101,12 @@ def test_every_short_system_has_a_result() -> None:
 def test_results_are_of_the_flag_files_as_they_are(path: Path) -> None:
     kept = json.loads(path.read_text())
     values = absl_flags.FlagValues()
-    groups = flags.training_groups(values)
+    groups = run.training_groups(values)
     parsing.parse(["x", f"--flagfile={ROOT}/configs/{kept['system']}.cfg"], groups, "")
-    now = flags.frozen(values, groups) | {"epsilon": values.epsilon, "seed": str(kept["seed"])}
+    now = run.frozen(values, groups) | {"epsilon": values.epsilon, "seed": str(kept["seed"])}
     shared = {name for name in kept["flags"] if now.get(name) is not None}
     named = shared - OF_A_RESULT
-    differ = {name for name in named if not flags.same(name, kept["flags"][name], now[name])}
+    differ = {name for name in named if not run.same(name, kept["flags"][name], now[name])}
     assert not differ
     assert kept["flags"]["eval_loss"] in catalogue.LOSSES
 

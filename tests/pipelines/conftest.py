@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from pipelines import asking, certify, evaluate, export, radius, train
-from pipelines.flags import frozen, training_groups
-from pipelines.parsing import parse
-from pipelines.run_directory import RunDirectory
+from pipelines import certify, evaluate, export, radius, train
+from pipelines.command import with_run
+from pipelines.flags.parsing import parse
+from pipelines.flags.run import frozen, training_groups
+from pipelines.runs.directory import RunDirectory
 from rt_tf.reporting import report
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -79,7 +80,7 @@ def parsed(module: str, *arguments: str) -> flags.FlagValues:
 
 def run(module: str, *arguments: str) -> None:
     """What `python -m pipelines.<module>` does, in this process; errors are raised."""
-    asking.answer(parsed(module, *arguments), MODULES[module])
+    with_run(parsed(module, *arguments), MODULES[module])
 
 
 def trained(folder: Path, *arguments: str) -> Path:

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipelines import asking, blessing, export
-from pipelines.run_directory import RunDirectory
+from pipelines import export
+from pipelines.command import with_run
+from pipelines.runs.directory import RunDirectory
+from pipelines.stages import blessing
 from rt_tf.errors import UserError
 from rt_tf.records.merge import RecordFile
 from rt_tf.threats.linf import Linf
@@ -24,7 +26,7 @@ def copy(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def judged(folder: Path, *arguments: str) -> str | None:
     """What `python -m pipelines.export` refuses, in this process."""
     values = parsed("export", f"--model_dir={folder}", *arguments)
-    return asking.answer(values, export.export, export.bless)
+    return with_run(values, export.export, export.bless)
 
 
 def verdicts(folder: Path) -> set[str]:

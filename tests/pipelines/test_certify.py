@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from absl import flags
 
-from pipelines import certifying, check
-from pipelines.certifying import Limits, climb
-from pipelines.parsing import parse
-from pipelines.questions import CHUNK
+from pipelines import check
+from pipelines.flags.parsing import parse
+from pipelines.runs.subject import CHUNK
+from pipelines.stages import certifying
+from pipelines.stages.certifying import Limits, climb
 from rt_tf.errors import UserError
 from rt_tf.records import merge
 from tests.pipelines.conftest import command, report_of, run, start
@@ -123,7 +124,7 @@ def test_parts_may_work_at_the_same_time_but_not_beside_others(copy: Path) -> No
 
 
 def test_a_part_waits_for_nobody_that_holds_the_run_alone(copy: Path) -> None:
-    from pipelines.run_directory import RunDirectory
+    from pipelines.runs.directory import RunDirectory
 
     with RunDirectory(copy).locked(), pytest.raises(UserError, match="nobody is working on"):
         ask(copy, LADDER, "--slice=1/2")
@@ -257,7 +258,7 @@ def test_a_rung_that_refuses_the_network_leaves_the_records_alone(copy: Path) ->
 
 
 def test_a_part_is_one_process_s_and_all_count_to_the_same_number(copy: Path) -> None:
-    from pipelines.run_directory import RunDirectory
+    from pipelines.runs.directory import RunDirectory
 
     with RunDirectory(copy).locked(shared=True), RunDirectory(copy).holding("1of2"):
         for other in ("1/2", "1/4"):

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pipelines import keras_file, network_file, publish
-from pipelines.comparing import DRAWN, compared
-from pipelines.given import GivenFile
-from pipelines.network_file import Adopted
-from pipelines.run_directory import RunDirectory
+from pipelines.runs import keras_file, network_file
+from pipelines.runs.directory import RunDirectory
+from pipelines.runs.external_network import GivenFile
+from pipelines.runs.network_file import Adopted
+from pipelines.stages import publish
+from pipelines.stages.adopting import DRAWN, compared
 from rt_tf import data
 from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError

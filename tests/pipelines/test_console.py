@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import console
-from pipelines.one_line import MOST, one_line
+from pipelines.flags.parsing import MOST, one_line
 
 HOSTILE = "[/x] [bold]b[/] :smile:"
 

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from pipelines import publish, restoring
-from pipelines.run_directory import RunDirectory
+from pipelines.runs import restoring
+from pipelines.runs.directory import RunDirectory
+from pipelines.stages import publish
 from rt_tf import layers
 from rt_tf.domain import UNIT
 from rt_tf.errors import UserError

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from absl import flags as absl_flags
 
-from pipelines import draw, planes
-from pipelines.flags import run_group
-from pipelines.parsing import parse
-from pipelines.run_directory import RunDirectory
+from pipelines import draw
+from pipelines.flags.parsing import parse
+from pipelines.flags.run import run_group
+from pipelines.runs.directory import RunDirectory
+from pipelines.stages import drawing
 from rt_tf import models
 from rt_tf.errors import UserError
 from rt_tf.reporting.figures.planes import Points
@@ -32,7 +33,7 @@ def asked(*words):
 
 
 def test_pictures_and_table(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(planes, "METHODS", {"interval": {}, "dual": {}})
+    monkeypatch.setattr(drawing, "METHODS", {"interval": {}, "dual": {}})
     first, second = run(tmp_path / "first"), run(tmp_path / "second")
     words = [f"--model_dir={first.path}", f"--compare={second.path}", f"--out={tmp_path / 'out'}"]
     few = ["--resolution=12", "--directions=8", "--networks=1"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import estimate
-from pipelines.estimate import TRACING, Cost
+from pipelines.stages import estimate
+from pipelines.stages.estimate import TRACING, Cost
 from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.catalogue.suites import SUITES, Budget, Suite
 from rt_tf.errors import UserError

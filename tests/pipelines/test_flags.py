@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from absl import flags as absl_flags
 
-from pipelines import flags, parsing
+from pipelines.flags import parsing, run
 from rt_tf import catalogue
 from rt_tf.errors import UserError
 from tests.pipelines.conftest import command
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 def parsed(*arguments: str) -> absl_flags.FlagValues:
     values = absl_flags.FlagValues()
-    groups = flags.training_groups(values)
+    groups = run.training_groups(values)
     return parsing.parse(["train", *arguments], groups, "about")
 
 
@@ -127,7 +127,7 @@ def test_a_flag_file_that_is_no_text_ends_with_one_line(
     ],
 )
 def test_combinations_that_make_no_sense_are_refused(arguments: list[str], words: str) -> None:
-    from pipelines import refusals, system
+    from pipelines.build import refusals, system
 
     values = parsed(*arguments)
 
@@ -153,7 +153,7 @@ def test_sgd_moves_by_its_momentum(arguments: list[str], moves: tuple[float, ...
     """Three steps of rate 1 along a gradient of 1."""
     import keras
 
-    from pipelines import system
+    from pipelines.build import system
 
     optimizer = system.optimizer_maker(parsed("--optimizer=sgd", *arguments))()
     optimizer.learning_rate = 1.0
@@ -167,7 +167,7 @@ def test_sgd_moves_by_its_momentum(arguments: list[str], moves: tuple[float, ...
 @pytest.mark.parametrize("name", catalogue.THREATS)
 @pytest.mark.parametrize("eps", [0.0, -0.1, 2e6, float("inf"), -float("inf"), float("nan")])
 def test_radii_that_make_no_sense_are_refused(name: str, eps: float) -> None:
-    from pipelines import refusals
+    from pipelines.build import refusals
 
     threat = catalogue.threat(name)
     with pytest.raises(UserError, match=rf"^epsilon: .* \(0, .*\] for {name}; received \S+$"):
@@ -176,7 +176,7 @@ def test_radii_that_make_no_sense_are_refused(name: str, eps: float) -> None:
 
 
 def test_phases_are_comma_lists_and_single_values_broadcast() -> None:
-    from pipelines import system
+    from pipelines.build import system
 
     values = parsed(
         "--epochs=20,30",
@@ -200,10 +200,10 @@ def test_phases_are_comma_lists_and_single_values_broadcast() -> None:
 
 def test_frozen_flags_parse_back_to_the_same_values() -> None:
     values = absl_flags.FlagValues()
-    groups = flags.training_groups(values)
+    groups = run.training_groups(values)
     arguments = ["--epsilon=8/255", "--kappa=0,1/3", "--decay_epochs=5:10", "--nodeterministic"]
     parsing.parse(["train", *arguments], groups, "")
-    again = flags.run_flags(flags.frozen(values, groups))
+    again = run.run_flags(run.frozen(values, groups))
     for group in groups:
         for name in group.names:
             assert again[name].value == values[name].value, name
@@ -239,7 +239,7 @@ def test_help_does_not_import_tensorflow() -> None:
     "path", sorted(ROOT.glob("configs/*/*.cfg")), ids=lambda p: f"{p.parent.name}/{p.stem}"
 )
 def test_every_flag_file_parses_and_names_itself(path: Path) -> None:
-    from pipelines import system
+    from pipelines.build import system
 
     values = parsed(f"--flagfile={path}")
     name = f"{path.parent.name}/{path.stem}"

@@ -10,11 +10,11 @@ import pytest
 from absl import flags
 from keras import layers
 
-from pipelines import adopt, publish
-from pipelines.flags import frozen, training_groups
-from pipelines.given import KEPT, asked_flags, given_texts
-from pipelines.parsing import parse
-from pipelines.run_directory import RunDirectory
+from pipelines.flags.parsing import parse
+from pipelines.flags.run import frozen, training_groups
+from pipelines.runs.directory import RunDirectory
+from pipelines.runs.external_network import KEPT, given_texts, run_flags_of
+from pipelines.stages import adopting, publish
 from rt_tf import catalogue, data
 from rt_tf.errors import UserError
 from rt_tf.interchange.parity import Comparison
@@ -121,7 +121,7 @@ def test_the_same_command_goes_on_and_asks_further(copy: Path, digits_dir: Path)
 def test_its_flag_file_reruns_it(made: Path) -> None:
     frozen_there = RunDirectory(made / "run").frozen()
     again = parsed("certify", f"--flagfile={made / 'run' / 'flags.cfg'}", "--model_dir=again")
-    assert given_texts(asked_flags(again)) == {**frozen_there, "model_dir": "again"}
+    assert given_texts(run_flags_of(again)) == {**frozen_there, "model_dir": "again"}
 
 
 def test_every_bound_can_be_asked_for(copy: Path) -> None:
@@ -302,7 +302,9 @@ def test_weights_that_are_no_numbers_certify_nothing(
     with pytest.raises(UserError, match="keras_file: expected finite outputs; .*nan.keras has"):
         run("certify", *arguments)
     assert not (tmp_path / "run").exists()
-    monkeypatch.setattr(adopt, "compared", lambda *_: [Comparison("images", 0, 0.0, 0.0, 0.0, 0)])
+    monkeypatch.setattr(
+        adopting, "compared", lambda *_: [Comparison("images", 0, 0.0, 0.0, 0.0, 0)]
+    )
     run("certify", *arguments)
     (question,) = report_of(tmp_path / "run")["questions"]
     assert question["certified"]["count"] == 0

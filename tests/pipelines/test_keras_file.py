@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from pipelines import network_file
-from pipelines.given import GivenFile
+from pipelines.runs import network_file
+from pipelines.runs.external_network import GivenFile
 from rt_tf.certification.ladder import Ladder
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.run_directory import RunDirectory
+from pipelines.runs.directory import RunDirectory
 from rt_tf.errors import UserError
 
 WORKERS, ROUNDS = 4, 150

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from pipelines import proving, publish
-from pipelines.run_directory import RunDirectory
+from pipelines.runs.directory import RunDirectory
+from pipelines.stages import proving, publish
 from rt_tf.certification.proof import CROWN, Proof, unsplit
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes

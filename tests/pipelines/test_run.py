@@ -11,7 +11,7 @@ import networks
 import numpy as np
 import pytest
 
-from pipelines.run_directory import RunDirectory
+from pipelines.runs.directory import RunDirectory
 from rt_tf.errors import UserError
 from rt_tf.records import merge
 from rt_tf.reporting import attack_warnings

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.flags import FORMER, defaults
-from pipelines.run_directory import RunDirectory
+from pipelines.flags.run import FORMER, defaults
+from pipelines.runs.directory import RunDirectory
 from rt_tf.errors import UserError
 
 LITTER = ("records/linf-0.1/.certify.jsonl.7.tmp", "best/.rt_tf-partial.network.keras")

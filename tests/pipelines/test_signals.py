@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from pipelines.console import one_line_errors
-from pipelines.interruption import Interruption, deferred, interruptible
+from pipelines.runs.interruption import Interruption, deferred, interruptible
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 

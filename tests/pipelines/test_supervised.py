@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.supervised import Ended, until
+from pipelines.runs.supervised import Ended, until
 from rt_tf.errors import UserError
 from tests.pipelines import works
 
@@ -36,9 +36,8 @@ def is_running(process: int) -> bool:
 
 def test_the_start_of_a_process_is_before_its_first_line() -> None:
     """Of one that waits before it asks: it lies between two moments that are measured here."""
-    line = (
-        "import time; time.sleep(0.5); from pipelines.supervised import started; print(started())"
-    )
+    line = "import time; time.sleep(0.5); "
+    line += "from pipelines.runs.supervised import started; print(started())"
     before = time.monotonic()
     told = subprocess.run(
         [sys.executable, "-c", line], cwd=Path(__file__).parents[2], capture_output=True, check=True
@@ -77,7 +76,7 @@ def test_our_mistake_keeps_its_traceback(capfd) -> None:
 def test_the_work_ends_with_who_asked_for_it(tmp_path: Path) -> None:
     """Even by SIGKILL, which no one can answer."""
     started = tmp_path / "started"
-    line = "import sys, pathlib; from pipelines.supervised import until; from tests.pipelines "
+    line = "import sys, pathlib; from pipelines.runs.supervised import until; from tests.pipelines "
     line += "import works; until(1e9, works.wait_without_end, pathlib.Path(sys.argv[1]))"
     root = Path(__file__).parents[2]
     asking = subprocess.Popen([sys.executable, "-c", line, str(started)], cwd=root)

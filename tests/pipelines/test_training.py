@@ -12,11 +12,13 @@ from absl import flags as absl_flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorflow.python.framework.config import disable_op_determinism
 
-from pipelines import flags, system, training
-from pipelines.parsing import parse
-from pipelines.phases import read_phases
-from pipelines.provenance import pin_extra
-from pipelines.run_directory import RunDirectory
+from pipelines.build import system
+from pipelines.flags.parsing import parse
+from pipelines.flags.read_phases import read_phases
+from pipelines.flags.run import training_groups
+from pipelines.runs.directory import RunDirectory
+from pipelines.runs.provenance import pin_extra
+from pipelines.stages import training
 from rt_tf import data
 from rt_tf.errors import UserError
 from rt_tf.reporting.summary import main_question
@@ -84,7 +86,7 @@ def test_a_cascade_is_attacked_under_its_own_threat_alone(cascade: Path) -> None
 def made(digits_dir: Path, tmp_path: Path, *arguments: str) -> Loop:
     """The loop of `python -m pipelines.train`, as it is checked before anything is written."""
     values = absl_flags.FlagValues()
-    groups = flags.training_groups(values)
+    groups = training_groups(values)
     given = ("--model=digits_fc", f"--data_dir={digits_dir}", f"--model_dir={tmp_path / 'run'}")
     parse(["train", *given, *arguments], groups, "")
     read_phases(values)

@@ -7,9 +7,10 @@ import pytest
 from absl import flags as absl_flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from pipelines import flags, tune
-from pipelines.parsing import parse
-from pipelines.space import read_space
+from pipelines import tune
+from pipelines.flags import run
+from pipelines.flags.parsing import parse
+from pipelines.flags.space import read_space
 from rt_tf.errors import UserError
 
 TINY = ("--model=digits_fc", "--epochs=2", "--epsilon=0.02", "--monitor_samples=50")
@@ -21,10 +22,10 @@ def search(space: dict, folder: Path, digits_dir: Path, *arguments: str) -> None
     file = folder / "space.json"
     file.write_text(json.dumps(space))
     values = absl_flags.FlagValues()
-    groups = [tune.tune_group(values), *flags.training_groups(values)]
+    groups = [tune.tune_group(values), *run.training_groups(values)]
     given = (*TINY, f"--model_dir={folder / 'study'}", f"--data_dir={digits_dir}", *arguments)
     parse(["tune", f"--space={file}", *given], groups, "")
-    tune.tune(values, flags.frozen(values, groups[1:]))
+    tune.tune(values, run.frozen(values, groups[1:]))
 
 
 RATES = {"learning_rate": {"kind": "choice", "values": [0.0, 0.01, 0.02]}}
@@ -34,7 +35,7 @@ RATES = {"learning_rate": {"kind": "choice", "values": [0.0, 0.01, 0.02]}}
 def test_a_killed_search_goes_on_and_the_best_is_kept(
     tmp_path: Path, digits_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    from pipelines.search import Search
+    from pipelines.stages.tuning import Search
 
     begun: list[str] = []
     whole = Search._trained
@@ -136,7 +137,7 @@ def test_searches_that_cannot_be_scored_are_refused(
 )
 def test_spaces_that_make_no_sense_are_refused(space: dict, words: str, tmp_path: Path) -> None:
     values = absl_flags.FlagValues()
-    flags.training_groups(values)
+    run.training_groups(values)
     (tmp_path / "space.json").write_text(json.dumps(space))
     with pytest.raises(UserError, match=words):
         read_space(str(tmp_path / "space.json"), values)

@@ -11,10 +11,10 @@ import networks
 import numpy as np
 import pytest
 
-from pipelines import verifying
-from pipelines.deciding import Clock, decided
-from pipelines.supervised import Ended
-from pipelines.verifying import Answer
+from pipelines.runs.supervised import Ended
+from pipelines.stages import verifying
+from pipelines.stages.deciding import Clock, decided
+from pipelines.stages.verifying import Answer
 from rt_tf.certification.properties import counterexample, exclusion
 from rt_tf.certification.properties.decision import Decider, VnnAnswer, decider
 from rt_tf.certification.properties.exclusion import ClauseResult

@@ -13,8 +13,10 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from pipelines import flags as ours
-from pipelines import parsing, system, training
+from pipelines.build import system
+from pipelines.flags import parsing
+from pipelines.flags import run as ours
+from pipelines.stages import training
 from rt_tf import data
 from rt_tf.training.loop import Loop
 

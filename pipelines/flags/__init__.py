@@ -1,0 +1,1 @@
+"""Every flag: its kind, default, validation and help. Nothing here imports TensorFlow."""

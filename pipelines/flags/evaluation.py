@@ -1,0 +1,240 @@
+"""Flags of what is asked about a network: which one, at which radii, by which methods.
+
+Imports no TensorFlow.
+"""
+
+from typing import Any
+
+from absl import flags
+
+from pipelines.flags.parsing import (
+    ANY,
+    Group,
+    OneOf,
+    ends,
+    line,
+    listed,
+    number,
+    radii,
+    share,
+    whole,
+    within,
+)
+from rt_tf import catalogue
+from rt_tf.catalogue.bounds import LADDER
+from rt_tf.catalogue.suites import SUITES, USUAL_LOSS, Budget
+from rt_tf.errors import UserError
+
+RUNGS = catalogue.rungs()
+FILES = ("keras_file", "onnx_file")  # each names a network that was not trained here
+
+
+def given_group(values: flags.FlagValues) -> Group:
+    """A network that was not trained here, and what it is asked about."""
+    group = Group(
+        "A network of your own (with its file given, --model_dir is made around it)", values
+    )
+    file_flags(group)
+    range_flag(group)
+    group.one("dataset", OneOf(catalogue.DATASETS), None, listed(catalogue.DATASETS))
+    group.one("threat", OneOf(catalogue.THREATS), "linf", listed(catalogue.THREATS))
+    return group
+
+
+def file_flags(group: Group) -> None:
+    """Where a given network is."""
+    group.text(
+        "keras_file", None, "A .keras file: a functional or Sequential classifier of images."
+    )
+    group.text("onnx_file", None, "The same as an ONNX file (pip install -e '.[vnn]').")
+
+
+def range_flag(group: Group) -> None:
+    """The domain of the network's input."""
+    about = (
+        "What the network reads for black and white, such as 0,255 or -1,1: its input's domain. "
+        "Radii are in the same units. Not given: 0,1."
+    )
+    group.one("input_range", ends, None, about)
+
+
+def threat_group(values: flags.FlagValues) -> Group:
+    """Settings of threats that have some."""
+    group = Group("Threats' own settings", values)
+    about = "For a union: radii of linf, l2 and l1, such as 0.3,1.5,12; 0 leaves one out."
+    group.one("union_radii", radii, None, about)
+    about = "For wasserstein: mass moves within so many pixels squared, an odd number."
+    group.one("transport_size", whole(3), 5, about)
+    about = "For wasserstein: the power of the distance that mass moves which is its cost."
+    group.one("transport_power", within(1.0, 100.0), 1.0, about)
+    about = "For wasserstein: the weight of projections against the entropy of their plan."
+    group.one("transport_weight", within(1.0, 1e6), 1000.0, about)
+    return group
+
+
+def threat_settings(values: flags.FlagValues) -> dict[str, Any]:
+    """What the flags of `threat_group` say, by the names that threats know.
+
+    UserError for a union without radii: none fit all data sets.
+    """
+    if values.threat == "union" and values.union_radii is None:
+        raise UserError(
+            "union_radii: expected radii of linf, l2 and l1 with --threat=union, such as "
+            "0.3,1.5,12 (MNIST) or 0.03,0.5,12 (CIFAR-10); received none"
+        )
+    return {
+        "radii": values.union_radii,
+        "size": values.transport_size,
+        "p": values.transport_power,
+        "weight": values.transport_weight,
+    }
+
+
+def certify_group(values: flags.FlagValues) -> Group:
+    """How the test split is certified."""
+    group = Group("Certification", values)
+    group.phases("rungs", OneOf(RUNGS), "interval,crown_ibp", f"In this order. {listed(RUNGS)}")
+    _time_limit(group)
+    return group
+
+
+def ladder_group(values: flags.FlagValues) -> Group:
+    """How the test split is certified by a command of its own."""
+    group = Group("Certification", values)
+    usual = f"Not given: {', '.join(LADDER)}, in the order that is quickest on some examples."
+    group.phases("rungs", OneOf(RUNGS), None, f"In this order. {listed(RUNGS)} {usual}")
+    _time_limit(group)
+    about = "Which share of the examples, such as 1/4, where several processes work on a run."
+    group.one("slice", share, None, about)
+    return group
+
+
+def _time_limit(group: Group) -> None:
+    about = "Seconds that a rung which searches may take for an example."
+    group.one("time_limit", within(0.0, ANY), 30.0, about)
+
+
+def bound_group(values: flags.FlagValues) -> Group:
+    """Settings of bound methods; 0 stands for the method's own."""
+    group = Group("Bound methods (0: the method's own)", values)
+    group.one("bound_memory", within(0.0, ANY), 0.0, "MiB for the coefficients of a pass.")
+    group.one("bound_steps", whole(0), 0, "Steps of ascent for optimised slopes.")
+    group.one("bound_projections", whole(0), 0, "Random vectors of an estimate.")
+    group.one("bound_delta", within(0.0, 1.0), 0.0, "How often a probable bound may fail.")
+    group.one("bound_seed", whole(0, 2**31 - 1), 0, "Seed of a probable bound's random vectors.")
+    return group
+
+
+def bound_settings(values: flags.FlagValues) -> dict[str, Any]:
+    """What the flags of `bound_group` say, by the names that bound methods know."""
+    given = {
+        option: values[f"bound_{option}"].value
+        for option in ("memory", "steps", "projections", "delta")
+    }
+    searched = {"time_limit": values.time_limit} if "time_limit" in values else {}
+    taken = {name: value for name, value in given.items() if value}
+    return {**taken, "seed": (values.bound_seed, 0), **searched}
+
+
+def radius_group(values: flags.FlagValues) -> Group:
+    """How certified radii are searched."""
+    group = Group("Certified radii", values)
+    about = "The largest radius tried. Not given: four times the run's own."
+    group.phases("epsilon", number, None, about)
+    group.one("threat", OneOf(catalogue.THREATS), None, "Not given: the run's own threat.")
+    rungs = {
+        name: RUNGS[name] for name in catalogue.certifying_bounds() if not RUNGS[name].probable
+    }
+    about = f"Each goes on above what those before it certify. {listed(rungs)}"
+    group.phases("rungs", OneOf(rungs), "crown_ibp,crown", about)
+    about = "Share of a radius by which the search may fall short of where its bound fails."
+    group.one("tolerance", within(1e-4, 0.5), 0.01, about)
+    samples_flag(group)
+    return group
+
+
+def attack_group(values: flags.FlagValues) -> Group:
+    """How the test split is attacked."""
+    group = Group("Attack on the test split", values)
+    about = f"{listed(catalogue.ATTACKS)} pipelines.evaluate takes cascade for cascades."
+    group.one("eval_attack", OneOf(catalogue.ATTACKS), "pgd", about)
+    group.one("eval_steps", whole(1), 40, "Steps of the attack.")
+    group.one("eval_restarts", whole(1), 2, "Random starts; the worst counts.")
+    group.one("eval_step_size", within(0.0, ANY), 0.0, "Step size in eps; 0: the attack's own.")
+    group.one("eval_start", OneOf(catalogue.STARTS), "uniform", listed(catalogue.STARTS))
+    about = f"What attacks that climb a loss raise. {listed(catalogue.LOSSES)}"
+    group.one("eval_loss", OneOf(catalogue.LOSSES), "odds", about)
+    return group
+
+
+def eval_budget(values: flags.FlagValues) -> Budget:
+    """The attack that the flags of `attack_group` describe.
+
+    FGSM has one step whatever they say, and attacks that climb no loss have none.
+    """
+    return Budget(
+        values.eval_attack,
+        1 if values.eval_attack == "fgsm" else values.eval_steps,
+        values.eval_restarts,
+        values.eval_step_size,
+        values.eval_start,
+        values.eval_loss if catalogue.ATTACKS[values.eval_attack].climbs else USUAL_LOSS,
+    )
+
+
+def suite_group(values: flags.FlagValues) -> Group:
+    """What an evaluation of a finished run asks."""
+    group = Group("Evaluation", values)
+    group.one("suite", OneOf(SUITES), None, f"Attacks by name. {listed(SUITES)}")
+    group.one("threat", OneOf(catalogue.THREATS), None, "Not given: the run's own threat.")
+    group.phases(
+        "transfer_from", line, None, "Folders of other runs: points made on their networks."
+    )
+    about = "Also attack at growing radii until no image withstands (suites always do)."
+    group.switch("curve_to_zero", False, about)
+    group.one("curve_samples", whole(1), 200, "First examples of the test split used for that.")
+    return group
+
+
+def curve_group(values: flags.FlagValues) -> Group:
+    """How much of the test split is asked, and at which further radii."""
+    group = Group("Questions to the test split", values)
+    samples_flag(group)
+    group.phases(
+        "curve",
+        within(0.0, ANY),
+        "0.25,0.5,0.75,1.25,1.5,2",
+        "Further radii, in units of epsilon; 0: none.",
+    )
+    group.one("curve_samples", whole(1), 500, "First examples of the test split used for them.")
+    return group
+
+
+def radii_group(values: flags.FlagValues) -> Group:
+    """The questions asked of a finished run."""
+    group = Group("Question", values)
+    about = "Radii in the input's units, a comma list; the run's own if not given."
+    group.phases("epsilon", number, None, about)
+    samples_flag(group)
+    return group
+
+
+def blessing_group(values: flags.FlagValues) -> Group:
+    """What must be proved of a network that is to be served."""
+    group = Group("Blessing", values)
+    about = "Least share of the asked test images, misclassified ones too, that is certified."
+    group.one("min_verified_accuracy", within(0.0, 1.0), None, f"{about} Not given: no verdict.")
+    group.phases("epsilon", number, None, "The radius of that; the run's own if not given.")
+    return group
+
+
+def starts_group(values: flags.FlagValues) -> Group:
+    """The randomness of an attack on a finished run."""
+    group = Group("Randomness", values)
+    group.one("seed", whole(0, 2**32 - 1), 0, "Seed of the attack's random starts.")
+    return group
+
+
+def samples_flag(group: Group) -> None:
+    """How much of the test split is used."""
+    group.one("samples", whole(0), 0, "First examples of the test split; 0: all.")

@@ -1,0 +1,232 @@
+"""Every flag, with its unit, default and validation. Imports no TensorFlow."""
+
+from absl import flags
+from absl import logging as absl_logging
+
+from pipelines.flags.evaluation import (
+    attack_group,
+    bound_group,
+    certify_group,
+    curve_group,
+    file_flags,
+    range_flag,
+    threat_group,
+)
+from pipelines.flags.parsing import (
+    ANY,
+    Group,
+    OneOf,
+    PhaseList,
+    listed,
+    number,
+    positive,
+    whole,
+    within,
+)
+from pipelines.flags.phases import phase_group
+from rt_tf import catalogue
+
+OPERATIONAL = {
+    "model_dir",
+    "data_dir",
+    "download",
+    "strategy",
+    "jit_compile",
+    "checkpoint_seconds",
+    "bound_memory",
+    "time_limit",
+}
+# What may change, if accepted, in a run whose training is done; and what may not once it has begun.
+EVALUATION = {"rungs", "eval_attack", "eval_steps", "eval_restarts", "eval_step_size", "samples"}
+EVALUATION |= {
+    "eval_start",
+    "eval_loss",
+    "curve",
+    "curve_samples",
+    "system",
+    "published",
+    "bound_steps",
+    "bound_delta",
+    "bound_seed",
+}
+FIXED = {"dataset", "validation", "model", "normalization", "batch_norm", "init", "threat"}
+FIXED |= {"epsilon", "input_range", "union_radii", "seed", "batch_size", "model_scale"}
+FIXED |= {"extra_data", "extra_share", "extra_labels_from"}
+FIXED |= {"optimizer", "precision", "replays", "new_member", "select_by", "monitor_bound", "ema"}
+FIXED |= {"momentum", "nesterov"}
+FIXED |= {"transport_size", "transport_power", "transport_weight"}
+# Defaults that were others before: a run that has one of those was not asked for it.
+FORMER = {"stable_tolerance": "0.01"}
+OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with a run
+del absl_logging  # imported for its flags: defined before TensorFlow defines them
+
+
+def run_group(values: flags.FlagValues) -> Group:
+    """Where a run is and where its data are."""
+    group = Group("Run", values)
+    group.text("model_dir", None, "The run's directory: everything is written there.")
+    group.text("data_dir", None, "Folder with prepared TFDS data sets (TFDS's own by default).")
+    group.switch("download", False, "Let TFDS download and prepare an absent data set.")
+    group.switch("quiet", False, "Print results and errors only.")
+    return group
+
+
+def system_group(values: flags.FlagValues) -> Group:
+    """What is trained against what."""
+    group = Group("System", values)
+    group.text("system", "custom", "The system's name, for the report.")
+    about = "What its paper reports, in words: clean / attacked / certified accuracy, and where."
+    group.text("published", None, about)
+    group.one("dataset", OneOf(catalogue.DATASETS), "digits", listed(catalogue.DATASETS))
+    group.one(
+        "validation",
+        within(0.0, ANY),
+        0.1,
+        "Held out of the training split: a share below 1, or a number of examples.",
+    )
+    group.one("model", OneOf(catalogue.MODELS), "digits_cnn", listed(catalogue.MODELS))
+    about = (
+        "Factor of the filters and units of every layer but the last, rounded, such as 1/4; for "
+        "wong_wide and wong_deep: the k of Wide(k) and Deep(k)."
+    )
+    group.one("model_scale", positive, 1.0, about)
+    group.one(
+        "normalization",
+        OneOf(["none", "dataset"]),
+        "none",
+        "A first layer that normalises pixels by the training split's mean and deviation.",
+    )
+    group.switch("batch_norm", False, "Batch normalisation after every layer but the last.")
+    group.one(
+        "init",
+        OneOf(["keras", "shi"]),
+        "keras",
+        "Initial kernels: Keras's, or Shi et al. 2021 (interval widths neither grow nor die).",
+    )
+    group.one("threat", OneOf(catalogue.THREATS), "linf", listed(catalogue.THREATS))
+    group.one(
+        "epsilon",
+        number,
+        0.05,
+        "Target radius in the input's units (--input_range); fractions such as 8/255 parse.",
+    )
+    range_flag(group)
+    group.one("seed", whole(0, 2**32 - 1), 0, "Seed of initial weights, order, starts and splits.")
+    return group
+
+
+def training_group(values: flags.FlagValues) -> Group:
+    """How training runs."""
+    group = Group("Training", values)
+    group.switch(
+        "augment", False, "Random crops after padding by 4 pixels; flips too, where classes allow."
+    )
+    group.one(
+        "cutout", whole(0), 0, "Side of a square to blacken in each image, in pixels; 0: none."
+    )
+    about = "An .npz file with more training examples: images (uint8), labels."
+    group.text("extra_data", None, about)
+    group.one("extra_share", within(0.0, 1.0), 0.5, "Their share of every batch.")
+    about = "A finished run whose network labels them (pseudo-labels) in place of the file."
+    group.text("extra_labels_from", None, about)
+    group.one("batch_size", whole(1), 100, "Examples of a step, over all replicas.")
+    group.one("optimizer", OneOf(["adam", "sgd"]), "adam", "adam, or stochastic gradient descent.")
+    group.one("momentum", within(0.0, 1.0), None, "Of sgd: 0.9 where none is given; 0: plain sgd.")
+    group.switch("nesterov", False, "Nesterov's momentum, for sgd.")
+    about = (
+        "Decay of a moving average of the weights, such as 0.999 a step, which is validated, "
+        "selected, exported and certified in their place; 0: none."
+    )
+    group.one("ema", within(0.0, 0.999999), 0.0, about)
+    about = "Decoupled weight decay; 0: none. (--l2 decays by the gradient, kernels alone.)"
+    group.one("weight_decay", within(0.0, ANY), 0.0, about)
+    group.one("clip_norm", within(0.0, ANY), 0.0, "Global gradient norm to clip at; 0: none.")
+    about = "For until=stable: what the loss may fall in an epoch, in units of its noise."
+    group.one("stable_tolerance", within(0.0, ANY), 0.5, about)
+    about = "For until=overfit: share of the best attacked accuracy whose sudden loss is an alarm."
+    group.one("overfit_drop", within(0.0, 1.0), 0.5, about)
+    group.one(
+        "precision",
+        OneOf(["float32", "mixed_float16", "mixed_bfloat16"]),
+        "float32",
+        "Of the point term in training; bounds, evaluation and export are float32.",
+    )
+    group.one("strategy", OneOf(["default", "mirrored"]), "default", "Devices: one, or all.")
+    group.switch("jit_compile", False, "Compile the step with XLA (slower on CPUs).")
+    group.switch("deterministic", False, "Deterministic operations: bit-exact resume.")
+    group.one("monitor_every", whole(1), 1, "Epochs between evaluations.")
+    group.one("monitor_samples", whole(1), 1000, "Examples of each split in an evaluation.")
+    about = (
+        "Of the verified accuracy in an evaluation; auto: training's, else interval; none: none."
+    )
+    group.one(
+        "monitor_bound", OneOf(["auto", "none", *catalogue.certifying_bounds()]), "auto", about
+    )
+    group.one(
+        "monitor_attack_steps",
+        whole(0),
+        10,
+        "Steps of PGD (MSD for a union) in an evaluation; 0: no attack.",
+    )
+    group.one(
+        "select_by",
+        OneOf(["auto", "verified", "attacked", "clean", "last"]),
+        "auto",
+        "Which weights are kept, by validation; auto: verified with a bound, else attacked with "
+        "an attack, else clean.",
+    )
+    group.one("checkpoint_seconds", within(0.0, ANY), 30.0, "Least seconds between checkpoints.")
+    group.switch("dry_run", False, "Print the plan with measured steps, and exit.")
+    group.switch("accept_changed_flags", False, "Go on although flags of the run have changed.")
+    return group
+
+
+def frozen(values: flags.FlagValues, groups: list[Group]) -> dict[str, str]:
+    """The flags' values as text, by name, but for those that concern one command alone."""
+    names = [n for group in groups for n in group.names if n not in OF_ONE_COMMAND]
+    return {name: as_text(values[name].value) for name in names if values[name].value is not None}
+
+
+def defaults() -> dict[str, str]:
+    """What `frozen` gives where no flag is given."""
+    values = flags.FlagValues()
+    groups = training_groups(values)
+    values(["run"])
+    return frozen(values, groups)
+
+
+def same(name: str, before: str | None, now: str | None) -> bool:
+    """Whether a flag is what it was, its default under whatever version included."""
+    return before == now or (
+        name in FORMER and before == FORMER[name] and now == defaults().get(name)
+    )
+
+
+def as_text(value: object) -> str:
+    """A value as it is written in a flag file."""
+    return str(PhaseList([value])) if not isinstance(value, PhaseList) else str(value)
+
+
+def training_groups(values: flags.FlagValues) -> list[Group]:
+    """All flags of a training run."""
+    makers = (
+        run_group,
+        system_group,
+        threat_group,
+        phase_group,
+        training_group,
+        bound_group,
+        certify_group,
+        attack_group,
+        curve_group,
+    )
+    return [make(values) for make in makers]
+
+
+def run_flags(frozen: dict[str, str]) -> flags.FlagValues:
+    """The flags of an existing run from their texts."""
+    values = flags.FlagValues()
+    training_groups(values)
+    file_flags(Group("Given network", values))
+    values(["run", *(f"--{name}={value}" for name, value in frozen.items())])
+    return values

@@ -1,0 +1,131 @@
+"""A network given as a file: what a command says of it, checked before TensorFlow."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+from absl import flags
+
+from pipelines.flags.run import as_text, run_flags
+from pipelines.flags.evaluation import FILES
+from pipelines.runs.directory import RunDirectory, differences, trained_flags
+from rt_tf.errors import UserError
+
+# What binds a run to its network, besides the file; and what else is kept of the command.
+THREAT = ("threat", "union_radii", "transport_size", "transport_power", "transport_weight")
+BINDING = ("dataset", *THREAT, "input_range")
+KEPT = (*FILES, *BINDING, "model_dir", "data_dir")
+
+
+class GivenFile(NamedTuple):
+    """A network's file, and the flag that names it, which says of what kind it is."""
+
+    flag: str
+    path: Path
+
+
+def given_file(values: flags.FlagValues) -> GivenFile | None:
+    """The file that a command names; UserError if there are two."""
+    named = [name for name in FILES if name in values and values[name].value]
+    if len(named) > 1:
+        raise UserError("keras_file: expected one network; received --keras_file and --onnx_file")
+    return GivenFile(named[0], Path(values[named[0]].value)) if named else None
+
+
+def run_flags_of(values: flags.FlagValues) -> flags.FlagValues:
+    """The flags of the run that is asked about: a finished one, or one around a network's file.
+
+    UserError where there is no such run, or where it is around another network.
+    """
+    file = given_file(values)
+    if file is None:
+        _refuse_stray(values)
+        return trained_flags(values.model_dir)
+    if not values.model_dir:
+        raise UserError("model_dir: expected --model_dir=<folder for the run>; received none")
+    _check_file(file)
+    run = RunDirectory(values.model_dir)
+    run.refuse_foreign()
+    if run.flags.exists():
+        _refuse_changes(run, values, file)
+    return run_flags(run.frozen() if run.has_network() else _texts(values, file))
+
+
+def given_texts(asked: flags.FlagValues) -> dict[str, str]:
+    """The flags to freeze with a run around a given network, as text."""
+    names = [name for name in (*KEPT, "epsilon") if asked[name].value is not None]
+    return {name: as_text(asked[name].value) for name in names}
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _texts(values: flags.FlagValues, file: GivenFile) -> dict[str, str]:
+    """The flags of a new run; its own radius is the first one asked for."""
+    for name, example in (("dataset", "<its data set>"), ("epsilon", "<radius>")):
+        if values[name].value is None:
+            raise UserError(
+                f"{name}: expected --{name}={example} with --{file.flag}; received none"
+            )
+    kept = {name: as_text(values[name].value) for name in KEPT if values[name].value is not None}
+    return {**kept, "epsilon": as_text(values.epsilon[0])}
+
+
+def _refuse_stray(values: flags.FlagValues) -> None:
+    if FILES[0] not in values:
+        return
+    for name in BINDING:
+        if name in values and values[name].present:
+            raise UserError(
+                f"keras_file: expected --keras_file=<a .keras file> with --{name}; received none"
+            )
+
+
+def _check_file(file: GivenFile) -> None:
+    flag, path = file
+    kind = flag.removesuffix("_file")
+    if not path.is_file():
+        raise UserError(f"{flag}: expected a .{kind} file; there is no file {path}")
+    if flag == "keras_file":
+        _check_archive(path)
+
+
+def _check_archive(path: Path) -> None:
+    whole = path.suffix == ".keras" and zipfile.is_zipfile(path)
+    if not whole or "config.json" not in zipfile.ZipFile(path).namelist():
+        raise UserError(
+            "keras_file: expected a file that model.save('<name>.keras') has written, whole; "
+            f"{path} is not"
+        )
+
+
+def _refuse_changes(run: RunDirectory, values: flags.FlagValues, file: GivenFile) -> None:
+    """A run stays with the network, the data set and the threat that it was made around."""
+    frozen, given = run.frozen(), run.facts().get("given")
+    if not set(FILES) & set(frozen):
+        raise UserError(
+            f"model_dir: expected a new directory or one around a given network; {run.path} holds "
+            "a network trained there; use another --model_dir"
+        )
+    if given is None or not run.has_network():
+        return
+    flag, path = file
+    before = {**frozen, flag: _name(given["file"], given["sha256"])}
+    now = {n: as_text(values[n].value) for n in BINDING if values[n].value is not None}
+    now[flag] = before[flag]
+    if checksum(path) != given["sha256"]:
+        now[flag] = _name(path.name, checksum(path))
+    unsaid = [name for name in ("dataset", *THREAT) if not values[name].present]
+    changed = [n for n in (flag, *BINDING) if n not in unsaid and before.get(n) != now.get(n)]
+    if changed:
+        raise UserError(
+            f"flags: {run.path} is a run around another network: "
+            f"{differences(changed, before, now)}; use another --model_dir"
+        )
+
+
+def _name(file: str, sha256: str) -> str:
+    return f"{file} (SHA-256 {sha256[:12]})"

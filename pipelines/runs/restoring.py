@@ -1,0 +1,74 @@
+"""What a damaged disk has spoilt of a run's network or export, from what is whole."""
+
+import contextlib
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import keras
+
+from pipelines.runs.directory import RunDirectory
+from rt_tf import layers  # noqa: F401 - Keras reads its classes by name
+from rt_tf.errors import UserError
+from rt_tf.serving import saved_model
+from rt_tf.training.checkpoints import save_network
+
+# What reading an archive raises where a bit of it has changed.
+_CORRUPT = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, KeyError),
+    *(NotImplementedError, RuntimeError, OverflowError),
+)
+
+
+def network(run: RunDirectory) -> keras.Model:
+    """A run's network, made again from its export and written, where its file is damaged.
+
+    UserError where that cannot be done.
+    """
+    damage = _damage(run.network)
+    if damage is None:
+        return _loaded(run.network)
+    found = _from_export(run) if run.network.exists() else None
+    if found is None:
+        raise UserError(
+            f"model_dir: expected a readable network; {run.network} is not ({damage}), nor can it "
+            f"be made again from {run.export}"
+        )
+    save_network(found, run.network)
+    print(f"{run.network} was damaged ({damage}): made again from {run.export}")
+    return found
+
+
+def _loaded(path: Path) -> keras.Model:
+    try:
+        return keras.models.load_model(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"model_dir: expected a readable network; {path} is not: {error}"
+        ) from error
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong with a .keras file, whose parts have checksums; None if nothing is."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+            names = set(archive.namelist())
+    except _CORRUPT as error:
+        return " ".join(f"{type(error).__name__}: {error}".split())[:120]
+    if not {"config.json", "model.weights.h5"} <= names:
+        return "a part is missing"
+    return bad and f"{bad} is not as it was written"
+
+
+def _from_export(run: RunDirectory) -> keras.Model | None:
+    """The network as its file describes it, with the export's weights; None if they differ."""
+    with contextlib.suppress(*_CORRUPT):
+        with zipfile.ZipFile(run.network) as archive:
+            found = keras.models.model_from_json(archive.read("config.json").decode())
+        stored = saved_model.load(run.export).variables
+        found.set_weights([variable.numpy() for variable in stored])
+        if saved_model.network_checksum(found) == saved_model.exported_checksum(run.export):
+            return found
+    return None

@@ -1,0 +1,132 @@
+"""Making a run around a network that was trained elsewhere."""
+
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from absl import flags
+from rich.console import Console
+
+from pipelines.flags.parsing import one_line
+from pipelines.runs import network_file
+from pipelines.runs.directory import RunDirectory
+from pipelines.runs.external_network import GivenFile, checksum, given_file, given_texts
+from pipelines.runs.network_file import Adopted
+from pipelines.runs.provenance import note_facts, provenance
+from pipelines.stages import publish
+from rt_tf import data, models
+from rt_tf.errors import UserError
+from rt_tf.interchange import probes
+from rt_tf.interchange.parity import Comparer, Comparison, Original
+from rt_tf.network.trace import trace
+from rt_tf.reporting.formats import comparison_text
+from rt_tf.serving.saved_model import network_checksum
+from rt_tf.threats.region import Threat
+from rt_tf.training.checkpoints import save_network
+
+
+def adopt(
+    run: RunDirectory,
+    asked: flags.FlagValues,
+    dataset: data.DataSet,
+    threat: Threat,
+    screen: Console,
+) -> None:
+    """Makes a run around the network of a given file, with its export.
+
+    UserError, and nothing is written, if that network cannot be certified on the data set, or
+    does not compute what the file does.
+    """
+    file = given_file(asked)
+    assert file is not None
+    path = file.path
+    adopted = _kept(network_file.read(file))
+    network = adopted.network
+    wiring = trace(network, domain=dataset.domain)
+    _check_fit(file, wiring.input_shape, wiring.classes, dataset)
+    comparisons = [c._asdict() for c in compared(adopted, dataset)]
+    given = {
+        "file": path.name,
+        "sha256": checksum(path),
+        "input_range": asked.input_range,
+        "notes": adopted.notes,
+        "comparisons": comparisons,
+    }
+    said = [*adopted.notes, comparison_text(comparisons)]
+    screen.print(f"{path.name}: {run.path}", *map(one_line, said), sep="\n  ")
+    texts = given_texts(asked)
+    run.freeze(texts)
+    own = {"system": path.stem, "seed": None, "given": given, **_model(network)}
+    note_facts(run, provenance(asked, texts, dataset) | own)
+    save_network(network, run.network)
+    publish.export_model(run, dataset, threat)
+    run.finish("given")
+
+
+def _kept(adopted: Adopted) -> Adopted:
+    """With the network as the run's own file will give it back: that is what is asked about."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.keras"
+        save_network(adopted.network, path)
+        return adopted._replace(network=keras.models.load_model(path))
+
+
+def _check_fit(
+    file: GivenFile, shape: tuple[int, ...], classes: int, dataset: data.DataSet
+) -> None:
+    """UserError unless a network takes the data set's images and tells its classes apart."""
+    if shape != tuple(dataset.shape):
+        raise UserError(
+            f"{file.flag}: expected an input of shape {tuple(dataset.shape)}, as the images of "
+            f"{dataset.name} have; received {shape} in {file.path}"
+        )
+    if classes != dataset.classes:
+        raise UserError(
+            f"{file.flag}: expected {dataset.classes} outputs, one for each class of "
+            f"{dataset.name}; received {classes} in {file.path}"
+        )
+
+
+def _model(network: keras.Model) -> dict[str, object]:
+    return {
+        "network_sha256": network_checksum(network),
+        "model": {
+            "name": network.name,
+            "parameters": network.count_params(),
+            "hidden_units": models.hidden_units(network),
+        },
+    }
+
+
+DRAWN = 100  # random inputs, and as many extreme ones
+WHOLE = 1e-3  # by how much images may be off the whole numbers that a file takes
+
+
+def compared(adopted: Adopted, dataset: data.DataSet) -> list[Comparison]:
+    """How far a network is from its file on test images, and on inputs from all of the domain.
+
+    UserError where that is more than rounding.
+    """
+    original, test = adopted.original, dataset.test
+    places = np.unique(np.linspace(0, len(test) - 1, original.most, dtype=np.int64))
+    images = test.images(places)
+    _refuse_between(original, images, dataset)
+    domain, shape = probes.bounded(dataset.domain, images), tuple(dataset.shape)
+    count = min(DRAWN, original.most // 10)
+    comparer = Comparer(adopted.network, original)
+    return [
+        comparer.compare(images, "test images"),
+        comparer.compare(original.nearest(probes.uniform(domain, shape, count)), "random inputs"),
+        comparer.compare(original.nearest(probes.extreme(domain, shape, count)), "extreme inputs"),
+    ]
+
+
+def _refuse_between(original: Original, images: np.ndarray, dataset: data.DataSet) -> None:
+    """UserError for images that a file's network of whole numbers does not take as they are."""
+    if np.abs(original.nearest(images) - images).max(initial=0.0) > WHOLE:
+        raise UserError(
+            f"{original.flag}: expected images in whole numbers, as {original.path} takes them; "
+            f"those of {dataset.name} are in {dataset.domain}; "
+            f"--input_range=0,{dataset.test.pixel_max} says what they are for the network"
+        )

@@ -1,0 +1,78 @@
+"""The plan of a run: its size, and the time of one measured step in each phase."""
+
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+from absl import flags
+from rich.table import Table
+
+from pipelines.build import system
+from pipelines.console import terminal
+from pipelines.stages.training import checked_loop
+from rt_tf import data, models
+from rt_tf.errors import UserError
+from rt_tf.training.loop import Loop
+
+MEASURED = 5
+
+
+def show_plan(values: flags.FlagValues) -> None:
+    """Prints what a run would do, having taken a few steps of each phase on the real data."""
+    system.prepare_tensorflow(values.seed, values.deterministic)
+    dataset, notes = _data(values)
+    with tempfile.TemporaryDirectory() as nowhere:
+        loop = checked_loop(values, dataset, Path(nowhere))
+        screen = terminal()
+        screen.print(
+            f"{values.system}: {values.model} on {values.dataset}, {len(dataset.train):,} training "
+            f"examples\n{loop.model.network.count_params():,} parameters, "
+            f"{models.hidden_units(loop.model.network):,} hidden units"
+        )
+        screen.print(_table(loop))
+        for note in notes:
+            screen.print(note)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    screen.print(f"memory: {memory:.1f} GiB at the peak of these steps; nothing was written")
+
+
+def _data(values: flags.FlagValues) -> tuple[data.DataSet, list[str]]:
+    """The data; where they are not at hand, made-up images of their shape, and a word on it."""
+    try:
+        return system.load_data(values), []
+    except UserError as error:
+        made = data.synthetic(values.dataset, values.validation, values.seed, system.domain(values))
+        return made, [f"measured on made-up images: {error}"]
+
+
+def _table(loop: Loop) -> Table:
+    table = Table("phase", "attack", "bound", "steps", "one step", "in all")
+    total = 0.0
+    for number, (phase, steps) in enumerate(zip(loop.phases, loop.most_steps(), strict=True)):
+        seconds = measured_step(loop, number)
+        total += steps * seconds
+        cells = (str(number + 1), phase.attack, phase.bound, f"{steps:,}")
+        table.add_row(*cells, f"{1000 * seconds:.1f} ms", _duration(steps * seconds))
+    table.add_row("all", "", "", "", "", _duration(total), style="bold")
+    table.caption = "training steps alone: evaluations and the test split come on top"
+    return table
+
+
+def measured_step(loop: Loop, number: int) -> float:
+    """Seconds of one step of a phase, at its final radius: the median after the first."""
+    loop.position.phase = number
+    step = loop.begin_phase()
+    phase = loop.phases[number]
+    seconds = []
+    for _, batch in zip(range(MEASURED + 1), loop.batches(phase), strict=False):
+        began = time.perf_counter()
+        loop.take_step(step, batch, phase.values(phase.epochs))
+        seconds.append(time.perf_counter() - began)
+    return sorted(seconds[1:] or seconds)[len(seconds[1:]) // 2]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 36_000:
+        return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h"

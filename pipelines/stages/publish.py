@@ -1,0 +1,89 @@
+"""The export and report stages: what a finished run hands out."""
+
+import json
+
+from rich.console import Console
+
+from pipelines.build import system
+from pipelines.console import terminal
+from pipelines.flags.run import run_flags
+from pipelines.runs.directory import RunDirectory
+from pipelines.runs.subject import load_network
+from pipelines.stages import proving
+from rt_tf import data
+from rt_tf.errors import UserError
+from rt_tf.records.consistency import Inconsistent
+from rt_tf.records.record_file import Row
+from rt_tf.reporting.attack_text import sanity_lines, suite_table
+from rt_tf.reporting.report import write_report
+from rt_tf.reporting.summary import main_question
+from rt_tf.reporting.tensorboard import TensorBoard
+from rt_tf.reporting.text import ACCURACIES, model_card, radius_lines, summary_text, terminal_table
+from rt_tf.serving import saved_model
+from rt_tf.threats.region import Threat
+
+PARITY_IMAGES = 100
+
+
+def export_model(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> None:
+    """Writes the SavedModel of the run's network, checked against the Keras model."""
+    images = dataset.validation.images(slice(0, PARITY_IMAGES))
+    try:
+        saved_model.export(load_network(run), threat, images, run.export, dataset.domain)
+    except saved_model.ParityError as error:
+        raise UserError(
+            f"export: expected the SavedModel to compute what the network does; {error}; "
+            f"{run.export} is as it was"
+        ) from error
+
+
+def mend_export(run: RunDirectory, dataset: data.DataSet) -> None:
+    """Exports a run's network anew where files of its SavedModel are damaged, and says so."""
+    damage = saved_model.damage(run.export)
+    if damage is not None:
+        export_model(run, dataset, system.threat(run_flags(run.frozen())))
+        print(f"{run.export}: {damage} was damaged: exported anew from {run.network}")
+
+
+def contradiction(run: RunDirectory, error: Inconsistent) -> UserError:
+    """What is said of records that contradict each other."""
+    return UserError(
+        f"records: expected whole ones that agree; {error}; once {run.records} (or the part "
+        "that is wrong) is deleted, certify and evaluate write it anew"
+    )
+
+
+def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> Row:
+    """Writes the report, puts it into the export and TensorBoard, and prints its table."""
+    try:
+        found = write_report(run.path, originals=lambda rows: dataset.test.images(rows))
+        proving.write(
+            load_network(run),
+            run.records,
+            run.export / saved_model.EXTRA,
+            lambda rows: dataset.test.images(rows),
+        )
+    except Inconsistent as error:
+        raise contradiction(run, error) from error
+    if run.facts().get("history") and not run.history.exists():
+        print(f"{run.history} is missing: the report is without the training's history")
+    saved_model.attach(
+        run.export,
+        {
+            "report.json": json.dumps(found, indent=1),
+            "report.html": (run.path / "report" / "report.html").read_text(),
+            "MODEL_CARD.md": model_card(found),
+        },
+    )
+    board = TensorBoard(run.logs, dataset.validation)
+    board.text("report", summary_text(found))
+    main = main_question(found)
+    board.headline(run.frozen(), {name: main[name] for name in ACCURACIES})
+    shown = terminal()
+    shown.print(terminal_table(found))
+    shown.print(*radius_lines(found), sep="\n", end="\n" if found["radii"] else "")
+    for suite in found["suites"]:
+        shown.print(suite_table(suite))
+    if found["suites"]:
+        shown.print(*sanity_lines(found), sep="\n")
+    return found

@@ -1,0 +1,253 @@
+"""The training stage: builds the loop from flags, shows its progress, keeps its history."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from absl import flags
+from rich.console import Console
+from rich.progress import Progress
+
+from pipelines.build import objectives, refusals, system
+from pipelines.console import progress
+from pipelines.flags.evaluation import bound_settings
+from pipelines.flags.run import run_flags
+from pipelines.runs.directory import RunDirectory
+from pipelines.runs.interruption import deferred
+from pipelines.runs.provenance import pin_extra
+from pipelines.runs.subject import load_network
+from rt_tf import data, models
+from rt_tf.domain import Domain
+from rt_tf.errors import UserError
+from rt_tf.files import write_bytes
+from rt_tf.network.trace import trace
+from rt_tf.records.record_file import line
+from rt_tf.reporting.tensorboard import TensorBoard
+from rt_tf.serving import saved_model
+from rt_tf.serving.saved_model import network_checksum
+from rt_tf.threats.region import Threat
+from rt_tf.training.guard import Guard
+from rt_tf.training.loop import Loop
+from rt_tf.training.model import RobustModel
+from rt_tf.training.monitor import Monitor
+from rt_tf.training.objective import Objective
+from rt_tf.training.phases import Phase, Values
+from rt_tf.training.state import TrainingState
+
+GUARD_STEPS = 5  # of PGD on a minibatch after every epoch: Wong 2020 (thesis), section 4.1.2
+
+
+class Watcher:
+    """Shows training on the terminal and in TensorBoard, and keeps history.jsonl."""
+
+    def __init__(
+        self, run: RunDirectory, loop_steps: int, board: TensorBoard, screen: Console, bar: Progress
+    ) -> None:
+        self.run = run
+        self.board = board
+        self.screen = screen
+        self.bar = bar
+        self.task = bar.add_task("train", total=loop_steps, status="")
+
+    def on_resume(self, position: TrainingState, notices: Sequence[str]) -> None:
+        for notice in notices:
+            self.screen.print(f"{notice}; going back to the one before")
+        if position.total_steps:
+            self.screen.print(f"resuming after step {position.total_steps:,}")
+        self._write_history(position)
+        self.bar.update(self.task, completed=position.total_steps)
+
+    def on_step(self, position: TrainingState, values: Values, terms: dict[str, float]) -> None:
+        status = f"loss {terms['loss']:.3f}  eps {values.eps:.3g}  kappa {values.kappa:.2g}"
+        self.bar.update(self.task, completed=position.total_steps, status=status)
+        self.board.on_step(position, values, terms)
+
+    def on_epoch(self, position: TrainingState, row: dict[str, Any], monitor: Monitor) -> None:
+        self._write_history(position)
+        self.board.on_epoch(position, row, monitor)
+        self.screen.print(_epoch_line(row))
+
+    def _write_history(self, position: TrainingState) -> None:
+        lines = [line(row, finite=False) for row in position.history]
+        write_bytes(self.run.history, b"".join(lines))
+
+
+def train(
+    values: flags.FlagValues,
+    run: RunDirectory,
+    dataset: data.DataSet,
+    loop: Loop,
+    screen: Console,
+) -> None:
+    """Runs the loop to its end, resuming what is there; the result is best/network.keras."""
+    pin_extra(run, loop.extra)
+    board = TensorBoard(run.logs, dataset.validation)
+    board.text("flags", "\n".join(f"    --{k}={v}" for k, v in run.frozen().items()))
+    with deferred() as loop.stopping, progress(screen) as bar:
+        loop.watcher = Watcher(run, sum(loop.most_steps()), board, screen, bar)
+        position = loop.run()
+    network = load_network(run)
+    run.note(
+        selected=position.selected,
+        history=len(position.history),
+        network_sha256=network_checksum(network),
+        model={
+            "name": values.model,
+            "parameters": network.count_params(),
+            "hidden_units": models.hidden_units(network),
+        },
+        seconds={**run.facts().get("seconds", {}), "train": position.seconds},
+        cpu_seconds={**run.facts().get("cpu_seconds", {}), "train": position.cpu_seconds},
+    )
+
+
+class NullWatcher:
+    """A watcher that looks away."""
+
+    def on_resume(self, position: TrainingState, notices: Sequence[str]) -> None:
+        """Says nothing."""
+
+    def on_step(self, position: TrainingState, values: Values, terms: dict[str, float]) -> None:
+        """Says nothing."""
+
+    def on_epoch(self, position: TrainingState, row: dict[str, Any], monitor: Monitor) -> None:
+        """Says nothing."""
+
+
+def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> Loop:
+    """The loop of a run; UserError, and nothing is written, if it could not be trained."""
+    if values.augment and dataset.train.augmentation is None:
+        raise UserError(f"augment: expected false: {dataset.name} has none; received true")
+    if values.cutout > min(dataset.shape[:2]):
+        raise UserError(
+            f"cutout: expected at most {min(dataset.shape[:2])}, the images' side; received "
+            f"{values.cutout}"
+        )
+    refusals.refuse_few_classes("eval_loss", values.eval_loss, dataset.classes)
+    loop = make_loop(values, dataset, directory)
+    for phase in loop.phases:
+        refusals.refuse_few_classes("attack_loss", phase.attack_loss, dataset.classes)
+    return loop
+
+
+def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> Loop:
+    """The loop that the flags describe."""
+    threat = system.threat(values)
+    phases = system.phases(values, threat)
+    make = system.network_maker(values, dataset)
+    with system.strategy(values.strategy, values.jit_compile).scope():
+        # Here, as whatever happened before, such as the data's preparation, may have drawn numbers.
+        keras.utils.set_random_seed(values.seed)
+        network = system.under_policy(values.precision, make)()
+        model = RobustModel(network, seed=values.seed, domain=dataset.domain)
+        average = system.average(values, make)
+        monitor = Monitor(
+            trace(average.network, domain=dataset.domain) if average else model.wiring,
+            threat,
+            values.epsilon,
+            system.monitored_bound(values.monitor_bound, phases, threat, bound_settings(values)),
+            system.monitored_attack(threat, values.monitor_attack_steps),
+            values.seed,
+        )
+        return Loop(
+            model=model,
+            phases=phases,
+            objectives=_objectives(phases, threat, values, model),
+            optimizer=system.optimizer_maker(values),
+            train=dataset.train,
+            validation=dataset.validation,
+            monitor=monitor,
+            network=system.under_policy("float32", make),
+            directory=directory,
+            settings=system.settings(values, phases),
+            watcher=NullWatcher(),
+            average=average,
+            guard=_guard(values, model, threat, directory),
+            extra=extra_examples(values, dataset),
+        )
+
+
+def _objectives(
+    phases: Sequence[Phase], threat: Threat, values: flags.FlagValues, model: RobustModel
+) -> list[Objective]:
+    made = [objectives.objective(phase, threat, bound_settings(values)) for phase in phases]
+    for phase, objective in zip(phases, made, strict=True):
+        objective.trained(model.wiring)  # refuses a latent layer that there is not
+        if phase.attack == "latent" and model.wiring.has_statistics:
+            raise UserError(
+                "attack: expected an attack on images for a network with batch normalisation; "
+                "received latent"
+            )
+    return made
+
+
+def _guard(values: flags.FlagValues, model: RobustModel, threat: Threat, directory: Path) -> Guard:
+    attack = system.monitored_attack(threat, GUARD_STEPS)
+    monitor = Monitor(model.wiring, threat, values.epsilon, None, attack, values.seed)
+    return Guard(monitor, values.overfit_drop, directory)
+
+
+def extra_examples(values: flags.FlagValues, dataset: data.DataSet) -> data.Extra | None:
+    """The further training examples that the flags name; UserError if they cannot be had."""
+    if values.extra_data is None:
+        if values.extra_labels_from is not None:
+            raise UserError(
+                "extra_labels_from: expected --extra_data=<images to label>; received none"
+            )
+        return None
+    count = round(values.extra_share * values.batch_size)
+    if not 0 < count < values.batch_size:
+        raise UserError(
+            f"extra_share: expected a share of some of a batch's {values.batch_size} examples; "
+            f"received {values.extra_share:g}, which are {count}"
+        )
+    named = values.extra_labels_from
+    label = _labeller(named, dataset.shape, dataset.domain) if named else None
+    split = data.read_extra(Path(values.extra_data), dataset, label)
+    _refuse_known(split, dataset.validation.take(values.monitor_samples), dataset.test)
+    return data.Extra(split, values.extra_share)
+
+
+def _refuse_known(extra: data.Split, *judges: data.Split) -> None:
+    """UserError for examples by which training, or its result, is judged."""
+    own = set(extra.hashes())
+    for judge in judges:
+        if known := own.intersection(judge.hashes()):
+            raise UserError(
+                f"extra_data: expected other images than those of the {judge.name} split that "
+                f"are looked at; received {len(known)} of them"
+            )
+
+
+def _labeller(
+    folder: str, shape: tuple[int, ...], domain: Domain
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Labels images by a finished run's network."""
+    path = RunDirectory(folder).export
+    if saved_model.exported_checksum(path) is None:
+        raise UserError(f"extra_labels_from: expected a finished run; {folder} is none")
+    run = RunDirectory(folder)
+    own, read = tuple(run.facts()["dataset"]["shape"]), system.domain(run_flags(run.frozen()))
+    if own != shape or read.config() != domain.config():
+        raise UserError(
+            f"extra_labels_from: expected one on images of {list(shape)} in {domain}; {folder} has "
+            f"{list(own)} in {read}"
+        )
+    served = saved_model.load(path)
+    return lambda images: served.serve(images)["label"].numpy()
+
+
+def _epoch_line(row: dict[str, Any]) -> str:
+    shares = [
+        f"{part} " + " / ".join("-" if v is None else f"{100 * v:5.1f}" for v in row[part].values())
+        for part in ("train", "validation")
+    ]
+    steering = "".join(
+        f"  {name} {value:.6g}" for name, value in row["steering"].items() if name != "phase"
+    )
+    return (
+        f"phase {row['phase'] + 1} epoch {row['epoch']:3d}  loss {row['loss']:7.4f}  eps "
+        f"{row['eps']:.4f}  clean / attacked / verified %: {', '.join(shares)}{steering}"
+    )

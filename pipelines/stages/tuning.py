@@ -1,0 +1,204 @@
+"""A search by keras-tuner, each trial a training run of its own."""
+
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+import tensorflow as tf
+from absl import flags
+from keras_tuner.engine.base_tuner import BaseTuner
+from rich.console import Console
+from rich.table import Table
+from tensorboard.plugins.hparams import api as hparams
+
+from pipelines.build import system
+from pipelines.console import flag, terminal
+from pipelines.flags.run import run_flags
+from pipelines.flags.space import Space, as_flag
+from pipelines.runs.directory import RunDirectory
+from pipelines.runs.interruption import deferred
+from pipelines.stages import training
+from rt_tf import data
+from rt_tf.errors import UserError
+from rt_tf.files import write_text
+from rt_tf.notes import read_notes, write_notes
+from rt_tf.reporting.tensorboard import TensorBoard
+from rt_tf.training.monitor import Monitor
+from rt_tf.training.phases import Phase, Values
+from rt_tf.training.state import TrainingState
+
+ORACLES = {
+    "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
+    "random": keras_tuner.oracles.RandomSearchOracle,
+}
+SCORE = "score"
+# What may be a trial's own fault: flags that do not go together, training that diverges, memory.
+FAILURES = (UserError, flags.Error, tf.errors.ResourceExhaustedError)
+
+
+class Board:
+    """Writes a trial to TensorBoard, without a word on the terminal."""
+
+    def __init__(self, board: TensorBoard) -> None:
+        self.board = board
+
+    def on_resume(self, position: TrainingState, notices: Sequence[str]) -> None:
+        """Says nothing."""
+
+    def on_step(self, position: TrainingState, values: Values, terms: dict[str, float]) -> None:
+        self.board.on_step(position, values, terms)
+
+    def on_epoch(self, position: TrainingState, row: dict[str, Any], monitor: Monitor) -> None:
+        self.board.on_epoch(position, row, monitor)
+
+
+class Search(BaseTuner):
+    """Trials of a system over a space, in `<model_dir>/trials`; resumes what is there."""
+
+    def __init__(
+        self,
+        values: flags.FlagValues,
+        texts: dict[str, str],
+        space: Space,
+        study: RunDirectory,
+        screen: Console,
+    ) -> None:
+        """UserError, and nothing is written, if the data or the flags as they are do not fit."""
+        system.prepare_tensorflow(values.seed, values.deterministic)
+        self.values, self.texts, self.study, self.screen = values, {**texts}, study, screen
+        self.dataset: data.DataSet = system.load_data(values)
+        phases = system.phases(values, system.threat(values))
+        chosen = values.objective if values.objective != "auto" else None
+        selected = system.selection(values, phases)
+        self.texts |= {  # one question for all trials, whatever they are trained with
+            "select_by": selected,
+            "monitor_bound": system.monitored_name(values.monitor_bound, phases),
+        }
+        self.by = chosen or (system.trained_for(phases) if selected == "last" else selected)
+        system.refuse_unwatched("objective", self.by, values)
+        _refuse_members(phases)
+        folder = study.path / "search"
+        reloaded, begun = (folder / "tuner0.json").exists(), (folder / "oracle.json").exists()
+        super().__init__(
+            _oracle(values, space),
+            directory=str(study.path),
+            project_name="search",
+            overwrite=False,
+        )
+        if begun and not reloaded:  # a kill may have kept keras-tuner from writing its own file
+            self.oracle.reload()
+        self.save()
+
+    def run(self) -> None:
+        """Searches to the end; prints the trials and writes the flags of the best one."""
+        self.search(verbose=0)
+        trials = sorted(self.oracle.trials.values(), key=_rank)
+        terminal().print(self._table(trials))
+        if not trials or trials[0].score is None:
+            raise UserError("trials: expected one that ends well; all have failed, as told above")
+        flag_texts = {**self.texts, **self._chosen(trials[0])}
+        del flag_texts["model_dir"]
+        lines = [
+            f"# The best of {len(trials)} trials: {self.by} {trials[0].score:.4f} on validation."
+        ]
+        lines += [f"--{name}={text}" for name, text in flag_texts.items()]
+        write_text(self.study.path / "best.cfg", "\n".join(lines) + "\n")
+        best = flag("flagfile", f"{self.study.path}/best.cfg")
+        command = f"python -m pipelines.train {best} --model_dir=<folder of the run>"
+        self.screen.print(f"next:\n  {command}")
+
+    def run_trial(self, trial: Any, **options: Any) -> dict[str, float]:
+        """One training run; FailedTrialError where that is its own fault, FatalError where ours."""
+        try:
+            score = self._trained(trial)
+        except FAILURES as error:
+            reason = " ".join(str(error).split())[:300]
+            self.screen.print(f"trial {trial.trial_id}: failed: {reason}")
+            raise keras_tuner.errors.FailedTrialError(reason) from error
+        except Exception as error:
+            raise keras_tuner.errors.FatalError(str(error)) from error
+        finally:
+            keras.backend.clear_session()
+        self.screen.print(f"trial {trial.trial_id}: {self.by} {score:.4f}")
+        return {SCORE: score}
+
+    def on_trial_end(self, trial: Any) -> None:
+        """Keeps that it has ended: keras-tuner does so before that, and would try it again."""
+        super().on_trial_end(trial)
+        self.oracle.save()
+
+    def _trained(self, trial: Any) -> float:
+        chosen = self._chosen(trial)
+        values = run_flags({**self.texts, **chosen})
+        folder = self.study.path / "trials" / trial.trial_id
+        if (folder / "trial.json").exists():  # killed before keras-tuner was told
+            return float(read_notes(folder / "trial.json")[self.by])
+        system.prepare_tensorflow(values.seed, values.deterministic)
+        loop = training.checked_loop(values, self.dataset, folder)
+        _refuse_members(loop.phases)
+        board = TensorBoard(self.study.logs / trial.trial_id, self.dataset.validation)
+        with board.writer.as_default():
+            hparams.hparams(chosen, trial_id=trial.trial_id)
+        loop.watcher = Board(board)
+        with deferred() as loop.stopping:
+            position = loop.run()
+        best = _score(position, self.by)
+        with board.writer.as_default(step=position.total_steps):
+            tf.summary.scalar(self.by, best)
+        board.writer.flush()
+        write_notes(folder / "trial.json", {**chosen, self.by: best})
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        return best
+
+    def _chosen(self, trial: Any) -> dict[str, str]:
+        return {name: as_flag(value) for name, value in trial.hyperparameters.values.items()}
+
+    def _table(self, trials: list[Any]) -> Table:
+        names = list(trials[0].hyperparameters.values) if trials else []
+        table = Table(
+            "trial", *names, self.by, title=f"{self.texts['system']}: {len(trials)} trials"
+        )
+        for trial in trials:
+            score = "failed" if trial.score is None else f"{100 * trial.score:.2f} %"
+            table.add_row(trial.trial_id, *self._chosen(trial).values(), score)
+        return table
+
+
+def _score(position: TrainingState, by: str) -> float:
+    """On validation, of the weights that are kept."""
+    kept = [position.selected["phase"], position.selected["epoch"]]
+    rows = [row for row in position.history if [row["phase"], row["epoch"]] == kept]
+    return float(rows[-1]["validation"][by])
+
+
+def _refuse_members(phases: Sequence[Phase]) -> None:
+    if any(phase.new_member for phase in phases):
+        raise UserError("new_member: expected false, as one network is judged; received true")
+
+
+def _oracle(values: flags.FlagValues, space: Space) -> Any:
+    parameters = keras_tuner.HyperParameters()
+    for name, settings in space.flags.items():
+        options = {key: value for key, value in settings.items() if key != "kind"}
+        make = getattr(parameters, {"int": "Int"}.get(settings["kind"], settings["kind"].title()))
+        try:
+            make(name, **options)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"space: '{name}': {' '.join(str(error).split())}") from error
+    common = {
+        "objective": keras_tuner.Objective(SCORE, "max"),
+        "max_trials": values.trials,
+        "hyperparameters": parameters,
+        "allow_new_entries": False,
+        "tune_new_entries": False,
+        "max_retries_per_trial": 0,
+        "max_consecutive_failed_trials": values.trials + 1,
+        "seed": values.seed,
+    }
+    return ORACLES[values.tuner](**common)
+
+
+def _rank(trial: Any) -> float:
+    return float("inf") if trial.score is None else -trial.score
