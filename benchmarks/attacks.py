@@ -31,7 +31,7 @@ from benchmarks.timing import Job, surroundings
 from pipelines.build.system import load_data, prepare_tensorflow
 from pipelines.console import one_line_errors
 from pipelines.runs.directory import RunDirectory, trained_flags
-from pipelines.runs.subject import load_network
+from pipelines.runs.restoring import load_network
 from rt_tf import catalogue
 from rt_tf.attacks import noise, starts
 from rt_tf.attacks.run import AttackResult, attack_with_restarts

@@ -30,7 +30,7 @@ from benchmarks.peers import CERTIFICATION, ROBUST, TRAINING, Line
 from benchmarks.timing import Job, peak_mib, product_rate, surroundings
 from pipelines.build.system import load_data
 from pipelines.runs.directory import RunDirectory, trained_flags
-from pipelines.runs.subject import load_network
+from pipelines.runs.restoring import load_network
 from rt_tf import catalogue, models
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.result import margin_spec

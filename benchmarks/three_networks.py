@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.margins import Question
 from pipelines.build.system import load_data
 from pipelines.runs.directory import RunDirectory, trained_flags
-from pipelines.runs.subject import load_network
+from pipelines.runs.restoring import load_network
 from rt_tf import data, models
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.errors import UserError

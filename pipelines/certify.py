@@ -29,12 +29,14 @@ def main(argv: list[str] | None = None) -> None:
     run_command(argv or sys.argv, ABOUT, GROUPS, certify)
 
 
-def certify(found: Any, values: Any, screen: Any) -> None:
+def certify(session: Any, values: Any, progress: Any) -> None:
     """Certifies at the radii asked for, rung by rung."""
-    from pipelines.stages import certifying
+    from pipelines.build.settings import certify_settings
+    from rt_tf.evaluation import certifying
 
-    radii = [(eps, values.samples) for eps in found.radii]
-    certifying.certify(found.subject(), radii, values, screen)
+    settings, radii = certify_settings(values), [(eps, values.samples) for eps in session.radii]
+    with session.run.holding(settings.part_name):
+        certifying.certify(session.subject(), radii, settings, progress)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,14 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.console import console, import_tensorflow, one_line_errors, refuse, tell_next
+from pipelines.console import Screen, console, import_tensorflow, one_line_errors, refuse, tell_next
 from pipelines.flags.parsing import Group, parse
 from pipelines.runs.external_network import run_flags_of
 
 Makers = Sequence[Callable[[flags.FlagValues], Group]]
-Action = Callable[
-    [Any, flags.FlagValues, Any], None
-]  # pipelines.stages.session.Finished, flags, console
-Judge = Callable[[Any, flags.FlagValues, Any], str | None]  # the same, and the report: a refusal
+# Of a RunSession, the flags, and where to show progress; of the session, the flags and the report.
+Action = Callable[[Any, flags.FlagValues, Any], None]
+Judge = Callable[[Any, flags.FlagValues, Any], str | None]
 
 
 def run_command(
@@ -33,19 +32,21 @@ def with_run(values: flags.FlagValues, action: Action, judge: Judge | None = Non
 
     judge: looks at the report; what it refuses is returned.
     """
-    asked = run_flags_of(values)
+    run_flags = run_flags_of(values)
     import_tensorflow()
-    from pipelines.stages import publish, session
+    from pipelines.stages import publish
+    from pipelines.stages.session import open_run
 
     screen = console(values.quiet)
-    with session.open_run(values, asked, screen) as found:
-        action(found, values, screen)
+    with open_run(values, run_flags, screen) as session:
+        with publish.contradictions_told(session.run):
+            action(session, values, Screen(screen))
         refusal = None
-        if found.alone():
-            report = publish.report(found.run, found.dataset, screen)
-            refusal = judge(found, values, report) if judge else None
+        if session.alone():
+            report = publish.report(session.run, session.dataset)
+            refusal = judge(session, values, report) if judge else None
         else:
             print("other processes are at work on this run: the last one writes its report")
-        if found.is_new:
-            tell_next(screen, found.run.path, found.threat.has_support)
+        if session.is_new:
+            tell_next(screen, session.run.path, session.threat.has_support)
     return refusal

@@ -26,11 +26,16 @@ def main(argv: list[str] | None = None) -> None:
     run_command(argv or sys.argv, ABOUT, GROUPS, attack)
 
 
-def attack(found: Any, values: Any, screen: Any) -> None:
+def attack(session: Any, values: Any, progress: Any) -> None:
     """Runs a suite, or a single attack at the radii asked for."""
-    from pipelines.stages.evaluating import Evaluation
+    from pipelines.build.settings import evaluation_settings
+    from pipelines.runs.sources import load_source
+    from rt_tf.evaluation.suites import Evaluation
 
-    Evaluation(found.subject(), found.radii, values, screen).run()
+    subject = session.subject()
+    sources = [load_source(path, subject) for path in values.transfer_from or ()]
+    settings = evaluation_settings(values, sources)
+    Evaluation(subject, session.radii, settings, progress).run()
 
 
 if __name__ == "__main__":

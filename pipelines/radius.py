@@ -24,18 +24,19 @@ def main(argv: list[str] | None = None) -> None:
     run_command(argv or sys.argv, ABOUT, GROUPS, search)
 
 
-def search(found: Any, values: Any, screen: Any) -> None:
+def search(session: Any, values: Any, progress: Any) -> None:
     """Searches up to the radius asked for, or up to four times the run's own."""
-    from pipelines.stages import certified_radii
+    from pipelines.build.settings import radius_settings
+    from rt_tf.evaluation.certified_radii import search_radii
     from rt_tf.threats.region import largest_radius
 
-    if len(found.radii) > 1:
-        told = ", ".join(map(radius_text, found.radii))
-        raise UserError(f"epsilon: expected one radius, the largest to try; received {told}")
-    largest = found.radii[0]
+    if len(session.radii) > 1:
+        received = ", ".join(map(radius_text, session.radii))
+        raise UserError(f"epsilon: expected one radius, the largest to try; received {received}")
+    largest = session.radii[0]
     if values.epsilon is None:
-        largest = min(TIMES_OWN * largest, largest_radius(found.threat, found.dataset.domain))
-    certified_radii.search(found.subject(), largest, values, screen)
+        largest = min(TIMES_OWN * largest, largest_radius(session.threat, session.dataset.domain))
+    search_radii(session.subject(), largest, radius_settings(values), progress)
 
 
 if __name__ == "__main__":

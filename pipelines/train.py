@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from pipelines.console import console, import_tensorflow, one_line_errors, tell_next
+from pipelines.console import Screen, console, import_tensorflow, one_line_errors, tell_next
 from pipelines.flags import run as ours
 from pipelines.flags.evaluation import eval_budget
 from pipelines.flags.parsing import fail, parse
@@ -101,36 +101,37 @@ def _export(work: Work) -> None:
 
 
 def _certify(work: Work) -> None:
-    from pipelines.stages.certifying import certify
+    from pipelines.build.settings import certify_settings
+    from rt_tf.evaluation.certifying import certify
 
-    subject = _subject(work)
+    subject, settings = _subject(work), certify_settings(work.values)
     if subject.threat.has_support:
-        certify(subject, _radii(work.values, subject.threat), work.values, work.screen)
+        certify(subject, _radii(work.values, subject.threat), settings, Screen(work.screen))
 
 
 def _attack(work: Work) -> None:
-    from pipelines.stages.attacking import Attacker
-    from pipelines.stages.cascades import tell_weaker
-    from pipelines.stages.estimate import warned
+    from rt_tf.evaluation.attacking import Attacker
+    from rt_tf.evaluation.cascades import tell_weaker
+    from rt_tf.evaluation.preflight import warnings_of
 
-    subject = _subject(work)
+    subject, progress = _subject(work), Screen(work.screen)
     budget = eval_budget(work.values)
-    tell_weaker(budget, subject, work.screen)
-    warned(subject, work.screen)
+    tell_weaker(budget, subject, progress)
+    warnings_of(subject, progress)
     attacker = Attacker(subject, budget, work.values.seed)
     for eps, samples in _radii(work.values, subject.threat):
-        attacker.attack(eps, samples, work.screen)
+        attacker.attack(eps, samples, progress)
 
 
 def _report(work: Work) -> None:
     from pipelines.stages import publish
 
-    publish.report(work.run, work.dataset, work.screen)
+    publish.report(work.run, work.dataset)
 
 
 def _subject(work: Work) -> Any:
     from pipelines.build import system
-    from pipelines.runs.subject import load_run
+    from pipelines.runs.loading import load_run
     from pipelines.stages import publish
 
     publish.mend_export(work.run, work.dataset)

@@ -39,6 +39,16 @@ MAY_USE = {  # besides a room's own files
     "records": {"certification"},
     "proofs": {"certification", "checker", "network", "records"},
     "serving": {"bounds", "models", "network", "threats"},
+    "evaluation": {
+        "reporting",
+        "proofs",
+        "records",
+        "serving",
+        "certification",
+        "models",
+        "checker",
+    }
+    | BELOW_TRAINING,
     "reporting": {"records", "serving", "training", "certification", "bounds", "attacks", "data"}
     | BELOW_BOUNDS,
 }
@@ -209,7 +219,6 @@ WITHOUT_DOMAIN = {
     *("rt_tf/checker/verdict.py", "rt_tf/checker/region.py"),
     *(
         "pipelines/runs/keras_file.py",
-        "pipelines/stages/evaluating.py",
         "pipelines/stages/drawing.py",
     ),
 }

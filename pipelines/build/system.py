@@ -16,6 +16,7 @@ from rt_tf import catalogue, data, models
 from rt_tf.attacks.run import Attack
 from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
+from rt_tf.evaluation import refusals as evaluation_refusals
 from rt_tf.threats.region import Threat
 from rt_tf.training.average import Average
 from rt_tf.training.phases import Phase
@@ -64,7 +65,7 @@ def domain(values: flags.FlagValues) -> Domain:
 def threat(values: flags.FlagValues) -> Threat:
     """The run's threat; UserError for a radius outside its range."""
     found = catalogue.threat(values.threat, threat_settings(values))
-    refusals.check_radius(found, values.epsilon, "epsilon", domain(values))
+    evaluation_refusals.check_radius(found, values.epsilon, "epsilon", domain(values))
     return found
 
 
@@ -103,21 +104,21 @@ def under_policy(policy: str, make: Callable[[], keras.Model]) -> Callable[[], k
 def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
     """The phases that the flags describe; UserError for what the threat or XLA does not allow."""
     found = read_phases(values)
-    refusals.refuse_other_threats(values.eval_attack, threat)
+    evaluation_refusals.refuse_other_threats(values.eval_attack, threat)
     several = any(phase.new_member for phase in found[1:])
-    refusals.refuse_attack_on_members(values.eval_attack, several)
-    refusals.refuse_start("eval_start", values.eval_start, threat)
+    evaluation_refusals.refuse_attack_on_members(values.eval_attack, several)
+    evaluation_refusals.refuse_start("eval_start", values.eval_start, threat)
     if threat.has_support:
         for bound in (monitored_name(values.monitor_bound, found), *values.rungs):
-            refusals.refuse_unanswered(bound, threat)
+            evaluation_refusals.refuse_unanswered(bound, threat)
     for phase in found:
-        refusals.refuse_other_threats(phase.attack, threat)
-        refusals.check_radius(threat, phase.eps, "train_epsilon", domain(values))
+        evaluation_refusals.refuse_other_threats(phase.attack, threat)
+        evaluation_refusals.check_radius(threat, phase.eps, "train_epsilon", domain(values))
         if phase.eps_from:
-            refusals.check_radius(threat, phase.eps_from, "epsilon_from", domain(values))
-        refusals.refuse_unanswered(phase.bound, threat)
+            evaluation_refusals.check_radius(threat, phase.eps_from, "epsilon_from", domain(values))
+        evaluation_refusals.refuse_unanswered(phase.bound, threat)
         refusals.refuse_unbounded(phase, threat, values.monitor_bound)
-        refusals.refuse_start("attack_start", phase.attack_start, threat)
+        evaluation_refusals.refuse_start("attack_start", phase.attack_start, threat)
         refusals.refuse_regions(phase, threat)
         if values.jit_compile:
             refusals.refuse_dynamic(phase, threat)

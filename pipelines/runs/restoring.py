@@ -21,7 +21,7 @@ _CORRUPT = (
 )
 
 
-def network(run: RunDirectory) -> keras.Model:
+def load_network(run: RunDirectory) -> keras.Model:
     """A run's network, made again from its export and written, where its file is damaged.
 
     UserError where that cannot be done.

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from pipelines.build import system
 from pipelines.runs.directory import RunDirectory
-from pipelines.runs.subject import load_network
+from pipelines.runs.restoring import load_network
 from rt_tf import data
 from rt_tf.domain import UNIT
 from rt_tf.errors import UserError

@@ -1,17 +1,17 @@
 """The export and report stages: what a finished run hands out."""
 
+import contextlib
 import json
-
-from rich.console import Console
+from collections.abc import Iterator
 
 from pipelines.build import system
 from pipelines.console import terminal
 from pipelines.flags.run import run_flags
 from pipelines.runs.directory import RunDirectory
-from pipelines.runs.subject import load_network
-from pipelines.stages import proving
+from pipelines.runs.restoring import load_network
 from rt_tf import data
 from rt_tf.errors import UserError
+from rt_tf.evaluation import proving
 from rt_tf.records.consistency import Inconsistent
 from rt_tf.records.record_file import Row
 from rt_tf.reporting.attack_text import sanity_lines, suite_table
@@ -45,17 +45,21 @@ def mend_export(run: RunDirectory, dataset: data.DataSet) -> None:
         print(f"{run.export}: {damage} was damaged: exported anew from {run.network}")
 
 
-def contradiction(run: RunDirectory, error: Inconsistent) -> UserError:
-    """What is said of records that contradict each other."""
-    return UserError(
-        f"records: expected whole ones that agree; {error}; once {run.records} (or the part "
-        "that is wrong) is deleted, certify and evaluate write it anew"
-    )
-
-
-def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> Row:
-    """Writes the report, puts it into the export and TensorBoard, and prints its table."""
+@contextlib.contextmanager
+def contradictions_told(run: RunDirectory) -> Iterator[None]:
+    """UserError for records that contradict each other, which says what to do about it."""
     try:
+        yield
+    except Inconsistent as error:
+        raise UserError(
+            f"records: expected whole ones that agree; {error}; once {run.records} (or the part "
+            "that is wrong) is deleted, certify and evaluate write it anew"
+        ) from error
+
+
+def report(run: RunDirectory, dataset: data.DataSet) -> Row:
+    """Writes the report, puts it into the export and TensorBoard, and prints its table."""
+    with contradictions_told(run):
         found = write_report(run.path, originals=lambda rows: dataset.test.images(rows))
         proving.write(
             load_network(run),
@@ -63,8 +67,6 @@ def report(run: RunDirectory, dataset: data.DataSet, screen: Console) -> Row:
             run.export / saved_model.EXTRA,
             lambda rows: dataset.test.images(rows),
         )
-    except Inconsistent as error:
-        raise contradiction(run, error) from error
     if run.facts().get("history") and not run.history.exists():
         print(f"{run.history} is missing: the report is without the training's history")
     saved_model.attach(

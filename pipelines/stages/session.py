@@ -7,14 +7,16 @@ from typing import NamedTuple
 from absl import flags
 from rich.console import Console
 
-from pipelines.build import refusals, system
+from pipelines.build import system
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.external_network import THREAT, given_file
+from pipelines.runs.loading import load_run
 from pipelines.runs.provenance import check_data
-from pipelines.runs.subject import LoadedRun, load_run
 from pipelines.stages import adopting, publish
 from rt_tf import data
 from rt_tf.errors import UserError
+from rt_tf.evaluation.refusals import check_radius
+from rt_tf.evaluation.subject import Subject
 from rt_tf.threats.region import Threat
 
 
@@ -32,8 +34,8 @@ class RunSession(NamedTuple):
     is_new: bool
     alone: Callable[[], bool]
 
-    def subject(self) -> LoadedRun:
-        """What questions are asked about; a damaged export is written anew before."""
+    def subject(self) -> Subject:
+        """What is evaluated; a damaged export is written anew before."""
         publish.mend_export(self.run, self.dataset)
         return load_run(self.run, self.dataset, self.threat)
 
@@ -57,7 +59,7 @@ def open_run(
         threat = system.threat(asked)
         radii = list(values.epsilon or [asked.epsilon]) if "epsilon" in values else []
         for eps in radii:
-            refusals.check_radius(threat, eps, "epsilon", system.domain(asked))
+            check_radius(threat, eps, "epsilon", system.domain(asked))
         dataset = system.load_data(asked)
         check_data(run, dataset)
         is_new = not run.has_network()

@@ -17,7 +17,7 @@ from pipelines.flags.run import run_flags
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.interruption import deferred
 from pipelines.runs.provenance import pin_extra
-from pipelines.runs.subject import load_network
+from pipelines.runs.restoring import load_network
 from rt_tf import data, models
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError

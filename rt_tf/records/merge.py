@@ -55,6 +55,7 @@ from rt_tf.records.consistency import (
 )
 from rt_tf.records.parts import certificate_files, union
 from rt_tf.records.record_file import RecordFile, Row, line, read
+from rt_tf.records.verdict import decide
 
 __all__ = ["Inconsistent", "Question", "RecordFile", "load", "merge", "question_name", "read"]
 
@@ -229,11 +230,8 @@ def _check_stored(folder: Path, row: Row, where: str) -> None:
 def _merged(example: Row, certificate: Row | None, attacks: Mapping[str, Row]) -> Row:
     correct = example["prediction"] == example["label"]
     own: Row = certificate or {"verdict": "unknown", "cause": "not_asked"}
-    verdict, cause = own["verdict"], own["cause"]
-    if not correct:
-        verdict, cause = "falsified", "misclassified"
-    elif verdict != "certified" and any(attack["success"] for attack in attacks.values()):
-        verdict, cause = "falsified", "attack"
+    falsified = own["verdict"] == "falsified" or any(row["success"] for row in attacks.values())
+    verdict, cause = decide(correct, own["verdict"] == "certified", falsified, own["cause"])
     return {
         **{key: example[key] for key in ("index", *SAME_EXAMPLE)},
         "correct": correct,

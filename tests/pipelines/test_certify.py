@@ -13,10 +13,10 @@ from absl import flags
 
 from pipelines import check
 from pipelines.flags.parsing import parse
-from pipelines.runs.subject import CHUNK
-from pipelines.stages import certifying
-from pipelines.stages.certifying import Limits, climb
 from rt_tf.errors import UserError
+from rt_tf.evaluation import certifying
+from rt_tf.evaluation.certifying import CertifySettings, climb
+from rt_tf.evaluation.recording import CHUNK
 from rt_tf.records import merge
 from tests.pipelines.conftest import command, report_of, run, start
 from tests.pipelines.test_interruption import wait_for
@@ -239,14 +239,14 @@ def test_a_rate_is_of_all_that_was_begun_when_it_was_interrupted(
 
 
 def test_what_a_limit_left_open_is_asked_again_with_a_higher_one() -> None:
-    limits = Limits(time=10.0, memory=64.0)
-    assert limits.told("time") == {"time_limit": 10.0}
-    assert limits.told("memory") == {"memory_limit": 64.0}
-    assert limits.told("loose") == limits.told(None) == {}
-    assert limits.are_more_than({"cause": "time", "time_limit": 9.0})
-    assert limits.are_more_than({"cause": "memory", "memory_limit": 32.0})
-    assert not limits.are_more_than({"cause": "time", "time_limit": 10.0})
-    assert not limits.are_more_than({"cause": "loose", "time_limit": 9.0})
+    limits = CertifySettings(time_limit=10.0, memory=64.0)
+    assert limits.limit("time") == {"time_limit": 10.0}
+    assert limits.limit("memory") == {"memory_limit": 64.0}
+    assert limits.limit("loose") == limits.limit(None) == {}
+    assert limits.exceed_limits_of({"cause": "time", "time_limit": 9.0})
+    assert limits.exceed_limits_of({"cause": "memory", "memory_limit": 32.0})
+    assert not limits.exceed_limits_of({"cause": "time", "time_limit": 10.0})
+    assert not limits.exceed_limits_of({"cause": "loose", "time_limit": 9.0})
 
 
 def test_a_rung_that_refuses_the_network_leaves_the_records_alone(copy: Path) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.stages import estimate
-from pipelines.stages.estimate import TRACING, Cost
 from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.catalogue.suites import SUITES, Budget, Suite
 from rt_tf.errors import UserError
+from rt_tf.evaluation import preflight
+from rt_tf.evaluation.estimate import TRACING, Cost
 from rt_tf.records import merge
 from tests.pipelines.conftest import report_of, run
 
@@ -93,7 +93,7 @@ def test_a_warning_of_a_single_attack_is_in_the_report(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = "the cross-entropy loss has a zero gradient at 98 of 100 points"
-    monkeypatch.setattr(estimate, "vanishing_gradients", lambda task, x: [line])
+    monkeypatch.setattr(preflight, "vanishing_gradients", lambda task, x: [line])
     ask(copy, "--epsilon=0.0999999999", "--eval_steps=2")
     assert report_of(copy)["warnings"] == [line]
     for file in ("report/report.html", "export/assets.extra/MODEL_CARD.md"):

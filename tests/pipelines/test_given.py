@@ -283,7 +283,7 @@ def test_an_export_that_differs_is_said_in_one_line(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(copy / "run" / "export")
-    monkeypatch.setattr(publish.export, "PARITY", -1.0)
+    monkeypatch.setattr(publish.saved_model, "PARITY", -1.0)
     words = "expected the SavedModel to compute what the network does; .* logits differ by"
     with pytest.raises(UserError, match=words):
         run("export", f"--model_dir={copy / 'run'}")

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import pytest
-from rich.console import Console
 
 from pipelines.runs.directory import RunDirectory
-from pipelines.stages import proving, publish
+from pipelines.stages import publish
 from rt_tf.certification.proof import CROWN, Proof, unsplit
 from rt_tf.errors import UserError
+from rt_tf.evaluation import proving
 from rt_tf.files import write_bytes
 from rt_tf.proofs import store
 from rt_tf.records.consistency import Inconsistent
@@ -85,4 +85,4 @@ def test_a_report_on_a_damaged_proof_is_refused_in_words(
     monkeypatch.setattr(publish, "load_network", lambda run: proved.network)
     dataset = SimpleNamespace(test=SimpleNamespace(images=originals))
     with pytest.raises(UserError, match=rf"records: expected whole ones.*{INDEX:05d}\.npz"):
-        publish.report(proved.run, dataset, Console(quiet=True))
+        publish.report(proved.run, dataset)

@@ -4,7 +4,7 @@ import pytest
 
 from rt_tf.certification.ladder import Finding
 from rt_tf.records.consistency import check_certificate
-from rt_tf.records.verdict import certificate
+from rt_tf.records.verdict import example_verdict
 
 INF = float("inf")
 RIGHT = {"index": 3, "image": "ab", "label": 1, "prediction": 1}
@@ -32,7 +32,7 @@ LIKELY = Finding(0.7, 1.0, probable=True)  # no certificate, and no proved margi
     ],
 )
 def test_verdict_and_cause(findings, verdict, cause, margin) -> None:
-    row = certificate(RIGHT, {f"rung{i}": finding for i, finding in enumerate(findings)})
+    row = example_verdict(RIGHT, {f"rung{i}": finding for i, finding in enumerate(findings)})
     assert (row["verdict"], row["cause"], row["margin"]) == (verdict, cause, margin)
     assert row["seconds"] == len(findings)
     assert [rung.get("cause") for rung in row["rungs"].values()] == [f.cause for f in findings]
@@ -40,5 +40,5 @@ def test_verdict_and_cause(findings, verdict, cause, margin) -> None:
 
 
 def test_the_misclassified_are_falsified_whatever_is_bounded() -> None:
-    row = certificate({**RIGHT, "prediction": 2}, {"interval": CERTIFIED})
+    row = example_verdict({**RIGHT, "prediction": 2}, {"interval": CERTIFIED})
     assert (row["verdict"], row["cause"], row["rung"]) == ("falsified", "misclassified", None)

@@ -15,8 +15,7 @@ from rt_tf.folders import rewritten
 from rt_tf.proofs import network_file, store
 from rt_tf.proofs.certificates import Certified, Statement, write_proofs
 from rt_tf.records import parts
-from rt_tf.records.record_file import read, read_lines
-from rt_tf.records.verdict import Row
+from rt_tf.records.record_file import Row, read, read_lines
 
 Originals = Callable[[Sequence[int]], np.ndarray]
 NETWORK = "network.npz"

@@ -1,0 +1,125 @@
+"""Certified radii of the examples of a subject, as records."""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rt_tf.certification.bracket import Trial
+from rt_tf.certification.radius import Radius, RadiusSearch
+from rt_tf.errors import UserError
+from rt_tf.evaluation.ladders import settings_taken
+from rt_tf.evaluation.progress import Progress
+from rt_tf.evaluation.recording import headed, record_missing
+from rt_tf.evaluation.refusals import refuse_unanswered
+from rt_tf.evaluation.subject import Subject
+from rt_tf.exactly import radius_text
+from rt_tf.records import merge
+from rt_tf.records.record_file import RecordFile, Row
+from rt_tf.reporting import radii
+
+
+@dataclasses.dataclass(frozen=True)
+class RadiusSettings:
+    """How certified radii are searched.
+
+    rungs: each goes on above what those before it certify. tolerance: the share of a radius by
+    which the search may fall short of where its bound fails. bounds: settings of bounds, by the
+    names that they know. samples: first examples of the test split; 0: all.
+    """
+
+    rungs: Sequence[str] = ("crown_ibp", "crown")
+    tolerance: float = 0.01
+    bounds: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    samples: int = 0
+
+
+def search_radii(
+    subject: Subject, largest: float, settings: RadiusSettings, progress: Progress
+) -> RecordFile:
+    """Searches the first test examples' radii up to `largest`, of the class each is given.
+
+    Above the distance of a counterexample on record nothing is tried. UserError for rungs without
+    an answer to the threat, and for a cascade; Inconsistent for records that contradict each other.
+    """
+    _refuse(subject, settings.rungs)
+    said = {
+        "rungs": list(settings.rungs),
+        "largest": largest,
+        "tolerance": settings.tolerance,
+        "arithmetic": "sound",
+        **settings_taken(settings.rungs, settings.bounds),
+    }
+    header = headed(subject, "radius", "radius", said)
+    records = RecordFile(subject.records / radii.file_name(subject.threat.name), header)
+    rungs, bounds = list(settings.rungs), dict(settings.bounds)
+    search = RadiusSearch(subject.wiring, subject.threat, rungs, settings.tolerance, bounds)
+    method = RadiusMethod(subject, search, largest, _counterexamples(subject, header))
+    record_missing(subject, records, subject.first(settings.samples), method, progress)
+    return records
+
+
+def _refuse(subject: Subject, rungs: Sequence[str]) -> None:
+    for rung in rungs:
+        refuse_unanswered(rung, subject.threat)
+    if subject.is_cascade:
+        raise UserError(
+            "model_dir: expected a network; received a cascade, which may abstain at one radius "
+            "and not at another; pipelines.certify certifies it at each"
+        )
+
+
+def _counterexamples(subject: Subject, header: Row) -> dict[int, float]:
+    """By example's index, the distance of the nearest counterexample on record."""
+    questions = [q for q in merge.load(subject.records) if _network(q) == subject.checksum]
+    return radii.nearest(questions, header)
+
+
+def _network(question: merge.Question) -> str:
+    return next(iter(question.headers.values()))["network_sha256"]
+
+
+class RadiusMethod(NamedTuple):
+    """The method that searches radii, below the distances of counterexamples that are known."""
+
+    subject: Subject
+    search: RadiusSearch
+    largest: float
+    counterexamples: dict[int, float]
+
+    @property
+    def title(self) -> str:
+        return f"radius up to {radius_text(self.largest)}"
+
+    def rows(self, places: np.ndarray, examples: list[Row]) -> Iterator[Row]:
+        """The radii of the examples at some places, as each search ends."""
+        labels = np.array([example["prediction"] for example in examples], np.int64)
+        known = [self.counterexamples.get(example["index"], math.inf) for example in examples]
+        most = np.array([min(self.largest, math.nextafter(end, 0.0)) for end in known])
+        images = self.subject.test.images(places)
+        for k, radius in self.search.search(images, labels, most):
+            distance = known[k] if known[k] <= self.largest else None
+            yield {**examples[k], **_row(radius), "counterexample_at": distance}
+
+    def begun(self, example: Row) -> Row:
+        """The record of an example until its search ends, which says that nothing is certified."""
+        return {**example, **_row(Radius(0.0, None, (), 0.0)), "counterexample_at": None}
+
+    def status(self, rows: list[Row]) -> str:
+        """The median radius."""
+        return f"median {np.median([row['radius'] for row in rows]):.3g}"
+
+
+def _row(radius: Radius) -> Row:
+    return {
+        "radius": radius.radius,
+        "rung": radius.rung,
+        "trials": [_trial(trial) for trial in radius.trials],
+        "seconds": radius.seconds,
+    }
+
+
+def _trial(trial: Trial) -> Row:
+    return {**trial._asdict(), "margin": trial.margin if math.isfinite(trial.margin) else None}

@@ -1,0 +1,199 @@
+"""Certifying the examples of a subject at a radius, rung by rung."""
+
+import dataclasses
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf.bounds.intermediate import MEMORY
+from rt_tf.certification.cascade import climb
+from rt_tf.certification.ladder import Finding, Findings
+from rt_tf.errors import UserError
+from rt_tf.evaluation import ladders
+from rt_tf.evaluation.ladders import Ladders
+from rt_tf.evaluation.progress import Progress
+from rt_tf.evaluation.recording import Radii, certificate_file, record_missing
+from rt_tf.evaluation.refusals import refuse_unanswered
+from rt_tf.evaluation.subject import Subject
+from rt_tf.exactly import radius_text
+from rt_tf.proofs import store
+from rt_tf.records.record_file import OPEN, Row
+from rt_tf.records.verdict import VERDICTS, Counterexample, example_verdict
+from rt_tf.reporting.counterexamples import keep
+from rt_tf.threats.region import Region
+
+TIME_LIMIT = 30.0  # seconds that a rung which searches takes for an example, at most
+
+
+@dataclasses.dataclass(frozen=True)
+class CertifySettings:
+    """How examples are certified.
+
+    rungs: in this order; None for those of the recommended ladder that fit, in the order that is
+    quickest. bounds: settings of bounds by the names that they know. time_limit: seconds that a
+    rung which searches may take for an example. memory: MiB for the coefficients of a pass; None
+    for each rung's own. part: (k, n), where several processes share the examples.
+    """
+
+    rungs: Sequence[str] | None = None
+    bounds: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    time_limit: float = TIME_LIMIT
+    memory: float | None = None
+    part: tuple[int, int] | None = None
+
+    @property
+    def part_name(self) -> str:
+        """`1of4` for the first of four parts; "" for the whole."""
+        return "{}of{}".format(*self.part) if self.part else ""
+
+    def of_rungs(self) -> dict[str, Any]:
+        """All settings of rungs, by the names that they know."""
+        memory = {} if self.memory is None else {"memory": self.memory}
+        return {**self.bounds, **memory, "time_limit": self.time_limit}
+
+    def limit(self, cause: str | None) -> Row:
+        """What a record says of the limit that was its cause."""
+        limits = {"time": self.time_limit, "memory": self.memory or MEMORY}
+        return {f"{cause}_limit": limits[cause]} if cause in limits else {}
+
+    def exceed_limits_of(self, row: Row) -> bool:
+        """Whether an example was left unknown for a lower limit, and is to be asked once more."""
+        limits = self.limit(row.get("cause"))
+        return any(row.get(name, limit) < limit for name, limit in limits.items())
+
+
+def certify(subject: Subject, radii: Radii, settings: CertifySettings, progress: Progress) -> None:
+    """Certifies test examples at each radius, rung by rung.
+
+    A radius that was certified before with further rungs keeps them: certificates do not get worse.
+    """
+    rungs = ladders.choose_rungs(subject, settings.rungs, progress)
+    for rung in rungs:
+        refuse_unanswered(rung, subject.threat)
+    made = functools.cache(lambda names: ladders.make_ladders(subject, names, settings.of_rungs()))
+    for eps, samples in radii:
+        before = ladders.rungs_before(subject, eps)
+        wanted = (*before, *(rung for rung in rungs if rung not in before))
+        # Before any file is touched: a rung may refuse the network.
+        _certify_at(subject, eps, samples, made(wanted), settings, progress)
+
+
+def _certify_at(
+    subject: Subject,
+    eps: float,
+    samples: int,
+    climbed: Ladders,
+    settings: CertifySettings,
+    progress: Progress,
+) -> None:
+    rungs = list(climbed[0].rungs)
+    said = {"rungs": rungs, "arithmetic": "sound"}
+    said |= ladders.settings_taken(rungs, settings.bounds)
+    part, again = settings.part_name, settings.exceed_limits_of
+    records = certificate_file(subject, eps, said, part, again, _carried(said))
+    places = _own_part(subject.first(samples), settings.part)
+    if settings.rungs is None:
+        left = [place for place in places if place not in records.done]
+        climbed = ladders.quickest_first(subject, climbed, eps, left, progress)
+    method = Certification(subject, climbed, eps, records.path.parent, settings)
+    record_missing(subject, records, places, method, progress)
+
+
+def _own_part(places: Sequence[int], part: tuple[int, int] | None) -> Sequence[int]:
+    """The places that this process answers for."""
+    if part is None:
+        return places
+    k, n = part
+    if k > len(places):
+        raise UserError(
+            f"slice: expected a part that has examples; received {k}/{n} of {len(places)} examples"
+        )
+    return places[k - 1 :: n]
+
+
+class Certification(NamedTuple):
+    """The method that climbs ladders at a radius, and keeps what their verdicts rest on."""
+
+    subject: Subject
+    ladders: Ladders
+    eps: float
+    folder: Path
+    settings: CertifySettings
+
+    @property
+    def title(self) -> str:
+        return f"certify eps {radius_text(self.eps)}"
+
+    def rows(self, places: np.ndarray, examples: list[Row]) -> Iterator[Row]:
+        """The verdicts as they come; what the network gets wrong by itself needs no ladder."""
+        test = self.subject.test
+        wrong = np.array([e["prediction"] != e["label"] for e in examples])
+        for k in np.flatnonzero(wrong).tolist():
+            yield example_verdict(examples[k], {})
+        right = np.flatnonzero(~wrong)
+        images, labels = test.images(places[right]), test.labels[places[right]]
+        for k, findings in climb(self.ladders, images, labels, self.eps):
+            yield self._row(examples[right[k]], images[k], findings)
+
+    def begun(self, example: Row) -> Row:
+        """The record of an example until its verdict, which says that time ended before."""
+        row = example_verdict(example, {})
+        return {**row, "cause": "time"} if row["verdict"] == "unknown" else row
+
+    def status(self, rows: list[Row]) -> str:
+        """How many examples have which verdict."""
+        count = Counter(row["verdict"] for row in rows)
+        return ", ".join(f"{count[verdict]:,} {verdict}" for verdict in VERDICTS)
+
+    def _row(self, example: Row, image: np.ndarray, findings: Findings) -> Row:
+        findings, counterexample = self._confirmed(example, image, findings)
+        proofs = [f.proof for f in findings.values() if f.certified and f.proof is not None]
+        proof = store.keep(self.folder, example["index"], proofs[0]) if proofs else None
+        row = example_verdict(example, findings, counterexample, proof)
+        return row | self.settings.limit(row["cause"])
+
+    def _confirmed(
+        self, example: Row, image: np.ndarray, findings: Findings
+    ) -> tuple[Findings, Counterexample | None]:
+        """A counterexample counts, and is stored, if the served network gives another answer."""
+        rung = next((name for name, finding in findings.items() if finding.falsified), None)
+        if rung is None:
+            return findings, None
+        point = np.asarray(findings[rung].point)[np.newaxis]
+        prediction = int(self.subject.upheld_labels(point, self.eps)[0])
+        x, domain = tf.constant(image[np.newaxis]), self.subject.wiring.domain
+        region = Region(self.subject.threat, x, self.eps, domain)
+        inside = bool(region.inside(tf.constant(point)).numpy()[0])
+        if prediction == example["label"] or not inside:
+            return {**findings, rung: _unconfirmed(findings[rung])}, None
+        distance = float(region.distance(tf.constant(point)).numpy()[0])
+        file = f"adversarial/{example['index']:05d}-certify.npy"
+        sha256 = keep(self.folder, file, point[0])
+        return findings, Counterexample(rung, file, sha256, distance, prediction)
+
+
+def _unconfirmed(finding: Finding) -> Finding:
+    """The finding where the served network gets the point right, or a rounding is outside."""
+    return finding._replace(falsified=False, cause="error")
+
+
+def _carried(settings: Row) -> Callable[[Row, Row], Row | None]:
+    """A function that carries over records of fewer rungs, with the same settings, to all of them.
+
+    Examples that those rungs left unknown are open: without them, the others were a sample of
+    successes.
+    """
+
+    def under_these(header: Row, row: Row) -> Row | None:
+        before = dict(header["settings"])
+        fewer = set(before.pop("rungs", ())) <= set(settings["rungs"])
+        if not fewer or before != {name: settings.get(name) for name in before}:
+            return None
+        return {**row, OPEN: True} if row["verdict"] == "unknown" else row
+
+    return under_these

@@ -1,0 +1,92 @@
+"""What does not go together in an evaluation: a line each, before anything is computed."""
+
+from rt_tf import catalogue
+from rt_tf.catalogue.training import POINT_TERMS
+from rt_tf.domain import UNIT, Domain
+from rt_tf.errors import UserError
+from rt_tf.exactly import exactly, radius_text
+from rt_tf.threats.region import Threat, largest_radius
+
+# Of point terms that are for some threats: a latent region needs one that is a box.
+TERM_THREATS = {"latent": ("linf",), "each": ("union",)}
+
+
+def check_radius(threat: Threat, eps: float, name: str, domain: Domain = UNIT) -> None:
+    """UserError unless 0 < eps <= the threat's largest radius in the domain."""
+    largest = largest_radius(threat, domain)
+    if not 0.0 < eps <= largest:
+        inputs = "" if domain is UNIT else f" and inputs in {domain}"
+        raise UserError(
+            f"{name}: expected a radius in (0, {exactly(largest)}] for {threat.name}{inputs}; "
+            f"received {radius_text(eps)}"
+        )
+
+
+def refuse_unanswered(bound: str, threat: Threat) -> None:
+    """UserError for a bound that has no answer to the threat."""
+    if bound != "none" and not threat.has_support:
+        raise UserError(
+            f"bound: expected none for {threat.name}, which has no support function; "
+            f"received {bound}"
+        )
+    known = () if bound == "none" else _entry(bound).threats
+    if known and threat.name not in known:
+        raise UserError(
+            f"threat: expected {' or '.join(known)} with {bound}; received {threat.name}"
+        )
+
+
+def _entry(rung: str) -> catalogue.Entry:
+    """Of a bound or of another rung."""
+    return catalogue.find("search" if rung in catalogue.SEARCHES else "bound", rung)
+
+
+def refuse_start(flag: str, start: str, threat: Threat) -> None:
+    """UserError for a start that is for other threats."""
+    known = catalogue.STARTS[start].threats if start in catalogue.STARTS else ()
+    if known and threat.name not in known:
+        raise UserError(
+            f"{flag}: expected another than {start} for {threat.name}; received {start}"
+        )
+
+
+def refuse_loss(attack: str, loss: str) -> None:
+    """UserError for a loss that an attack would not climb."""
+    if not catalogue.ATTACKS[attack].climbs:
+        climbing = [name for name, entry in catalogue.ATTACKS.items() if entry.climbs]
+        raise UserError(
+            f"eval_loss: expected none with --eval_attack={attack}, which climbs no loss that is "
+            f"asked for ({', '.join(climbing)} do); received {loss}"
+        )
+
+
+def refuse_other_threats(attack: str, threat: Threat) -> None:
+    """UserError for an attack that is for other threats."""
+    if attack == "none" or attack in POINT_TERMS:
+        known = TERM_THREATS.get(attack, ())
+    else:
+        known = catalogue.find("attack", attack).threats
+    if known and threat.name not in known:
+        raise UserError(
+            f"attack: expected one for {threat.name} "
+            f"({', '.join(catalogue.attacks_on(threat.name))}); received {attack}, which is for "
+            f"{' and '.join(known)}"
+        )
+
+
+def refuse_attack_on_members(attack: str, is_cascade: bool) -> None:
+    """UserError for an attack on the members of a cascade where there is none."""
+    if attack in catalogue.ATTACKS and catalogue.ATTACKS[attack].cascade and not is_cascade:
+        raise UserError(
+            f"eval_attack: expected another than {attack} for a network that is no cascade; "
+            f"received {attack}; a cascade is trained by --new_member"
+        )
+
+
+def refuse_other_answers(threat: Threat, own: str) -> None:
+    """UserError for a cascade under another threat than the one its answers are certified for."""
+    if threat.name != own:
+        raise UserError(
+            f"threat: expected {own} for a cascade that answers by its certificates for {own}; "
+            f"received {threat.name}"
+        )

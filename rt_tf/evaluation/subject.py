@@ -1,0 +1,87 @@
+"""What an evaluation is about: a network, traced and as it is served, and examples for it."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rt_tf import data
+from rt_tf.attacks.gradient.refutation import Refutation
+from rt_tf.attacks.losses import Loss, cross_entropy
+from rt_tf.attacks.task import Network, Task
+from rt_tf.network.ops import Tensor
+from rt_tf.network.wiring import Wiring
+from rt_tf.records.record_file import Row
+from rt_tf.threats.region import Region, Threat
+
+ABSTAINS = -1
+
+
+class Subject(NamedTuple):
+    """A network under a threat, its test examples, and the folder of what is known of them.
+
+    members: those of a cascade, or the one network. served: has the endpoints `serve` and
+    `certify` of `rt_tf.serving.endpoints`. own_threat: the name of the one that a cascade's answers
+    are certified for. checksum: of the network.
+    """
+
+    members: tuple[Wiring, ...]
+    served: Any
+    test: data.Split
+    threat: Threat
+    own_threat: str
+    checksum: str
+    records: Path
+
+    @property
+    def wiring(self) -> Wiring:
+        """The network that gives the answers; a cascade's first member."""
+        return self.members[0]
+
+    @property
+    def is_cascade(self) -> bool:
+        return len(self.members) > 1
+
+    def network(self) -> Network:
+        """What attacks climb. A cascade answers its first member's label, or abstains."""
+        return self.wiring.lower()
+
+    def task(
+        self, region: Region, labels: Tensor, keys: Tensor, loss: Loss = cross_entropy
+    ) -> Task:
+        """What attacks are asked: errors, which of a cascade are those that it stands by."""
+        if not self.is_cascade:
+            return Task(self.network(), region, labels, keys, loss)
+        members = tuple(member.lower() for member in self.members)
+        return Refutation(members[0], region, labels, keys, loss, members=members)
+
+    def first(self, samples: int) -> range:
+        """Places of the first examples of the test split; 0: all."""
+        return range(min(samples or len(self.test), len(self.test)))
+
+    def examples(self, places: np.ndarray) -> list[Row]:
+        """What every record says of its example; the prediction is the served network's."""
+        test = self.test
+        columns = zip(
+            test.index[places].tolist(),
+            test.hashes(places),
+            test.labels[places].tolist(),
+            self.labels(test.images(places)).tolist(),
+            strict=True,
+        )
+        names = ("index", "image", "label", "prediction")
+        return [dict(zip(names, values, strict=True)) for values in columns]
+
+    def labels(self, images: Any) -> np.ndarray:
+        """The classes that the served network gives images [batch, ...]: [batch]."""
+        labels: np.ndarray = self.served.serve(images)["label"].numpy()
+        return labels
+
+    def upheld_labels(self, images: Any, eps: float) -> np.ndarray:
+        """The classes that the served network stands by; ABSTAINS where a cascade does. [batch]"""
+        labels = self.labels(images)
+        if not self.is_cascade:
+            return labels
+        certified = self.served.certify(images, tf.constant(eps, tf.float32))["certified"]
+        return np.where(certified.numpy(), labels, ABSTAINS)

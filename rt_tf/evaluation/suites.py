@@ -1,0 +1,166 @@
+"""An evaluation: which attacks are run on which questions, and what is left of the examples."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from rt_tf.catalogue.suites import QUICK, SUITES, Budget
+from rt_tf.errors import UserError
+from rt_tf.evaluation import cascades
+from rt_tf.evaluation.attacking import Attacker, Source
+from rt_tf.evaluation.estimate import AttackPlan, announce
+from rt_tf.evaluation.preflight import warnings_of
+from rt_tf.evaluation.progress import Progress
+from rt_tf.evaluation.refusals import refuse_other_threats, refuse_start
+from rt_tf.evaluation.subject import Subject
+from rt_tf.notes import write_notes
+from rt_tf.records.record_file import RecordFile
+from rt_tf.threats.union import Union
+
+# A curve's radii in units of eps: some below, and from there on growing until nothing is left.
+BELOW = (0.25, 0.5, 0.75)
+GROWTH = 1.4
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationSettings:
+    """Which attacks an evaluation runs.
+
+    suite: by name; else the attack of `budget`. is_named: whether that attack was asked for, or is
+    the default, which a cascade replaces. samples: first examples of the test split; 0: all.
+    to_zero: also at radii that grow until no example withstands, on `curve_samples`; a suite always
+    does. sources: networks on which points are made that are tried here.
+    """
+
+    suite: str | None = None
+    budget: Budget = QUICK
+    is_named: bool = True
+    samples: int = 0
+    to_zero: bool = False
+    curve_samples: int = 100
+    seed: int = 0
+    sources: Sequence[Source] = ()
+
+
+class Evaluation:
+    """Attacks a subject by a suite, or by one attack."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        radii: Sequence[float],
+        settings: EvaluationSettings,
+        progress: Progress,
+    ) -> None:
+        self.subject = subject
+        self.settings = settings
+        self.progress = progress
+        self.samples = len(subject.first(settings.samples))
+        self.plans = self._plans(radii)
+        self.attackers: dict[tuple[str, Budget, str | None], Attacker] = {}
+
+    def run(self) -> None:
+        """Tries every attack of every plan, as far as that was not done before."""
+        warnings = warnings_of(self.subject, self.progress)
+        announce(self.plans, self.samples, len(self.settings.sources), self.progress)
+        attacks = {}
+        for plan in self.plans:
+            records = self._attack(plan)
+            name = records[0].path.parent.name
+            attacks[name] = [file.header["id"] for file in records]
+            if self.settings.suite or self.settings.to_zero:
+                self._curve(plan)
+        if self.settings.suite:
+            self._note(attacks, warnings)
+
+    def _plans(self, radii: Sequence[float]) -> list[AttackPlan]:
+        cascades.refuse_threat(self.subject)
+        if not self.settings.suite:
+            named = self.settings.is_named
+            budget = cascades.fitting(self.settings.budget, named, self.subject, self.progress)
+            refuse_other_threats(budget.attack, self.subject.threat)
+            refuse_start("eval_start", budget.start, self.subject.threat)
+            return [AttackPlan(self.subject, eps, [budget]) for eps in radii]
+        suite = SUITES[self.settings.suite]
+        asked = parts_of(self.subject) if suite.by_part else [(self.subject, eps) for eps in radii]
+        budgets = (*suite.budgets, *cascades.added(self.subject))
+        return [
+            AttackPlan(subject, eps, [b for b in budgets if b.is_for(subject.threat.name)])
+            for subject, eps in asked
+        ]
+
+    def _attack(self, plan: AttackPlan) -> list[RecordFile]:
+        tries: list[tuple[Budget, Source | None]] = [(budget, None) for budget in plan.budgets]
+        transfer = cascades.elsewhere(self._plain(plan))
+        tries += [(transfer, source) for source in self.settings.sources]
+        return [
+            self._attack_by(plan, budget, plan.eps, self.samples, source)
+            for budget, source in tries
+        ]
+
+    def _plain(self, plan: AttackPlan) -> Budget:
+        """The attack of an evaluation's accuracy-eps curves, and of its transfers."""
+        return QUICK if self.settings.suite else plan.budgets[0]
+
+    def _curve(self, plan: AttackPlan) -> None:
+        """A few examples at smaller radii, and at growing ones until none of them withstands."""
+        budget = self._plain(plan)
+        samples = min(self.settings.curve_samples, self.samples)
+        for share in BELOW:
+            self._attack_by(plan, budget, _rounded(share * plan.eps), samples)
+        eps, largest = plan.eps, _unbounded(plan.subject)
+        while True:
+            records = self._attack_by(plan, budget, min(eps, largest), samples)
+            if eps >= largest or all(row["success"] for row in records.rows):
+                return
+            eps = _rounded(GROWTH * eps)
+
+    def _attack_by(
+        self,
+        plan: AttackPlan,
+        budget: Budget,
+        eps: float,
+        samples: int,
+        source: Source | None = None,
+    ) -> RecordFile:
+        key = (plan.subject.threat.name, budget, source and source.name)
+        if key not in self.attackers:
+            self.attackers[key] = Attacker(plan.subject, budget, self.settings.seed, source)
+        return self.attackers[key].attack(eps, samples, self.progress)
+
+    def _note(self, attacks: dict[str, list[str]], warnings: list[str]) -> None:
+        """Writes what belongs to the suite, beside the records."""
+        note = {
+            "suite": self.settings.suite,
+            "samples": self.samples,
+            "questions": list(attacks),
+            "attacks": attacks,
+            "warnings": warnings,
+        }
+        write_notes(self.subject.records / f"suite-{self.settings.suite}.json", note)
+
+
+def _rounded(eps: float) -> float:
+    """A radius of a curve, in six digits; those that are asked for are taken as they are."""
+    return float(f"{eps:.6g}")
+
+
+def _unbounded(subject: Subject) -> float:
+    """A radius at which there is no bound left, or the largest there is."""
+    threat, pixels = subject.threat, math.prod(subject.wiring.input_shape)
+    width = subject.wiring.domain.width if threat.has_support else 1.0
+    return width * min(threat.largest, threat.spread(pixels) or threat.largest)
+
+
+def parts_of(subject: Subject) -> list[tuple[Subject, float]]:
+    """The balls of a union, each as a subject of its own, with its radius."""
+    if subject.is_cascade:
+        raise UserError(
+            "suite: expected one of the whole region for a cascade, which answers by its "
+            "certificates for that; received one of the union's parts"
+        )
+    if not isinstance(subject.threat, Union):
+        raise UserError(
+            f"threat: expected --threat=union for this suite; received {subject.threat.name}"
+        )
+    return [(subject._replace(threat=ball), radius) for ball, radius in subject.threat.parts]
