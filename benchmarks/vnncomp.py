@@ -26,9 +26,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.console import one_line_errors
-from pipelines.runs.provenance import usable_cores
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
+from rt_tf.reporting.provenance import usable_cores
 
 COLUMNS = ("onnx", "vnnlib", "time_limit_s", "published_verdicts")
 ANSWERS = ("sat", "unsat", "unknown", "timeout", "refused", "failed")

@@ -137,10 +137,10 @@ def _shown(
     certificates: Sequence["Certificate"], table: Table, screen: Any
 ) -> Iterator["Certificate"]:
     """Each certificate in turn: with a bar on a terminal, elsewhere with a line now and then."""
-    from pipelines.console import progress
+    from rt_tf.evaluation.terminal import progress_bars
 
     told = time.monotonic()
-    with progress(screen) as bar:
+    with progress_bars(screen) as bar:
         task = bar.add_task("check", total=len(certificates), status="")
         for done, certificate in enumerate(certificates, 1):
             now = f"example {certificate.index} ({certificate.rung})"

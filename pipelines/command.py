@@ -5,7 +5,7 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.console import Screen, console, import_tensorflow, one_line_errors, refuse, tell_next
+from pipelines.console import console, import_tensorflow, one_line_errors, refuse, tell_next
 from pipelines.flags.parsing import Group, parse
 from pipelines.runs.external_network import run_flags_of
 
@@ -36,11 +36,12 @@ def with_run(values: flags.FlagValues, action: Action, judge: Judge | None = Non
     import_tensorflow()
     from pipelines.stages import publish
     from pipelines.stages.session import open_run
+    from rt_tf.evaluation.terminal import TerminalProgress
 
     screen = console(values.quiet)
     with open_run(values, run_flags, screen) as session:
         with publish.contradictions_told(session.run):
-            action(session, values, Screen(screen))
+            action(session, values, TerminalProgress(screen))
         refusal = None
         if session.alone():
             report = publish.report(session.run, session.dataset)

@@ -8,17 +8,9 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from pipelines.flags.parsing import fail, one_line
 from pipelines.runs.interruption import Interruption, interruptible
@@ -35,48 +27,6 @@ def console(quiet: bool) -> Console:
 def terminal(**options: Any) -> Console:
     """A terminal that shows text as it is: names may hold what rich takes for markup or emoji."""
     return Console(markup=False, emoji=False, highlight=False, **options)
-
-
-def progress(on: Console) -> Progress:
-    """A progress bar with a free text, a count and the remaining time."""
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[status]}", markup=False),
-        console=on,
-        disable=on.quiet or not on.is_terminal,
-    )
-
-
-class Screen:
-    """The progress of an evaluation on a terminal (`rt_tf.evaluation.progress`)."""
-
-    def __init__(self, on: Console) -> None:
-        self.on = on
-
-    def say(self, what: Any) -> None:
-        """Prints a line or a table."""
-        self.on.print(what)
-
-    @contextlib.contextmanager
-    def bar(self, title: str, total: int, done: int) -> Iterator["ScreenBar"]:
-        """Shows a bar of examples while its block runs."""
-        with progress(self.on) as shown:
-            task = shown.add_task(title, total=total, completed=done, status="")
-            yield ScreenBar(shown, task)
-
-
-class ScreenBar(NamedTuple):
-    """A bar of examples on a terminal."""
-
-    shown: Progress
-    task: TaskID
-
-    def advance(self, count: int, status: str) -> None:
-        """Moves the bar, and says what is known."""
-        self.shown.update(self.task, advance=count, status=status)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from pipelines.console import Screen, console, import_tensorflow, one_line_errors, tell_next
+from pipelines.console import console, import_tensorflow, one_line_errors, tell_next
 from pipelines.flags import run as ours
 from pipelines.flags.evaluation import eval_budget
 from pipelines.flags.parsing import fail, parse
@@ -103,18 +103,21 @@ def _export(work: Work) -> None:
 def _certify(work: Work) -> None:
     from pipelines.build.settings import certify_settings
     from rt_tf.evaluation.certifying import certify
+    from rt_tf.evaluation.terminal import TerminalProgress
 
     subject, settings = _subject(work), certify_settings(work.values)
     if subject.threat.has_support:
-        certify(subject, _radii(work.values, subject.threat), settings, Screen(work.screen))
+        radii = _radii(work.values, subject.threat)
+        certify(subject, radii, settings, TerminalProgress(work.screen))
 
 
 def _attack(work: Work) -> None:
     from rt_tf.evaluation.attacking import Attacker
     from rt_tf.evaluation.cascades import tell_weaker
     from rt_tf.evaluation.preflight import warnings_of
+    from rt_tf.evaluation.terminal import TerminalProgress
 
-    subject, progress = _subject(work), Screen(work.screen)
+    subject, progress = _subject(work), TerminalProgress(work.screen)
     budget = eval_budget(work.values)
     tell_weaker(budget, subject, progress)
     warnings_of(subject, progress)

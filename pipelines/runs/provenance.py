@@ -1,28 +1,18 @@
 """What a run is made of: its flags, data, code and machine, for its report."""
 
 import json
-import os
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 from absl import flags
 
 from pipelines.runs.directory import RunDirectory
 from rt_tf import data
 from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
-import os
-import subprocess
-from pathlib import Path
+from rt_tf.reporting.provenance import surroundings
 from typing import Any
 
-import rt_tf
 
-OWN_PACKAGES = ("rt_tf", "pipelines")
-MARK = "name = rt_tf"  # in the setup.cfg of this repository, and of no other
-PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "scipy")
 
 
 def note_facts(run: RunDirectory, facts: dict[str, Any]) -> None:
@@ -68,9 +58,7 @@ def provenance(values: flags.FlagValues, flag_texts: dict[str, str], dataset: da
         "seed": values.seed,
         "flags": {**flag_texts, "epsilon": values.epsilon},
         "dataset": _dataset(dataset),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
-        "code": code(),
-        "hardware": _hardware(),
+        **surroundings(),
     }
 
 
@@ -84,63 +72,3 @@ def _dataset(dataset: data.DataSet) -> dict[str, Any]:
         "domain": dataset.domain.config(),
         "test": {"size": len(dataset.test), "checksum": dataset.test.checksum},
     }
-
-
-def _hardware() -> dict[str, Any]:
-    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line]
-    memory = [int(line.split()[1]) for line in _lines("/proc/meminfo") if "MemTotal" in line]
-    devices = tf.config.list_physical_devices()
-    return {
-        "cpu": names[0] if names else None,
-        "cores": usable_cores(),
-        "memory_gib": round(memory[0] / 2**20, 1) if memory else None,
-        "accelerators": [device.name for device in devices if device.device_type != "CPU"],
-    }
-
-
-def usable_cores() -> int | None:
-    """Those this process may run on: fewer than the machine has, if it was bound to some."""
-    bound = hasattr(os, "sched_getaffinity")  # not on every POSIX system
-    return len(os.sched_getaffinity(0)) if bound else os.cpu_count()
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).exists() else []
-
-
-def code() -> dict[str, Any]:
-    """{"version", "commit", "changed"}: commit and changed are None outside its own repository.
-
-    changed: whether the packages have files that are not as in the commit, or not in it. A folder
-    around the code that is another repository, such as one that the library was installed or copied
-    into, says nothing of the code.
-    """
-    root = Path(rt_tf.__file__).resolve().parents[1]
-    found: dict[str, Any] = {"version": rt_tf.__version__, "commit": None, "changed": None}
-    if not _is_own(root):
-        return found
-    changes = _git(root, "status", "--porcelain", "--", *OWN_PACKAGES)
-    return {**found, "commit": _git(root, "rev-parse", "HEAD"), "changed": changes != ""}
-
-
-def _is_own(root: Path) -> bool:
-    """Whether a folder is the top of a checkout of this repository, which has the code in it."""
-    top, setup = _git(root, "rev-parse", "--show-toplevel"), root / "setup.cfg"
-    if top is None or Path(top).resolve() != root or not setup.exists():
-        return False
-    tracked = _git(root, "ls-files", "--error-unmatch", "rt_tf/__init__.py") is not None
-    return tracked and MARK in setup.read_text(encoding="utf-8").splitlines()
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    """What git says of a folder; None where it says nothing, or there is no git.
-
-    Variables such as GIT_DIR, which hooks set, would speak of another repository.
-    """
-    environment = {name: v for name, v in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "-C", str(root), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()

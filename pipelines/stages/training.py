@@ -10,8 +10,7 @@ from absl import flags
 from rich.console import Console
 from rich.progress import Progress
 
-from pipelines.build import objectives, refusals, system
-from pipelines.console import progress
+from pipelines.build import refusals, system
 from pipelines.flags.evaluation import bound_settings
 from pipelines.flags.run import run_flags
 from pipelines.runs.directory import RunDirectory
@@ -21,6 +20,7 @@ from pipelines.runs.restoring import load_network
 from rt_tf import data, models
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
+from rt_tf.evaluation.terminal import progress_bars
 from rt_tf.files import write_bytes
 from rt_tf.network.trace import trace
 from rt_tf.records.record_file import line
@@ -28,6 +28,7 @@ from rt_tf.reporting.tensorboard import TensorBoard
 from rt_tf.serving import saved_model
 from rt_tf.serving.saved_model import network_checksum
 from rt_tf.threats.region import Threat
+from rt_tf.training import objectives
 from rt_tf.training.guard import Guard
 from rt_tf.training.loop import Loop
 from rt_tf.training.model import RobustModel
@@ -85,7 +86,7 @@ def train(
     pin_extra(run, loop.extra)
     board = TensorBoard(run.logs, dataset.validation)
     board.text("flags", "\n".join(f"    --{k}={v}" for k, v in run.frozen().items()))
-    with deferred() as loop.stopping, progress(screen) as bar:
+    with deferred() as loop.stopping, progress_bars(screen) as bar:
         loop.watcher = Watcher(run, sum(loop.most_steps()), board, screen, bar)
         position = loop.run()
     network = load_network(run)

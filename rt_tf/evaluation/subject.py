@@ -1,12 +1,11 @@
 """What an evaluation is about: a network, traced and as it is served, and examples for it."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from rt_tf import data
 from rt_tf.attacks.gradient.refutation import Refutation
 from rt_tf.attacks.losses import Loss, cross_entropy
 from rt_tf.attacks.task import Network, Task
@@ -16,6 +15,30 @@ from rt_tf.records.record_file import Row
 from rt_tf.threats.region import Region, Threat
 
 ABSTAINS = -1
+
+
+class Examples(Protocol):
+    """Examples with labels, in an order that stays: `data.Split`, or `data.ArrayExamples`."""
+
+    @property
+    def name(self) -> str:
+        """What records call them, such as `test`."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The examples' classes: int64 [n]."""
+
+    @property
+    def index(self) -> np.ndarray:
+        """The examples' numbers in records: int64 [n]."""
+
+    def __len__(self) -> int: ...
+
+    def images(self, ids: Any) -> np.ndarray:
+        """Some of the examples as the network reads them: float32 [ids, ...]."""
+
+    def hashes(self, ids: Any) -> list[str]:
+        """What tells each of them from others."""
 
 
 class Subject(NamedTuple):
@@ -28,7 +51,7 @@ class Subject(NamedTuple):
 
     members: tuple[Wiring, ...]
     served: Any
-    test: data.Split
+    test: Examples
     threat: Threat
     own_threat: str
     checksum: str

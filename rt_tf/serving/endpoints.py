@@ -12,7 +12,7 @@ traced layers, and so are the bounds: a softmax at the network's end is no part 
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import keras
@@ -67,6 +67,26 @@ def endpoints(network: keras.Model, threat: Threat, domain: Given = UNIT) -> dic
         found = _radius(certifier)
         table["radius"] = Endpoint(found, "radius", RADIUS_PROBE, True, step)
     return table
+
+
+class InProcess:
+    """The endpoints of a network as functions of this process, as a loaded SavedModel has them."""
+
+    def __init__(self, network: keras.Model, threat: Threat, domain: Given = UNIT) -> None:
+        self.table = endpoints(network, threat, domain)
+        for name, signature in signatures(self.table, network.input_shape[1:]).items():
+            compute = self.table[name].compute
+            function = tf.function(compute, input_signature=signature, autograph=False)
+            setattr(self, name, function)
+
+
+def signatures(
+    table: Mapping[str, Endpoint], shape: Sequence[int]
+) -> dict[str, list[tf.TensorSpec]]:
+    """What each endpoint of a table takes. shape: of an input, without batch."""
+    image = tf.TensorSpec([None, *shape], tf.float32, name="image")
+    epsilon = tf.TensorSpec([], tf.float32, name="epsilon")
+    return {name: [image] if e.probe is None else [image, epsilon] for name, e in table.items()}
 
 
 class Certifier:

@@ -18,7 +18,7 @@ from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.folders import rewritten
 from rt_tf.network.trace import trace
-from rt_tf.serving.endpoints import Endpoint, endpoints
+from rt_tf.serving.endpoints import Endpoint, endpoints, signatures
 from rt_tf.threats.region import Threat
 
 EXTRA = "assets.extra"
@@ -125,11 +125,8 @@ def load(path: str | Path) -> Any:
 def _write(network: keras.Model, table: dict[str, Endpoint], path: Path) -> None:
     archive = keras.export.ExportArchive()
     archive.track(network)
-    image = tf.TensorSpec([None, *network.input_shape[1:]], tf.float32, name="image")
-    epsilon = tf.TensorSpec([], tf.float32, name="epsilon")
-    for name, endpoint in table.items():
-        signature = [image] if endpoint.probe is None else [image, epsilon]
-        archive.add_endpoint(name, endpoint.compute, input_signature=signature)
+    for name, signature in signatures(table, network.input_shape[1:]).items():
+        archive.add_endpoint(name, table[name].compute, input_signature=signature)
     archive.write_out(str(path), verbose=False)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import rt_tf
-from pipelines.runs.provenance import code
+from rt_tf.reporting.provenance import code
 from rt_tf.reporting.text import code_text
 
 OWN = Path(rt_tf.__file__).parents[1]
