@@ -1,3 +1,33 @@
-"""Robust training for Keras and TensorFlow: train, certify, report, export."""
+"""Robust training for Keras and TensorFlow: train, certify, report, export.
 
-__version__ = "0.1.0"
+The functions below import what they need when they are first used, and so does this package.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.2.0"
+
+_PLACES = {
+    "certify": "rt_tf.api.certification",
+    "certified_radius": "rt_tf.api.certification",
+    "attack": "rt_tf.api.attacks",
+    "fit": "rt_tf.api.training",
+    "report": "rt_tf.api.reports",
+    "export": "rt_tf.api.reports",
+    "load": "rt_tf.api.reports",
+    "RobustModel": "rt_tf.training.model",
+    "UserError": "rt_tf.errors",
+}
+__all__ = [*_PLACES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for by name."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'rt_tf' has no attribute '{name}'")
+    return getattr(importlib.import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})

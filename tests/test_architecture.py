@@ -39,6 +39,9 @@ MAY_USE = {  # besides a room's own files
     "records": {"certification"},
     "proofs": {"certification", "checker", "network", "records"},
     "serving": {"bounds", "models", "network", "threats"},
+    "api": {"evaluation", "reporting", "records", "serving", "certification", "models"}
+    | BELOW_TRAINING
+    | {"training"},
     "evaluation": {
         "reporting",
         "proofs",

@@ -22,7 +22,7 @@ from rt_tf.evaluation.refusals import refuse_unanswered
 from rt_tf.evaluation.subject import Subject
 from rt_tf.exactly import radius_text
 from rt_tf.proofs import store
-from rt_tf.records.record_file import OPEN, Row
+from rt_tf.records.record_file import OPEN, RecordFile, Row
 from rt_tf.records.verdict import VERDICTS, Counterexample, example_verdict
 from rt_tf.reporting.counterexamples import keep
 from rt_tf.threats.region import Region
@@ -67,8 +67,10 @@ class CertifySettings:
         return any(row.get(name, limit) < limit for name, limit in limits.items())
 
 
-def certify(subject: Subject, radii: Radii, settings: CertifySettings, progress: Progress) -> None:
-    """Certifies test examples at each radius, rung by rung.
+def certify(
+    subject: Subject, radii: Radii, settings: CertifySettings, progress: Progress
+) -> list[RecordFile]:
+    """Certifies test examples at each radius, rung by rung; the records of each.
 
     A radius that was certified before with further rungs keeps them: certificates do not get worse.
     """
@@ -76,11 +78,13 @@ def certify(subject: Subject, radii: Radii, settings: CertifySettings, progress:
     for rung in rungs:
         refuse_unanswered(rung, subject.threat)
     made = functools.cache(lambda names: ladders.make_ladders(subject, names, settings.of_rungs()))
+    records = []
     for eps, samples in radii:
         before = ladders.rungs_before(subject, eps)
         wanted = (*before, *(rung for rung in rungs if rung not in before))
         # Before any file is touched: a rung may refuse the network.
-        _certify_at(subject, eps, samples, made(wanted), settings, progress)
+        records.append(_certify_at(subject, eps, samples, made(wanted), settings, progress))
+    return records
 
 
 def _certify_at(
@@ -90,7 +94,7 @@ def _certify_at(
     climbed: Ladders,
     settings: CertifySettings,
     progress: Progress,
-) -> None:
+) -> RecordFile:
     rungs = list(climbed[0].rungs)
     said = {"rungs": rungs, "arithmetic": "sound"}
     said |= ladders.settings_taken(rungs, settings.bounds)
@@ -102,6 +106,7 @@ def _certify_at(
         climbed = ladders.quickest_first(subject, climbed, eps, left, progress)
     method = Certification(subject, climbed, eps, records.path.parent, settings)
     record_missing(subject, records, places, method, progress)
+    return records
 
 
 def _own_part(places: Sequence[int], part: tuple[int, int] | None) -> Sequence[int]:

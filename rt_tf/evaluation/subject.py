@@ -32,6 +32,10 @@ class Examples(Protocol):
     def index(self) -> np.ndarray:
         """The examples' numbers in records: int64 [n]."""
 
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of all images and labels."""
+
     def __len__(self) -> int: ...
 
     def images(self, ids: Any) -> np.ndarray:

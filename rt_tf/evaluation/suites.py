@@ -65,7 +65,7 @@ class Evaluation:
         announce(self.plans, self.samples, len(self.settings.sources), self.progress)
         attacks = {}
         for plan in self.plans:
-            records = self._attack(plan)
+            records = self.attack(plan)
             name = records[0].path.parent.name
             attacks[name] = [file.header["id"] for file in records]
             if self.settings.suite or self.settings.to_zero:
@@ -89,7 +89,8 @@ class Evaluation:
             for subject, eps in asked
         ]
 
-    def _attack(self, plan: AttackPlan) -> list[RecordFile]:
+    def attack(self, plan: AttackPlan) -> list[RecordFile]:
+        """Tries the attacks of one plan; the records of each."""
         tries: list[tuple[Budget, Source | None]] = [(budget, None) for budget in plan.budgets]
         transfer = cascades.elsewhere(self._plain(plan))
         tries += [(transfer, source) for source in self.settings.sources]

@@ -1,0 +1,159 @@
+"""Attacks from Python: by one method, or by a suite of them."""
+
+import dataclasses
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from rt_tf import catalogue
+from rt_tf.api.inputs import DEFAULT
+from rt_tf.api.subjects import progress_of, subject_of
+from rt_tf.catalogue.suites import SUITES, Budget
+from rt_tf.errors import UserError
+from rt_tf.evaluation.preflight import warnings_of
+from rt_tf.evaluation.progress import Progress
+from rt_tf.evaluation.subject import Subject
+from rt_tf.evaluation.suites import Evaluation, EvaluationSettings
+from rt_tf.exactly import radius_text
+from rt_tf.records.record_file import RecordFile
+from rt_tf.reporting.formats import cell
+from rt_tf.reporting.statistics import rate
+
+STEPS = 100  # as AutoAttack's authors take
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AttackResult:
+    """What `attack` found of n examples.
+
+    threat, eps: of the region. labels, predictions: int64 [n], the model's for the images
+    themselves. success: bool [n], whether the model errs at `adversarial` [n, ...], which is the
+    nearest counterexample found, or the image itself where there is none or none is needed.
+    distances: float64 [n], of the counterexamples, nan where there is none. methods: [n], the names
+    of the attacks that found them, or None. warnings: signs that the attacks may mislead.
+    """
+
+    threat: str
+    eps: float
+    labels: np.ndarray
+    predictions: np.ndarray
+    success: np.ndarray
+    adversarial: np.ndarray
+    distances: np.ndarray
+    methods: np.ndarray
+    warnings: list[str]
+
+    @property
+    def attacked_accuracy(self) -> float:
+        """The share of examples that withstand: an upper bound on the robust accuracy."""
+        return float((~self.success).mean())
+
+    @property
+    def clean_accuracy(self) -> float:
+        """The share of examples that the model gives their labels, as they are."""
+        return float((self.predictions == self.labels).mean())
+
+    def summary(self) -> None:
+        """Prints a table: what withstands, and what each attack found nearest."""
+        count = len(self.labels)
+        region = f"{self.threat} {radius_text(self.eps)}, {count:,} examples"
+        table = Table("examples", "number", "%", title=region)
+        rows = {"right": int((self.predictions == self.labels).sum())}
+        rows["withstand"] = int((~self.success).sum())
+        rows |= {f"  broken by {m}": n for m, n in Counter(m for m in self.methods if m).items()}
+        for name, number in rows.items():
+            table.add_row(name, f"{number:,}", cell(rate(number, count)))
+        Console(markup=False, highlight=False).print(table, *self.warnings, sep="\n")
+
+
+def attack(
+    model: Any,
+    images: Any,
+    labels: Any = None,
+    eps: Any = None,
+    *,
+    method: str = "apgd",
+    suite: str | None = None,
+    steps: int = STEPS,
+    restarts: int = 1,
+    step_size: float = 0.0,
+    start: str = "uniform",
+    loss: str = "ce",
+    seed: int = 0,
+    threat: Any = None,
+    norm: Any = None,
+    domain: Any = DEFAULT,
+    path: str | Path | None = None,
+    progress: bool | Progress | None = None,
+) -> AttackResult:
+    """Seeks inputs within a radius that a model gives another class than the label.
+
+    model, images, labels, eps, threat, norm, domain, path, progress: as in `rt_tf.certify`. method:
+    a name of `rt_tf.catalogue.ATTACKS`, such as pgd, apgd, fab_t or square, with its steps, step
+    size (in eps; 0 for its own), restarts, start and loss. suite: a name of
+    `rt_tf.catalogue.suites.SUITES`, such as quick or standard (AutoAttack's four and more), in
+    place of a method.
+
+    >>> import keras, numpy as np, rt_tf
+    >>> layer = keras.layers.Dense(2, kernel_initializer="identity")
+    >>> model = keras.Sequential([keras.Input((2,)), layer])
+    >>> images = np.float32([[0.9, 0.2], [0.4, 0.5]])
+    >>> broken = rt_tf.attack(model, images, eps=0.1, progress=False)
+    >>> broken.success.tolist(), broken.attacked_accuracy
+    ([False, True], 0.5)
+    """
+    if eps is None:
+        raise UserError("eps: expected a radius, in the units of the images; received none")
+    budget = _budget(method, steps, restarts, step_size, start, loss)
+    if suite is not None and suite not in SUITES:
+        raise UserError(f"suite: expected one of {', '.join(SUITES)}; received '{suite}'")
+    given = {"threat": threat, "norm": norm, "eps": eps, "domain": domain, "path": path}
+    with subject_of(model, images, labels, **given) as (subject, radius):
+        shown = progress_of(progress)
+        settings = EvaluationSettings(suite=suite, budget=budget, seed=seed, curve_samples=0)
+        evaluation = Evaluation(subject, [radius], settings, shown)
+        warnings = warnings_of(subject, shown)
+        records = [file for plan in evaluation.plans for file in evaluation.attack(plan)]
+        return _result(subject, radius, records, warnings)
+
+
+def _budget(
+    method: str, steps: int, restarts: int, step_size: float, start: str, loss: str
+) -> Budget:
+    """The attack that is asked for; UserError for names that are not there."""
+    for kind, name in (("attack", method), ("start", start), ("loss", loss)):
+        catalogue.find(kind, name)
+    return Budget(method, 1 if method == "fgsm" else steps, restarts, step_size, start, loss)
+
+
+def _result(
+    subject: Subject, eps: float, records: list[RecordFile], warnings: list[str]
+) -> AttackResult:
+    test = subject.test
+    adversarial = test.images(slice(None)).copy()
+    predictions = np.zeros(len(test), np.int64)
+    success = np.zeros(len(test), bool)
+    distances = np.full(len(test), np.nan)
+    methods = np.full(len(test), None, object)
+    for file in records:
+        for row in file.rows:
+            k = row["index"]
+            predictions[k], success[k] = row["prediction"], success[k] or row["success"]
+            if row["file"] and not row["distance"] >= distances[k]:
+                distances[k], methods[k] = row["distance"], file.header["id"]
+                adversarial[k] = np.load(file.path.parent / row["file"])
+    return AttackResult(
+        subject.threat.name,
+        eps,
+        test.labels,
+        predictions,
+        success,
+        adversarial,
+        distances,
+        methods,
+        warnings,
+    )

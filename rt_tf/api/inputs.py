@@ -1,0 +1,161 @@
+"""What the Python door is given: models, data, threats and radii as users have them."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rt_tf import catalogue, models, numbers
+from rt_tf.catalogue.attacks import NORMS
+from rt_tf.certification.intake import images_of, labels_of
+from rt_tf.data.arrays import ArrayExamples
+from rt_tf.domain import UNIT, Domain, Given
+from rt_tf.errors import UserError
+from rt_tf.evaluation.refusals import check_radius
+from rt_tf.network.trace import trace
+from rt_tf.network.wiring import Wiring
+from rt_tf.threats.linf import Linf
+from rt_tf.threats.region import Threat
+from rt_tf.training.model import RobustModel
+
+DEFAULT = object()  # the domain of a `RobustModel`, and [0, 1] for other models
+
+
+class Network(NamedTuple):
+    """A model as it is evaluated: the Keras network, its members traced, its domain."""
+
+    keras_model: keras.Model
+    members: tuple[Wiring, ...]
+
+    @property
+    def domain(self) -> Domain:
+        return self.members[0].domain
+
+
+def network_of(model: Any, domain: Any = DEFAULT) -> Network:
+    """A Keras model, a `RobustModel`, or a run that `rt_tf.load` gave, in a domain.
+
+    UserError for anything else, and for a network that no bound can read.
+    """
+    if isinstance(model, RobustModel):
+        domain = model.wiring.domain if domain is DEFAULT else domain
+        model = model.network
+    elif isinstance(getattr(model, "model", None), keras.Model):  # of `load`
+        domain = model.domain if domain is DEFAULT else domain
+        model = model.model
+    if not isinstance(model, keras.Model):
+        raise UserError(
+            f"model: expected a Keras model or a RobustModel; received {numbers.shown(model)}"
+        )
+    ends: Given = UNIT if domain is DEFAULT else domain
+    members = tuple(trace(member, domain=Domain.of(ends)) for member in models.members(model))
+    return Network(model, members)
+
+
+def examples_of(network: Network, data: Any, labels: Any = None) -> ArrayExamples:
+    """Arrays, a pair of them, or a `tf.data.Dataset`, as examples of a network.
+
+    data: images [n, ...], a pair (images, labels), or a dataset of either, batched or not. labels:
+    [n]; None for those of the data or, where it has none, the classes that the network gives.
+    UserError for what does not fit the network or its domain.
+    """
+    if isinstance(data, tf.data.Dataset):
+        data = _read(data, network.members[0].input_shape)
+    if isinstance(data, tuple | list) and len(data) == 2 and labels is None:
+        data, labels = data
+    wiring = network.members[0]
+    images = images_of(wiring, data)
+    if not len(images):
+        raise UserError("images: expected at least one; received none")
+    if labels is None:
+        labels = np.argmax(_answers(wiring, images), axis=-1)
+    return ArrayExamples(images, labels_of(wiring, labels, len(images)))
+
+
+def _read(dataset: tf.data.Dataset, shape: tuple[int, ...]) -> Any:
+    """All of a dataset in memory: images, or a pair of images and labels."""
+    element = dataset.element_spec
+    spec = element[0] if isinstance(element, tuple) else element
+    rank = getattr(getattr(spec, "shape", None), "rank", None)
+    if rank not in (len(shape), len(shape) + 1):
+        raise UserError(
+            f"images: expected a dataset of images of shape {list(shape)}, with their labels or "
+            f"without; received {element}"
+        )
+    batches = dataset if rank == len(shape) + 1 else dataset.batch(1000)
+    read = list(batches.as_numpy_iterator())
+    if not read:
+        raise UserError("images: expected at least one; received an empty dataset")
+    if not isinstance(element, tuple):
+        return np.concatenate(read)
+    return tuple(np.concatenate([batch[k] for batch in read]) for k in (0, 1))
+
+
+def _answers(wiring: Wiring, images: np.ndarray, at_once: int = 1000) -> np.ndarray:
+    graph = wiring.lower()
+    parts = [graph(images[k : k + at_once]).numpy() for k in range(0, len(images), at_once)]
+    return np.concatenate(parts)
+
+
+def threat_of(threat: Any, norm: Any) -> Threat:
+    """A threat by its name, by its norm (inf, 2, 1), or as it is; Linf where neither is given."""
+    if norm is not None:
+        if threat is not None:
+            raise UserError(f"norm: expected none with threat={threat!r}; received {norm!r}")
+        named: dict[Any, str] = {
+            np.inf: "linf",
+            2: "l2",
+            1: "l1",
+            "inf": "linf",
+            **{n: n for n in NORMS},
+        }
+        if norm not in named:
+            raise UserError(f"norm: expected inf, 2 or 1; received {numbers.shown(norm)}")
+        threat = named[norm]
+    if threat is None:
+        threat = "linf"
+    if isinstance(threat, str):
+        entry = catalogue.find("threat", threat)
+        if entry.options and threat == "union":
+            raise UserError(
+                "threat: expected rt_tf.threats.union.Union(radii), which has the radii of its "
+                "balls; received 'union'"
+            )
+        return catalogue.threat(threat)
+    return threat
+
+
+def radius_of(threat: Threat, eps: Any, domain: Domain) -> tuple[Threat, float]:
+    """The threat and its radius. eps: a number, or for Linf an array, a radius for each feature.
+
+    UserError for a radius that is not in (0, the largest there is].
+    """
+    if eps is None:
+        raise UserError("eps: expected a radius, in the units of the input; received none")
+    if np.ndim(eps):
+        if threat != Linf():
+            raise UserError(
+                f"eps: expected a number for {threat.name}; received an array, which is for linf"
+            )
+        radii = np.asarray(eps, np.float64)
+        largest = float(radii.max(initial=0.0))
+        if not np.isfinite(radii).all() or (radii < 0.0).any() or largest == 0.0:
+            raise UserError("eps: expected radii of at least 0, one above it; received others")
+        threat, eps = Linf(radii / largest), largest
+    eps = numbers.between("eps", eps, 0.0, numbers.LARGEST, "a finite number above 0")
+    check_radius(threat, eps, "eps", domain)
+    return threat, eps
+
+
+@contextlib.contextmanager
+def full_float32() -> Iterator[None]:
+    """TF32 is off meanwhile: its products are too coarse for certificates."""
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)

@@ -1,0 +1,65 @@
+"""A model and a user's examples as the subject of an evaluation."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rt_tf.api.inputs import DEFAULT, examples_of, full_float32, network_of, radius_of, threat_of
+from rt_tf.data.arrays import ArrayExamples
+from rt_tf.evaluation.progress import Progress, Silent
+from rt_tf.evaluation.subject import Subject
+from rt_tf.evaluation.terminal import TerminalProgress
+from rt_tf.serving.endpoints import InProcess
+from rt_tf.serving.saved_model import network_checksum
+from rt_tf.threats.region import Threat
+
+
+@contextlib.contextmanager
+def subject_of(
+    model: Any,
+    data: Any,
+    labels: Any = None,
+    *,
+    threat: Any = None,
+    norm: Any = None,
+    eps: Any = None,
+    domain: Any = DEFAULT,
+    path: str | Path | None = None,
+) -> Iterator[tuple[Subject, float]]:
+    """The subject and the radius that a call is about.
+
+    path: where its records are kept, and taken up again; None for nowhere. eps: None in calls
+    that need none, which get 0. UserError for what is given otherwise than documented.
+    """
+    network = network_of(model, domain)
+    examples = examples_of(network, data, labels)
+    made, radius = threat_of(threat, norm), 0.0
+    if eps is not None:
+        made, radius = radius_of(made, eps, network.domain)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(full_float32())
+        folder = path or stack.enter_context(tempfile.TemporaryDirectory(prefix="rt_tf-"))
+        yield _subject(network, examples, made, Path(folder)), radius
+
+
+def _subject(network: Any, examples: ArrayExamples, threat: Threat, folder: Path) -> Subject:
+    return Subject(
+        members=network.members,
+        served=InProcess(network.keras_model, threat, network.domain),
+        test=examples,
+        threat=threat,
+        own_threat=threat.name,
+        checksum=network_checksum(network.keras_model),
+        records=folder,
+    )
+
+
+def progress_of(progress: bool | Progress | None) -> Progress:
+    """Where a call shows its progress: None for a terminal or a notebook, where there is one."""
+    if progress is None or progress is True:
+        return TerminalProgress(Console(stderr=True, markup=False, emoji=False, highlight=False))
+    return Silent() if progress is False else progress
