@@ -32,9 +32,10 @@ def adversarial_examples(
 
     Images are float [k, h, w, c] in the domain, from black to white, c = 1 or 3; `examples` tell
     label, prediction, distance and the name of the attack, and may tell the `answer` to the image
-    itself.
+    itself. None where there are none, or for inputs that are no images.
     """
-    if not len(examples):
+    domain = Domain.of(domain)
+    if not len(examples) or not _are_pictures(originals, domain):
         return None
     difference = np.asarray(adversarial, np.float64) - originals
     scale = max(float(np.abs(difference).max()), 1e-12)
@@ -44,7 +45,6 @@ def adversarial_examples(
     figure = Figure(figsize=(1.15 * columns + 1.1, 4.6), layout=layout)
     grid = figure.subplots(3, columns, squeeze=False)
     names = ("original", "adversarial", f"difference\n{TIMES}{1 / (2 * scale):.3g}")
-    domain = Domain.of(domain)
     low, width = float(domain.lower), domain.width
     pictures = ((originals - low) / width, (adversarial - low) / width, amplified)
     maps: tuple[str | Colormap, ...] = ("gray", "gray", SIGNED)
@@ -60,6 +60,12 @@ def adversarial_examples(
             column[2], f"at {example['distance']:.3g}\n{_wrapped(example['name'])}", MUTED, 7.5
         )
     return figure
+
+
+def _are_pictures(inputs: np.ndarray, domain: Domain) -> bool:
+    """Whether inputs can be shown: grey or coloured images between black and white."""
+    has_colours = inputs.ndim == 4 and inputs.shape[-1] in (1, 3)
+    return has_colours and domain.is_bounded and np.ndim(domain.lower) == np.ndim(domain.upper) == 0
 
 
 def _is(example: Row) -> str:
