@@ -10,9 +10,15 @@ from typing import Any, NoReturn, Protocol
 
 from absl import flags
 
+import rt_tf
 from rt_tf.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+ABOUT_ITSELF = {
+    "help": "Prints this text.",
+    "helpshort": "Prints this text.",
+    "version": "Prints the version.",
+}
 ANY = float("inf")  # as an end for `within`
 
 
@@ -182,9 +188,9 @@ class Group:
 def parse(argv: list[str], groups: list[Group], about: str) -> flags.FlagValues:
     """Parses the command line; prints help or a one-line error and exits where that is due."""
     values = groups[0].values
-    for name in ("help", "helpshort"):
+    for name, about_it in ABOUT_ITSELF.items():
         if name not in values:
-            flags.DEFINE_bool(name, False, "Prints this text.", flag_values=values)
+            flags.DEFINE_bool(name, False, about_it, flag_values=values)
     try:
         rest = values(argv)
     except (flags.Error, OSError) as error:
@@ -192,8 +198,8 @@ def parse(argv: list[str], groups: list[Group], about: str) -> flags.FlagValues:
     except UnicodeDecodeError as error:
         named = [part.partition("=")[2] for part in argv if part.lstrip("-").startswith("flagfile")]
         fail(f"flagfile: expected lines of text, --name=value; {', '.join(named)}: {error}")
-    if values.help or values.helpshort:
-        print(help_text(groups, about))
+    if values.help or values.helpshort or values.version:
+        print(f"rt_tf {rt_tf.__version__}" if values.version else help_text(groups, about))
         raise SystemExit(0)
     if len(rest) > 1:
         fail(f"flags: expected --name=value; received '{rest[1]}'")

@@ -152,10 +152,17 @@ def radius_of(threat: Threat, eps: Any, domain: Domain) -> tuple[Threat, float]:
 
 @contextlib.contextmanager
 def full_float32() -> Iterator[None]:
-    """TF32 is off meanwhile: its products are too coarse for certificates."""
+    """TF32 is off meanwhile: its products are too coarse for certificates.
+
+    So are TensorFlow's warnings: each call traces functions of its own, which is meant.
+    """
     before = tf.config.experimental.tensor_float_32_execution_enabled()
+    logger = tf.get_logger()
+    level = logger.level
     tf.config.experimental.enable_tensor_float_32_execution(False)
+    logger.setLevel("ERROR")
     try:
         yield
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(before)
+        logger.setLevel(level)

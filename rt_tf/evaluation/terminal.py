@@ -1,6 +1,7 @@
 """Progress on a terminal, or in a notebook."""
 
 import contextlib
+import importlib.util
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -24,8 +25,13 @@ def progress_bars(on: Console) -> Progress:
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[status]}", markup=False),
         console=on,
-        disable=on.quiet or not (on.is_terminal or on.is_jupyter),
+        disable=on.quiet or not (on.is_terminal or _shows_widgets(on)),
     )
+
+
+def _shows_widgets(on: Console) -> bool:
+    """Whether it is a notebook that can show bars, which takes a package of its own."""
+    return on.is_jupyter and importlib.util.find_spec("ipywidgets") is not None
 
 
 class TerminalProgress:
