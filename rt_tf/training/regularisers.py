@@ -47,6 +47,8 @@ class ReluStability:
 
     def __call__(self, batch: Batch, layers: list[keras.layers.Layer], boxes: Boxes) -> Tensor:
         sums = [_by_example(-tf.tanh(1.0 + b.lower * b.upper)) for b in _inputs(batch, boxes())]
+        if not sums:
+            return tf.constant(0.0)
         return self.weight * batch.mean(tf.add_n(sums))
 
 
@@ -65,6 +67,8 @@ class WarmUp:
     def __call__(self, batch: Batch, layers: list[keras.layers.Layer], boxes: Boxes) -> Tensor:
         found = boxes()
         inputs = _inputs(batch, found)
+        if not inputs:  # a network without activations has nothing to keep in balance
+            return tf.constant(0.0)
         first = batch.average(found[0].radius)
         wide = [self._lack(_ratio(first, batch.average(box.radius))) for box in inputs]
         uneven = [self._unevenness(box, batch.average) for box in inputs]

@@ -19,7 +19,7 @@ from rt_tf.threats.region import Region
 from rt_tf.training.model import RobustModel
 from rt_tf.training.objective import Objective
 from rt_tf.training.point import Attacked
-from rt_tf.training.regularisers import L1
+from rt_tf.training.regularisers import L1, ReluStability, WarmUp
 from rt_tf.training.worst_case import WorstCase, worst_case_loss
 from tests.training.small import CLASSES, batch, compiled, cross_entropy, network, step
 
@@ -270,3 +270,18 @@ def test_a_point_term_without_gradient_is_refused_where_it_counts() -> None:
     model.compile(keras.optimizers.SGD(0.1), objective, eps=0.1, kappa=0.5)
     with pytest.raises(UserError, match=r"kappa: expected 1 with .*bound_only.*; received 0.5"):
         model.fit(*batch(), verbose=0)
+
+
+def test_regularisers_of_activations_are_nothing_where_there_are_none() -> None:
+    """Of a linear network; its loss is that of the objective without them."""
+    x, labels = batch()
+    losses = []
+    for regularisers in ([], [WarmUp(0.5, 0.1), ReluStability(1.0)]):
+        linear = keras.Sequential([keras.Input(x.shape[1:]), keras.layers.Flatten()])
+        linear.add(keras.layers.Dense(CLASSES, kernel_initializer="ones"))
+        model = RobustModel(linear)
+        bound = WorstCase(interval_bounds)
+        objective = Objective(Linf(), bound=bound, regularisers=regularisers)
+        model.compile("sgd", objective, eps=0.05, kappa=0.5)
+        losses.append(float(model.step(x, labels).loss))
+    assert losses[0] == losses[1]
