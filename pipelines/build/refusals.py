@@ -2,17 +2,12 @@
 
 from rt_tf import catalogue
 from rt_tf.catalogue.attacks import NORMS
-from rt_tf.catalogue.training import POINT_TERMS
-from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
-from rt_tf.exactly import exactly, radius_text
-from rt_tf.threats.region import Threat, largest_radius
+from rt_tf.threats.region import Threat
 from rt_tf.training.phases import Phase
 
 # Of point terms that are for some threats: a latent region needs one that is a box.
 TERM_THREATS = {"latent": ("linf",), "each": ("union",)}
-
-
 
 
 def refuse_jit(name: str, jit_compile: bool, devices: list[str]) -> None:
@@ -22,10 +17,6 @@ def refuse_jit(name: str, jit_compile: bool, devices: list[str]) -> None:
             f"jit_compile: expected false with --strategy={name} on {len(devices)} devices; "
             "received true"
         )
-
-
-
-
 
 
 def refuse_unbounded(phase: Phase, threat: Threat, monitor_bound: str) -> None:
@@ -42,10 +33,6 @@ def refuse_unbounded(phase: Phase, threat: Threat, monitor_bound: str) -> None:
         )
 
 
-
-
-
-
 def refuse_few_classes(flag: str, loss: str, classes: int) -> None:
     """UserError for a loss that compares the three highest logits where there are fewer."""
     if loss == "dlr" and classes < 3:
@@ -53,12 +40,6 @@ def refuse_few_classes(flag: str, loss: str, classes: int) -> None:
             f"{flag}: expected another loss than dlr, which needs 3 classes; received {loss} for "
             f"{classes}"
         )
-
-
-
-
-
-
 
 
 def refuse_dynamic(phase: Phase, threat: Threat) -> None:

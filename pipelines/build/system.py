@@ -10,8 +10,8 @@ import tensorflow as tf
 from absl import flags
 
 from pipelines.build import refusals
-from pipelines.flags.read_phases import read_phases
 from pipelines.flags.evaluation import threat_settings
+from pipelines.flags.read_phases import read_phases
 from rt_tf import catalogue, data, models
 from rt_tf.attacks.run import Attack
 from rt_tf.domain import UNIT, Domain

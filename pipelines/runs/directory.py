@@ -10,14 +10,13 @@ from typing import Any, TextIO
 
 from absl import flags
 
-from pipelines.runs import frozen_flags
-from pipelines.flags.run import EVALUATION, FIXED, OPERATIONAL, defaults, run_flags, same
-from pipelines.runs.locks import Lock, held, is_at, is_free
-from rt_tf.folders import writable
 from pipelines.flags.evaluation import FILES
+from pipelines.flags.run import EVALUATION, FIXED, OPERATIONAL, defaults, run_flags, same
+from pipelines.runs import frozen_flags
+from pipelines.runs.locks import Lock, held, is_at, is_free
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
-from rt_tf.folders import settle
+from rt_tf.folders import settle, writable
 from rt_tf.notes import read_notes, write_notes
 
 # See rt_tf.files and rt_tf.training.checkpoints.save_network; of folders, rt_tf.folders.

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from absl import flags
 
-from pipelines.flags.run import as_text, run_flags
 from pipelines.flags.evaluation import FILES
+from pipelines.flags.run import as_text, run_flags
 from pipelines.runs.directory import RunDirectory, differences, trained_flags
 from rt_tf.errors import UserError
 

@@ -10,9 +10,6 @@ from rt_tf import data
 from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 from rt_tf.reporting.provenance import surroundings
-from typing import Any
-
-
 
 
 def note_facts(run: RunDirectory, facts: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from rt_tf import catalogue
 from rt_tf.catalogue.training import POINT_TERMS
-from rt_tf.domain import UNIT, Domain
+from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
 from rt_tf.exactly import exactly, radius_text
 from rt_tf.threats.region import Threat, largest_radius
@@ -11,8 +11,9 @@ from rt_tf.threats.region import Threat, largest_radius
 TERM_THREATS = {"latent": ("linf",), "each": ("union",)}
 
 
-def check_radius(threat: Threat, eps: float, name: str, domain: Domain = UNIT) -> None:
+def check_radius(threat: Threat, eps: float, name: str, domain: Given = UNIT) -> None:
     """UserError unless 0 < eps <= the threat's largest radius in the domain."""
+    domain = Domain.of(domain)
     largest = largest_radius(threat, domain)
     if not 0.0 < eps <= largest:
         inputs = "" if domain is UNIT else f" and inputs in {domain}"

@@ -1,0 +1,1 @@
+"""From flags to the library's objects, and what does not go together."""

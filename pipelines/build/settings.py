@@ -1,0 +1,56 @@
+"""From flags to the settings of evaluations."""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from pipelines.flags.evaluation import attack_group, bound_settings, eval_budget
+from rt_tf.errors import UserError
+from rt_tf.evaluation.attacking import Source
+from rt_tf.evaluation.certified_radii import RadiusSettings
+from rt_tf.evaluation.certifying import CertifySettings
+from rt_tf.evaluation.refusals import refuse_loss
+from rt_tf.evaluation.suites import EvaluationSettings
+
+
+def certify_settings(values: flags.FlagValues) -> CertifySettings:
+    """How `pipelines.certify`, or training at its end, certifies."""
+    return CertifySettings(
+        rungs=values.rungs,
+        bounds=bound_settings(values),
+        time_limit=values.time_limit,
+        memory=values.bound_memory or None,
+        part=values.slice if "slice" in values else None,
+    )
+
+
+def radius_settings(values: flags.FlagValues) -> RadiusSettings:
+    """How `pipelines.radius` searches."""
+    return RadiusSettings(values.rungs, values.tolerance, bound_settings(values), values.samples)
+
+
+def evaluation_settings(values: flags.FlagValues, sources: Sequence[Source]) -> EvaluationSettings:
+    """Which attacks `pipelines.evaluate` runs; UserError for flags that its suite would ignore."""
+    if values.suite:
+        _refuse_attack_flags(values)
+    elif values["eval_loss"].present:
+        refuse_loss(values.eval_attack, values.eval_loss)
+    return EvaluationSettings(
+        suite=values.suite,
+        budget=eval_budget(values),
+        is_named=values["eval_attack"].present,
+        samples=values.samples,
+        to_zero=values.curve_to_zero,
+        curve_samples=values.curve_samples,
+        seed=values.seed,
+        sources=sources,
+    )
+
+
+def _refuse_attack_flags(values: flags.FlagValues) -> None:
+    for name in attack_group(flags.FlagValues()).names:
+        if values[name].present:
+            raise UserError(
+                f"{name}: expected none with --suite, which has attacks of its own; received "
+                f"--{name}={values[name].value}"
+            )

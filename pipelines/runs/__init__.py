@@ -1,0 +1,1 @@
+"""Runs: their folders, what is kept there, and what is read from it."""

@@ -1,0 +1,30 @@
+"""Networks of other runs, on which points are made for an evaluation."""
+
+from pipelines.build import system
+from pipelines.flags.run import run_flags
+from pipelines.runs.directory import RunDirectory
+from pipelines.runs.restoring import load_network
+from rt_tf import models
+from rt_tf.errors import UserError
+from rt_tf.evaluation.attacking import Source
+from rt_tf.evaluation.subject import Subject
+from rt_tf.network.trace import trace
+
+
+def load_source(path: str, subject: Subject) -> Source:
+    """Another run's network; UserError where it is not there or takes other images."""
+    run = RunDirectory(path)
+    if not run.has_network():
+        raise UserError(f"transfer_from: expected folders of finished runs; received {path}")
+    domain, own = system.domain(run_flags(run.frozen())), subject.wiring
+    wiring = trace(models.members(load_network(run))[0], domain=domain)
+    if domain.config() != own.domain.config():
+        raise UserError(
+            f"transfer_from: expected networks of inputs in {own.domain}; {path} has {domain}"
+        )
+    if wiring.input_shape != own.input_shape or wiring.classes != own.classes:
+        raise UserError(
+            f"transfer_from: expected networks of {own.input_shape} images and {own.classes} "
+            f"classes; {path} has {wiring.input_shape} and {wiring.classes}"
+        )
+    return Source(run.path.name, wiring.lower())
