@@ -13,6 +13,7 @@ from rt_tf import catalogue
 from rt_tf.api.inputs import DEFAULT
 from rt_tf.api.subjects import progress_of, subject_of
 from rt_tf.catalogue.suites import SUITES, Budget
+from rt_tf.domain import Given
 from rt_tf.errors import UserError
 from rt_tf.evaluation.preflight import warnings_of
 from rt_tf.evaluation.progress import Progress
@@ -86,7 +87,7 @@ def attack(
     seed: int = 0,
     threat: Any = None,
     norm: Any = None,
-    domain: Any = DEFAULT,
+    domain: Given = DEFAULT,
     path: str | Path | None = None,
     progress: bool | Progress | None = None,
 ) -> AttackResult:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from rt_tf.api.inputs import DEFAULT
 from rt_tf.api.subjects import progress_of, subject_of
+from rt_tf.domain import Given
 from rt_tf.errors import UserError
 from rt_tf.evaluation import certifying
 from rt_tf.evaluation.certified_radii import RadiusSettings, search_radii
@@ -82,7 +83,7 @@ def certify(
     *,
     threat: Any = None,
     norm: Any = None,
-    domain: Any = DEFAULT,
+    domain: Given = DEFAULT,
     rungs: Sequence[str] | None = None,
     bounds: Mapping[str, Any] | None = None,
     time_limit: float = TIME_LIMIT,
@@ -172,7 +173,7 @@ def certified_radius(
     *,
     threat: Any = None,
     norm: Any = None,
-    domain: Any = DEFAULT,
+    domain: Given = DEFAULT,
     rungs: Sequence[str] = RadiusSettings.rungs,
     tolerance: float = RadiusSettings.tolerance,
     bounds: Mapping[str, Any] | None = None,

@@ -21,7 +21,7 @@ from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Threat
 from rt_tf.training.model import RobustModel
 
-DEFAULT = object()  # the domain of a `RobustModel`, and [0, 1] for other models
+DEFAULT = Domain()  # by identity: the domain of a `RobustModel` or a run, [0, 1] for other models
 
 
 class Network(NamedTuple):
@@ -35,7 +35,7 @@ class Network(NamedTuple):
         return self.members[0].domain
 
 
-def network_of(model: Any, domain: Any = DEFAULT) -> Network:
+def network_of(model: Any, domain: Given = DEFAULT) -> Network:
     """A Keras model, a `RobustModel`, or a run that `rt_tf.load` gave, in a domain.
 
     UserError for anything else, and for a network that no bound can read.
@@ -50,8 +50,8 @@ def network_of(model: Any, domain: Any = DEFAULT) -> Network:
         raise UserError(
             f"model: expected a Keras model or a RobustModel; received {numbers.shown(model)}"
         )
-    ends: Given = UNIT if domain is DEFAULT else domain
-    members = tuple(trace(member, domain=Domain.of(ends)) for member in models.members(model))
+    ends = UNIT if domain is DEFAULT else Domain.of(domain)
+    members = tuple(trace(member, domain=ends) for member in models.members(model))
     return Network(model, members)
 
 

@@ -13,7 +13,7 @@ from rt_tf import models
 from rt_tf.api.inputs import DEFAULT, Network, full_float32, network_of, threat_of
 from rt_tf.api.subjects import progress_of, subject_of
 from rt_tf.catalogue.suites import QUICK, SUITES
-from rt_tf.domain import Domain
+from rt_tf.domain import Domain, Given
 from rt_tf.errors import UserError
 from rt_tf.evaluation import certifying, proving
 from rt_tf.evaluation.certifying import TIME_LIMIT, CertifySettings
@@ -40,7 +40,7 @@ def report(
     suite: str | None = None,
     threat: Any = None,
     norm: Any = None,
-    domain: Any = DEFAULT,
+    domain: Given = DEFAULT,
     rungs: Any = None,
     time_limit: float = TIME_LIMIT,
     title: str | None = None,
@@ -116,7 +116,7 @@ def _dataset(subject: Subject) -> dict[str, Any]:
 
 
 def export(
-    model: Any, path: str | Path, *, threat: Any = None, norm: Any = None, domain: Any = DEFAULT
+    model: Any, path: str | Path, *, threat: Any = None, norm: Any = None, domain: Given = DEFAULT
 ) -> Path:
     """Writes a SavedModel that certifies what it predicts, and checks it against the model.
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from rt_tf.api.inputs import DEFAULT, examples_of, full_float32, network_of, radius_of, threat_of
 from rt_tf.data.arrays import ArrayExamples
+from rt_tf.domain import Given
 from rt_tf.evaluation.progress import Progress, Silent
 from rt_tf.evaluation.subject import Subject
 from rt_tf.evaluation.terminal import TerminalProgress
@@ -27,7 +28,7 @@ def subject_of(
     threat: Any = None,
     norm: Any = None,
     eps: Any = None,
-    domain: Any = DEFAULT,
+    domain: Given = DEFAULT,
     path: str | Path | None = None,
 ) -> Iterator[tuple[Subject, float]]:
     """The subject and the radius that a call is about.

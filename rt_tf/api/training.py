@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from rt_tf import numbers
 from rt_tf.api.inputs import DEFAULT, radius_of, threat_of
-from rt_tf.domain import UNIT, Domain
+from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
 from rt_tf.training.callbacks import Schedule
 from rt_tf.training.model import RobustModel
@@ -30,7 +30,7 @@ def fit(
     optimizer: Any = None,
     threat: Any = None,
     norm: Any = None,
-    domain: Any = DEFAULT,
+    domain: Given = DEFAULT,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     **options: Any,
