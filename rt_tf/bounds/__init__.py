@@ -1,1 +1,1 @@
-"""Bound methods: functions `(graph, region, spec, arithmetic) -> Bounds`."""
+"""Bound methods: functions `(graph, region, spec, arithmetic) -> Bounds`, and their parts."""

@@ -1,7 +1,7 @@
 """Linear bounds from a node back to the input (Fast-Lin, CROWN, Wong & Kolter's dual).
 
-One pass with the intermediate bounds as an argument. Going backward, `coefficients . value` at
-the nodes not yet expanded, plus a constant, bounds what is asked from below on the region.
+One pass with the intermediate bounds as an argument. Going backward, `coefficients . value` at the
+nodes not yet expanded, plus a constant, bounds the rows from below on the region.
 """
 
 from collections.abc import Mapping
@@ -31,10 +31,12 @@ def lower_bound(
 ) -> Tensor:
     """Lower bounds of `spec . f(x)` over the region: [batch, spec].
 
-    spec: [batch, spec, classes]. enclosure: bounds of every node's value; where there are splits,
-    cut by them. expand: the nodes to walk through (default: all, down to the input); the others are
-    replaced by their bounds.
-    Source: Zhang et al. 2018 (CROWN), theorem 3.2; Wong 2020 (thesis), eq. 3.8 with slope=parallel.
+    spec: [batch, spec, classes]. enclosure: bounds of every node's value; where there are
+    splits, cut by them. expand: the nodes to walk through (default: all, down to the input);
+    the others are replaced by their bounds.
+
+    Source: Zhang et al. 2018 (CROWN), theorem 3.2; Wong 2020 (thesis), eq. 3.8 with
+    slope=parallel.
     """
     walk = walk_back(
         graph,
@@ -50,7 +52,7 @@ def lower_bound(
 
 
 def least_of(walk: "Walk", enclosure: Enclosure) -> Tensor:
-    """The lower bounds of a finished pass; in sound arithmetic -inf where any is not defined."""
+    """Lower bounds of a finished pass, [batch, rows]; if sound, -inf where any box is undefined."""
     margins = walk.minimum()
     return refuse_undefined(margins, enclosure.boxes) if walk.sound else margins
 
@@ -66,7 +68,7 @@ def walk_back(
     splits: Mapping[int, UnitSplit] | None = None,
     arithmetic: str = "fast",
 ) -> "Walk":
-    """The finished pass of `lower_bound`; its final coefficients say what the bound depends on."""
+    """The finished pass of `lower_bound`; its final coefficients show what the bound depends on."""
     layout = Whole(enclosure.shapes)
     nodes = [
         (i, node) for i, node in reversed(list(graph.numbered())) if expand is None or i in expand
@@ -80,10 +82,11 @@ def walk_back(
 class Walk:
     """The state of a backward pass for some rows: coefficients by node and the constants so far.
 
-    In sound arithmetic constants are summed in float64, whose own rounding is far below the further
-    terms of the error model; `rounded` collects the errors of the float32 part. ragged: nodes whose
-    coefficients may be of places outside an image. both: also bound from above, which parallel
-    lines allow at once. final_coefficients: of activations and the input, by node.
+    In sound arithmetic constants are summed in float64, whose own rounding is far below the
+    further terms of the error model; `rounded` collects the errors of the float32 part. ragged:
+    nodes whose coefficients may be of places outside an image. both: whether the rows are
+    bounded from above as well, which parallel lines allow in one pass. final_coefficients: by
+    node, of activations and the input.
     """
 
     def __init__(self, relaxation: Relaxation, layout: Layout, both: bool = False) -> None:
@@ -104,13 +107,13 @@ class Walk:
         return self.finish()
 
     def run_to_activations(self, start: int, coefficients: Tensor) -> "Walk":
-        """Walks back as far as no activation is met."""
+        """Walks back from coefficients [batch, rows, ...] of a node until before any activation."""
         self._add(start, coefficients)
         self._walk(past_activations=False)
         return self
 
     def finish(self) -> "Walk":
-        """Walks back all the way."""
+        """Walks back from where the walk stands to the input."""
         self._walk(past_activations=True)
         self._close()
         return self
@@ -124,7 +127,7 @@ class Walk:
             self._expand(i, node, self._pop(i))
 
     def fork(self) -> tuple["Walk", "Walk"]:
-        """Walks on from here, for these rows and for their negatives; both lower bounds alone."""
+        """Two walks from here on, for these rows and their negatives; for lower bounds alone."""
         walks = []
         for sign, constant in ((1.0, self.constant.lower), (-1.0, -self.constant.upper)):
             walk = Walk(self.relaxation, self.layout)
@@ -136,15 +139,15 @@ class Walk:
         return walks[0], walks[1]
 
     def minimum(self) -> Tensor:
-        """The lower bound of every row."""
+        """The lower bound of every row: [batch, rows]."""
         return self._outward(self.constant.lower, -1.0)
 
     def maximum(self) -> Tensor:
-        """The upper bound of every row; needs `both`."""
+        """The upper bound of every row, [batch, rows]; for a walk with `both`."""
         return self._outward(self.constant.upper, 1.0)
 
     def _add(self, i: int, coefficients: Tensor, terms: int = 1, largest: float = 1.0) -> None:
-        """Adds coefficients to those of node i, which were summed from so many terms."""
+        """Adds coefficients, each summed from so many terms, to those of node i."""
         if self.sound:
             self.rounded += self.layout.by_row(
                 tf.cast(terms * largest * self.relaxation.flushed[i], self.dtype)
@@ -165,7 +168,7 @@ class Walk:
         return self.coefficients.pop(i)
 
     def _expand(self, i: int, node: Node, coefficients: Tensor) -> None:
-        """Replaces node i by what it is made of."""
+        """Replaces node i by the operation that computes it."""
         if i in self.relaxation.errors:
             errors = self._rows_of(i, self.relaxation.errors)
             self.rounded += self._dot(tf.abs(coefficients), errors)
@@ -185,7 +188,7 @@ class Walk:
             self.ragged.add(source)
 
     def _inside(self, i: int, coefficients: Tensor) -> Tensor:
-        """Without what may have been said of places outside an image; lines say nothing there."""
+        """The coefficients without those of places outside an image, which lines do not bound."""
         return self.layout.inside(i, coefficients) if i in self.ragged else coefficients
 
     def _activation(self, i: int, source: int, coefficients: Tensor) -> None:
@@ -206,7 +209,7 @@ class Walk:
             self._add(source, positive * lower_slope + negative * upper_slope)
 
     def _offset(self, below: Tensor, above: Tensor, offset: Tensor) -> None:
-        """Adds a line's offset to the constants of those coefficients that meet the line."""
+        """Adds a line's offset to the constants, weighed by the coefficients that use the line."""
         lower, upper = self.constant
         lower += self._dot(below, offset)
         self.constant = Box(lower, upper + self._dot(above, offset) if self.both else upper)
@@ -250,20 +253,23 @@ class Walk:
         return tf.reduce_sum(products, axis=list(range(2, products.shape.rank)))
 
     def _dot_bias(self, coefficients: Tensor, bias: Tensor) -> Tensor:
-        """The same for a bias, summing over its broadcast axes first where that may round."""
+        """<coefficients, bias> of every row; if fast, the broadcast axes are summed first."""
         if self.sound:
             return self._dot(coefficients, bias)
         shared = coefficients.shape.rank - 2 - bias.shape.rank
         v = (
             tf.reduce_sum(coefficients, axis=list(range(2, 2 + shared)))
             if shared > 0
-            else (coefficients)
+            else coefficients
         )
         return tf.reduce_sum(v * bias, axis=list(range(2, v.shape.rank)))
 
 
 def refuse_undefined(margins: Tensor, boxes: dict[int, Box]) -> Tensor:
-    """No margin where any bound on the way is NaN, infinite or empty: comparisons may hide it."""
+    """The margins [batch, spec], -inf where any box of the example is NaN, infinite or empty.
+
+    Comparisons on the way may hide such a box from the margins themselves.
+    """
     defined = tf.math.is_finite(margins)
     for box in boxes.values():
         whole = tf.math.is_finite(box.lower) & tf.math.is_finite(box.upper)

@@ -19,8 +19,8 @@ from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
 
-# Of slopes that go on from a parent's: large steps lose what those have, and a search takes twenty
-# times as long.
+# The rate of slopes that start from a parent's: larger steps lose what the parent reached, and a
+# search takes twenty times as long.
 SLOPE_RATE = 0.1
 DESCENT = (0.5, 0.3, 0.2, 0.1)  # steps, in radii
 
@@ -28,7 +28,7 @@ DESCENT = (0.5, 0.3, 0.2, 0.1)  # steps, in radii
 class Leaves(NamedTuple):
     """A batch of leaves; `units` are those whose sign the example's enclosure leaves open.
 
-    rows: [leaves, classes], what is bounded from below. signs, slopes, multipliers: [leaves,
+    rows: [leaves, classes], to be bounded from below. signs, slopes, multipliers: [leaves,
     units]; a multiplier counts where there is a sign, which is 1, -1 or 0 (open).
     """
 
@@ -39,11 +39,12 @@ class Leaves(NamedTuple):
 
 
 class LeafBounds(NamedTuple):
-    """What was found of leaves.
+    """Bounds of leaves, and what a search needs to split them further.
 
-    margins: [leaves], lower bounds in sound arithmetic. slopes (of float16's numbers), multipliers:
-    what gives them, [leaves, units]. scores: [leaves, units], what a unit's relaxation costs the
-    bound, 0 where its sign is known. points: [leaves, ...], near where the linear bounds are least.
+    margins: [leaves], lower bounds in sound arithmetic. slopes (float16's numbers),
+    multipliers: the variables that give them, [leaves, units]. scores: [leaves, units], what a
+    unit's relaxation costs the bound, 0 where its sign is known. points: [leaves, ...], near
+    where the linear bounds are least.
     """
 
     margins: Tensor
@@ -56,8 +57,8 @@ class LeafBounds(NamedTuple):
 class LeafBounder:
     """Bounds leaves of one example; holds all that they share.
 
-    enclosure: of the example alone (batch 1), in sound arithmetic; units: [units], numbers among
-    all pre-activation values in the nodes' order.
+    enclosure: of the example alone (batch 1), in sound arithmetic. units: [units], numbers
+    among all pre-activation values in the nodes' order.
     """
 
     def __init__(self, graph: Graph, region: Region, enclosure: Enclosure, units: Tensor) -> None:
@@ -68,14 +69,15 @@ class LeafBounder:
         self.units = units
         self.nodes = split_nodes(graph)
         self.sizes = [math.prod(enclosure.shapes[i]) for i in self.nodes]
-        known = tf.fill([sum(self.sizes)], tf.shape(units)[0])
-        own = tf.range(tf.shape(units)[0])
-        self.places = tf.tensor_scatter_nd_update(known, units[:, tf.newaxis], own)
+        nowhere = tf.fill([sum(self.sizes)], tf.shape(units)[0])
+        numbers = tf.range(tf.shape(units)[0])
+        self.places = tf.tensor_scatter_nd_update(nowhere, units[:, tf.newaxis], numbers)
 
     def bound(self, leaves: Leaves, steps: Tensor, enough: float = 0.0) -> LeafBounds:
-        """Optimises the leaves' slopes and multipliers by so many steps, and judges the result.
+        """Optimises the leaves' slopes and multipliers by so many steps, and bounds them soundly.
 
-        A leaf's optimisation may end early once all of the batch have more than `enough`.
+        The optimisation may end early, once all leaves of the batch have margins above
+        `enough`.
         """
         start = [leaves.slopes[:, tf.newaxis], leaves.multipliers[:, tf.newaxis]]
 
@@ -84,10 +86,10 @@ class LeafBounder:
 
         slopes, multipliers = ascend(bound, start, steps, slopes=1, enough=enough, rate=SLOPE_RATE)
         slopes = as_kept(slopes)
-        asked = self._pass(leaves, slopes, multipliers, "sound")
-        walk = walk_back(**asked)
+        query = self._pass(leaves, slopes, multipliers, "sound")
+        walk = walk_back(**query)
         return LeafBounds(
-            least_of(walk, asked["enclosure"])[:, 0],
+            least_of(walk, query["enclosure"])[:, 0],
             slopes[:, 0],
             multipliers[:, 0],
             tf.where(leaves.signs == 0.0, self._scores(walk), 0.0) if self.nodes else leaves.signs,
@@ -95,7 +97,7 @@ class LeafBounder:
         )
 
     def quick(self, leaves: Leaves) -> Tensor:
-        """Lower bounds as they are, in fast arithmetic: [leaves]."""
+        """Lower bounds by the leaves' own slopes and multipliers, in fast arithmetic: [leaves]."""
         variables = leaves.slopes[:, tf.newaxis], leaves.multipliers[:, tf.newaxis]
         return lower_bound(**self._pass(leaves, *variables))[:, 0]
 
@@ -140,7 +142,7 @@ class LeafBounder:
         return tf.gather(tf.concat(flat, axis=1), self.units, axis=1)
 
     def _scores(self, walk: Walk) -> Tensor:
-        """What the lines of every unit cost the bound at most: [leaves, units]."""
+        """The most that the lines of every unit cost the bound: [leaves, units]."""
         costs: dict[int, Tensor] = {}
         for a, lines in walk.relaxation.lines.items():
             source = self._source(a)
@@ -152,11 +154,11 @@ class LeafBounder:
         return self._gathered(costs)
 
     def _points(self, coefficients: Tensor) -> Tensor:
-        """Where the region makes linear functions least, as near as a step goes: [leaves, ...]."""
+        """Points near where linear functions are least over the region: [leaves, ...]."""
         return self._stepped(tf.zeros_like(coefficients) + self.inner.x, coefficients, 1.0)
 
     def _descended(self, rows: Tensor, x: Tensor) -> Tensor:
-        """A few steps down the rows themselves: points that are wrong are near those of bounds."""
+        """Points after a few steps down the rows: misclassified points are near those of bounds."""
         for share in DESCENT:
             with tf.GradientTape() as tape:
                 tape.watch(x)
@@ -165,19 +167,22 @@ class LeafBounder:
         return x
 
     def _stepped(self, x: Tensor, gradient: Tensor, share: float) -> Tensor:
-        """A step of a share of the radius against a gradient."""
+        """Points after a step of a share of the radius against a gradient, back in the region."""
         region, zeros = self.inner, tf.zeros([tf.shape(x)[0]])
         move = region.step(x, -gradient, share * region.radius(), zeros)
         return region.project(x + move)
 
 
 def split_nodes(graph: Graph) -> list[int]:
-    """The pre-activation nodes, whose units are split, in order."""
+    """The numbers of the pre-activation nodes, whose units are split, in order."""
     return sorted(graph.preactivations())
 
 
 def cut_by_signs(enclosure: Enclosure, signs: dict[int, Tensor]) -> Enclosure:
-    """An enclosure of one example, cut by the signs of leaves: [leaves, ...] where there are."""
+    """The boxes of one example, cut by the signs of leaves.
+
+    signs: by node, [leaves, ...]; boxes of these nodes are [leaves, ...] afterwards.
+    """
     boxes = dict(enclosure.boxes)
     for i, sign in signs.items():
         lower, upper = boxes[i]
@@ -189,7 +194,11 @@ def cut_by_signs(enclosure: Enclosure, signs: dict[int, Tensor]) -> Enclosure:
 
 
 def _cost(coefficients: Tensor, lower_slope: Tensor, upper_offset: Tensor) -> Tensor:
-    """The upper line's height at 0 where it is met; the like of the lower one where that is."""
+    """The gap of a unit's lines, weighed by its coefficient: [leaves, 1, ...].
+
+    It is the upper line's height at 0 where that line is used, and a like height of the lower
+    one where that is used.
+    """
     above = tf.nn.relu(-coefficients) * upper_offset
     below = tf.nn.relu(coefficients) * upper_offset * tf.minimum(lower_slope, 1.0 - lower_slope)
     return above + below

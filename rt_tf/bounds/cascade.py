@@ -1,11 +1,11 @@
-"""What a cascade answers, and by which bounds.
+"""A cascade's answer: its label, or an abstention, decided by bounds.
 
-The members are asked in turn. As soon as one gives another label than the first, the cascade
+The members are evaluated in turn. As soon as one gives another label than the first, the cascade
 abstains; else the first member that certifies its label answers with it; where none does, the
 cascade abstains. So no other label is answered anywhere in a ball around an input on which it
 answers (it may abstain there): of two members that answered, the earlier one has one label on both
-inputs, and the later one was asked after it. Without the agreement this would not hold.
-Source: Wong et al. 2018; Wong 2020 (thesis), algorithm 4.
+inputs, and the later one was evaluated after it. Without the agreement this would not hold. Source:
+Wong et al. 2018; Wong 2020 (thesis), algorithm 4.
 """
 
 from collections.abc import Sequence
@@ -19,21 +19,26 @@ from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
 
-# What is served certifies by these, the cheapest first.
+# The bound methods by which served models certify, the cheapest first.
 SERVED = {"interval": interval_bounds, "crown_ibp": crown_ibp_bounds}
 
 
 class Answer(NamedTuple):
-    """label: the first member's, [batch]. margin: of the certificate; not above 0: it abstains."""
+    """A cascade's answer for each example.
+
+    label: the first member's, [batch]. margin: of the certificate, [batch]; if not above 0, it
+    abstains.
+    """
 
     label: Tensor
     margin: Tensor
 
 
 def answer(labels: Sequence[Tensor], margins: Sequence[Tensor]) -> Answer:
-    """A cascade's answer from what its members say, each [batch].
+    """A cascade's answer from the labels and margins of its members, each [batch].
 
-    labels: the members' own. margins: lower bounds of the least margin of the first one's label.
+    labels: the members' own. margins: lower bounds of the least margin of the first one's
+    label.
     """
     agree, best = tf.ones_like(labels[0], tf.bool), tf.fill(tf.shape(margins[0]), -float("inf"))
     for label, margin in zip(labels, margins, strict=True):
@@ -45,7 +50,10 @@ def answer(labels: Sequence[Tensor], margins: Sequence[Tensor]) -> Answer:
 def least_margin(
     graph: Graph, region: Region, labels: Tensor, classes: int, arithmetic: str = "fast"
 ) -> Tensor:
-    """A lower bound of the labels' least margin by the best of what is served, [batch]."""
+    """A lower bound of the labels' least margin, the best of the served methods': [batch].
+
+    labels: [batch] integers.
+    """
     spec = margin_spec(labels, classes)
     margins = [
         tf.reduce_min(bounds(graph, region, spec, arithmetic=arithmetic).margins, axis=1)

@@ -15,8 +15,8 @@ def fused_loss(
     """An upper bound of `log(1 + sum_j exp(-m_j))`, m = spec . f(x), over the region: [batch].
 
     spec: [batch, spec, classes]. least, most: bounds of m, [batch, spec]. Between them exp lies
-    under its chord, and the sum of the chords is one linear function of f, bounded in one pass of
-    one row. Source: Xu et al. 2020 (LiRPA), section 3.3.
+    under its chord, and the sum of the chords is one linear function of f, bounded in one pass
+    of one row. Source: Xu et al. 2020 (LiRPA), section 3.3.
     """
     low, high = -most, -least  # of -m_j, the exponents
     shift = tf.stop_gradient(tf.maximum(tf.reduce_max(high, axis=1, keepdims=True), 0.0))

@@ -1,6 +1,6 @@
 """Bounds of every layer by the backward pass itself, and not by intervals (Wong & Kolter; CROWN).
 
-Only units that intervals leave unstable are asked about: the rest have nothing to gain.
+Only units that intervals leave unstable are bounded so: the others have nothing to gain.
 """
 
 import math
@@ -20,15 +20,15 @@ from rt_tf.network.ops import Activation, Affine, Op, Positive, Tensor
 from rt_tf.threats.region import Region
 
 MEMORY = 64  # MiB; more is no faster, since less of it stays in the processor's cache
-ENOUGH = 0.5  # share of units asked for, from which on all are bounded, at less cost each
+ENOUGH = 0.5  # share of unstable units from which on all are bounded, at less cost each
 TEMPORARIES = 10  # tensors of a row's coefficients that are alive at once
 
 
 class Settings(NamedTuple):
-    """How layers are bounded. memory: MiB that the coefficients of a pass may take.
+    """The way in which layers are bounded. memory: MiB that the coefficients of a pass may take.
 
-    The memory bounds the passes forward; training keeps what its gradients need of all of them.
-    cut: whether layers' bounds are cut by intervals; not cut, they are those of the passes alone.
+    The memory limits the passes forward; training keeps all that its gradients need. cut:
+    whether layers' bounds are cut by intervals; if not, they are those of the passes alone.
     """
 
     slope: Slopes = "adaptive"
@@ -38,7 +38,7 @@ class Settings(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """Lower and upper bounds of the rows of a pass."""
+    """Lower and upper bounds of the rows of a pass: [batch, rows] or [places, rows]."""
 
     lower: Tensor
     upper: Tensor
@@ -49,12 +49,13 @@ def full_enclosure(
     region: Region,
     settings: Settings,
     nodes: Set[int] | None = None,
-    known: Mapping[int, Box] | None = None,
+    boxes: Mapping[int, Box] | None = None,
 ) -> Enclosure:
     """Encloses every node, those before activations by backward passes.
 
-    nodes: the ones to bound so (default: all that an activation reads); the others get intervals.
-    known: bounds of some of these that hold already.
+    nodes: the ones to bound so (default: all that an activation reads); the others get
+    intervals. boxes: of some of these nodes, which hold already, each end [batch, ...].
+
     Source: Wong 2020 (thesis), algorithm 1; Zhang et al. 2018 (CROWN).
     """
     chosen = graph.preactivations() if nodes is None else nodes
@@ -63,15 +64,15 @@ def full_enclosure(
         box = enclosure.boxes[i]
         if i not in chosen or is_exact(graph, region, i):
             return box
-        if known is not None and i in known:
-            enclosure = enclosure._replace(boxes=enclosure.boxes | {i: cut(box, known[i])})
+        if boxes is not None and i in boxes:
+            enclosure = enclosure._replace(boxes=enclosure.boxes | {i: cut(box, boxes[i])})
         return backward_box(graph, region, enclosure, i, settings, every_unit=not settings.cut)
 
     return enclose(graph, Box(*region.box()), settings.arithmetic, tighten)
 
 
 def head_enclosure(graph: Graph, region: Region, arithmetic: str = "fast") -> Enclosure:
-    """Interval bounds, but of the affine maps before the first activations the region's own."""
+    """Interval bounds of every node; affine maps before activations use the region itself."""
     head = graph.head() & graph.preactivations()
 
     def tighten(i: int, enclosure: Enclosure) -> Box:
@@ -93,32 +94,36 @@ def backward_box(
 ) -> Box:
     """The box of node i, cut by backward bounds of its unstable units.
 
-    enclosure: bounds of all nodes up to i, whose box is to be cut.
+    enclosure: bounds of all nodes up to i, whose box is to be cut. every_unit: whether stable
+    units are bounded as well.
     """
     nodes = [(k, graph.nodes[k - 1]) for k in sorted(graph.ancestors(i), reverse=True)]
     box = enclosure.boxes[i] if settings.cut else _everything(enclosure.boxes[i])
-    asked = (
+    units = (
         tf.ones_like(box.lower, tf.bool) if every_unit else (box.lower < 0.0) & (box.upper > 0.0)
     )
 
     def passes(layout: Layout) -> Relaxation:
         return relax(i, nodes, region, enclosure, layout, settings.slope, {}, settings.arithmetic)
 
-    seen = extents(graph, i, enclosure.shapes)
-    if seen is None:
+    fields = extents(graph, i, enclosure.shapes)
+    if fields is None:
         whole = Whole(enclosure.shapes)
-        return _cut(box, asked, *_bound_whole(asked, i, passes(whole), whole, settings))
-    windows = Windows(enclosure.shapes, seen, i)
-    return _cut(box, asked, *_bound_windows(asked, i, passes(windows), windows, settings))
+        return _cut(box, units, *_bound_whole(units, i, passes(whole), whole, settings))
+    windows = Windows(enclosure.shapes, fields, i)
+    return _cut(box, units, *_bound_windows(units, i, passes(windows), windows, settings))
 
 
 def _bound_windows(
-    asked: Tensor, i: int, passes: Relaxation, layout: Windows, settings: Settings
+    mask: Tensor, i: int, passes: Relaxation, layout: Windows, settings: Settings
 ) -> tuple[Tensor, Ends]:
-    """Numbers of units, of all examples in one list, and their bounds: [places, units]."""
-    channels = asked.shape[-1]
-    asked = tf.reshape(asked, [-1, channels])
-    busy = tf.reduce_any(asked, axis=1)
+    """Numbers of units, of all examples in one list, and their bounds: [places, units].
+
+    mask: [batch, ...] bool, the units to bound.
+    """
+    channels = mask.shape[-1]
+    mask = tf.reshape(mask, [-1, channels])
+    busy = tf.reduce_any(mask, axis=1)
 
     def every_channel() -> tuple[Tensor, Tensor]:
         return tf.where(busy)[:, 0], tf.range(channels, dtype=tf.int64)[tf.newaxis]
@@ -126,50 +131,54 @@ def _bound_windows(
     def one_channel() -> tuple[Tensor, Tensor]:
         """A place for each unit, and an idle one at the end: no batch may be empty.
 
-        Padded and split by what GPUs have a kernel for; whole numbers of 32 bits live on the host.
+        Padded and split by operations that have a kernel on GPUs; integers of 32 bits would
+        stay on the host.
         """
-        found = tf.concat([tf.where(asked), tf.zeros([1, 2], tf.int64)], axis=0)
-        return found[:, 0], found[:, 1:]
+        pairs = tf.concat([tf.where(mask), tf.zeros([1, 2], tf.int64)], axis=0)
+        return pairs[:, 0], pairs[:, 1:]
 
-    most = _count(asked) > ENOUGH * channels * _count(busy)
+    most = _count(mask) > ENOUGH * channels * _count(busy)
     places, units = tf.cond(most, every_channel, one_channel)  # [places], [places or 1, units]
 
     def chunk(k: Tensor) -> Ends:
-        own = tf.gather(units, k[: tf.shape(units)[0]] % tf.shape(units)[0])
-        start = tf.one_hot(own, channels)[:, :, tf.newaxis, tf.newaxis]
+        channel = tf.gather(units, k[: tf.shape(units)[0]] % tf.shape(units)[0])
+        start = tf.one_hot(channel, channels)[:, :, tf.newaxis, tf.newaxis]
         return _ends(passes, layout.at(tf.gather(places, k)), i, start)
 
     largest = max(
         math.prod(extent.size) * layout.shapes[k][-1] for k, extent in layout.extents.items()
     )
-    found = _in_chunks(chunk, tf.shape(places)[0], tf.shape(units)[1], largest, settings)
-    return places[:, tf.newaxis] * channels + units, found
+    ends = _in_chunks(chunk, tf.shape(places)[0], tf.shape(units)[1], largest, settings)
+    return places[:, tf.newaxis] * channels + units, ends
 
 
 def _bound_whole(
-    asked: Tensor, i: int, passes: Relaxation, layout: Whole, settings: Settings
+    mask: Tensor, i: int, passes: Relaxation, layout: Whole, settings: Settings
 ) -> tuple[Tensor, Ends]:
-    """The same, [batch, units]: as many units for each example as the one with most asks for."""
-    batch, shape = tf.shape(asked)[0], asked.shape[1:]
+    """Numbers of units and their bounds: [batch, units].
+
+    mask: [batch, ...] bool, the units to bound; each example gets as many as the one with most.
+    """
+    batch, shape = tf.shape(mask)[0], mask.shape[1:]
     count = math.prod(shape)
-    asked = tf.cast(tf.reshape(asked, [-1, count]), tf.int32)
-    most = tf.reduce_max(tf.reduce_sum(asked, axis=1))
+    mask = tf.cast(tf.reshape(mask, [-1, count]), tf.int32)
+    most = tf.reduce_max(tf.reduce_sum(mask, axis=1))
     units = tf.cond(
         most > int(ENOUGH * count),
         lambda: tf.range(count)[tf.newaxis],
-        lambda: tf.math.top_k(asked, tf.maximum(most, 1)).indices,
+        lambda: tf.math.top_k(mask, tf.maximum(most, 1)).indices,
     )
 
     def chunk(k: Tensor) -> Ends:
         start = tf.one_hot(tf.gather(units, k, axis=1), count)
         start = tf.reshape(start, tf.concat([tf.shape(start)[:2], shape], axis=0))
-        found = _ends(passes, layout, i, tf.ensure_shape(start, [None, None, *shape]))
-        return Ends(*(tf.transpose(end) for end in found))
+        ends = _ends(passes, layout, i, tf.ensure_shape(start, [None, None, *shape]))
+        return Ends(*(tf.transpose(end) for end in ends))
 
     largest = max(math.prod(shape) for shape in layout.shapes.values())
-    found = _in_chunks(chunk, tf.shape(units)[1], batch, largest, settings)
-    found = Ends(*(tf.transpose(end) for end in found))
-    return tf.range(batch)[:, tf.newaxis] * count + units, found
+    ends = _in_chunks(chunk, tf.shape(units)[1], batch, largest, settings)
+    ends = Ends(*(tf.transpose(end) for end in ends))
+    return tf.range(batch)[:, tf.newaxis] * count + units, ends
 
 
 def _everything(box: Box) -> Box:
@@ -178,11 +187,11 @@ def _everything(box: Box) -> Box:
     return Box(*(tf.ensure_shape(end, box.lower.shape) for end in far))
 
 
-def _cut(box: Box, asked: Tensor, numbers: Tensor, found: Ends) -> Box:
-    """A box cut by what was found, as numbers, of the units that were asked for."""
-    wanted = tf.gather(tf.reshape(asked, [-1]), numbers)
-    lower = tf.where(wanted & tf.math.is_finite(found.lower), found.lower, -math.inf)
-    upper = tf.where(wanted & tf.math.is_finite(found.upper), found.upper, math.inf)
+def _cut(box: Box, mask: Tensor, numbers: Tensor, ends: Ends) -> Box:
+    """A box, cut by the ends of the units in the mask. numbers: of the units, flat."""
+    chosen = tf.gather(tf.reshape(mask, [-1]), numbers)
+    lower = tf.where(chosen & tf.math.is_finite(ends.lower), ends.lower, -math.inf)
+    upper = tf.where(chosen & tf.math.is_finite(ends.upper), ends.upper, math.inf)
     places, shape = numbers[..., tf.newaxis], tf.shape(box.lower)
     lower = tf.tensor_scatter_nd_max(tf.reshape(box.lower, [-1]), places, lower)
     upper = tf.tensor_scatter_nd_min(tf.reshape(box.upper, [-1]), places, upper)
@@ -202,9 +211,9 @@ def _ends(passes: Relaxation, layout: Layout, i: int, start: Tensor) -> Ends:
 def _in_chunks(
     chunk: Callable[[Tensor], Ends], steps: Tensor, rows: Tensor, largest: int, settings: Settings
 ) -> Ends:
-    """Runs passes over rows in chunks that keep to the memory budget, and joins what they find.
+    """Runs passes over rows in chunks that keep to the memory budget, and joins their ends.
 
-    chunk: the ends that given steps find, [steps, rows]. largest: the most coefficients of a row.
+    chunk: gives the ends of some steps, [steps, rows]. largest: the most coefficients of a row.
     """
     room = int(settings.memory * 2**20) // (4 * TEMPORARIES * largest)
     size = tf.maximum(room // rows, 1)
@@ -224,12 +233,12 @@ def _in_chunks(
     return Ends(lower.concat(), upper.concat())
 
 
-def _count(asked: Tensor) -> Tensor:
-    return tf.reduce_sum(tf.cast(asked, tf.float32))
+def _count(mask: Tensor) -> Tensor:
+    return tf.reduce_sum(tf.cast(mask, tf.float32))
 
 
 def is_exact(graph: Graph, region: Region, i: int) -> bool:
-    """Whether intervals already are exact: a box through one mixing operation at most."""
+    """Whether intervals of node i are exact: a box goes through one mixing operation at most."""
     if not region.threat.is_box:
         return False
     before = [graph.nodes[k - 1].op for k in graph.ancestors(i)]

@@ -12,21 +12,24 @@ from rt_tf.network.ops import Activation, Affine, Op, Positive, Tensor
 
 
 class Image(NamedTuple):
-    """The box of an operation's values; the size of what was summed, where its sum rounds."""
+    """The box of an operation's values [batch, ...], and bounds of the sizes of what it sums.
+
+    The magnitude is None where the sum does not round.
+    """
 
     box: Box
     magnitude: Tensor | None = None
 
 
 class Enclosure(NamedTuple):
-    """The boxes of all nodes by number (0 is the input), and the magnitudes of those that round."""
+    """The boxes of all nodes by number (0 is the input), and the magnitudes of nodes that round."""
 
     boxes: dict[int, Box]
     magnitudes: dict[int, Tensor]
 
     @property
     def shapes(self) -> dict[int, tuple[int, ...]]:
-        """The shapes of all nodes' values, without batch."""
+        """The shapes of all nodes' values by number, without batch."""
         return {i: tuple(box.lower.shape[1:]) for i, box in self.boxes.items()}
 
 
@@ -38,7 +41,7 @@ def enclose(
 ) -> Enclosure:
     """Encloses the value of every node. start: the box of the input, each end [batch, ...].
 
-    tighten: gives a better box of a node from the bounds of all nodes up to it.
+    tighten: gives a better box of a node from its number and the bounds of all nodes up to it.
     """
     sound = arithmetic == "sound"
     boxes, magnitudes = {0: start}, {}
@@ -53,7 +56,7 @@ def enclose(
 
 
 def image(op: Op, inputs: list[Box], sound: bool = False) -> Image:
-    """The interval image of one operation."""
+    """The interval image of one operation, from the boxes of its inputs."""
     if isinstance(op, Affine):
         return sound_affine(op, inputs[0]) if sound else Image(affine(op, inputs[0]))
     if isinstance(op, Positive):
@@ -63,7 +66,7 @@ def image(op: Op, inputs: list[Box], sound: bool = False) -> Image:
 
 
 def affine(op: Affine, x: Box) -> Box:
-    """W c + b -+ |W| r; the halves of centre and radius are taken in the kernel, which is small."""
+    """The interval image `W c + b -+ |W| r`; the halves are taken in the kernel, which is small."""
     half = 0.5 * op.kernel
     centre = op.fn(x.lower + x.upper, half) + op.bias
     radius = op.fn(x.upper - x.lower, tf.abs(half))
@@ -71,12 +74,12 @@ def affine(op: Affine, x: Box) -> Box:
 
 
 def monotone(op: Positive | Activation, inputs: list[Box]) -> Box:
-    """A nondecreasing operation takes ends to ends."""
+    """The interval image of a nondecreasing operation: it takes ends to ends."""
     return Box(op(*(x.lower for x in inputs)), op(*(x.upper for x in inputs)))
 
 
 def sound_affine(op: Affine, x: Box) -> Image:
-    """The affine image, widened by the rounding of the network's sum and of this one."""
+    """The image under an affine operation, widened by the rounding of the network and its own."""
     size = x.magnitude
     radius = x.radius + 4.0 * rounding.UNIT * size  # covers the rounding of centre and radius
     magnitude = op.absolute(size) + op.magnitude
@@ -96,7 +99,7 @@ def sound_activation(op: Activation, x: Box) -> Box:
 
 
 def sound_positive(op: Positive, inputs: list[Box]) -> Image:
-    """The image under a sum with coefficients >= 0, widened likewise."""
+    """The image under a sum with coefficients >= 0, widened by the rounding of that sum."""
     box = monotone(op, inputs)
     magnitude = op(*(x.magnitude for x in inputs))
     error = 2.0 * rounding.gamma(op.terms + 4) * rounding.spare(op.terms) * magnitude
@@ -105,7 +108,7 @@ def sound_positive(op: Positive, inputs: list[Box]) -> Image:
 
 
 def cut_by_hull(box: Box, hull: Hull | None, boxes: dict[int, Box]) -> Box:
-    """Intersects a box with what is known of the node by a shorter way."""
+    """A node's box, cut by the box that its hull gives: an operation on an earlier node."""
     if hull is None:
         return box
     exact = monotone(hull.op, [boxes[hull.source]])

@@ -1,4 +1,4 @@
-"""Latent regions: what a layer can be for inputs in a region, as the image of a box of symbols.
+"""Latent regions: the values of a layer for inputs in a region, as the image of a box of symbols.
 
 The points are `a + A e`, e in [-1, 1]: those of the zonotope of the layer. A is never formed: a
 point is a pass through the network below with every activation replaced by the middle of its band
@@ -24,7 +24,7 @@ class LatentRegion:
     """The region of one node's values. Symbols are by node: 0 for the input, else an activation's.
 
     enclosure: bounds of the nodes below. With those of a zonotope or a full backward pass the
-    region is COLT's; with intervals it is a larger one. Of the input, the box counts.
+    region is COLT's; with intervals it is larger. The input's part is its box.
     """
 
     graph: Graph
@@ -38,7 +38,7 @@ class LatentRegion:
         return {i: self.enclosure.shapes[i] for i in [0, *activations]}
 
     def point(self, symbols: Symbols) -> Tensor:
-        """The point of given symbols, each [batch, ...] in [-1, 1]; differentiable in them."""
+        """The node's value for symbols, each [batch, ...] in [-1, 1]; differentiable in them."""
         box = self.enclosure.boxes[0]
         values = {0: box.centre + box.radius * symbols[0]}
         below = self.graph.ancestors(self.node)
@@ -54,12 +54,12 @@ class LatentRegion:
         return values[self.node]
 
     def above(self, value: Tensor) -> Tensor:
-        """The logits of the network above, which is exact, from a value of the node."""
+        """The logits [batch, classes] of the network above, which is exact, for node values."""
         return self.graph.split(self.node)(value)
 
 
 def latent_region(graph: Graph, region: Region, node: int) -> LatentRegion:
-    """COLT's region of a node (0: the input's): what is below is bounded by backward passes.
+    """COLT's region of a node (0: the input's), with the nodes below bounded by backward passes.
 
     UserError unless the region is a box.
     """
@@ -75,7 +75,7 @@ def latent_region(graph: Graph, region: Region, node: int) -> LatentRegion:
 
 
 def _banded(op: Activation, z: Tensor, box: Box, symbol: Tensor) -> Tensor:
-    """`s z + mu + mu' e` between the parallel lines around the activation."""
+    """The value `s z + mu + mu' e` between the parallel lines around the activation."""
     lines = op.relax(*box, "parallel")
     middle, half = lines.band()
     return lines.upper_slope * z + middle + half * symbol

@@ -1,4 +1,4 @@
-"""How the rows of a backward pass meet the values of nodes.
+"""Layouts of the rows of a backward pass, and of the values of nodes beside them.
 
 A row is a linear function of one node's value for one example. With `Whole` rows, `[batch, rows]`,
 coefficients cover whole values; with `Windows` rows are channels of pixels, the pixels of all
@@ -24,7 +24,7 @@ Linear = Callable[..., Tensor]
 
 
 class Layout(Protocol):
-    """The contract. Coefficients of node i are [batch or places or 1, rows, ...]."""
+    """The contract of layouts. Coefficients of node i are [batch or places or 1, rows, ...]."""
 
     def arrange(self, i: int, values: Tensor) -> Tensor:
         """Values [batch, ...] of node i as `gather_rows` reads them."""
@@ -36,7 +36,7 @@ class Layout(Protocol):
         """Numbers by example, [batch], that broadcast against the rows."""
 
     def inside(self, i: int, coefficients: Tensor) -> Tensor:
-        """Coefficients without what they say of places outside the image."""
+        """Coefficients of node i with zeros for places outside the image."""
 
     def transposes(self, i: int, node: Node, coefficients: Tensor) -> list[Tensor]:
         """Coefficients of a linear node's inputs from those of the node."""
@@ -45,7 +45,7 @@ class Layout(Protocol):
         """A region as `minimum` reads it."""
 
     def minimum(self, arranged: Region, coefficients: Tensor) -> Tensor:
-        """The support function by row, of a region that was arranged."""
+        """The support function by row, of an arranged region: [batch or places, rows]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +80,8 @@ class Whole:
 class Windows:
     """Coefficients of receptive fields: [places or 1, rows, height, width, channels].
 
-    start: the node whose pixels the rows are of. places: [places], example times pixel of each.
+    start: the node whose pixels the rows are of. places: [places], the number of each row's
+    pixel among the pixels of all examples.
     """
 
     shapes: Shapes
@@ -89,12 +90,12 @@ class Windows:
     places: Tensor = dataclasses.field(default_factory=lambda: tf.zeros([0], tf.int64))
 
     def at(self, places: Tensor) -> "Windows":
-        """The same windows at given places."""
+        """These windows at other places, [places]."""
         return dataclasses.replace(self, places=places)
 
     @property
     def pixels(self) -> int:
-        """Places of each example."""
+        """The number of places of each example."""
         return math.prod(self.shapes[self.start][:2])
 
     def arrange(self, i: int, values: Tensor) -> Tensor:
@@ -138,10 +139,10 @@ class Windows:
 
     def minimum(self, arranged: Region, coefficients: Tensor) -> Tensor:
         """A ball of a norm, seen through a window, is the ball of the window's coordinates."""
-        seen = arranged.by_pixel(lambda values: tf.squeeze(self.gather_rows(0, values), axis=1))
-        eps = tf.cast(seen.eps, seen.x.dtype)
+        windows = arranged.by_pixel(lambda values: tf.squeeze(self.gather_rows(0, values), axis=1))
+        eps = tf.cast(windows.eps, windows.x.dtype)
         eps = tf.gather(eps, self.places // self.pixels) if eps.shape.rank == 1 else eps
-        return dataclasses.replace(seen, eps=eps).minimum(coefficients)
+        return dataclasses.replace(windows, eps=eps).minimum(coefficients)
 
 
 def _linear(op: Op) -> Linear:
@@ -159,7 +160,7 @@ def _linear_of_windows(op: Op) -> Linear:
 def _transposes(linear: Linear, shapes: list, coefficients: Tensor) -> list[Tensor]:
     """The transpose of a linear map, by differentiating it. coefficients: [b, s, ...].
 
-    Inside a tf.function nothing of the forward map remains in the graph but its shape.
+    Inside a tf.function only the shape of the forward map remains in the graph.
     """
     leading = tf.shape(coefficients)[:2]
     folded = tf.reshape(coefficients, [-1, *coefficients.shape[2:]])  # [b * s, ...]
@@ -178,14 +179,14 @@ def _transposes(linear: Linear, shapes: list, coefficients: Tensor) -> list[Tens
 
 
 def _framed(values: Tensor, extent: Extent, start: tuple[int, int]) -> Tensor:
-    """Images padded, or cropped, to what the windows cover: [batch, height, width, channels]."""
-    paddings, kept = [[0, 0]], [slice(None)]
+    """Images padded, or cropped, to the span of the windows: [batch, height, width, channels]."""
+    paddings, slices = [[0, 0]], [slice(None)]
     for axis in range(2):
         first, length = extent.origin[axis], values.shape[axis + 1]
         last = first + (start[axis] - 1) * extent.stride[axis] + extent.size[axis]
-        kept.append(slice(max(first, 0), min(last, length)))
+        slices.append(slice(max(first, 0), min(last, length)))
         paddings.append([max(-first, 0), max(last - length, 0)])
-    return tf.pad(values[tuple(kept)], [*paddings, [0, 0]])
+    return tf.pad(values[tuple(slices)], [*paddings, [0, 0]])
 
 
 def _padded(coefficients: Tensor, inner: Extent, outer: Extent) -> Tensor:

@@ -1,4 +1,4 @@
-"""Medians along an axis, of few values at very many places: a sorting network, elementwise."""
+"""Lower medians along an axis of few values at very many places: a sorting network, elementwise."""
 
 import functools
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ def median(values: Tensor) -> tuple[Tensor, object]:
     Its gradient goes to the values that equal it.
     """
     few = values.shape[1] is not None and values.shape[1] <= FEW
-    found = _by_network(values) if few else _by_sorting(values)
+    medians = _by_network(values) if few else _by_sorting(values)
 
     def gradient(upstream: Tensor) -> Tensor:
-        chosen = tf.cast(values == found[:, tf.newaxis], values.dtype)
+        chosen = tf.cast(values == medians[:, tf.newaxis], values.dtype)
         return chosen * upstream[:, tf.newaxis]
 
-    return found, gradient
+    return medians, gradient
 
 
 def _by_sorting(values: Tensor) -> Tensor:

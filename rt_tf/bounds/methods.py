@@ -1,4 +1,9 @@
-"""The bound methods by name: combinations of forward and backward passes."""
+"""The bound methods by name: combinations of forward and backward passes.
+
+Each takes a graph, a region of its input, rows spec [batch, spec, classes] and an arithmetic, sound
+or fast; its Bounds hold lower bounds of `spec . f(x)` over the region, [batch, spec], and the boxes
+of all nodes behind them.
+"""
 
 import tensorflow as tf
 
@@ -27,7 +32,7 @@ NO_SEED = (0, 0)
 def interval_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast") -> Bounds:
     """Interval bounds; the affine operations after the last activations are composed with spec.
 
-    spec: [batch, spec, classes]. Source: Gowal et al. 2018, eq. 6-8 and the elision of section 3.
+    Source: Gowal et al. 2018, eq. 6-8 and the elision of section 3.
     """
     region = _rounded(region, arithmetic)
     enclosure = head_enclosure(graph, region, arithmetic)
@@ -51,7 +56,7 @@ def crown_ibp_bounds(
 def fast_lin_ibp_bounds(
     graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast"
 ) -> Bounds:
-    """The same with parallel lines (Fast-Lin, Weng et al. 2018)."""
+    """Backward bounds with parallel lines over interval bounds (Fast-Lin, Weng et al. 2018)."""
     return crown_ibp_bounds(graph, region, spec, arithmetic, "parallel")
 
 
@@ -81,9 +86,11 @@ def dual_bounds(
 ) -> Bounds:
     """Backward bounds of every layer with parallel lines: the dual network of Wong & Kolter.
 
-    cut: whether layers' bounds are cut by intervals. The authors' are not: False gives their bound.
-    A parallel line is not monotone in the box that it is drawn over, so that now the one is
-    tighter, now the other; None takes for each example that of the better least margin.
+    memory: MiB for coefficients. cut: whether layers' bounds are cut by intervals; False gives
+    the authors' own bound, which is not. A parallel line is not monotone in the box that it is
+    drawn over, so that neither is always the tighter one; None takes for each example the bound
+    whose least margin is the larger.
+
     Source: Wong 2020 (thesis), algorithm 1; Wong & Kolter 2018.
     """
     if cut is None:
@@ -97,7 +104,7 @@ def dual_bounds(
 
 
 def _better(cut: Bounds, uncut: Bounds) -> Bounds:
-    """For each example the margins whose least one is the larger; the boxes are of the first."""
+    """For each example the margins whose least one is the larger; the boxes are those of `cut`."""
     least = [tf.reduce_min(bounds.margins, axis=1) for bounds in (cut, uncut)]
     is_better = least[1] > least[0]
     margins = tf.where(is_better[:, tf.newaxis], uncut.margins, cut.margins)
@@ -116,7 +123,8 @@ def alpha_crown_bounds(
 ) -> Bounds:
     """CROWN's intermediate bounds, and optimised slopes in the last pass (Xu et al. 2021).
 
-    steps: of gradient ascent. shared: both lines around an activation get one slope.
+    steps: of gradient ascent. memory: MiB for coefficients. shared: both lines around an
+    activation have one slope.
     """
     settings = Settings("parallel" if shared else "adaptive", arithmetic, memory)
     region = _rounded(region, arithmetic)
@@ -124,11 +132,11 @@ def alpha_crown_bounds(
     optimum = optimised_bound(
         graph, region, spec, enclosure, steps=steps, shared=shared, arithmetic=arithmetic
     )
-    found = Bounds(optimum.margins, *enclosure, slopes=optimum.slopes)
+    optimised = Bounds(optimum.margins, *enclosure, slopes=optimum.slopes)
     if graph.curved is None:
-        return found
-    ruled = _margins(graph, region, spec, enclosure, settings)  # better for some curved functions
-    return found._replace(margins=tf.maximum(optimum.margins, ruled.margins), slopes=None)
+        return optimised
+    by_rule = _margins(graph, region, spec, enclosure, settings)  # better for some curved functions
+    return optimised._replace(margins=tf.maximum(optimum.margins, by_rule.margins), slopes=None)
 
 
 @by_part
@@ -146,7 +154,7 @@ def shared_slope_bounds(
 
 @by_part
 def zonotope_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast") -> Bounds:
-    """Zonotopes pushed forward (DeepZ): the numbers of `dual_bounds` by another way."""
+    """Zonotopes pushed forward (DeepZ, Singh et al. 2018): `dual_bounds` by another way."""
     region = _rounded(region, arithmetic)
     start = zonotope.zonotope_of_region(region, arithmetic == "sound")
     logits, enclosure = zonotope.enclose(graph, start, Box(*region.box()), arithmetic)
@@ -165,10 +173,10 @@ def cauchy_bounds(
     projections: int = PROJECTIONS,
     seed: Tensor = NO_SEED,
 ) -> Bounds:
-    """Dual bounds over layers estimated from random projections (P2 algorithm 3): no certificate.
+    """Dual bounds over layers estimated from random projections: no certificate.
 
-    projections: random vectors. seed: [2] integers. UserError in sound arithmetic, and for a threat
-    without projections.
+    projections: number of random vectors. seed: [2] integers. UserError in sound arithmetic,
+    and for a threat without projections. Source: Wong 2020 (thesis), algorithm 3.
     """
     if arithmetic != "fast":
         raise UserError("cauchy: expected fast arithmetic; estimates are no certificates")
@@ -186,9 +194,11 @@ def probable_bounds(
     projections: int = 200,
     seed: Tensor = NO_SEED,
 ) -> Bounds:
-    """Dual bounds that hold, for each example, with probability 1 - delta (P2 3.4.6).
+    """Dual bounds that hold, for each example, with probability 1 - delta.
 
-    projections: random vectors of each of ten estimates. UserError where they are too few.
+    projections: number of random vectors of each of ten estimates. seed: [2] integers.
+    UserError when there are too few vectors for delta. Source: Wong 2020 (thesis), section
+    3.4.6.
     """
     region = _rounded(region, arithmetic)
     confidence = Confidence(delta, projections)
@@ -198,7 +208,10 @@ def probable_bounds(
 
 @by_part
 def fused_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast") -> Bounds:
-    """CROWN-IBP of the loss itself (Xu et al. 2020); the margins are interval ones."""
+    """CROWN-IBP of the loss itself (Xu et al. 2020, LiRPA); the margins are interval ones.
+
+    In sound arithmetic there is no bound of the loss, only the margins.
+    """
     if arithmetic == "sound":
         return interval_bounds(graph, region, spec, arithmetic)
     enclosure = head_enclosure(graph, region)
@@ -212,12 +225,12 @@ def fused_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "
 def _margins(
     graph: Graph, region: Region, spec: Tensor, enclosure: Enclosure, settings: Settings
 ) -> Bounds:
-    """Margins by one last pass over given bounds."""
+    """Margins by one last pass over an enclosure."""
     slope, arithmetic = settings.slope, settings.arithmetic
     margins = lower_bound(graph, region, spec, enclosure, slope=slope, arithmetic=arithmetic)
     return Bounds(margins, *enclosure)
 
 
 def _rounded(region: Region, arithmetic: str) -> Region:
-    """The region, widened for sound arithmetic."""
+    """The region, widened by rounding where the arithmetic is sound."""
     return region.outward() if arithmetic == "sound" else region

@@ -1,7 +1,9 @@
-"""Bounds that hold with probability 1 - delta over random projections (P2, section 3.4.6).
+"""Bounds that hold with probability 1 - delta over random projections.
 
-Layers are bounded from many projections instead of exactly; the margins are then exact. A bound of
-this kind is never deterministic. The rounding of the projections themselves is not covered.
+Layers are bounded from many projections instead of exactly; the margins are then exact. Such a
+bound is never deterministic. The rounding of the projections themselves is not covered.
+
+Source: Wong 2020 (thesis), section 3.4.6.
 """
 
 import dataclasses
@@ -24,10 +26,10 @@ from rt_tf.threats.region import Region
 
 @dataclasses.dataclass(frozen=True)
 class Confidence:
-    """How sure a bound shall be, and from how many draws.
+    """The probability with which bounds hold, and the number of draws that they come from.
 
-    delta: the probability, by example, that a bound fails. vectors: of each estimate (P2's k).
-    estimators: independent estimates of which the largest counts (P2's m).
+    delta: the probability, by example, that a bound fails. vectors: of each estimate (the
+    thesis's k). estimators: independent estimates of which the largest counts (the thesis's m).
     """
 
     delta: float
@@ -35,7 +37,11 @@ class Confidence:
     estimators: int = 10
 
     def tail(self, estimates: int) -> float:
-        """How often a single estimate may fail, so that the largest of any fails delta in all."""
+        """The probability with which one estimate may fail, so that all together fail with delta.
+
+        The largest of the independent estimates counts; estimates: the number of such
+        maxima.
+        """
         return (self.delta / max(estimates, 1)) ** (1.0 / self.estimators)
 
 
@@ -44,13 +50,13 @@ def probable_enclosure(
 ) -> Enclosure:
     """Boxes of all nodes that hold together with probability 1 - delta, for each example.
 
-    UserError where the projections are too few for delta. Every layer is bounded from new ones:
-    the relaxations below it depend on those drawn before.
+    seed: [2] integers. UserError when there are too few vectors for delta. Every layer is
+    bounded from new projections: the relaxations below it depend on those drawn before.
     """
-    wanted = {i for i in graph.preactivations() if not is_exact(graph, region, i)}
+    estimated = {i for i in graph.preactivations() if not is_exact(graph, region, i)}
     shapes = enclose(graph, Box(*region.box())).shapes
-    below = {i: sum(k in graph.ancestors(i) for k in graph.activations()) for i in wanted}
-    estimates = sum(math.prod(shapes[i]) * (1 + below[i]) for i in wanted)
+    below = {i: sum(k in graph.ancestors(i) for k in graph.activations()) for i in estimated}
+    estimates = sum(math.prod(shapes[i]) * (1 + below[i]) for i in estimated)
     tail = confidence.tail(estimates)
     norms = (
         functools.partial(_geometric, shrink=1.0 - geometric_error(confidence.vectors, tail)),
@@ -58,7 +64,7 @@ def probable_enclosure(
     )
 
     def tighten(i: int, enclosure: Enclosure) -> Box:
-        if i not in wanted:
+        if i not in estimated:
             return enclosure.boxes[i]
 
         def draw(k: Tensor) -> Zonotope:
@@ -75,7 +81,8 @@ def probable_enclosure(
 def geometric_error(vectors: int, tail: float) -> float:
     """The t for which a geometric mean of Cauchy products over 1 - t is too small that rarely.
 
-    Source: Li et al. 2007, lemma 3; Wong 2020 (thesis), eq. 3.92. UserError if there is none.
+    vectors: number of products. tail: the probability. UserError when no t is large enough.
+    Source: Li et al. 2007, lemma 3; Wong 2020 (thesis), eq. 3.92.
     """
 
     def excess(t: float) -> float:
@@ -90,7 +97,7 @@ def geometric_error(vectors: int, tail: float) -> float:
 
 
 def _exponent(t: float) -> float:
-    """q in P(estimate < (1 - t) norm) <= exp(-k q)."""
+    """The rate q in P(estimate < (1 - t) norm) <= exp(-k q)."""
     g = (2.0 / math.pi) * math.log1p(-t)
     return -0.5 * math.log1p(g * g) + (2.0 / math.pi) * math.atan(g) * math.log1p(-t)
 

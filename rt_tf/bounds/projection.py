@@ -1,8 +1,10 @@
-"""Random projections: zonotopes of a few random combinations of their symbols (P2, theorem 4).
+"""Random projections: zonotopes of a few random combinations of their symbols.
 
 A row's sum of absolute generators is estimated from its products with Cauchy vectors, its Euclidean
 norm from products with Gaussian ones: the cost of bounding all layers becomes linear in the number
 of hidden units. Estimates are for training; they are no bounds, and no certificate uses them.
+
+Source: Wong 2020 (thesis), theorem 4 and algorithm 3.
 """
 
 import dataclasses
@@ -28,7 +30,7 @@ Norm: TypeAlias = Callable[[Tensor], Tensor]  # [batch, vectors, ...] -> [batch,
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sketch:
-    """Symbols of which `most` random combinations are kept; `norm` estimates from them."""
+    """Symbols of which `most` random combinations are kept; `norm` estimates their range."""
 
     most: int
     norm: Norm
@@ -42,12 +44,12 @@ class Sketch:
 
 
 def median_norm(products: Tensor) -> Tensor:
-    """Estimates L1 norms from Cauchy products [batch, vectors, ...]: their lower median."""
+    """The L1 norms [batch, ...]: lower medians of Cauchy products [batch, vectors, ...]."""
     return median(tf.abs(products))
 
 
 def root_mean_square(products: Tensor) -> Tensor:
-    """Estimates L2 norms from Gaussian products [batch, vectors, ...]."""
+    """The L2 norms [batch, ...], estimated from Gaussian products [batch, vectors, ...]."""
     mean = tf.reduce_mean(products * products, axis=1)
     return tf.sqrt(tf.maximum(mean, 1e-30))
 
@@ -55,7 +57,8 @@ def root_mean_square(products: Tensor) -> Tensor:
 class Projections:
     """Draws new vectors at every use, from a seed.
 
-    vectors: how many (P2's r). seed: [2]. l1, l2: estimators from Cauchy and Gaussian products.
+    vectors: number of vectors (the thesis's r). seed: [2] integers. l1, l2: estimators of norms
+    from Cauchy and Gaussian products. UserError when there is no vector.
     """
 
     def __init__(
@@ -69,7 +72,10 @@ class Projections:
         self.uses = 0
 
     def region(self, region: Region) -> Zonotope:
-        """The input's region: Cauchy products of a box, Gaussian ones of an L2 ball."""
+        """The input's region: Cauchy products of a box, Gaussian ones of an L2 ball.
+
+        UserError for any other threat.
+        """
         if region.threat.name == "linf":
             box = Box(*region.box())
             symbols, generators = self.units(box.radius)
@@ -83,7 +89,7 @@ class Projections:
         )
 
     def units(self, radii: Tensor) -> tuple[Symbols, Tensor]:
-        """New symbols in [-1, 1], of given radii: [batch, ...]."""
+        """New symbols in [-1, 1], and their generators of these radii, [batch, ...]."""
         cauchy = _cauchy(self._shape(radii), self._next())
         return Sketch(self.vectors, self.l1), radii[:, tf.newaxis] * cauchy
 
@@ -96,9 +102,9 @@ class Projections:
 
 
 def projected_enclosure(graph: Graph, region: Region, projections: Projections) -> Enclosure:
-    """Estimated boxes of all nodes (P2, algorithm 3), none wider than intervals.
+    """Estimated boxes of all nodes, none wider than intervals.
 
-    Where intervals are exact nothing is estimated.
+    Nothing is estimated where intervals are exact. Source: Wong 2020 (thesis), algorithm 3.
     """
     _, enclosure = enclose(
         graph,

@@ -13,7 +13,7 @@ Shapes = dict[int, tuple[int, ...]]
 
 
 class Extent(NamedTuple):
-    """Where windows of a node lie: that of start pixel p begins at `origin + p * stride`.
+    """The windows of a node: that of start pixel p begins at `origin + p * stride`.
 
     Pairs are (rows, columns). Windows may stick out of the image, where everything counts as 0.
     """
@@ -33,27 +33,28 @@ class Extent(NamedTuple):
 
 
 def extents(graph: Graph, start: int, shapes: Shapes) -> dict[int, Extent] | None:
-    """The extent of every node that `start` depends on, itself included.
+    """The extent of every node that `start` depends on, itself included, by node number.
 
-    None where there are no windows (dense layers, flattening) or none worth their handling.
+    None where there are no windows (dense layers, flattening) or none that are worth their
+    handling.
     """
-    found = {start: Extent((1, 1), (1, 1), (0, 0))}
+    fields = {start: Extent((1, 1), (1, 1), (0, 0))}
     for i, node in reversed(list(graph.numbered())):
-        if i not in found:
+        if i not in fields:
             continue
         window = _window(node.op)
         if window is None or len(shapes[i]) != 3:
             return None
-        reads = _reads(found[i], window)
+        reads = _reads(fields[i], window)
         for k in node.inputs:
-            if k in found and found[k].stride != reads.stride:
+            if k in fields and fields[k].stride != reads.stride:
                 return None
-            found[k] = _union(found[k], reads) if k in found else reads
-    return found if _worth(found, shapes) else None
+            fields[k] = _union(fields[k], reads) if k in fields else reads
+    return fields if _worth(fields, shapes) else None
 
 
 def offsets(inner: Extent, outer: Extent) -> list[list[int]]:
-    """The padding by which windows of one extent become those of one that holds it."""
+    """The padding, before and after each axis, from windows of `inner` to those of `outer`."""
     pairs = []
     for a, b, p, q in zip(inner.origin, outer.origin, inner.size, outer.size, strict=True):
         pairs.append([a - b, q - p - (a - b)])
@@ -75,7 +76,7 @@ def _reads(extent: Extent, window: Window) -> Extent:
 
 
 def reads(extent: Extent, op: Op) -> Extent:
-    """The extent of the inputs of an operation whose output has a given one."""
+    """The extent of the inputs of an operation whose output has this extent."""
     window = _window(op)
     assert window is not None
     return _reads(extent, window)
@@ -89,6 +90,6 @@ def _union(a: Extent, b: Extent) -> Extent:
     return Extent((last[0] - first[0], last[1] - first[1]), a.stride, (first[0], first[1]))
 
 
-def _worth(found: dict[int, Extent], shapes: Shapes) -> bool:
-    windows = sum(math.prod(extent.size) * shapes[i][-1] for i, extent in found.items())
-    return windows < WORTH * sum(math.prod(shapes[i]) for i in found)
+def _worth(fields: dict[int, Extent], shapes: Shapes) -> bool:
+    windows = sum(math.prod(extent.size) * shapes[i][-1] for i, extent in fields.items())
+    return windows < WORTH * sum(math.prod(shapes[i]) for i in fields)

@@ -1,4 +1,4 @@
-"""What a backward pass reads, prepared once: lines around activations, prices of rounding."""
+"""Lines around activations and prices of rounding, prepared once for a backward pass."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,16 +12,17 @@ from rt_tf.network.graph import Node
 from rt_tf.network.ops import Activation, Lines, Slope, Tensor
 from rt_tf.threats.region import Region
 
-# A rule for all activations, or by number of the activation's node what its slopes are. Tensors
-# have an axis for the rows: [batch, 1, ...] or [batch, rows, ...].
+# One rule for all activations, or a rule or slopes for each, by the number of its node. Slopes have
+# an axis for the rows: [batch, 1, ...] or [batch, rows, ...].
 Slopes: TypeAlias = str | Mapping[int, Slope]
 
 
 class UnitSplit(NamedTuple):
     """Signs that units of a pre-activation node are known to have, and the price of breaking them.
 
-    sign: [batch, ...], 1 (>= 0), -1 (<= 0) or 0 (unknown). multiplier: [batch, 1 or rows, ...],
-    not negative; any is sound, and 0 leaves the sign unused but for the bounds.
+    sign: [batch, ...], 1 (>= 0), -1 (<= 0) or 0 (open). multiplier: [batch, 1 or rows, ...],
+    not negative; any is sound, and with 0 the sign acts through the bounds alone.
+
     Source: Wang et al. 2021 (beta-CROWN), eq. 8.
     """
 
@@ -31,12 +32,13 @@ class UnitSplit(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Relaxation:
-    """What a pass reads and no row changes: computed once, then shared by all chunks of rows.
+    """The part of a backward pass that no row changes: computed once, shared by all chunks of rows.
 
-    nodes: those to walk through, from the last. boxes: of those that are met but not walked
-    through. Arranged by the layout: the region; by node, lines; errors, what a unit of
-    coefficient pays for the rounding of a node's value; sizes, bounds of absolute values. flushed:
-    by node and example, [batch], the price of coefficients that underflow.
+    nodes: the nodes to walk through, from the last. boxes: of the nodes that are reached but
+    not walked through. flushed: by node, [batch], the price of coefficients that underflow.
+
+    Arranged by the layout are the region and, by node, lines; errors, the price of a unit of
+    coefficient for the rounding of a node's value; and sizes, bounds of absolute values.
     """
 
     nodes: list[tuple[int, Node]]
@@ -65,7 +67,10 @@ def relax(
     splits: Mapping[int, UnitSplit],
     arithmetic: str,
 ) -> Relaxation:
-    """Prepares passes from `start` through the given nodes, which are in reversed order."""
+    """Prepares passes from the node `start` through `nodes`, which are in reversed order.
+
+    enclosure: bounds of all nodes that the pass reaches. splits: signs of units by node.
+    """
     sound = arithmetic == "sound"
     walked = {i for i, _ in nodes}
     read = {start, *(k for _, node in nodes for k in node.inputs)} - walked - {0}
@@ -92,7 +97,7 @@ def relax(
 def _lines(
     i: int, op: Activation, source: int, enclosure: Enclosure, layout: Layout, slope: Slopes
 ) -> Lines:
-    """Laid-out lines: rules are applied before, given slopes after, as these may differ by row."""
+    """Laid-out lines: rules apply before the layout, slopes after, as these may differ by row."""
     rule: Slope = slope if isinstance(slope, str) else slope.get(i, "adaptive")
     box = enclosure.boxes[source]
     if not isinstance(rule, str):
@@ -111,7 +116,7 @@ def _errors(
     lines: dict[int, Lines],
     sizes: dict[int, Tensor],
 ) -> dict[int, Tensor]:
-    """What a unit of coefficient at each node pays for rounding, arranged; none where it is 0."""
+    """The price of rounding of a unit of coefficient, arranged, by node; none where it is 0."""
     errors = {}
     for i, node in nodes:
         op, source = node.op, node.inputs[0]

@@ -1,4 +1,4 @@
-"""What a bound method returns, and the specifications it answers."""
+"""The results of bound methods, and the specifications of margins."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from rt_tf.network.ops import Tensor
 
 
 class Box(NamedTuple):
-    """Elementwise bounds."""
+    """Elementwise bounds: each [batch, ...]."""
 
     lower: Tensor
     upper: Tensor
@@ -29,7 +29,7 @@ class Box(NamedTuple):
 
 
 def cut(box: Box, by: Box) -> Box:
-    """What two boxes share; a comparison with what is not a number changes nothing."""
+    """The part that two boxes share; a comparison with NaN changes nothing."""
     return Box(
         tf.where(by.lower > box.lower, by.lower, box.lower),
         tf.where(by.upper < box.upper, by.upper, box.upper),
@@ -37,14 +37,14 @@ def cut(box: Box, by: Box) -> Box:
 
 
 class Bounds(NamedTuple):
-    """Lower bounds of `spec . f(x)` over a region, and what they were derived from.
+    """Lower bounds of `spec . f(x)` over a region, and the boxes that they were derived from.
 
-    margins: [batch, spec]. boxes: the bounds of every node's value by node number. magnitudes: of
-    the nodes whose evaluation rounds, a bound of the size of what is summed (sound arithmetic).
-    loss: [batch], an upper bound of the worst cross-entropy, of methods with a better one than the
-    margins give. slopes: by activation, [batch, spec, ...], of methods that optimise them, if the
-    margins follow from them alone. uncut: [batch] bool, of a method that has both, whether the
-    margins are those over layers' bounds that nothing has cut.
+    margins: [batch, spec]. boxes: the bounds of every node's value by node number. magnitudes:
+    of the nodes whose evaluation rounds, a bound of the size of the summed terms (sound
+    arithmetic). loss: [batch], an upper bound of the worst cross-entropy, of methods with a
+    better one than the margins give. slopes: by activation, [batch, spec, ...], of methods that
+    optimise them, if the margins follow from them alone. uncut: [batch] bool, of a method that
+    computes both, whether the margins are those over layers' bounds that nothing has cut.
     """
 
     margins: Tensor
@@ -56,13 +56,16 @@ class Bounds(NamedTuple):
 
 
 def margin_spec(labels: Tensor, classes: int) -> Tensor:
-    """The rows f_y - f_j for every j other than y: [batch, classes - 1, classes]."""
+    """The rows f_y - f_j for every j other than y: [batch, classes - 1, classes].
+
+    labels: [batch] integers y.
+    """
     others = np.array([np.delete(np.arange(classes), y) for y in range(classes)])
     identity = tf.eye(classes)
-    own = tf.gather(identity, labels)[:, tf.newaxis]
-    return own - tf.gather(identity, tf.gather(others, labels))
+    of_label = tf.gather(identity, labels)[:, tf.newaxis]
+    return of_label - tf.gather(identity, tf.gather(others, labels))
 
 
 def certified(margins: Tensor) -> Tensor:
-    """Whether every margin's lower bound is positive: [batch] bool."""
+    """Whether every margin's lower bound, [batch, spec], is positive: [batch] bool."""
     return tf.reduce_all(margins > 0.0, axis=1)

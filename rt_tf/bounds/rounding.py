@@ -29,45 +29,50 @@ def gamma(terms: int) -> float:
 
 
 def spare(terms: int) -> float:
-    """What makes a computed sum of so many magnitudes at least the exact one: 1 / (1 - gamma)."""
+    """The factor 1 / (1 - gamma) that makes a computed sum of magnitudes at least the exact one."""
     return 1.0 + 2.0 * gamma(terms + 4)  # gamma is at most 1/2
 
 
 def forward_error(op: Affine, size: Tensor, magnitude: Tensor) -> Tensor:
-    """Bounds the rounding of an affine operation and of its interval image, elementwise.
+    """Bounds the rounding of an affine operation and of its interval image: [batch, ...].
 
-    size: bounds |x|; magnitude: |W| size + |b|. Network and bound sum the same magnitudes, so the
-    error counts twice; the 4 further terms pay for the handful of roundings around the sums.
+    size: a bound of |x|. magnitude: |W| size + |b|, [batch, ...]. Network and bound sum the
+    same magnitudes, so the error counts twice; the 4 further terms pay for the few roundings
+    around the sums.
     """
     flushed = tf.reshape(underflow(op, size), [-1] + [1] * (magnitude.shape.rank - 1))
     return 2.0 * gamma(op.terms + 4) * spare(op.terms) * magnitude + flushed
 
 
 def underflow(op: Affine, size: Tensor) -> Tensor:
-    """What flushing tiny numbers to zero can change: [batch]."""
+    """The most that flushing tiny numbers to zero can change: [batch]. size: a bound of |x|."""
     reach = 1.0 + tf.reduce_max(tf.abs(op.kernel)) + largest(size)
     return 4.0 * (op.terms + op.transposed_terms) * TINY * reach
 
 
 def largest(values: Tensor) -> Tensor:
-    """The largest value of each example: [batch]."""
+    """The largest value of each example, [batch, ...] -> [batch]."""
     return tf.reduce_max(values, axis=list(range(1, values.shape.rank)))
 
 
 def backward_error(op: Affine | Positive, size: Tensor, magnitude: Tensor) -> Tensor:
-    """What a unit of coefficient pays for the rounding of the network's sums and of a pass's own.
+    """The price of a unit of coefficient for the rounding of the network's and a pass's sums.
 
-    The latter are the transposed map and the product with the bias, in blocks (`sum_by_blocks`).
+    size: a bound of |x|. magnitude: |W| size + |b|, [batch, ...]. The pass's own sums are the
+    transposed map and the product with the bias, in blocks (`sum_by_blocks`).
     """
     if isinstance(op, Positive):
         return 2.0 * gamma(op.terms + 4) * spare(op.terms) * magnitude + 2.0 * op.terms * TINY
-    own = gamma(op.transposed_terms + 4) + gamma(BLOCK + 4)
+    backward = gamma(op.transposed_terms + 4) + gamma(BLOCK + 4)
     flushed = tf.reshape(underflow(op, size), [-1] + [1] * (magnitude.shape.rank - 1))
-    return (gamma(op.terms + 4) + own) * spare(op.terms) * magnitude + flushed
+    return (gamma(op.terms + 4) + backward) * spare(op.terms) * magnitude + flushed
 
 
 def activation_error(op: Activation, lines: Lines, source: Tensor, size: Tensor) -> Tensor:
-    """The same for an activation. source, size: bounds of the absolute input and output."""
+    """The price of a unit of coefficient for the rounding of an activation: [batch, ...].
+
+    source, size: bounds of the absolute input and output, [batch, ...].
+    """
     slopes = tf.maximum(tf.abs(lines.lower_slope), tf.abs(lines.upper_slope))
     offsets = tf.abs(lines.upper_offset)
     if lines.lower_offset is not None:
@@ -77,7 +82,10 @@ def activation_error(op: Activation, lines: Lines, source: Tensor, size: Tensor)
 
 
 def sum_by_blocks(products: Tensor) -> Tensor:
-    """Sums over all axes but two: in float32 within short blocks, then in float64. [b, rows]."""
+    """Sums over all axes but two, [b, rows, ...] -> [b, rows], in float64.
+
+    Blocks of up to 64 products are summed in float32.
+    """
     terms = products.shape[2:].num_elements()
     block = max(k for k in range(1, BLOCK + 1) if terms % k == 0)
     blocks = tf.reshape(
@@ -87,7 +95,7 @@ def sum_by_blocks(products: Tensor) -> Tensor:
 
 
 def total(values: Tensor) -> Tensor:
-    """The sum of each example's values: [batch]."""
+    """The sum of each example's values, [batch, ...] -> [batch]."""
     return tf.reduce_sum(values, axis=list(range(1, values.shape.rank)))
 
 

@@ -18,8 +18,8 @@ from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Activation, Shared, Tensor
 from rt_tf.threats.region import Region
 
-# Adam's rate for slopes from CROWN's, as alpha-CROWN's authors have it; for multipliers; the decay
-# of both with each step.
+# Adam's rates for slopes that start from CROWN's, which alpha-CROWN's authors use, and for
+# multipliers; the decay of both with each step.
 RATE = 0.5
 MULTIPLIER_RATE = 0.1
 DECAY = 0.98
@@ -30,7 +30,7 @@ Bound: TypeAlias = Callable[[Variables], Tensor]
 
 
 class Optimum(NamedTuple):
-    """The best margins found, [batch, spec], and what gave them.
+    """The best margins, [batch, spec], and the variables that give them.
 
     slopes, multipliers: by number of activation and of split node, [batch, spec, ...].
     """
@@ -63,10 +63,11 @@ def optimised_bound(
 ) -> Optimum:
     """Lower bounds of `spec . f(x)` over the region, with slopes optimised for each row.
 
-    enclosure: the intermediate bounds, which stay; cut by the splits, if any. steps: of ascent.
-    shared: lower and upper line have one slope. splits: known signs by pre-activation node, whose
-    multipliers are optimised too. The ascent is in float32; sound arithmetic judges its result,
-    whose slopes are then float16's numbers, as proofs keep them.
+    spec: [batch, spec, classes]. enclosure: the intermediate bounds, which stay; cut by the
+    splits, if any. steps: of ascent. shared: lower and upper line have one slope. splits: known
+    signs by pre-activation node, [batch, ...], whose multipliers are optimised too. The ascent
+    is in float32; sound arithmetic bounds its result anew, with slopes rounded to float16, as
+    proofs keep them.
     """
     activations, signs = graph.activations(), dict(splits or {})
 
@@ -102,12 +103,12 @@ def _named(
 
 
 def as_kept(slopes: Tensor) -> Tensor:
-    """Slopes rounded to float16, in which proofs keep them."""
+    """Slopes rounded to float16, in which proofs keep them, and back to float32."""
     return tf.cast(tf.cast(slopes, tf.float16), tf.float32)
 
 
 def _first_slopes(graph: Graph, enclosure: Enclosure, i: int, spec: Tensor, shared: bool) -> Tensor:
-    """CROWN's choice; of one slope for both lines of a ReLU, Wong & Kolter's."""
+    """CROWN's slopes; where one slope serves both lines of a ReLU, Wong & Kolter's."""
     node = graph.nodes[i - 1]
     assert isinstance(node.op, Activation)
     lower, upper = enclosure.boxes[node.inputs[0]]
@@ -132,19 +133,20 @@ def ascend(
 ) -> Variables:
     """Projected Adam on the sum of all rows' bounds, which do not share variables.
 
-    start: [batch, rows, ...], so many slopes, then multipliers. enough: bounds that all rows may
-    end with early. rate: of the slopes' steps. Returns the variables of each row's best bound.
+    bound: the bounds [batch, rows] of variables. start: variables [batch, rows, ...], the first
+    `slopes` of them slopes, the others multipliers. enough: once all bounds are above it, the
+    ascent ends. rate: of the slopes' steps. Returns the variables of each row's best bound.
     """
 
     def body(step: Tensor, state: _State) -> tuple[Tensor, _State]:
         variables = state.variables
         with tf.GradientTape() as tape:
             tape.watch(variables)
-            found = bound(variables)
-        gradients = tape.gradient(found, variables, unconnected_gradients="zero")
-        better = found > state.best
+            bounds = bound(variables)
+        gradients = tape.gradient(bounds, variables, unconnected_gradients="zero")
+        better = bounds > state.best
         state = state._replace(
-            best=tf.where(better, found, state.best),
+            best=tf.where(better, bounds, state.best),
             best_variables=_chosen(better, variables, state.best_variables),
         )
         return step + 1, _adam(state, gradients, step, slopes, rate)
@@ -155,10 +157,10 @@ def ascend(
     lowest = tf.fill(tf.shape(start[0])[:2], -float("inf"))
     state = _State(start, zeros, zeros, lowest, start)
 
-    def going(step: Tensor, state: _State) -> Tensor:
+    def continues(step: Tensor, state: _State) -> Tensor:
         return (step < steps) & tf.reduce_any(state.best <= enough)
 
-    _, state = tf.while_loop(going, body, (tf.constant(0), state))
+    _, state = tf.while_loop(continues, body, (tf.constant(0), state))
     last = bound(state.variables) > state.best
     return [tf.stop_gradient(v) for v in _chosen(last, state.variables, state.best_variables)]
 
@@ -175,14 +177,14 @@ def _adam(state: _State, gradients: Variables, step: Tensor, slopes: int, rate: 
         v + pace * common * m / (tf.sqrt(s) + 1e-8)
         for pace, v, m, s in zip(rates, state.variables, first, second, strict=True)
     ]
-    kept = [tf.clip_by_value(v, 0.0, 1.0) for v in moved[:slopes]]
+    clipped = [tf.clip_by_value(v, 0.0, 1.0) for v in moved[:slopes]]
     return state._replace(
-        variables=kept + [tf.nn.relu(v) for v in moved[slopes:]], first=first, second=second
+        variables=clipped + [tf.nn.relu(v) for v in moved[slopes:]], first=first, second=second
     )
 
 
 def _chosen(better: Tensor, new: Variables, old: Variables) -> Variables:
-    """The new variables of rows that got better."""
+    """The new variables of rows that got better, the old ones of the others."""
 
     def rows(a: Tensor, b: Tensor) -> Tensor:
         shape = tf.concat([tf.shape(better), tf.ones([a.shape.rank - 2], tf.int32)], axis=0)

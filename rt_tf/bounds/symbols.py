@@ -1,4 +1,4 @@
-"""Symbols: what the generators of a zonotope are multiplied with, and the range of the products.
+"""Symbols: the factors of a zonotope's generators, and the range of the products.
 
 A block of generators is `[batch, symbols, ...]`. Symbols are told apart by identity: two values
 that were made from one block share its symbols, and move together.
@@ -20,7 +20,7 @@ class Symbols(Protocol):
 
     @property
     def most(self) -> int:
-        """How many there may be: terms of the sums over them."""
+        """The largest number of symbols, which is the number of terms of sums over them."""
 
     def ends(self, generators: Tensor) -> Box:
         """The least and the largest of `sum_k e_k g_k`, elementwise: each [batch, ...]."""
@@ -72,9 +72,10 @@ class Pixels:
 
 
 def unit_symbols(radii: Tensor) -> tuple[Symbols, Tensor]:
-    """New symbols for the units whose radius is not 0. radii: [batch, ...].
+    """New symbols for the units whose radius is not 0, and their generators [batch, symbols, ...].
 
-    As many for each example as the one with most such units needs.
+    radii: [batch, ...]. Each example gets as many symbols as the one with most such units
+    needs.
     """
     shape = radii.shape[1:]
     most = math.prod(shape)

@@ -17,7 +17,7 @@ Method = Callable[..., Bounds]
 
 
 def by_part(method: Method) -> Method:
-    """The method, whose bounds over a union are the worst of those over its parts.
+    """A bound method whose bounds over a union are the worst of `method`'s over its parts.
 
     UserError for a threat that has no support function.
     """
@@ -38,7 +38,7 @@ def by_part(method: Method) -> Method:
 
 
 def worst(parts: Sequence[Bounds]) -> Bounds:
-    """What holds over all parts."""
+    """The bounds that hold over all parts: least margins, and boxes around their boxes."""
     margins = functools.reduce(tf.minimum, [part.margins for part in parts])
     boxes = {i: _hull([part.boxes[i] for part in parts]) for i in parts[0].boxes}
     magnitudes = {

@@ -1,7 +1,8 @@
-"""Zonotopes `c + sum_k e_k g_k`, pushed forward (DeepZ; the same relaxation as Wong & Kolter's).
+"""Zonotopes `c + sum_k e_k g_k`, pushed forward (DeepZ; the relaxation of Wong & Kolter's dual).
 
 Exact on affine operations; an unstable activation adds symbols of its own. In sound arithmetic
-`slack` bounds the rounding so far: the radius of a box around the zonotope.
+`slack` bounds the rounding so far: the radius of a box around the zonotope. Source: Singh et al.
+2018 (DeepZ); Wong & Kolter 2018.
 """
 
 import math
@@ -25,7 +26,11 @@ Fresh: TypeAlias = Callable[[Tensor], tuple[Symbols, Tensor]]
 
 
 class Zonotope(NamedTuple):
-    """centre: [batch, ...]; blocks: generators [batch, symbols, ...] by their symbols."""
+    """The set of `centre + sum_k e_k g_k` for all values of the symbols e.
+
+    centre: [batch, ...]. blocks: generators g [batch, symbols, ...] by their symbols. slack:
+    [batch, ...].
+    """
 
     centre: Tensor
     blocks: Blocks
@@ -33,7 +38,7 @@ class Zonotope(NamedTuple):
 
     @property
     def box(self) -> Box:
-        """The least box around the zonotope; in sound arithmetic widened by all rounding."""
+        """The least box around the zonotope, [batch, ...]; if sound, widened by all rounding."""
         lower = upper = self.centre
         for symbols, generators in self.blocks.items():
             ends = symbols.ends(generators)
@@ -46,13 +51,16 @@ class Zonotope(NamedTuple):
 
     @property
     def size(self) -> Tensor:
-        """A bound of the sizes of all that is summed."""
+        """A bound of the sizes of all that is summed: [batch, ...]."""
         parts = [symbols.reach(generators) for symbols, generators in self.blocks.items()]
         slack = [] if self.slack is None else [self.slack]
         return (1.0 + 1e-3) * tf.add_n([tf.abs(self.centre), *parts, *slack])
 
     def margins(self, spec: Tensor) -> Tensor:
-        """Lower bounds of `spec . value`, the value being logits: [batch, spec]."""
+        """Lower bounds of `spec . value`, the value being logits: [batch, spec].
+
+        spec: [batch, spec, classes].
+        """
         image = Zonotope(
             tf.linalg.matvec(spec, self.centre),
             {s: tf.einsum("bsn,bkn->bks", spec, g) for s, g in self.blocks.items()},
@@ -72,7 +80,7 @@ def zonotope_of(box: Box) -> Zonotope:
 
 
 def zonotope_of_region(region: Region, sound: bool = False) -> Zonotope:
-    """A region as itself: the symbols are the pixels."""
+    """A region as a zonotope whose symbols are the pixels."""
     x = region.x
     pixels = math.prod(x.shape[1:])
     identity = tf.reshape(tf.eye(pixels, batch_shape=[1]), [1, pixels, *x.shape[1:]])
@@ -84,7 +92,11 @@ def zonotope_of_region(region: Region, sound: bool = False) -> Zonotope:
 def image(
     op: Op, inputs: list[Zonotope], box: Box | None = None, fresh: Fresh = unit_symbols
 ) -> Zonotope:
-    """The image of one operation. box: of an activation's input, if better than the zonotope's."""
+    """The image of one operation, from the zonotopes of its inputs.
+
+    box: of an activation's input, if better than the zonotope's. fresh: makes the symbols of an
+    activation.
+    """
     if isinstance(op, Affine):
         return _affine(op, inputs[0])
     if isinstance(op, Positive):
@@ -100,19 +112,20 @@ def enclose(
     fresh: Fresh = unit_symbols,
     cuts: Callable[[int], bool] | None = None,
 ) -> tuple[Zonotope, Enclosure]:
-    """The zonotope of the output, and boxes of all nodes. box: of the input.
+    """The zonotope of the output, and boxes of all nodes.
 
-    Boxes before activations are cut by zonotopes, where `cuts` says so of the node's number; all
-    others are intervals.
+    start, box: the zonotope and the box of the input. Boxes before activations are cut by
+    zonotopes, at the nodes that `cuts` picks by number (default: all); all other boxes are
+    intervals.
     """
     values = {0: start}
-    wanted = {i for i in graph.preactivations() if cuts is None or cuts(i)}
+    chosen = {i for i in graph.preactivations() if cuts is None or cuts(i)}
 
     def tighten(i: int, enclosure: Enclosure) -> Box:
         node = graph.nodes[i - 1]
         source = enclosure.boxes[node.inputs[0]]
         values[i] = image(node.op, [values[k] for k in node.inputs], source, fresh)
-        return cut(enclosure.boxes[i], values[i].box) if i in wanted else enclosure.boxes[i]
+        return cut(enclosure.boxes[i], values[i].box) if i in chosen else enclosure.boxes[i]
 
     enclosure = enclose_by_intervals(graph, box, arithmetic, tighten)
     return values[graph.output], enclosure
@@ -141,7 +154,7 @@ def _positive(op: Positive, inputs: list[Zonotope]) -> Zonotope:
 
 
 def _activation(op: Activation, z: Zonotope, box: Box, fresh: Fresh) -> Zonotope:
-    """`s z + mu + mu e` between the two parallel lines."""
+    """The image `s z + mu + mu e` between the two parallel lines."""
     lines = op.relax(*box, "parallel")
     middle, half_gap = lines.band()
     blocks = {s: lines.upper_slope[:, tf.newaxis] * g for s, g in z.blocks.items()}
@@ -168,7 +181,7 @@ def _block(z: Zonotope, symbols: Symbols, like: Tensor) -> Tensor:
 
 
 def _each(linear, generators: list[Tensor]) -> Tensor:  # type: ignore[no-untyped-def]
-    """Applies a linear map to every generator."""
+    """A linear map, applied to every generator."""
     leading = tf.shape(generators[0])[:2]
     value = linear(*(tf.reshape(g, [-1, *g.shape[2:]]) for g in generators))
     unfolded = tf.reshape(value, tf.concat([leading, value.shape[1:]], axis=0))

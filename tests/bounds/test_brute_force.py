@@ -69,12 +69,12 @@ class Question(NamedTuple):
 
     @property
     def ends(self) -> list[np.ndarray]:
-        """Of every example: lower and upper end, [2, inputs]."""
+        """Lower and upper end of every example: [2, inputs]."""
         return sampling.linf_box(self.region.x.numpy(), self.region.eps.numpy())
 
     @property
     def rows(self) -> np.ndarray:
-        """The same for all examples: [spec, classes]."""
+        """Rows of margins, equal for all examples: [spec, classes]."""
         return self.spec.numpy()[0].astype(np.float64)
 
 
@@ -100,13 +100,13 @@ def relaxation(q: Question, example: int) -> Relaxation:
 @functools.cache
 def exact_minima(name: str) -> tuple[np.ndarray, np.ndarray]:
     """By mixed-integer programs: their values, and f where they are attained; [batch, spec]."""
-    q, found = question(name), []
+    q, pairs = question(name), []
     for example, ends in enumerate(q.ends):
         minima = [relaxation(q, example).exact(row) for row in q.rows]
         points = np.clip([minimum.x for minimum in minima], *ends)
         attained = (q.network(points) * q.rows).sum(axis=1)
-        found.append(([minimum.value for minimum in minima], attained))
-    return tuple(np.array(values) for values in zip(*found, strict=True))
+        pairs.append(([minimum.value for minimum in minima], attained))
+    return tuple(np.array(values) for values in zip(*pairs, strict=True))
 
 
 @functools.cache
@@ -170,23 +170,23 @@ def margins(name: str, method: str, arithmetic: str) -> np.ndarray:
 @pytest.mark.parametrize("name", networks.mostly_slow(NAMES, NAMES[::2]))
 @every
 def test_no_attained_margin_falls_below_a_sound_bound(name, method):
-    found, truth = margins(name, method, "sound"), exact_minima(name)[1]
-    assert np.isfinite(found).all()
-    assert (truth >= found).all()
+    bounds, truth = margins(name, method, "sound"), exact_minima(name)[1]
+    assert np.isfinite(bounds).all()
+    assert (truth >= bounds).all()
     if name in NARROW:
-        assert (grid_minima(name) >= found).all()
+        assert (grid_minima(name) >= bounds).all()
 
 
 @pytest.mark.parametrize("name", NARROW)
 @every
 def test_nor_below_a_fast_bound_but_by_rounding(name, method):
-    found, truth = margins(name, method, "fast"), exact_minima(name)[1]
-    assert (np.minimum(truth, grid_minima(name)) >= found - 1e-5 * scale_of(truth)).all()
+    bounds, truth = margins(name, method, "fast"), exact_minima(name)[1]
+    assert (np.minimum(truth, grid_minima(name)) >= bounds - 1e-5 * scale_of(truth)).all()
 
 
 @pytest.mark.parametrize("name", NARROW)
 @every
 def test_bounds_of_small_regions_are_nearly_exact(name, method):
     """Bounds that say nothing would pass all else."""
-    found, truth = margins(name, method, "fast")[0], exact_minima(name)[1][0]
-    assert (found >= truth - 0.3 * max(1.0, np.abs(truth).max())).all()
+    bounds, truth = margins(name, method, "fast")[0], exact_minima(name)[1][0]
+    assert (bounds >= truth - 0.3 * max(1.0, np.abs(truth).max())).all()

@@ -1,4 +1,4 @@
-"""Dense chains: the library against P2's dual, DeepZ and CROWN, written by hand in float64."""
+"""Dense chains: the library against Wong's dual, DeepZ and CROWN, written by hand in float64."""
 
 import functools
 from typing import NamedTuple
@@ -135,9 +135,9 @@ def hidden(lower: dual.Layers, upper: dual.Layers):
     return [(lower[i], upper[i]) for i in list(lower)[:-1]]
 
 
-def assert_close(found, expected, relative: float = RELATIVE) -> None:
-    found, expected = np.asarray(found), np.asarray(expected)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=relative * np.abs(expected).max())
+def assert_close(actual, expected, relative: float = RELATIVE) -> None:
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=relative * np.abs(expected).max())
 
 
 # The oracles among themselves.
@@ -157,8 +157,8 @@ def test_algorithm_1_forms_the_bounds_that_the_dual_objective_gives(name):
     lower, upper = algorithm_1(q)
     k, one = len(lower) + 1, np.eye(q.spec.shape[-1])
     for sign, expected in ((1.0, lower[k]), (-1.0, upper[k])):
-        asked = q._replace(spec=tf.constant(sign * one[np.newaxis]))
-        assert_close(sign * dual_margins(asked, lower, upper), expected, 1e-12)
+        query = q._replace(spec=tf.constant(sign * one[np.newaxis]))
+        assert_close(sign * dual_margins(query, lower, upper), expected, 1e-12)
 
 
 @cases
@@ -201,16 +201,18 @@ def test_the_best_alpha_attains_the_linear_program(name):
 def test_the_backward_pass_is_the_dual_objective(name):
     q = question(name)
     bounds = algorithm_1(q)
-    found = lower_bound(q.graph, q.region, q.spec, enclosure(q, hidden(*bounds)), slope="parallel")
-    assert_close(found[0], dual_margins(q, *bounds))
+    margins = lower_bound(
+        q.graph, q.region, q.spec, enclosure(q, hidden(*bounds)), slope="parallel"
+    )
+    assert_close(margins[0], dual_margins(q, *bounds))
 
 
 @cases
 def test_the_backward_pass_with_adaptive_slopes_is_crown(name):
     q = question(name)
     ends = chains.crown_bounds(chains.weights_of(q.model), *q.ends)[:-1]
-    found = lower_bound(q.graph, q.region, q.spec, enclosure(q, ends), slope="adaptive")
-    assert_close(found[0], crown_margins(q, ends))
+    margins = lower_bound(q.graph, q.region, q.spec, enclosure(q, ends), slope="adaptive")
+    assert_close(margins[0], crown_margins(q, ends))
 
 
 @functools.cache
@@ -242,8 +244,8 @@ def test_methods_of_adaptive_slope_give_crown(method, name):
 def test_methods_over_intervals_have_interval_bounds(method, name):
     q = question(name)
     expected = network_of(q).intervals(q.ends)
-    for found, i in zip(own_ends(method, name), read_by_relus(q.graph), strict=True):
-        assert_close(found, expected[i])
+    for ends, i in zip(own_ends(method, name), read_by_relus(q.graph), strict=True):
+        assert_close(ends, expected[i])
 
 
 @cases
@@ -273,16 +275,16 @@ def test_full_adaptive_bounds_are_crown_at_every_layer(method, name):
 
 
 def _assert_same_where_unstable(method: str, name: str, i: int, expected: backward.Ends) -> None:
-    """Of zhat_i, cut with intervals. Units that intervals find stable need no better bounds."""
-    q, found = question(name), own_ends(method, name)
-    before, (weight, bias) = found[i - 3], chains.weights_of(q.model)[i - 2]
+    """The ends of zhat_i agree, cut with intervals, where intervals leave units unstable."""
+    q, ends_of_layers = question(name), own_ends(method, name)
+    before, (weight, bias) = ends_of_layers[i - 3], chains.weights_of(q.model)[i - 2]
     low, high = (np.maximum(end, 0.0) for end in before)
     centre, radius = weight @ (low + high) / 2 + bias, np.abs(weight) @ (high - low) / 2
-    asked = dual.unstable(centre - radius, centre + radius)
+    open_units = dual.unstable(centre - radius, centre + radius)
     expected = backward.cut(expected, (centre - radius, centre + radius))
-    for side, end in zip(found[i - 2], expected, strict=True):
+    for side, end in zip(ends_of_layers[i - 2], expected, strict=True):
         scale = np.abs(end).max()
-        np.testing.assert_allclose(side[asked], end[asked], rtol=0, atol=RELATIVE * scale)
+        np.testing.assert_allclose(side[open_units], end[open_units], rtol=0, atol=RELATIVE * scale)
 
 
 # The authors' bound, which nothing cuts, and the better of both.
@@ -294,8 +296,8 @@ def test_uncut_it_is_the_dual_objective_of_algorithm_1(name):
     q = question(name)
     bounds = resolve("dual")(q.graph, q.region, q.spec, cut=False)
     ends = of_first(bounds.boxes, read_by_relus(q.graph))
-    for found, expected in zip(ends, hidden(*algorithm_1(q)), strict=True):
-        for side, end in zip(found, expected, strict=True):
+    for box, expected in zip(ends, hidden(*algorithm_1(q)), strict=True):
+        for side, end in zip(box, expected, strict=True):
             assert_close(side, end)
     assert_close(bounds.margins[0], dual_margins(q, *algorithm_1(q)))
 

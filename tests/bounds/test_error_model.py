@@ -84,7 +84,7 @@ def test_activation_error_pays_for_the_function_and_for_its_lines(ulps):
     ],
 )
 def test_each_of_an_activation_s_errors_is_paid_for(source, size, offset, absolute, least):
-    """Where there is no other: six units in the last place of the function, and its lines'."""
+    """Errors without any other: six units in the last place of the function, and its lines'."""
     op = Activation(tf.nn.relu, lambda *_: None, ulps=6.0, absolute=absolute)
     lines = Lines(*map(tf.constant, (0.5, 0.0, -2.0, offset)))
     error = rounding.activation_error(op, lines, tf.constant(source), tf.constant(size)).numpy()
@@ -99,12 +99,12 @@ def test_flushing_costs_the_smallest_normal_number_times_the_largest_factor():
 
 @pytest.mark.parametrize("unbounded", [math.nan, math.inf, -math.inf])
 def test_ends_that_are_no_numbers_cut_nothing(unbounded):
-    """An overflow in the pass that bounds a layer anew leaves the ends that intervals found."""
+    """An overflow in the pass that bounds a layer anew leaves the ends of intervals."""
     box = Box(tf.fill([1, 4], -1.0), tf.fill([1, 4], 1.0))
-    asked, numbers = tf.constant([[True, True, True, False]]), tf.constant([[0, 1, 2, 3]])
+    mask, numbers = tf.constant([[True, True, True, False]]), tf.constant([[0, 1, 2, 3]])
     lower = tf.constant([[unbounded, -0.5, -2.0, 0.5]])
     upper = tf.constant([[0.5, unbounded, 2.0, -0.5]])
-    cut = _cut(box, asked, numbers, Ends(lower, upper))
+    cut = _cut(box, mask, numbers, Ends(lower, upper))
     np.testing.assert_array_equal(cut.lower, [[-1.0, -0.5, -1.0, -1.0]])
     np.testing.assert_array_equal(cut.upper, [[0.5, 1.0, 1.0, 1.0]])
 

@@ -13,7 +13,7 @@ from rt_tf.threats.region import Region
 cases = pytest.mark.parametrize("name", ["dense", "conv_same", "batch_norm", "residual"])
 
 
-def asked(name, eps):
+def question(name, eps):
     _, wiring = networks.known(name)
     region = Region(Linf(), tf.constant(networks.images(wiring.input_shape)), eps)
     return wiring.lower(), region, margin_spec(tf.constant([0, 1, 2]), networks.CLASSES)
@@ -26,35 +26,35 @@ def worst(margins):
 @cases
 @pytest.mark.parametrize("eps", [0.0, 1e-5, 0.02, 0.1, 0.4])
 def test_it_is_above_every_loss_and_below_the_intervals_one(name, eps):
-    graph, region, spec = asked(name, eps)
-    found = fused_bounds(graph, region, spec).loss.numpy()
+    graph, region, spec = question(name, eps)
+    loss = fused_bounds(graph, region, spec).loss.numpy()
     lower, upper = region.box()
     for seed in range(60):
         share = tf.round(tf.random.stateless_uniform(lower.shape, [seed, 2]))
         logits = graph(lower + share * (upper - lower))
-        assert (worst(tf.einsum("bsc,bc->bs", spec, logits)) <= found + 1e-4).all()
-    assert (found <= worst(interval_bounds(graph, region, spec).margins) + 1e-4).all()
+        assert (worst(tf.einsum("bsc,bc->bs", spec, logits)) <= loss + 1e-4).all()
+    assert (loss <= worst(interval_bounds(graph, region, spec).margins) + 1e-4).all()
 
 
 @cases
 def test_it_is_near_crown_ibp_where_the_margins_are_narrow(name):
-    graph, region, spec = asked(name, 0.001)
-    found = fused_bounds(graph, region, spec).loss.numpy()
+    graph, region, spec = question(name, 0.001)
+    loss = fused_bounds(graph, region, spec).loss.numpy()
     np.testing.assert_allclose(
-        found, worst(crown_ibp_bounds(graph, region, spec).margins), atol=5e-3
+        loss, worst(crown_ibp_bounds(graph, region, spec).margins), atol=5e-3
     )
 
 
 def test_huge_margins_do_not_overflow():
-    graph, region, spec = asked("dense", 0.1)
-    found = fused_bounds(graph, region, 300.0 * spec).loss.numpy()
-    assert np.isfinite(found).all()
-    assert (found >= worst(tf.constant(0.0)[tf.newaxis])).all()
+    graph, region, spec = question("dense", 0.1)
+    loss = fused_bounds(graph, region, 300.0 * spec).loss.numpy()
+    assert np.isfinite(loss).all()
+    assert (loss >= worst(tf.constant(0.0)[tf.newaxis])).all()
 
 
 @cases
 def test_gradients_are_finite(name):
-    graph, region, spec = asked(name, 0.0)
+    graph, region, spec = question(name, 0.0)
     for eps in (0.0, 0.1):
         with tf.GradientTape() as tape:
             tape.watch(region.x)

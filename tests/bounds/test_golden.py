@@ -54,9 +54,9 @@ def two_two_two():
 )
 def test_hand_computed_bounds(bound, expected):
     region = Region(Linf(), tf.fill([2, 2], 0.5), 0.25)
-    found = bound(two_two_two().lower(), region, margin_spec(tf.constant([0, 1]), 2))
-    assert found.margins.numpy().ravel().tolist() == expected  # binary fractions: no rounding
-    assert [end.numpy()[0].tolist() for end in found.boxes[1]] == [[-0.5, -0.25], [0.5, 0.75]]
+    bounds = bound(two_two_two().lower(), region, margin_spec(tf.constant([0, 1]), 2))
+    assert bounds.margins.numpy().ravel().tolist() == expected  # binary fractions: no rounding
+    assert [end.numpy()[0].tolist() for end in bounds.boxes[1]] == [[-0.5, -0.25], [0.5, 0.75]]
 
 
 def test_the_pixel_range_cuts_the_region():
@@ -65,16 +65,16 @@ def test_the_pixel_range_cuts_the_region():
     f0 - f1 >= h1 + 2 z2 + 1 with h1 >= 0: 2 (1/2 + 1/2 - 3/4) + 1 = 3/2.
     """
     region = Region(Linf(), tf.ones([1, 2]), 0.5)
-    found = crown_ibp_bounds(two_two_two().lower(), region, margin_spec(tf.constant([0]), 2))
-    assert found.margins.numpy().ravel().tolist() == [1.5]
+    bounds = crown_ibp_bounds(two_two_two().lower(), region, margin_spec(tf.constant([0]), 2))
+    assert bounds.margins.numpy().ravel().tolist() == [1.5]
 
 
 def test_maxima_are_cut_with_their_exact_interval():
     """Two pixels in [0, 1]: a + relu(b - a) lies in [0, 2], their maximum in [0, 1]."""
     model = networks.keras.Sequential([L.Input((2, 2, 1)), L.MaxPooling2D((1, 2)), L.Flatten()])
     region = Region(Linf(), tf.fill([1, 2, 2, 1], 0.5), 0.5)
-    found = interval_bounds(trace(model).lower(), region, margin_spec(tf.constant([0]), 2))
-    last = found.boxes[max(found.boxes)]
+    bounds = interval_bounds(trace(model).lower(), region, margin_spec(tf.constant([0]), 2))
+    last = bounds.boxes[max(bounds.boxes)]
     assert [end.numpy().ravel().tolist() for end in last] == [[0.0, 0.0], [1.0, 1.0]]
 
 
@@ -93,8 +93,8 @@ def test_margin_spec_of_a_thousand_classes():
 
 def test_certified_means_every_margin_is_positive():
     rows = [[1.0, 2.0], [1.0, 0.0], [1.0, -1.0], [1.0, np.nan], [np.inf, 1e-45]]
-    found = certified(tf.constant(rows)).numpy()
-    assert found.tolist()[:4] == [True, False, False, False]
+    verdicts = certified(tf.constant(rows)).numpy()
+    assert verdicts.tolist()[:4] == [True, False, False, False]
 
 
 def dense(*widths, seed):
@@ -117,10 +117,10 @@ def test_brute_force_in_two_dimensions(method, seed):
     least = (wiring.lower()(tf.constant(grid)).numpy() @ spec.numpy()[0].T).min(axis=0)
     bound = catalogue.resolve("bound", method)
     for arithmetic, slack in (("fast", 1e-5), ("sound", 0.0)):
-        found = bound(wiring.lower(), region, spec, arithmetic=arithmetic).margins.numpy()[0]
-        assert (least >= found - slack).all()
+        margins = bound(wiring.lower(), region, spec, arithmetic=arithmetic).margins.numpy()[0]
+        assert (least >= margins - slack).all()
     if eps == 0.02:
-        assert (least <= found + 0.1).all()
+        assert (least <= margins + 0.1).all()
 
 
 def triangle_optimum(wiring, boxes, ends, row):
@@ -173,9 +173,9 @@ def test_backward_bounds_lie_below_the_triangle_relaxation(seed):
     least = (graph(tf.constant(points)).numpy() @ spec.numpy()[0, 0]).min()
     assert optimum <= least + 1e-5
     for slope in SLOPES:
-        found = lower_bound(graph, region, spec, enclosure, slope=slope).numpy()[0, 0]
-        assert found <= optimum + 1e-5
-        assert found >= optimum - 1.0  # a bound, not minus infinity
+        margin = lower_bound(graph, region, spec, enclosure, slope=slope).numpy()[0, 0]
+        assert margin <= optimum + 1e-5
+        assert margin >= optimum - 1.0  # a bound, not minus infinity
 
 
 @pytest.mark.parametrize("slope", SLOPES)

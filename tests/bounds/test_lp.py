@@ -38,7 +38,7 @@ NETWORKS = networks.NETWORKS | {
         shape=(10, 8, 1),
     )
 }
-RADII = {  # by network: the radius asked
+RADII = {  # by network: the radius of the question
     "affine_deep": 0.1,
     "dense": 0.1,
     "conv_same": 0.1,
@@ -131,7 +131,7 @@ def by_slope(q: Question, boxes: dict[int, Box], slope: str) -> np.ndarray:
 
 
 def sampled(q: Question) -> np.ndarray:
-    """Margins found by descending: [batch, spec]."""
+    """Margins at points that descend: [batch, spec]."""
     boxes = sampling.linf_box(q.region.x.numpy(), q.region.eps)
     return np.array(
         [
@@ -160,8 +160,8 @@ def test_a_linear_program_by_hand():
     ends = {0: (np.full(2, 0.25), np.full(2, 0.75))}
     ends[1] = (np.array([-0.5, 0.25, 0.25]), np.array([0.5, 0.75, 0.75]))
     relaxation = Relaxation(read(graph, (2,)), ends)
-    found = [relaxation.minimum(np.array(row)).value for row in ([1.0, -1.0], [-1.0, 1.0])]
-    assert found == pytest.approx([-9 / 16, -1 / 16], abs=1e-9)
+    values = [relaxation.minimum(np.array(row)).value for row in ([1.0, -1.0], [-1.0, 1.0])]
+    assert values == pytest.approx([-9 / 16, -1 / 16], abs=1e-9)
 
 
 def test_other_activations_are_refused():
@@ -177,8 +177,8 @@ def test_other_activations_are_refused():
 def test_the_matrices_are_the_network(name):
     q = question(name)
     x = networks.images(q.region.x.shape[1:], 20, seed=7)
-    found = q.network(x.reshape(20, -1).astype(np.float64))
-    np.testing.assert_allclose(found, q.model(x), rtol=0, atol=1e-5 * q.scale)
+    logits = q.network(x.reshape(20, -1).astype(np.float64))
+    np.testing.assert_allclose(logits, q.model(x), rtol=0, atol=1e-5 * q.scale)
 
 
 @cases
@@ -194,8 +194,8 @@ def test_the_best_slopes_attain_the_linear_program(name, boxes):
             spread[(low < 0) & (high > 0)] = slopes[i]
             return spread
 
-        (found,) = backward.lower(q.network, ends, row[np.newaxis], best)
-        assert found == pytest.approx(minimum.value, abs=1e-6 * q.scale)
+        (margin,) = backward.lower(q.network, ends, row[np.newaxis], best)
+        assert margin == pytest.approx(minimum.value, abs=1e-6 * q.scale)
 
 
 @cases
@@ -213,9 +213,9 @@ def test_no_point_undercuts_the_linear_program(name, boxes):
 @slopes
 def test_the_backward_pass_is_the_one_over_matrices(name, boxes, slope):
     q, (enclosure, minima) = question(name), answer(name, boxes)
-    found = lower_bound(q.graph, q.region, q.spec, enclosure, slope=slope).numpy()
-    assert_margins(name, found, enclosure.boxes, slope)
-    assert (found <= values(minima) + 1e-5 * q.scale).all()
+    margins = lower_bound(q.graph, q.region, q.spec, enclosure, slope=slope).numpy()
+    assert_margins(name, margins, enclosure.boxes, slope)
+    assert (margins <= values(minima) + 1e-5 * q.scale).all()
 
 
 @functools.cache
@@ -266,18 +266,18 @@ def assert_margins(name: str, margins: np.ndarray, boxes: dict[int, Box], slope:
 
 
 def assert_full(name: str, boxes: dict[int, Box], slope: str) -> None:
-    """What ReLUs read, where unstable, is cut with the backward pass over the boxes before."""
+    """The inputs of ReLUs, where unstable, are cut with the backward pass over the boxes before."""
     q = question(name)
     for ends in ends_of(q.region, boxes):
         for i in (q.graph.nodes[k - 1].inputs[0] for k in q.graph.activations()):
             if i == 0 or q.graph.nodes[i - 1].hull is not None:
                 continue  # the pixels themselves; maxima are cut once more
             low, high = q.network.interval(i, ends)
-            asked = (low < 0) & (high > 0)
+            unstable = (low < 0) & (high > 0)
             expected = backward.cut((low, high), backward.layer(q.network, ends, i, SLOPES[slope]))
-            for found, end in zip(ends[i], expected, strict=True):
+            for side, end in zip(ends[i], expected, strict=True):
                 tolerance = 1e-5 * np.abs(end).max()
-                np.testing.assert_allclose(found[asked], end[asked], rtol=0, atol=tolerance)
+                np.testing.assert_allclose(side[unstable], end[unstable], rtol=0, atol=tolerance)
 
 
 @cases
@@ -291,7 +291,7 @@ def test_optimised_slopes_are_no_worse_than_adaptive_ones(method, name):
 @pytest.mark.parametrize("name", ["dense", "nested"])
 @promising(OPTIMISED)
 def test_optimised_slopes_converge_to_the_linear_program(method, name):
-    """Of what adaptive slopes leave, they leave a hundredth."""
+    """Optimised slopes leave a hundredth of the gap that adaptive ones leave."""
     q = question(name)
     bounds = resolve(method, steps=60)(q.graph, q.region, q.spec)
     optima, start = values(minima_of(q, bounds.boxes)), by_slope(q, bounds.boxes, "adaptive")
@@ -321,10 +321,10 @@ def test_mnist_small(eps, boxes):
     optima = values(minima_of(q, enclosure.boxes))
     assert (optima <= sampled(q) + 1e-5 * q.scale).all()
     for slope in SLOPES:
-        found = lower_bound(q.graph, q.region, q.spec, enclosure, slope=slope).numpy()
-        expected, tolerance = by_slope(q, enclosure.boxes, slope), 1e-5 * np.abs(found).max()
-        np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
-        assert (found <= optima + tolerance).all()
+        margins = lower_bound(q.graph, q.region, q.spec, enclosure, slope=slope).numpy()
+        expected, tolerance = by_slope(q, enclosure.boxes, slope), 1e-5 * np.abs(margins).max()
+        np.testing.assert_allclose(margins, expected, rtol=0, atol=tolerance)
+        assert (margins <= optima + tolerance).all()
 
 
 @pytest.mark.slow

@@ -108,8 +108,8 @@ class Question:
 
 
 def region_of(threat, x, eps=None):
-    found = catalogue.threat(threat)
-    return Region(found, x, EPS[threat] if eps is None else eps)
+    threat_of_name = catalogue.threat(threat)
+    return Region(threat_of_name, x, EPS[threat] if eps is None else eps)
 
 
 def bound_of(method):
@@ -130,7 +130,7 @@ def margins(name, method, arithmetic, threat="linf"):
 
 
 def slack(arithmetic, scale):
-    """What sampled margins may be below the bound: nothing in sound arithmetic."""
+    """The most that sampled margins may be below the bound: nothing in sound arithmetic."""
     return 0.0 if arithmetic == "sound" else 1e-5 * scale
 
 
@@ -193,9 +193,9 @@ def test_no_point_of_other_regions_falls_below_the_bound(name, method, threat):
 def test_balls_are_not_turned_into_boxes(name, method, threat):
     """Before the first activation the region's own support function counts."""
     q = question(name, threat)
-    found = margins(name, method, "fast", threat)
+    bounds = margins(name, method, "fast", threat)
     box = dataclasses.replace(q.region, threat=Linf())
-    gain = found - bound_of(method)(q.graph, box, q.spec).margins.numpy()
+    gain = bounds - bound_of(method)(q.graph, box, q.spec).margins.numpy()
     assert (gain >= -1e-5).all()
     assert gain.mean() > 0.1
 
@@ -214,12 +214,12 @@ def test_sound_bounds_are_below_fast_ones_but_not_far(name, method):
 def test_a_point_has_its_own_margins(name, method, arithmetic):
     q = question(name)
     region = dataclasses.replace(q.region, eps=0.0)
-    found = bound_of(method)(q.graph, region, q.spec, arithmetic=arithmetic).margins.numpy()
+    bounds = bound_of(method)(q.graph, region, q.spec, arithmetic=arithmetic).margins.numpy()
     truth = q.served(region.x)[0]
     sound = 0.2 if method == "zonotope" else 2e-2  # its rounding grows as intervals do
     tolerance = {"fast": 2e-5, "sound": sound}[arithmetic] * q.scale
-    np.testing.assert_allclose(found, truth, rtol=0.0, atol=tolerance)
-    assert (found <= truth + slack(arithmetic, q.scale)).all()
+    np.testing.assert_allclose(bounds, truth, rtol=0.0, atol=tolerance)
+    assert (bounds <= truth + slack(arithmetic, q.scale)).all()
 
 
 @pytest.mark.parametrize(("method", "threat"), sorted(UNANSWERED))
@@ -248,8 +248,8 @@ def test_affine_networks_are_bounded_exactly(name, method, threat):
     exact -= np.einsum("bsn,bn->bs", np.abs(weights), (upper - lower) / 2)
     dual = {"linf": 1, "l2": 2, "l1": np.inf}[threat]
     ball = np.einsum("bsn,bn->bs", weights, x) - eps * np.linalg.norm(weights, dual, axis=-1)
-    found = margins(name, method, "fast", threat)
-    np.testing.assert_allclose(found, np.maximum(exact, bias + ball), rtol=0, atol=1e-5 * q.scale)
+    bounds = margins(name, method, "fast", threat)
+    np.testing.assert_allclose(bounds, np.maximum(exact, bias + ball), rtol=0, atol=1e-5 * q.scale)
 
 
 @cases
@@ -259,13 +259,13 @@ def test_interval_bounds_shrink_as_eps_grows(name):
     x, spec = (tf.repeat(value[:1], len(radii), axis=0) for value in (q.region.x, q.spec))
     region = Region(Linf(), x, radii)
     bound = catalogue.resolve("bound", "interval")
-    found = bound(q.graph, region, spec).margins.numpy()
-    assert (np.diff(found, axis=0) <= 1e-5 * np.abs(found).max()).all()
+    margins = bound(q.graph, region, spec).margins.numpy()
+    assert (np.diff(margins, axis=0) <= 1e-5 * np.abs(margins).max()).all()
 
 
 @cases
 def test_parallel_lines_backward_are_zonotopes_forward(name):
-    """With the same pre-activation bounds both directions give the same numbers (METHODS, 2)."""
+    """With the same pre-activation bounds both directions give the same numbers."""
     q = question(name)
     start = zonotope.zonotope_of_region(q.region)
     forward, enclosure = zonotope.enclose(q.graph, start, Box(*q.region.box()))
@@ -277,8 +277,8 @@ def test_parallel_lines_backward_are_zonotopes_forward(name):
 @norms
 def test_the_dual_network_is_the_zonotope(name, threat):
     """Bounds of every layer included, which both take from themselves."""
-    found, expected = (margins(name, m, "fast", threat) for m in ("dual", "zonotope"))
-    np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-5 * max(1, np.abs(found).max()))
+    bounds, expected = (margins(name, m, "fast", threat) for m in ("dual", "zonotope"))
+    np.testing.assert_allclose(bounds, expected, rtol=0.0, atol=1e-5 * max(1, np.abs(bounds).max()))
 
 
 @some
@@ -316,10 +316,10 @@ def test_a_broken_example_does_not_spoil_its_neighbours(method):
         region = dataclasses.replace(q.region, x=x)
         return bound_of(method)(q.graph, region, q.spec, arithmetic="sound").margins
 
-    found = bounded(tf.constant(x)).numpy()
+    bounds = bounded(tf.constant(x)).numpy()
     expected = margins("branches", method, "sound")
-    assert (found[1] == -np.inf).all()
-    np.testing.assert_allclose(found[[0, 2]], expected[[0, 2]], rtol=0.0, atol=1e-5 * q.scale)
+    assert (bounds[1] == -np.inf).all()
+    np.testing.assert_allclose(bounds[[0, 2]], expected[[0, 2]], rtol=0.0, atol=1e-5 * q.scale)
 
 
 @methods
@@ -327,8 +327,8 @@ def test_a_broken_example_does_not_spoil_its_neighbours(method):
 def test_radii_without_a_region_certify_nothing(method, eps):
     q = question("dense")
     region = dataclasses.replace(q.region, eps=eps)
-    found = bound_of(method)(q.graph, region, q.spec, arithmetic="sound").margins.numpy()
-    assert not (found > 0.0).any()
+    bounds = bound_of(method)(q.graph, region, q.spec, arithmetic="sound").margins.numpy()
+    assert not (bounds > 0.0).any()
 
 
 @some
@@ -340,12 +340,12 @@ def test_xla_computes_the_same(name, method, threat):
     q = question(name)
 
     def least(x):
-        found = bound_of(method)(q.graph, region_of(threat, x), q.spec)
-        return found.margins, found.margins if found.loss is None else found.loss
+        bounds = bound_of(method)(q.graph, region_of(threat, x), q.spec)
+        return bounds.margins, bounds.margins if bounds.loss is None else bounds.loss
 
     compiled = tf.function(least, jit_compile=True, autograph=False)(q.region.x)
-    for found, expected in zip(compiled, least(q.region.x), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-4 * q.scale)
+    for bounds, expected in zip(compiled, least(q.region.x), strict=True):
+        np.testing.assert_allclose(bounds, expected, rtol=0.0, atol=1e-4 * q.scale)
 
 
 def training(name, method):
@@ -358,8 +358,8 @@ def training(name, method):
     def gradients():
         with tf.GradientTape() as tape:
             _, statistics = wiring.forward(x, training=True)
-            found = bound_of(method)(wiring.lower(statistics), region_of("linf", x), spec)
-            values = found.margins if found.loss is None else found.loss
+            bounds = bound_of(method)(wiring.lower(statistics), region_of("linf", x), spec)
+            values = bounds.margins if bounds.loss is None else bounds.loss
             loss = tf.reduce_sum(values * tf.random.stateless_uniform(values.shape, [1, 1]))
         return tape.gradient(loss, model.trainable_variables)
 
@@ -387,6 +387,6 @@ def test_compiled_gradients_are_those_of_eager_mode(name, method):
     compiled = tf.function(gradients, autograph=False)()
     expected = gradients()
     largest = max(float(tf.reduce_max(tf.abs(gradient))) for gradient in expected)
-    for found, gradient in zip(compiled, expected, strict=True):
+    for actual, gradient in zip(compiled, expected, strict=True):
         tolerance = 1e-3 * float(tf.reduce_max(tf.abs(gradient))) + 1e-5 * largest
-        np.testing.assert_allclose(found, gradient, rtol=0.0, atol=tolerance)
+        np.testing.assert_allclose(actual, gradient, rtol=0.0, atol=tolerance)

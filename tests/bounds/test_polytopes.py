@@ -46,7 +46,7 @@ def ordered(corners):
 
 
 def depth(points, corners):
-    """How far inside of a polygon's edges all points are, at least."""
+    """The least distance of the points to a polygon's edges, from inside."""
     edges = np.roll(corners, -1, axis=0) - corners
     edges /= np.linalg.norm(edges, axis=1, keepdims=True)
     inward = np.column_stack([-edges[:, 1], edges[:, 0]])
@@ -54,11 +54,11 @@ def depth(points, corners):
 
 
 def test_a_square_by_hand():
-    found = intersection(
+    corners = intersection(
         directions(4), np.array([1.0, 2.0, -3.0, -5.0])
     )  # x in [1, 3], y in [2, 5]
-    np.testing.assert_allclose(ordered(found), [[1, 2], [3, 2], [3, 5], [1, 5]], atol=1e-6)
-    assert area(found) == pytest.approx(6.0, abs=1e-6)
+    np.testing.assert_allclose(ordered(corners), [[1, 2], [3, 2], [3, 5], [1, 5]], atol=1e-6)
+    assert area(corners) == pytest.approx(6.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("count", [3, 5, 16, 64])
@@ -68,15 +68,15 @@ def test_intersections_are_scipys(count):
         supports = -np.random.default_rng(seed).uniform(0.5, 1.5, count)
         half_planes = np.column_stack([-normals, supports])  # support - normal . z <= 0
         points = HalfspaceIntersection(half_planes, np.zeros(2)).intersections
-        found = intersection(normals, supports)
-        assert area(found) == pytest.approx(ConvexHull(points).volume, rel=1e-6)
-        assert (found @ normals.T >= supports - 1e-9).all()
+        corners = intersection(normals, supports)
+        assert area(corners) == pytest.approx(ConvexHull(points).volume, rel=1e-6)
+        assert (corners @ normals.T >= supports - 1e-9).all()
 
 
 def test_far_and_thin_polygons_are_kept_whole():
     """A box of sides 2 and .002 a thousand units away."""
-    found = intersection(directions(4), np.array([1000.0, -500.0, -1002.0, 499.998]))
-    assert area(found) == pytest.approx(0.004, rel=1e-2)
+    corners = intersection(directions(4), np.array([1000.0, -500.0, -1002.0, 499.998]))
+    assert area(corners) == pytest.approx(0.004, rel=1e-2)
 
 
 @pytest.mark.parametrize("supports", [[0.0, 0.0], [0.0, -np.inf, -1.0, -1.0]])
@@ -113,15 +113,15 @@ def test_what_is_reached_is_inside_of_all_polygons(seed):
 
 
 def test_the_polygon_is_of_one_half_plane_a_direction():
-    """Of a direction's least value, the bound's own: touched, and not crossed."""
+    """The least value along each direction, the bound's own, is touched and not crossed."""
     graph, normals = wavy(), directions(12)
     supports = dual_bounds(graph, region(), tf.constant(normals[np.newaxis]))
-    found = outer_polygon(dual_bounds, graph, region(), 12)
-    lowest = (found @ normals.T.astype(np.float64)).min(axis=0)
+    corners = outer_polygon(dual_bounds, graph, region(), 12)
+    lowest = (corners @ normals.T.astype(np.float64)).min(axis=0)
     assert (lowest >= supports.margins.numpy()[0] - 1e-6).all()
 
 
 def test_a_grid_has_the_first_pixel_first():
-    found = on_grid(lambda x: x, (2,), (np.array([0.0, 2.0]), np.array([1.0, 4.0])), 3)
-    assert found[:, 0, 0].tolist() == [0.0, 0.5, 1.0]
-    assert found[0, :, 1].tolist() == [2.0, 3.0, 4.0]
+    grid = on_grid(lambda x: x, (2,), (np.array([0.0, 2.0]), np.array([1.0, 4.0])), 3)
+    assert grid[:, 0, 0].tolist() == [0.0, 0.5, 1.0]
+    assert grid[0, :, 1].tolist() == [2.0, 3.0, 4.0]

@@ -19,7 +19,7 @@ from rt_tf.threats.region import Region
 NAMES = ["dense", "conv_same", "batch_norm", "residual", "branches"]
 
 
-def asked(name, eps=0.05):
+def question(name, eps=0.05):
     _, wiring = networks.known(name)
     region = Region(Linf(), tf.constant(networks.images(wiring.input_shape)), eps)
     return wiring.lower(), region, margin_spec(tf.constant([0, 1, 2]), networks.CLASSES)
@@ -38,13 +38,13 @@ def test_the_median_is_the_lower_middle_one():
 
 @pytest.mark.parametrize(("vectors", "bias"), [(10, -0.03), (50, -0.007)])
 def test_the_bias_of_the_median_is_the_known_one(vectors, bias):
-    found = median_norm(tf.constant(cauchy((1, vectors, 200_000), 0))).numpy().mean()
-    assert found - 1.0 == pytest.approx(bias, abs=0.006)
+    mean = median_norm(tf.constant(cauchy((1, vectors, 200_000), 0))).numpy().mean()
+    assert mean - 1.0 == pytest.approx(bias, abs=0.006)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_many_projections_approach_the_exact_bounds(name):
-    graph, region, spec = asked(name)
+    graph, region, spec = question(name)
     exact = dual_bounds(graph, region, spec)
     few, many = (
         np.mean(
@@ -63,18 +63,18 @@ def test_many_projections_approach_the_exact_bounds(name):
 
 
 def test_estimates_differ_by_seed_and_repeat_by_seed():
-    graph, region, _ = asked("conv_same")
+    graph, region, _ = question("conv_same")
 
     def boxes(seed):
-        found = projected_enclosure(graph, region, Projections(10, seed)).boxes
-        return np.concatenate([np.ravel(box.lower) for box in found.values()])
+        by_node = projected_enclosure(graph, region, Projections(10, seed)).boxes
+        return np.concatenate([np.ravel(box.lower) for box in by_node.values()])
 
     np.testing.assert_array_equal(boxes((1, 2)), boxes((1, 2)))
     assert (boxes((1, 2)) != boxes((1, 3))).any()
 
 
 def test_estimates_are_refused_as_certificates():
-    graph, region, spec = asked("dense")
+    graph, region, spec = question("dense")
     with pytest.raises(UserError, match="estimates are no certificates"):
         cauchy_bounds(graph, region, spec, arithmetic="sound")
     with pytest.raises(UserError, match="expected 1 or more; received 0"):
@@ -82,7 +82,7 @@ def test_estimates_are_refused_as_certificates():
 
 
 def test_the_error_of_a_geometric_mean_is_the_papers_example():
-    """P2 3.4.6: N = 6572, delta = .01, m = 10, k = 200 needs t = .167 (METHODS)."""
+    """Wong 2020 (thesis), 3.4.6: N = 6572, delta = .01, m = 10, k = 200 needs t = .167."""
     tail = Confidence(0.01).tail(6572)
     assert tail == pytest.approx(0.26, abs=0.005)
     assert geometric_error(200, tail) == pytest.approx(0.167, abs=0.002)
@@ -101,13 +101,13 @@ def test_geometric_means_fail_no_oftener_than_promised():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_probable_boxes_hold_the_exact_ones_but_are_not_far_wider(name):
-    """Of the first layer that is estimated: the relaxations below it are the same."""
-    graph, region, spec = asked(name, 0.2)
+    """The boxes are of the first estimated layer: the relaxations below it are the same."""
+    graph, region, spec = question(name, 0.2)
     exact = dual_bounds(graph, region, spec)
     i = min(k for k in graph.preactivations() if not is_exact(graph, region, k))
     for seed in range(3):
-        found = probable_enclosure(graph, region, Confidence(0.01), tf.constant([seed, 5]))
-        box, expected = found.boxes[i], exact.boxes[i]
+        probable = probable_enclosure(graph, region, Confidence(0.01), tf.constant([seed, 5]))
+        box, expected = probable.boxes[i], exact.boxes[i]
         unstable = ((expected.lower < 0.0) & (expected.upper > 0.0)).numpy()
         assert unstable.any()
         assert (box.lower <= expected.lower + 1e-5).numpy()[unstable].all()
@@ -118,14 +118,14 @@ def test_probable_boxes_hold_the_exact_ones_but_are_not_far_wider(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_probable_margins_are_near_the_exact_ones(name):
-    graph, region, spec = asked(name)
+    graph, region, spec = question(name)
     exact = dual_bounds(graph, region, spec).margins.numpy()
-    found = probable_bounds(graph, region, spec).margins.numpy()
-    assert (np.abs(found - exact) <= 0.5 * max(1.0, np.abs(exact).max())).all()
+    margins = probable_bounds(graph, region, spec).margins.numpy()
+    assert (np.abs(margins - exact) <= 0.5 * max(1.0, np.abs(exact).max())).all()
 
 
 def test_a_smaller_delta_gives_wider_boxes():
-    graph, region, _ = asked("conv_same")
+    graph, region, _ = question("conv_same")
     seed = tf.constant([3, 3])
 
     def width(delta):

@@ -117,18 +117,18 @@ def exact_margins(name: str, size: float) -> list[list[Fraction]]:
     """The least margins among points and ways to normalise, rational: [batch][spec]."""
     q = question(name, size)
     normalised = any(isinstance(layer, L.BatchNormalization) for layer in q.model.layers)
-    found = []
+    margins = []
     for margin in range(q.spec.shape[1]):
         x = points(q, margin)
         flat = x.reshape(-1, *x.shape[2:])
         for normalise in NORMALISATIONS if normalised else NORMALISATIONS[:1]:
             logits = rational.evaluate(q.model, flat, normalise).reshape(*x.shape[:2], -1)
-            found.extend(logits[..., [LABEL]] - np.delete(logits, LABEL, axis=-1))
-    return np.min(found, axis=0).tolist()
+            margins.extend(logits[..., [LABEL]] - np.delete(logits, LABEL, axis=-1))
+    return np.min(margins, axis=0).tolist()
 
 
 def served_margins(q: Question) -> np.ndarray:
-    """Of the model itself at points inside every region: [points, batch, spec], in float64."""
+    """The model's margins at points inside every region: [points, batch, spec], in float64."""
     lower, upper = (end.numpy() for end in q.region.inward().box())
     share = np.random.default_rng(1).random((40, *lower.shape))
     share[:20] = share[:20] > 0.5
@@ -143,9 +143,9 @@ def margins_of(method: str, q: Question, arithmetic: str) -> np.ndarray:
     return resolve(method)(q.graph, q.region, q.spec, arithmetic=arithmetic).margins.numpy()
 
 
-def excess(found: np.ndarray, exact: list[list[Fraction]]) -> float:
+def excess(bounds: np.ndarray, exact: list[list[Fraction]]) -> float:
     """By how much a bound lies above an exact margin, at worst; negative if it never does."""
-    pairs = zip(found.ravel(), np.ravel(exact), strict=True)
+    pairs = zip(bounds.ravel(), np.ravel(exact), strict=True)
     return float(max(Fraction(float(bound)) - margin for bound, margin in pairs))
 
 
@@ -154,17 +154,17 @@ def excess(found: np.ndarray, exact: list[list[Fraction]]) -> float:
 @every
 def test_no_exact_or_served_margin_falls_below_a_sound_bound(name, size, method):
     q = question(name, size)
-    found = margins_of(method, q, "sound")
-    assert np.isfinite(found).all()
-    assert excess(found, exact_margins(name, size)) <= 0
-    assert (served_margins(q) >= found).all()
+    bounds = margins_of(method, q, "sound")
+    assert np.isfinite(bounds).all()
+    assert excess(bounds, exact_margins(name, size)) <= 0
+    assert (served_margins(q) >= bounds).all()
 
 
 @cases
 def test_bounds_without_rounding_terms_do_not_hold_here(name):
     """Else the test above could not fail. At radius 0 a bound has nothing else to be loose by."""
-    found = margins_of("crown_ibp", question(name, 1e4), "fast")
-    assert excess(found, exact_margins(name, 1e4)) > 0
+    bounds = margins_of("crown_ibp", question(name, 1e4), "fast")
+    assert excess(bounds, exact_margins(name, 1e4)) > 0
 
 
 @cases
@@ -174,8 +174,8 @@ def test_exact_arithmetic_is_that_of_the_model(name):
     x = networks.images(q.model.input_shape[1:], 2, seed=5)
     served = q.model(x).numpy()
     for normalise in NORMALISATIONS:
-        found = rational.evaluate(q.model, rational.exactly(x), normalise).astype(np.float64)
-        np.testing.assert_allclose(found, served, rtol=0, atol=1e-5 * max(1, abs(served).max()))
+        logits = rational.evaluate(q.model, rational.exactly(x), normalise).astype(np.float64)
+        np.testing.assert_allclose(logits, served, rtol=0, atol=1e-5 * max(1, abs(served).max()))
 
 
 @every
@@ -191,7 +191,7 @@ def test_radii_given_as_python_numbers_hold_to_their_last_digit(method, eps):
     region = Region(Linf(), tf.constant(x), eps)
     spec = margin_spec(tf.zeros([64], tf.int32), 2)
     bounds = resolve(method)(trace(model).lower(), region, spec, arithmetic="sound")
-    found = bounds.margins.numpy()[:, 0]
-    for (high, low), margin in zip(rational.exactly(x).reshape(-1, 2), found, strict=True):
+    margins = bounds.margins.numpy()[:, 0]
+    for (high, low), margin in zip(rational.exactly(x).reshape(-1, 2), margins, strict=True):
         exact = max(high - Fraction(eps), Fraction(0)) - min(low + Fraction(eps), Fraction(1))
         assert Fraction(float(margin)) <= exact <= Fraction(float(margin)) + Fraction(1, 10**5)

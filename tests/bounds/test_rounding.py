@@ -50,8 +50,8 @@ def bound(method, model, x, eps, label=0, arithmetic="sound"):
     wiring = trace(model)
     region = Region(Linf(), tf.constant(x[np.newaxis]), eps)
     spec = margin_spec(tf.constant([label]), wiring.classes)
-    found = catalogue.resolve("bound", method)(wiring.lower(), region, spec, arithmetic=arithmetic)
-    return found.margins.numpy()[0]
+    bounds = catalogue.resolve("bound", method)(wiring.lower(), region, spec, arithmetic=arithmetic)
+    return bounds.margins.numpy()[0]
 
 
 def exact_logits(weights, x):
@@ -165,8 +165,8 @@ def test_ties_in_float32_are_not_certified(method, case):
 @pytest.mark.parametrize("case", ["hidden", "logits"])
 def test_fast_arithmetic_is_no_certificate(case):
     """Why the ladder uses sound arithmetic: the same bound without rounding certifies a tie."""
-    found = bound("crown_ibp", dense(LOST[case]), np.array([0.95], np.float32), 0.05, 0, "fast")
-    assert (found > 0.5).all()
+    margins = bound("crown_ibp", dense(LOST[case]), np.array([0.95], np.float32), 0.05, 0, "fast")
+    assert (margins > 0.5).all()
 
 
 @core
@@ -182,10 +182,10 @@ def test_broken_weights_certify_nothing(method, value, layer, part):
     assert (bound(method, dense(weights), x, 0.01) > 0.0).all()
     target = weights[layer][0 if part == "kernel" else 1]
     target[...] = np.where(np.arange(target.size).reshape(target.shape) % 2, -value, value)
-    found = bound(method, dense(weights), x, 0.01)
-    assert not (found > 0.0).all()
+    margins = bound(method, dense(weights), x, 0.01)
+    assert not (margins > 0.0).all()
     if not np.isfinite(value):
-        assert (found == -np.inf).all()
+        assert (margins == -np.inf).all()
         fast = bound(method, dense(weights), x, 0.01, arithmetic="fast")
         assert not certified(tf.constant(fast[np.newaxis])).numpy().any() or np.isposinf(fast).all()
 
@@ -210,9 +210,9 @@ def test_numbers_flushed_to_zero_are_counted(method, pool):
     x = np.zeros((2, 2, 1), np.float32)
     x[0, 0, 0] = 1.0
     served = model(x[np.newaxis]).numpy()[0]
-    found = bound(method, model, x, 0.0)
-    assert (served[0] - served[1] >= found).all()
-    assert (found <= 0.0).all()
+    margins = bound(method, model, x, 0.0)
+    assert (served[0] - served[1] >= margins).all()
+    assert (margins <= 0.0).all()
 
 
 @methods
@@ -224,14 +224,14 @@ def test_denormal_weights_and_relus(method):
     model, rng = dense(weights), np.random.default_rng(0)
     points = points_within(np.array([0.5, 0.5], np.float32), 0.5, rng, 20)
     for label in (0, 1):
-        found = bound(method, model, np.array([0.5, 0.5], np.float32), 0.5, label)
+        margins = bound(method, model, np.array([0.5, 0.5], np.float32), 0.5, label)
         served = model(points).numpy().astype(np.float64)
-        assert (served[:, label] - served[:, 1 - label] >= found).all()
+        assert (served[:, label] - served[:, 1 - label] >= margins).all()
         for point in points:
             logits = exact_logits(
                 [tuple(np.asarray(w, np.float32) for w in p) for p in weights], point
             )
-            assert logits[label] - logits[1 - label] >= Fraction(float(found[0]))
+            assert logits[label] - logits[1 - label] >= Fraction(float(margins[0]))
 
 
 def exact_normalization(layer, x):

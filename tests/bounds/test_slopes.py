@@ -21,7 +21,7 @@ NAMES = ["dense", "conv_same", "residual", "max_pool"]
 cases = pytest.mark.parametrize("name", networks.mostly_slow(NAMES, ["conv_same", "residual"]))
 
 
-def asked(name, eps=0.2):
+def question(name, eps=0.2):
     _, wiring = networks.known(name)
     graph = wiring.lower()
     region = Region(Linf(), tf.constant(networks.images(wiring.input_shape)), eps)
@@ -45,7 +45,7 @@ def margins(graph, spec, x):
 @cases
 @pytest.mark.parametrize("shared", [False, True])
 def test_optimised_bounds_are_sound_and_better_than_where_they_start(name, shared):
-    graph, region, spec, enclosure = asked(name)
+    graph, region, spec, enclosure = question(name)
     start, *later = (
         optimised_bound(graph, region, spec, enclosure, steps=n, shared=shared).margins.numpy()
         for n in (0, 1, 5, 20)
@@ -58,7 +58,7 @@ def test_optimised_bounds_are_sound_and_better_than_where_they_start(name, share
 
 @cases
 def test_twenty_steps_gain_nearly_what_can_be_gained(name):
-    graph, region, spec, enclosure = asked(name)
+    graph, region, spec, enclosure = question(name)
     start, soon, late = (
         optimised_bound(graph, region, spec, enclosure, steps=n).margins.numpy().sum()
         for n in (0, 20, 200)
@@ -68,25 +68,25 @@ def test_twenty_steps_gain_nearly_what_can_be_gained(name):
 
 @cases
 def test_without_steps_it_is_crown(name):
-    graph, region, spec, enclosure = asked(name)
-    found = optimised_bound(graph, region, spec, enclosure, steps=0).margins
-    np.testing.assert_allclose(found, lower_bound(graph, region, spec, enclosure), atol=1e-5)
+    graph, region, spec, enclosure = question(name)
+    margins = optimised_bound(graph, region, spec, enclosure, steps=0).margins
+    np.testing.assert_allclose(margins, lower_bound(graph, region, spec, enclosure), atol=1e-5)
 
 
 def test_rows_do_not_share_their_slopes():
-    graph, region, spec, enclosure = asked("conv_same")
+    graph, region, spec, enclosure = question("conv_same")
     together = optimised_bound(graph, region, spec, enclosure, steps=10).margins
     alone = optimised_bound(graph, region, spec[:, 1:], enclosure, steps=10).margins
     np.testing.assert_allclose(together[:, 1:], alone, atol=1e-5)
 
 
 def test_sound_arithmetic_is_below_fast_arithmetic():
-    graph, region, spec, enclosure = asked("conv_same")
+    graph, region, spec, enclosure = question("conv_same")
     sound = full_enclosure(graph, region, Settings(arithmetic="sound"))
-    found = optimised_bound(graph, region, spec, sound, steps=5, arithmetic="sound").margins
+    margins = optimised_bound(graph, region, spec, sound, steps=5, arithmetic="sound").margins
     fast = optimised_bound(graph, region, spec, enclosure, steps=5).margins
-    assert (found < fast).numpy().all()
-    assert (found > fast - 0.01).numpy().all()
+    assert (margins < fast).numpy().all()
+    assert (margins > fast - 0.01).numpy().all()
 
 
 def split_of(graph, enclosure, seed):
@@ -113,7 +113,7 @@ def values_of(graph, x):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_split_bounds_hold_where_the_signs_do_whatever_the_multipliers(seed):
-    graph, region, spec, enclosure = asked("dense", eps=0.4)
+    graph, region, spec, enclosure = question("dense", eps=0.4)
     region = dataclasses.replace(region, x=tf.repeat(region.x[:1], 3, axis=0))
     enclosure = full_enclosure(graph, region, Settings())
     cut, signs = split_of(graph, enclosure, seed)
@@ -122,22 +122,22 @@ def test_split_bounds_hold_where_the_signs_do_whatever_the_multipliers(seed):
         for i, s in signs.items()
     }
     bound = lower_bound(graph, region, spec, cut, splits=splits).numpy()
-    met = 0
+    count = 0
     for x in points(region, 2000):
         values = values_of(graph, tf.constant(x))
         obeyed = [tf.reduce_all(values[i] * s >= 0.0, axis=1) for i, s in signs.items()]
         rows = tf.reduce_all(tf.stack(obeyed), axis=0).numpy()
-        found = np.einsum("bsc,bc->bs", spec.numpy(), values[graph.output].numpy())
-        assert (found[rows] >= bound[rows] - 1e-5).all()
-        met += rows.sum()
-    assert met, "no sampled point has these signs"
+        margins = np.einsum("bsc,bc->bs", spec.numpy(), values[graph.output].numpy())
+        assert (margins[rows] >= bound[rows] - 1e-5).all()
+        count += rows.sum()
+    assert count, "no sampled point has these signs"
 
 
 def test_multipliers_help():
-    graph, region, spec, enclosure = asked("dense", eps=0.4)
+    graph, region, spec, enclosure = question("dense", eps=0.4)
     cut, signs = split_of(graph, enclosure, 1)
     without = optimised_bound(graph, region, spec, cut, steps=60).margins
-    found = optimised_bound(graph, region, spec, cut, steps=60, splits=signs)
-    assert (found.margins > without + 1e-3).numpy().any()
-    assert (found.margins > without - 1e-2).numpy().all()
-    assert all((m >= 0.0).numpy().all() for m in found.multipliers.values())
+    optimum = optimised_bound(graph, region, spec, cut, steps=60, splits=signs)
+    assert (optimum.margins > without + 1e-3).numpy().any()
+    assert (optimum.margins > without - 1e-2).numpy().all()
+    assert all((m >= 0.0).numpy().all() for m in optimum.multipliers.values())

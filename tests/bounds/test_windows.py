@@ -76,34 +76,34 @@ WINDOWED = {
 cases = pytest.mark.parametrize("name", WINDOWED)
 
 
-def asked(name, eps=0.02):
+def question(name, eps=0.02):
     model = networks.randomize(WINDOWED[name](), seed=3)
     wiring = trace(model)
     x = tf.constant(networks.images(wiring.input_shape, 3))
     return wiring.lower(), Region(Linf(), x, tf.constant([eps, 2 * eps, 0.5 * eps]))
 
 
-def same(found, expected, tolerance=1e-5):
+def same(actual, expected, tolerance=1e-5):
     for i, box in expected.boxes.items():
         scale = max(1.0, float(tf.reduce_max(tf.abs(box.lower))))
-        for a, b in zip(found.boxes[i], box, strict=True):
+        for a, b in zip(actual.boxes[i], box, strict=True):
             np.testing.assert_allclose(a, b, rtol=0.0, atol=tolerance * scale)
 
 
 @cases
 @pytest.mark.parametrize("slope", ["parallel", "adaptive"])
 def test_windows_give_what_whole_values_give(name, slope, monkeypatch):
-    graph, region = asked(name)
-    found = full_enclosure(graph, region, Settings(slope))
+    graph, region = question(name)
+    windowed = full_enclosure(graph, region, Settings(slope))
     last = max(i for i in graph.preactivations())
-    assert extents(graph, last, found.shapes) is not None, "the case does not test windows"
+    assert extents(graph, last, windowed.shapes) is not None, "the case does not test windows"
     monkeypatch.setattr(intermediate, "extents", lambda *_: None)
-    same(found, full_enclosure(graph, region, Settings(slope)))
+    same(windowed, full_enclosure(graph, region, Settings(slope)))
 
 
 @cases
 def test_sound_windows_hold_every_value(name):
-    graph, region = asked(name)
+    graph, region = question(name)
     boxes = full_enclosure(graph, region.outward(), Settings(arithmetic="sound")).boxes
     lower, upper = region.box()
     for seed in range(20):
@@ -116,9 +116,9 @@ def test_sound_windows_hold_every_value(name):
 
 @pytest.mark.parametrize("memory", [0.01, 0.1, 1000.0])
 def test_the_memory_budget_changes_nothing(memory):
-    graph, region = asked("pooled")
-    found = full_enclosure(graph, region, Settings(memory=memory))
-    same(found, full_enclosure(graph, region, Settings()))
+    graph, region = question("pooled")
+    chunked = full_enclosure(graph, region, Settings(memory=memory))
+    same(chunked, full_enclosure(graph, region, Settings()))
 
 
 def test_whole_values_in_chunks_too():
@@ -133,7 +133,7 @@ def test_whole_values_in_chunks_too():
 
 @pytest.mark.parametrize("eps", [0.0, 1e-6])
 def test_no_unstable_unit_is_no_trouble(eps):
-    graph, region = asked("strided", eps)
+    graph, region = question("strided", eps)
     same(full_enclosure(graph, region, Settings()), enclose(graph, Box(*region.box())), 1e-4)
 
 
@@ -145,8 +145,8 @@ def test_extents_by_hand():
     graph = trace(model).lower()
     region = Region(Linf(), tf.zeros([1, 28, 28, 1]), 0.1)
     shapes = enclose(graph, Box(*region.box())).shapes
-    found = extents(graph, 3, shapes)
-    assert found == {
+    fields = extents(graph, 3, shapes)
+    assert fields == {
         3: Extent((1, 1), (1, 1), (0, 0)),
         2: Extent((4, 4), (2, 2), (-1, -1)),
         1: Extent((4, 4), (2, 2), (-1, -1)),
@@ -157,7 +157,7 @@ def test_extents_by_hand():
 
 @cases
 def test_gradients_through_windows_are_those_through_whole_values(name, monkeypatch):
-    graph, region = asked(name)
+    graph, region = question(name)
 
     def gradient():
         with tf.GradientTape() as tape:
@@ -166,7 +166,7 @@ def test_gradients_through_windows_are_those_through_whole_values(name, monkeypa
             loss = tf.add_n([tf.reduce_sum(tf.sin(b.lower) + b.upper) for b in boxes.values()])
         return tape.gradient(loss, region.x).numpy()
 
-    found = gradient()
+    actual = gradient()
     monkeypatch.setattr(intermediate, "extents", lambda *_: None)
     expected = gradient()
-    np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_allclose(actual, expected, rtol=0.0, atol=1e-4 * np.abs(expected).max())

@@ -47,7 +47,7 @@ def test_only_units_with_a_radius_get_symbols():
     np.testing.assert_array_equal(tf.math.count_nonzero(generators, axis=[1, 2]), [2, 1])
 
 
-def asked(name):
+def question(name):
     _, wiring = networks.known(name)
     graph = wiring.lower()
     region = Region(Linf(), tf.constant(networks.images(wiring.input_shape)), 0.1)
@@ -56,7 +56,7 @@ def asked(name):
 
 @pytest.mark.parametrize("name", ["dense", "conv_same", "batch_norm", "average_pool"])
 def test_latent_points_fill_the_zonotopes_box_and_no_more(name):
-    graph, region = asked(name)
+    graph, region = question(name)
     start = zonotope.zonotope_of(Box(*region.box()))
     value, enclosure = zonotope.enclose(graph, start, Box(*region.box()))
     latent = LatentRegion(graph, enclosure, graph.output)
@@ -79,8 +79,8 @@ def test_latent_points_fill_the_zonotopes_box_and_no_more(name):
 
 @pytest.mark.parametrize("name", ["dense", "conv_same", "average_pool", "max_pool"])
 def test_values_of_the_region_are_latent_points(name):
-    """For every input, symbols are found that give the layer's value."""
-    graph, region = asked(name)
+    """For every input some symbols give the layer's value."""
+    graph, region = question(name)
     enclosure = full_enclosure(graph, region, Settings("parallel"))
     node = sorted(graph.preactivations())[-1]
     latent = LatentRegion(graph, enclosure, node)
@@ -105,7 +105,7 @@ def test_values_of_the_region_are_latent_points(name):
 
 
 def test_a_latent_layer_that_does_not_cut_the_network_is_refused():
-    graph, region = asked("residual")
+    graph, region = question("residual")
     enclosure = enclose(graph, Box(*region.box()))
     with pytest.raises(ValueError, match="does not cut the network"):
         LatentRegion(graph, enclosure, 1).above(tf.zeros([3, 4, 4, 3]))

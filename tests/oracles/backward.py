@@ -1,6 +1,6 @@
 """Linear bounds with any lower slopes, on any graph, in float64 over explicit matrices.
 
-P2's dual (eq. 3.8) with nu = -v, on a graph as in its eq. 3.43.
+The dual of Wong 2020 (thesis), eq. 3.8, with nu = -v, on a graph as in its eq. 3.43.
 """
 
 from collections.abc import Callable, Mapping
@@ -56,7 +56,7 @@ def layer(network: Network, ends: Mapping[int, Ends], i: int, slope: Slope) -> E
 
 
 def cut(a: Ends, b: Ends) -> Ends:
-    """What both allow."""
+    """The part that both intervals share."""
     return np.maximum(a[0], b[0]), np.minimum(a[1], b[1])
 
 

@@ -1,4 +1,4 @@
-"""What each bound method promises beyond being a bound; the tests' tables are read from here.
+"""The promises of each bound method beyond being a bound; the tests' tables are read from here.
 
 A method of the catalogue without a row is tested as a bound (against exact minima, brute force and
 rational arithmetic) and no further. A row whose method the catalogue lacks is skipped, saying so.

@@ -57,7 +57,7 @@ def folded(layer: L.BatchNormalization, x: Array) -> Array:
 
 
 def by_keras(layer: L.BatchNormalization, x: Array) -> Array:
-    """What the layer itself makes of the values, rounded to float32 before."""
+    """The layer's own output for the values, rounded to float32 before."""
     return exactly(layer(x.astype(np.float32)).numpy())
 
 

@@ -1,6 +1,6 @@
 """Minima over a network's convex relaxation (linear program) and over the network itself (MILP).
 
-Ehlers' triangle of an unstable ReLU z = relu(zhat), given the bounds l < 0 < u of zhat: z >= 0,
+Ehlers' triangle of an unstable ReLU z = relu(zhat), with bounds l < 0 < u of zhat: z >= 0,
 z >= zhat, z <= u (zhat - l) / (u - l). Source: Wong 2020 (thesis), eq. 3.5-3.6; for the program
 with binaries, Tjeng et al. 2019, eq. 3-7.
 """
@@ -21,7 +21,7 @@ from rt_tf.threats.region import Region
 
 
 class Minimum(NamedTuple):
-    """The value, where it is attained (input), and P2's alpha of every unstable unit, if an LP."""
+    """The value, the input that attains it, and, if an LP, Wong's alpha of every unstable unit."""
 
     value: float
     x: np.ndarray

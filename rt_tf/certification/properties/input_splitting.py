@@ -108,7 +108,7 @@ class Compiled:
 
     def _bound(self, lower: Tensor, upper: Tensor, known: Tensor, rows: Tensor) -> tuple:
         region = between(self._shaped(lower), self._shaped(upper)).outward()
-        enclosure = full_enclosure(self.graph, region, self.settings, known=self._boxes(known))
+        enclosure = full_enclosure(self.graph, region, self.settings, boxes=self._boxes(known))
         spec = tf.repeat(rows[tf.newaxis], tf.shape(lower)[0], axis=0)
         walk = walk_back(self.graph, region, spec, enclosure, arithmetic="sound")
         coefficients = tf.reshape(
