@@ -1,1 +1,1 @@
-"""What a Keras model is to a bound: a graph of affine, positive and activation operations."""
+"""Keras models as graphs of affine, positive and activation operations, which bounds read."""

@@ -13,16 +13,16 @@ from rt_tf.network.relaxations import ACTIVATIONS, clipped_relu, curved, leaky_r
 from rt_tf.network.steps import Call, Step, kind_of
 
 L = keras.layers
-ROOMS = (keras.activations, keras.ops, tf.nn)  # where stock functions are found by name
+ROOMS = (keras.activations, keras.ops, tf.nn)  # where stock functions have their names
 
 
 def activation_layer(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """ReLU, LeakyReLU, ELU, Activation."""
+    """The steps of a ReLU, LeakyReLU, ELU or Activation layer."""
     return [Step(op) for op in _operations(layer)]
 
 
 def activation_steps(layer: keras.layers.Layer, call: Call, at: int = 1) -> list[Step]:
-    """A layer's `activation=`, of what step `at` has computed."""
+    """The steps of a layer's `activation=`, which reads step `at`."""
     if call.bare:
         return []
     return [Step(op, (at,)) for op in _named(layer.activation, layer.name)]
@@ -57,7 +57,7 @@ def _named(activation: object, owner: str) -> list[Activation]:
 
 
 def refuse_softmax(owner: str) -> NoReturn:
-    """UserError for a softmax that is not the network's last operation."""
+    """Raises UserError for a softmax that is not the network's last operation."""
     raise UserError(
         f"layer '{owner}': expected softmax as the network's last operation alone, over the "
         f"classes, where it is left out; received one elsewhere, which has no bounds"
@@ -77,11 +77,11 @@ def _name(activation: object) -> str:
     """The name of a stock activation; another function of that name keeps its module's name."""
     if activation is None:
         return "linear"
-    own = getattr(activation, "__name__", type(activation).__name__)
-    for name in (own, "softmax"):  # tf.nn.softmax is called softmax_v2
+    plain = getattr(activation, "__name__", type(activation).__name__)
+    for name in (plain, "softmax"):  # tf.nn.softmax is called softmax_v2
         if any(activation is getattr(room, name, None) for room in ROOMS):
             return name
-    return f"{getattr(activation, '__module__', 'custom')}.{own}"
+    return f"{getattr(activation, '__module__', 'custom')}.{plain}"
 
 
 def _relu(layer: keras.layers.Layer) -> list[Activation]:

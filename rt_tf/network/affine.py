@@ -17,14 +17,14 @@ EVERYWHERE = Window(tf.multiply)
 
 
 def dense(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Matrix products over the last axis."""
+    """The steps of matrix products over the last axis."""
     kernel = _value(layer.kernel)
     op = _affine(tf.matmul, kernel, layer, *kernel.shape)
     return [Step(op), *activation_steps(layer, call)]
 
 
 def conv2d(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Convolutions, of all channels or in groups of them."""
+    """The steps of convolutions, of all channels or in groups of them."""
     refuse_channels_first(layer)
     kernel = _value(layer.kernel)
     rows, columns, channels, filters = kernel.shape  # channels of one group, filters of all
@@ -42,7 +42,7 @@ def conv2d(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 
 def depthwise_conv2d(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Convolutions of every channel by itself."""
+    """The steps of convolutions of every channel by itself."""
     refuse_channels_first(layer)
     kernel = _value(layer.kernel)
     rows, columns, channels, multiplier = kernel.shape
@@ -54,7 +54,10 @@ def depthwise_conv2d(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 
 def batch_normalization(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """A scale and a shift of every channel, by given statistics or the moving ones."""
+    """The step of a scale and a shift by channel, from the call's statistics or moving ones.
+
+    UserError unless the channels are on the last axis.
+    """
     if layer.axis not in (-1, len(call.input_shapes[0])):
         raise UserError(
             f"layer '{layer.name}': expected batch normalisation over the last axis; "
@@ -71,7 +74,7 @@ def batch_normalization(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 
 def normalization(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Inputs less their mean, over their deviation."""
+    """The step of inputs less their mean, over their deviation; UserError for its inverse."""
     if layer.invert:
         raise UserError(f"layer '{layer.name}': expected invert=False; received invert=True")
     rank = len(call.input_shapes[0])
@@ -82,7 +85,7 @@ def normalization(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 
 def rescaling(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Inputs times a constant, plus a constant."""
+    """The step of inputs times a constant, plus a constant."""
     rank = len(call.input_shapes[0])
     scale, offset = _unbatched(layer.scale, rank), _unbatched(layer.offset, rank)
     window = _everywhere(scale, offset)
@@ -90,7 +93,7 @@ def rescaling(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 
 def _everywhere(*constants: Tensor) -> Window | None:
-    """The window of a product by channel: there is none where a constant differs by place."""
+    """The window of a product by channel; None where a constant differs by place."""
     alike = all(math.prod(constant.shape[:-1]) == 1 for constant in constants)
     return EVERYWHERE if alike else None
 
@@ -118,6 +121,6 @@ def _value(variable: keras.Variable) -> Tensor:
 
 
 def _unbatched(value: object, rank: int) -> Tensor:
-    """A constant in float32 that broadcasts against one example, of the given rank."""
+    """A constant in float32 that broadcasts against one example of this rank."""
     constant = tf.cast(tf.convert_to_tensor(value), tf.float32)
     return tf.reshape(constant, constant.shape[max(0, constant.shape.rank - rank) :])

@@ -19,7 +19,10 @@ MOST_WASTE = 16.0  # multiplications by zero for each that counts, still faster 
 
 
 def same_padding(size: int, taps: int, stride: int, dilation: int = 1) -> tuple[int, int]:
-    """What TensorFlow puts before and after an axis so that there is a window for each stride."""
+    """The padding before and after an axis by which TensorFlow has a window for each stride.
+
+    size: of the axis. taps: of the kernel.
+    """
     missing = max((-(-size // stride) - 1) * stride + (taps - 1) * dilation + 1 - size, 0)
     return missing // 2, missing - missing // 2
 
@@ -54,7 +57,7 @@ class Convolution:
         return Window(valid, (kernel[0], kernel[1]), self.strides, self.dilations, (top, left))
 
     def transpose(self, y: Tensor, kernel: Tensor, height: int, width: int) -> Tensor:
-        """The transpose: from values at the output to images of a given size."""
+        """The transpose: from values y at the output to images [batch, height, width, channels]."""
         if self._is_small(y, kernel, height, width):
             return self._transpose_by_matrix(y, kernel, height, width)
 
@@ -75,7 +78,7 @@ class Convolution:
         return self.padding == "VALID" and (few or single)
 
     def _transpose_by_matrix(self, y: Tensor, kernel: Tensor, height: int, width: int) -> Tensor:
-        """y [..] times the matrix from all output to all input values, picked from the kernel."""
+        """y times the matrix from all output to all input values, picked from the kernel."""
         taps, inputs = kernel.shape[:2], (height, width)
         rows, columns = (
             self._taps(y.shape[1 + k], inputs[k], taps[k], self.strides[k], self.dilations[k])
@@ -129,16 +132,17 @@ class Convolution:
         return pixels[:, top : top + image[0], left : left + image[1]]
 
     def _before(self, size: int, taps: int, dilation: int, stride: int) -> int:
-        """The zeros put before an axis."""
+        """The number of zeros before an axis."""
         if self.padding == "VALID":
             return 0
         return same_padding(size, taps, stride, dilation)[0]
 
     def _kernel_gradient(self, x: Tensor, kernel: Tensor, upstream: Tensor) -> Tensor:
-        """The raw operation: a tape here would see nothing of a kernel from outside of a loop.
+        """The gradient in the kernel, by the raw operation: a tape would not see an outer kernel.
 
-        Of one tap it gets the pixels that are read and no stride: with oneDNN, TensorFlow 2.21
-        writes beyond its memory where an image does not end with such a pixel.
+        A kernel of one tap gets the pixels that are read and no stride: with oneDNN,
+        TensorFlow 2.21 writes beyond its memory where an image does not end with such a
+        pixel.
         """
         rows, columns = self.strides
         if tuple(kernel.shape[:2]) == (1, 1) and max(self.strides) > 1:
@@ -154,7 +158,7 @@ class Convolution:
 
 
 def _put_apart(by_block: Tensor, block: int, channels: int) -> Tensor:
-    """`tf.nn.depth_to_space`, which is slow for one channel."""
+    """The pixels of blocks, as `tf.nn.depth_to_space` has them, which is slow for one channel."""
     height, width = by_block.shape[1:3]
     blocks = tf.reshape(by_block, [-1, height, width, block, block, channels])
     rows = tf.transpose(blocks, [0, 1, 3, 2, 4, 5])
@@ -162,9 +166,9 @@ def _put_apart(by_block: Tensor, block: int, channels: int) -> Tensor:
 
 
 def _block_taps(taps: int, stride: int, block: int) -> np.ndarray:
-    """Along an axis, the tap by which an output of a block's window reads a pixel of the block.
+    """The tap by which an output of a block's window reads a pixel of the block, along an axis.
 
-    [outputs, pixels]; `taps` where it does not.
+    [outputs, pixels]; `taps` where it reads none.
     """
     past = (taps - 1) // stride
     outputs = np.arange(past + block // stride)[:, np.newaxis] - past
@@ -173,7 +177,7 @@ def _block_taps(taps: int, stride: int, block: int) -> np.ndarray:
 
 
 def _block_kernel(kernel: Tensor, rows: np.ndarray, columns: np.ndarray) -> Tensor:
-    """[.., .., channels, filters] -> [outputs, outputs, filters, block * block * channels]."""
+    """A kernel [.., .., channels, filters] as [outputs, outputs, filters, block^2 * channels]."""
     padded = tf.pad(kernel, [[0, 1], [0, 1], [0, 0], [0, 0]])
     picked = tf.gather(tf.gather(padded, rows, axis=0), columns, axis=2)
     apart = tf.transpose(picked, [0, 2, 5, 1, 3, 4])

@@ -8,8 +8,8 @@ from rt_tf.network.wiring import LayerCall, Wiring
 def copied(wiring: Wiring, name: str, dtype: str = "float32") -> keras.Model:
     """A functional model of copies of the wiring's layers, each used as often as there.
 
-    Models inside the traced one are gone, and so is a final softmax that the wiring leaves out.
-    dtype: the policy of every layer; the input is of the type that it computes in.
+    Models inside the traced one are flattened, and a final softmax that the wiring leaves out
+    is gone. dtype: the policy of every layer; the input is of the type that it computes in.
     """
     compute = keras.dtype_policies.get(dtype).compute_dtype
     values = [keras.Input(wiring.input_shape, name="input", dtype=compute)]
@@ -35,7 +35,7 @@ def _copy(call: LayerCall, name: str, dtype: str) -> keras.layers.Layer:
 
 
 def _move_state(layer: keras.layers.Layer, copy: keras.layers.Layer) -> None:
-    """By the layer's own saving, which also renews what it derives from its variables."""
+    """Copies a layer's variables by its own saving, which also renews values derived from them."""
     store: dict[str, object] = {}
     layer.save_own_variables(store)
     copy.load_own_variables(store)
@@ -46,9 +46,9 @@ def _full_name(call: LayerCall) -> str:
 
 
 def _unused(name: str, names: set[str]) -> str:
-    """A name that no other layer has."""
-    found, count = name, 1
-    while found in names:
-        found, count = f"{name}_{count}", count + 1
-    names.add(found)
-    return found
+    """The name, with a count if another layer has it, added to `names`."""
+    candidate, count = name, 1
+    while candidate in names:
+        candidate, count = f"{name}_{count}", count + 1
+    names.add(candidate)
+    return candidate

@@ -1,6 +1,6 @@
 """Lines around a nondecreasing function: any slope is sound with the offsets computed here.
 
-On [l, u] the offsets of a line of slope s are the least and the largest f(z) - s z. Those lie at an
+On [l, u] the offsets of a line of slope s are the least and the largest f(z) - s z. Both lie at an
 end, at a kink, or where f'(z) = s. So the slopes may be chosen freely, with or without gradients,
 and their rounding does not matter. They are chosen from the convex and the concave envelope of f.
 """
@@ -15,7 +15,7 @@ import tensorflow as tf
 from rt_tf.network.ops import Lines, Tensor
 
 UNIT = 2.0**-24
-NARROW = 1e-18  # intervals below it count as points: what divides by their width would overflow
+NARROW = 1e-18  # narrower intervals count as points: a division by their width would overflow
 
 Points: TypeAlias = Tensor | float
 Pair: TypeAlias = tuple[Tensor, Tensor]  # slopes of the lower and of the upper line
@@ -39,13 +39,13 @@ class Curve:
     absolute: float = 0.0
 
     def lines(self, lower: Tensor, upper: Tensor, slopes: Pair) -> Lines:
-        """The lines of given slopes around f on [lower, upper]."""
+        """The lines of a lower and an upper slope around f on [lower, upper]."""
         below, above = slopes
         lower_offset = self._offset(tf.minimum, lower, upper, below)
         return Lines(below, lower_offset, above, self._offset(tf.maximum, lower, upper, above))
 
     def chord(self, start: Tensor, end: Tensor) -> Tensor:
-        """The slope between two points, or f' where the quotient had less than 10 true bits."""
+        """The slope between two points, or f' where the quotient has less than 10 true bits."""
         first, last = self.fn(start), self.fn(end)
         error = self.ulps * UNIT * (tf.abs(first) + tf.abs(last)) + self.absolute
         width = end - start
@@ -80,17 +80,17 @@ class Envelopes:
         return slope, slope
 
     def adaptive(self) -> Pair:
-        """Those of both envelopes in the middle, where these lines are nearest to f."""
+        """The slopes of both envelopes in the middle, where these lines are nearest to f."""
         middle = self._middle()
         return self._below(middle), self._above(middle)
 
     def optimised(self, share: Tensor) -> Pair:
-        """The convex envelope's slopes, from the one at l to the one at u."""
+        """The convex envelope's slope, from the one at l to the one at u; the concave's midway."""
         lower = _between(self._below(self.lower), self._below(self.upper), share)
         return lower, self._above(self._middle())
 
     def shared(self, share: Tensor) -> Pair:
-        """Both envelopes' slopes, from the least to the largest."""
+        """One slope for both lines, from both envelopes' least to their largest."""
         least = tf.minimum(self._below(self.lower), self._above(self.upper))
         most = tf.maximum(self._below(self.upper), self._above(self.lower))
         slope = _between(least, most, share)

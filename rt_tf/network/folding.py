@@ -11,9 +11,10 @@ from rt_tf.network.ops import Affine, Op
 
 
 def folded(graph: Graph) -> Graph:
-    """The same function with fewer operations: a kernel is smaller than what it is applied to.
+    """A graph of the same function with fewer operations, whose scalings are part of the kernels.
 
-    For fast arithmetic alone: a certificate is about the rounding of the network as it is served.
+    A kernel has fewer values than the images that it is applied to. For fast arithmetic alone:
+    a certificate is about the rounding of the network as it is served.
     """
     readers = _readers(graph)
     nodes: list[Node] = []
@@ -33,7 +34,7 @@ def folded(graph: Graph) -> Graph:
 
 
 def _readers(graph: Graph) -> Counter[int]:
-    """How often each node is read; the network's output is read once more."""
+    """The number of readers of each node; the network's output has one more."""
     readers = Counter([graph.output])
     for node in graph.nodes:
         readers.update(node.inputs)
@@ -53,7 +54,7 @@ def _product(op: Op | None) -> Affine | None:
 
 
 def _scaled(op: Affine, by: Affine) -> Affine:
-    """The second of two operations applied after the first, as one."""
+    """The product followed by the scaling, as one operation."""
     by_channel = isinstance(op.fn, DepthwiseConvolution)  # some outputs for each input channel
     channels = op.kernel.shape[-2 if by_channel else -1 :]
     return dataclasses.replace(

@@ -25,7 +25,7 @@ NEVER = float("inf")
 def bent(
     fn: Callable[[Tensor], Tensor], first: float, last: float, negative_slope: float = 0.0
 ) -> Curve:
-    """Three pieces, of slopes negative_slope, 1 and 0, with kinks at first and last."""
+    """A curve of three pieces, of slopes negative_slope, 1 and 0, with kinks at first and last."""
 
     def derivative(z: Tensor) -> Tensor:
         return tf.where(z < first, negative_slope, tf.cast(z < last, z.dtype))
@@ -41,7 +41,7 @@ def bent(
 
 
 def elu(alpha: float) -> Curve:
-    """z where z > 0, else alpha (exp(z) - 1); convex for alpha in (0, 1]."""
+    """The ELU: z where z > 0, else alpha (exp(z) - 1); convex for alpha in (0, 1]."""
 
     def derivative(z: Tensor) -> Tensor:
         return tf.where(z > 0.0, tf.ones_like(z), alpha * tf.exp(tf.minimum(z, 0.0)))
@@ -58,18 +58,18 @@ def elu(alpha: float) -> Curve:
 
 
 def _sigmoid_stationary(slope: Tensor) -> list[Tensor]:
-    """Where the derivative p (1 - p) is s: z = -+log((1 + r)^2 / (4 s)), r = sqrt(1 - 4 s)."""
+    """The points z = -+log((1 + r)^2 / (4 s)), r = sqrt(1 - 4 s), with derivative p (1 - p) = s."""
     quarters = tf.clip_by_value(4.0 * slope, TINY, 1.0)
     z = tf.math.log((1.0 + tf.sqrt(1.0 - quarters)) ** 2 / quarters)
     return [-z, z]
 
 
 def _sigmoid_below(upper: Tensor) -> Tensor:
-    """Where a line from (u, f(u)) touches the sigmoid: u where u <= 0, where it is convex.
+    """The point where a line from (u, f(u)) touches the sigmoid from below; u itself where u <= 0.
 
     A guess that is right for small and for large u and .15 off at most, and one Newton step on
-    f'(z) (u - z) = f(u) - f(z), which leaves .005. The lines are sound wherever it is, and their
-    slopes are stationary in it, so that it needs no gradient.
+    f'(z) (u - z) = f(u) - f(z), which leaves .005. The lines are sound wherever the point is,
+    and their slopes are stationary in it, so that it needs no gradient.
     """
     # Below 0.1 the guess is good, and the step would be rounding.
     far = tf.maximum(tf.stop_gradient(upper), 0.1)

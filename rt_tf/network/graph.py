@@ -1,4 +1,4 @@
-"""A network as operations: what every bound method walks."""
+"""A network as a graph of operations, which every bound method walks."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -25,20 +25,24 @@ class Node(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """Operations in topological order. Node `i + 1` is `nodes[i]`; node 0 is the input."""
+    """Operations in topological order.
+
+    Node `i + 1` is `nodes[i]`; node 0 is the input. output: the number of the node of the
+    logits.
+    """
 
     nodes: tuple[Node, ...]
     output: int
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Evaluates the network. x: [batch, ...]; returns logits [batch, classes]."""
+        """The network's logits [batch, classes]. x: [batch, ...]."""
         values = [x]
         for node in self.nodes:
             values.append(node.op(*(values[i] for i in node.inputs)))
         return values[self.output]
 
     def numbered(self) -> Iterator[tuple[int, Node]]:
-        """Yields (number, node) in topological order."""
+        """The pairs (number, node) in topological order."""
         return enumerate(self.nodes, start=1)
 
     def activations(self) -> list[int]:
@@ -47,7 +51,7 @@ class Graph:
 
     @property
     def curved(self) -> str | None:
-        """The name of the first layer whose activation is not linear on either side of 0."""
+        """The name of the first layer with an activation that bends away from 0, or None."""
         for node in self.nodes:
             if isinstance(node.op, Activation) and not node.op.rectifies:
                 return node.name
@@ -58,25 +62,25 @@ class Graph:
         return {self.nodes[i - 1].inputs[0] for i in self.activations()} - {0}
 
     def ancestors(self, i: int) -> set[int]:
-        """Node i and all that it depends on, but not the input."""
-        found = {i} - {0}
+        """The numbers of node i and of all that it depends on, without the input."""
+        numbers = {i} - {0}
         for k, node in reversed(list(self.numbered())):
-            if k in found:
-                found.update(node.inputs)
-        return found - {0}
+            if k in numbers:
+                numbers.update(node.inputs)
+        return numbers - {0}
 
     def head(self) -> set[int]:
-        """Nodes that depend on no activation: affine in the input."""
-        found = {0}
+        """The numbers of the nodes that depend on no activation: affine in the input."""
+        numbers = {0}
         for i, node in self.numbered():
-            if not isinstance(node.op, Activation) and found.issuperset(node.inputs):
-                found.add(i)
-        return found - {0}
+            if not isinstance(node.op, Activation) and numbers.issuperset(node.inputs):
+                numbers.add(i)
+        return numbers - {0}
 
     def split(self, i: int) -> "Graph":
         """The network above node i, which becomes its input.
 
-        ValueError where the output depends on what is below by another way too.
+        ValueError where the output depends on the nodes below in another way too.
         """
         number, nodes, needed = {i: 0}, [], self.ancestors(self.output)
         for k, node in self.numbered():
@@ -90,7 +94,7 @@ class Graph:
         return Graph(tuple(nodes), number[self.output])
 
     def tail(self) -> set[int]:
-        """Nodes that no activation follows and that follow no node which one follows.
+        """The numbers of the nodes that are no activations and that no activation depends on.
 
         They form the affine map from the last activations (or the input) to the logits.
         """

@@ -19,7 +19,7 @@ Pair: TypeAlias = tuple[int, int]
 
 
 def grouped(convolve: Bilinear, groups: int) -> Bilinear:
-    """The convolution that takes the channels and the filters in groups, side by side."""
+    """A convolution that takes the channels and the filters in groups, side by side."""
     return convolve if groups == 1 else _Grouped(convolve, groups)
 
 
@@ -29,7 +29,7 @@ class _Grouped:
     groups: int
 
     def __call__(self, x: Tensor, kernel: Tensor) -> Tensor:
-        """kernel: [rows, columns, channels of one group, filters of all]."""
+        """The convolution. kernel: [rows, columns, channels of one group, filters of all]."""
         values = tf.split(x, self.groups, axis=-1)
         kernels = tf.split(kernel, self.groups, axis=-1)
         parts = [self.convolve(*part) for part in zip(values, kernels, strict=True)]
@@ -45,7 +45,7 @@ class DepthwiseConvolution:
     dilations: Pair
 
     def __call__(self, x: Tensor, kernel: Tensor) -> Tensor:
-        """kernel: [rows, columns, channels, filters of each channel]."""
+        """The convolution. kernel: [rows, columns, channels, filters of each channel]."""
         if max(self.strides) == 1 or max(self.dilations) == 1:
             return _depthwise(x, kernel, self.strides, self.padding, self.dilations)
         # TensorFlow cannot do both at once; Keras's way around it forgets the shape.

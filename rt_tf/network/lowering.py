@@ -1,4 +1,4 @@
-"""Keras layers as operations: the one place where a layer is added.
+"""Keras layers as operations: the one file in which a layer is added.
 
 A lowering is a function `(layer, call) -> list of Step`. It reads the layer's weights each time it
 is called, so it must be called inside the computation whose gradients are wanted.
@@ -19,7 +19,7 @@ Lowering = Callable[[keras.layers.Layer, Call], list[Step]]
 
 
 def lower(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Returns the operations of one call of a layer; UserError names a layer without a lowering."""
+    """The operations of one call of a layer; UserError names a layer without a lowering."""
     kind = kind_of(layer, LOWERINGS)
     if kind is not None:
         return LOWERINGS[kind](layer, call)

@@ -10,26 +10,31 @@ from rt_tf.network.steps import Statistics
 
 
 def batch_statistics(layer: keras.layers.BatchNormalization, values: Tensor) -> Statistics:
-    """Mean and variance of every channel over the whole batch, on however many replicas.
+    """Mean and variance, each [channels], over the whole batch, on however many replicas.
 
-    The layer's moving averages move towards them, as in Keras. values: [batch, ..., channels].
+    values: [batch, ..., channels]. The layer's moving averages move towards them, as in Keras.
+    UserError for a layer with renorm.
     """
     if layer.renorm:
         raise UserError(
             f"layer '{layer.name}': expected renorm=False in training: bounds know batch "
             "normalisation alone; received renorm=True"
         )
-    found = _moments(tf.cast(values, tf.float32))
-    for moving, now in ((layer.moving_mean, found.mean), (layer.moving_variance, found.variance)):
+    statistics = _moments(tf.cast(values, tf.float32))
+    for moving, now in (
+        (layer.moving_mean, statistics.mean),
+        (layer.moving_variance, statistics.variance),
+    ):
         before = tf.convert_to_tensor(moving)
         moving.assign(before * layer.momentum + tf.cast(now, before.dtype) * (1.0 - layer.momentum))
-    return found
+    return statistics
 
 
 def _moments(values: Tensor) -> Statistics:
-    """The variance is about the mean of all replicas, not of each.
+    """Mean and variance over the batch; the variance is about the mean of all replicas.
 
-    As in `tf.nn.moments`, no gradient passes through that mean: over the whole batch it is zero.
+    No gradient passes through that mean, like in `tf.nn.moments`: over the whole batch it is
+    zero.
     """
     axes = list(range(values.shape.rank - 1))
     mean = replicas.mean(values, axes)

@@ -1,7 +1,7 @@
 """Keras operations (`a + b`, keras.ops.relu) as the stock layers that compute the same.
 
-Functional models contain them beside layers. They are known by the names of their classes, of which
-keras.ops offers the functions alone.
+Functional models contain them beside layers. They are told apart by the names of their classes,
+since keras.ops offers the functions alone.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ L = keras.layers
 
 
 def as_layer(operation: keras.Operation, args: tuple, kwargs: dict) -> tuple[Any, Any]:
-    """Returns a layer that computes an operation, and what to call it on.
+    """A layer that computes an operation, and the arguments of its call.
 
     UserError names an operation that no layer stands for, and one that reads constants.
     """

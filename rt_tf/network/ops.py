@@ -25,16 +25,16 @@ class Lines(NamedTuple):
     upper_offset: Tensor
 
     def band(self) -> tuple[Tensor, Tensor]:
-        """Of parallel lines: the offset of the line midway, and half the gap between them."""
+        """The offset of the line midway between parallel lines, and half their gap."""
         lower = 0.0 if self.lower_offset is None else self.lower_offset
         return 0.5 * (self.upper_offset + lower), 0.5 * (self.upper_offset - lower)
 
 
 class Window(NamedTuple):
-    """How an operation on images acts on windows of them: an output pixel reads one window.
+    """The action of an operation on windows of images: an output pixel reads one window.
 
-    fn: the operation on windows, that is without padding. All pairs are (rows, columns); `before`:
-    the zeros that the operation puts before each axis.
+    fn: the operation on windows, that is without padding. All pairs are (rows, columns);
+    `before`: the zeros that the operation puts before each axis.
     """
 
     fn: Callable[..., Tensor]
@@ -46,12 +46,13 @@ class Window(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Affine:
-    """`fn(x, kernel) + bias` with `fn` bilinear.
+    """The operation `fn(x, kernel) + bias` with `fn` bilinear.
 
     `terms` is the number of products summed for one output, the bias not counted, and
-    `transposed_terms` the same for the transposed map. `magnitude` bounds every intermediate size
-    of the bias: more than its absolute value where the bias is itself a cancelling difference
-    (batch normalisation). `window`: None unless the map is the same at every place of an image.
+    `transposed_terms` that number for the transposed map. `magnitude` bounds every intermediate
+    size of the bias: more than its absolute value where the bias is itself a cancelling
+    difference (batch normalisation). `window`: None unless the map is the same at every place
+    of an image.
     """
 
     fn: Callable[[Tensor, Tensor], Tensor]
@@ -66,11 +67,11 @@ class Affine:
         return self.fn(x, self.kernel) + self.bias
 
     def linear(self, x: Tensor) -> Tensor:
-        """W x, without the bias."""
+        """The product W x, without the bias."""
         return self.fn(x, self.kernel)
 
     def absolute(self, x: Tensor) -> Tensor:
-        """|W| x."""
+        """The product |W| x."""
         return self.fn(x, tf.abs(self.kernel))
 
 
@@ -93,12 +94,12 @@ class Positive:
 
 
 class Shared(NamedTuple):
-    """One slope for both lines of an activation, in [0, 1] from its least to its largest useful."""
+    """One slope for both lines of an activation, from its least useful (0) to its largest (1)."""
 
     slope: Tensor
 
 
-# A rule by name, or slopes of the lower line in [0, 1] between its least and its largest useful.
+# A rule by name, or slopes of the lower line, from its least useful (0) to its largest (1).
 Slope: TypeAlias = str | Tensor | Shared
 
 
@@ -106,10 +107,11 @@ Slope: TypeAlias = str | Tensor | Shared
 class Activation:
     """A nondecreasing elementwise function, and linear bounds of it on an interval.
 
-    `relax(lower, upper, slope)` returns `Lines`, whose offsets hold up to a few roundings of their
-    terms; slopes that are tensors and lower broadcast against each other, and so do the lines.
-    fn in float32 errs by at most `ulps * 2^-24 |fn(z)| + absolute`, besides flushing to zero what
-    is below the normal range. rectifies: fn is linear on either side of 0, and bends nowhere else.
+    `relax(lower, upper, slope)` returns `Lines`, whose offsets hold up to a few roundings of
+    their terms; slopes that are tensors and lower broadcast against each other, and so do the
+    lines. fn in float32 errs by at most `ulps * 2^-24 |fn(z)| + absolute`, and values below the
+    normal range may be flushed to zero. rectifies: fn is linear on either side of 0, and bends
+    nowhere else.
     """
 
     fn: Callable[[Tensor], Tensor]
@@ -128,7 +130,8 @@ Op = Affine | Positive | Activation
 def inner(coefficients: Tensor, values: Tensor) -> Tensor:
     """Inner products per specification: [batch, spec, ...], [batch, ...] -> [batch, spec].
 
-    Either batch may be 1. What is fastest on a CPU: a matrix product, but for a single row.
+    Either batch may be 1. The fastest form on a CPU is a matrix product, except for a single
+    row.
     """
     if coefficients.shape[1] == 1:
         axes = list(range(2, coefficients.shape.rank))
@@ -140,9 +143,10 @@ def inner(coefficients: Tensor, values: Tensor) -> Tensor:
 
 
 def box_minimum(coefficients: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
-    """The least <v, z> for z in a box: `c . v - r . |v|` with its centre and radius. [batch, spec].
+    """The least <v, z> for z in a box, `c . v - r . |v|` with its centre and radius: [batch, spec].
 
-    coefficients: [batch, spec, ...]; lower, upper: [batch, ...], in the coefficients' precision.
+    coefficients: v, [batch, spec, ...]. lower, upper: [batch, ...], in the coefficients'
+    precision.
     """
     centre, radius = 0.5 * (lower + upper), 0.5 * (upper - lower)
     return inner(coefficients, centre) - inner(tf.abs(coefficients), radius)

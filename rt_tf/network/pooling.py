@@ -15,7 +15,7 @@ from rt_tf.network.steps import Call, Step, refuse_channels_first
 
 
 def average_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Means over windows."""
+    """The step of means over windows."""
     refuse_channels_first(layer)
 
     def pool(x: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def average_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 
 def global_average_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Means over whole images."""
+    """The step of means over whole images."""
     refuse_channels_first(layer)
     height, width, _ = call.input_shapes[0]
 
@@ -38,7 +38,7 @@ def global_average_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 
 def max_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Maxima over windows."""
+    """The steps of maxima over windows."""
     refuse_channels_first(layer)
     height, width, _ = call.input_shapes[0]
     same = layer.padding == "same"
@@ -55,7 +55,7 @@ def max_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 
 def global_max_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Maxima over whole images: over the columns of each row, then over the rows."""
+    """The steps of maxima over whole images: over the columns of each row, then over the rows."""
     refuse_channels_first(layer)
     height, width, channels = call.input_shapes[0]
     shape = [1, 1, channels] if layer.keepdims else [channels]
@@ -72,7 +72,7 @@ def global_max_pooling(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 
 def maxima(steps: list[Step], width: int) -> list[Step]:
-    """The steps and max(a, b) = a + relu(b - a), in a tree over the last axis, down to one."""
+    """The steps, then max(a, b) = a + relu(b - a) in a tree over the last axis, down to one."""
     while width > 1:
         steps = [*steps, *_halve(width, before=len(steps))]
         width = (width + 1) // 2
@@ -80,7 +80,7 @@ def maxima(steps: list[Step], width: int) -> list[Step]:
 
 
 def _halve(width: int, before: int) -> list[Step]:
-    """Maxima of neighbours along the last axis; an odd last one is kept."""
+    """The steps of maxima of neighbours along the last axis; an odd last value is kept."""
     pairs = width // 2
     difference = [
         [float((j == 2 * i + 1) - (j == 2 * i)) for i in range(pairs)] for j in range(width)
@@ -105,10 +105,10 @@ def _last_axis_product(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 class _Places(NamedTuple):
-    """Where pooling windows lie along an axis whose ends are repeated before and after it.
+    """The places of pooling windows along an axis whose ends are repeated before and after it.
 
     A window that reaches past an end has that end inside, so repeating it changes no maximum.
-    `uses` counts the windows' places, at most, that read one value.
+    `uses`: the most places of windows that read one value.
     """
 
     before: int
@@ -129,7 +129,7 @@ def _places(size: int, window: int, stride: int, same: bool) -> _Places:
 
 
 def _windows(rows: _Places, columns: _Places) -> Callable[[Tensor], Tensor]:
-    """Gathers each window's values along a new last axis: [b, h, w, c, places]."""
+    """A map that gathers each window's values along a new last axis: [b, h, w, c, places]."""
 
     def place(x: Tensor, i: int, j: int) -> Tensor:
         return x[:, _every(rows, i), _every(columns, j)]
@@ -143,12 +143,12 @@ def _windows(rows: _Places, columns: _Places) -> Callable[[Tensor], Tensor]:
 
 
 def _every(places: _Places, i: int) -> slice:
-    """Place i of every window."""
+    """The slice of an axis at place i of every window."""
     return slice(i, i + (places.windows - 1) * places.stride + 1, places.stride)
 
 
 def _extended(x: Tensor, places: _Places, axis: int) -> Tensor:
-    """Repeats both ends of an axis."""
+    """The values, with both ends of an axis repeated."""
     if places.before == places.after == 0:
         return x
     others = (slice(None),) * axis

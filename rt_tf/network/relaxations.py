@@ -15,23 +15,23 @@ SLOPES = ("parallel", "adaptive")
 
 
 class Slopes(Protocol):
-    """The slopes of the lower and the upper line on an interval, by every way of choosing them."""
+    """The slopes of the lower and the upper line on an interval, by each rule."""
 
     def parallel(self) -> Pair:
         """One slope for both, with the least distance between the lines."""
 
     def adaptive(self) -> Pair:
-        """The lines nearest to the function in the middle (CROWN)."""
+        """The slopes of the lines nearest to the function in the middle (CROWN)."""
 
     def optimised(self, share: Tensor) -> Pair:
         """The lower slope from the least useful one (share 0) to the largest (1)."""
 
     def shared(self, share: Tensor) -> Pair:
-        """One slope for both, from the least useful one to the largest."""
+        """One slope for both, from the least useful one (share 0) to the largest (1)."""
 
 
 def chosen(slopes: Slopes, slope: Slope) -> Pair:
-    """The slopes that a rule's name, a tensor or `Shared` stands for; UserError of other names."""
+    """The slopes by a rule's name, a tensor or `Shared`; UserError for other names."""
     if isinstance(slope, Shared):
         return slopes.shared(slope.slope)
     if not isinstance(slope, str):
@@ -42,14 +42,15 @@ def chosen(slopes: Slopes, slope: Slope) -> Pair:
 
 
 def curve_lines(curve: Curve, lower: Tensor, upper: Tensor, slope: Slope) -> Lines:
-    """Lines around any curve on [lower, upper]."""
+    """The lines around any curve on [lower, upper], each [batch, ...]."""
     return curve.lines(lower, upper, chosen(Envelopes(curve, lower, upper), slope))
 
 
 def relu_lines(lower: Tensor, upper: Tensor, slope: Slope, negative_slope: float = 0.0) -> Lines:
-    """The upper face of the Ehlers triangle and a line through 0 below it; likewise if leaky.
+    """The upper face of the Ehlers triangle on [lower, upper], and a line through 0 below.
 
-    Stable units are exact. Sources: Wong & Kolter 2018, Fast-Lin (`parallel`); CROWN (`adaptive`).
+    A leaky ReLU has like lines. Stable units are exact. Sources: Wong & Kolter 2018 and
+    Fast-Lin (`parallel`); Zhang et al. 2018, CROWN (`adaptive`).
     """
     below, above = chosen(_Rectified(lower, upper, negative_slope), slope)
     # Any slope is sound with an offset that covers both ends: the function is convex. So the
@@ -89,7 +90,7 @@ class _Rectified:
         return slope, slope
 
     def _free(self, share: Tensor) -> Tensor:
-        """Clipped, since outside [0, 1] a line through 0 is no bound."""
+        """The share, clipped, since outside [0, 1] a line through 0 is no bound."""
         return tf.where(self.unstable, tf.clip_by_value(share, 0.0, 1.0), self.face)
 
     def _leaky(self, slope: Tensor) -> Tensor:
@@ -102,7 +103,10 @@ def _rectified(z: Tensor, negative_slope: float) -> Tensor:
 
 
 def leaky_relu(negative_slope: float) -> Activation:
-    """max(z, negative_slope z), of a slope from 0 (ReLU) to 1. Its one product rounds once."""
+    """The activation max(z, negative_slope z), for slopes from 0 (ReLU) to 1.
+
+    Its one product rounds once.
+    """
     fn = functools.partial(_rectified, negative_slope=negative_slope)
     lines = functools.partial(relu_lines, negative_slope=negative_slope)
     return Activation(fn, lines, ulps=0.0 if negative_slope == 0.0 else 2.0, rectifies=True)

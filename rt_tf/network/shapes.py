@@ -14,25 +14,25 @@ Shape = tuple[int, ...]  # without batch
 
 
 def nothing(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """The identity."""
+    """The steps of the identity: none."""
     return []
 
 
 def flatten(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Each example as a vector."""
+    """The step from each example to a vector."""
     refuse_channels_first(layer)
     size = math.prod(call.input_shapes[0])
     return [Step(Positive(lambda x: tf.reshape(x, [-1, size])))]
 
 
 def reshape(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Each example in another shape."""
+    """The step from each example to another shape."""
     shape = layer.compute_output_shape((1, *call.input_shapes[0]))[1:]
     return [Step(Positive(lambda x: tf.reshape(x, [-1, *shape])))]
 
 
 def zero_padding(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Zeros around images."""
+    """The step of zeros around images."""
     refuse_channels_first(layer)
     (top, bottom), (left, right) = layer.padding
     paddings = [[0, 0], [top, bottom], [left, right], [0, 0]]
@@ -41,7 +41,10 @@ def zero_padding(layer: keras.layers.Layer, call: Call) -> list[Step]:
 
 
 def add(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Sums, of inputs that broadcast to one shape if they are not of one."""
+    """The step of sums, of inputs that broadcast to one shape if they are not of one.
+
+    UserError for inputs of different ranks.
+    """
     shapes = call.input_shapes
     if len({len(shape) for shape in shapes}) != 1:
         raise UserError(
@@ -70,7 +73,7 @@ def _sum(*values: Tensor) -> Tensor:
 
 
 def concatenate(layer: keras.layers.Layer, call: Call) -> list[Step]:
-    """Inputs one after another along an axis."""
+    """The step of inputs one after another along an axis; UserError for the batch's axis."""
     axis = layer.axis % (len(call.input_shapes[0]) + 1)
     if axis == 0:
         raise UserError(

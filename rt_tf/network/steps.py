@@ -1,4 +1,4 @@
-"""What a lowering reads and writes: a call of a layer, and the operations it becomes."""
+"""The input and output of a lowering: a call of a layer, and the operations it becomes."""
 
 from collections.abc import Container
 from typing import NamedTuple
@@ -41,18 +41,20 @@ class Step(NamedTuple):
     hull: Positive | None = None
 
 
-def kind_of(layer: keras.layers.Layer, known: Container[type]) -> type | None:
-    """The known class that a layer is of, or None.
+def kind_of(layer: keras.layers.Layer, classes: Container[type]) -> type | None:
+    """The class among `classes` that a layer is of, or None.
 
-    UserError for a subclass that computes something else: it must not inherit the class's bounds.
+    UserError for a subclass that computes something else: it must not inherit the class's
+    bounds.
     """
-    kind = next((ancestor for ancestor in type(layer).__mro__ if ancestor in known), None)
+    kind = next((ancestor for ancestor in type(layer).__mro__ if ancestor in classes), None)
     if kind is not None:
         _refuse_changed(layer, kind)
     return kind
 
 
 def _refuse_changed(layer: keras.layers.Layer, kind: type) -> None:
+    """Raises UserError for a layer that computes something else than its class."""
     changed = any(
         name in vars(layer) or getattr(type(layer), name, None) is not getattr(kind, name, None)
         for name in COMPUTES
@@ -65,7 +67,7 @@ def _refuse_changed(layer: keras.layers.Layer, kind: type) -> None:
 
 
 def refuse_channels_first(layer: keras.layers.Layer) -> None:
-    """UserError unless images are [batch, height, width, channels]."""
+    """Raises UserError unless images are [batch, height, width, channels]."""
     if layer.data_format != "channels_last":
         raise UserError(
             f"layer '{layer.name}': expected data_format='channels_last'; "

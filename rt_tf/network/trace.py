@@ -15,12 +15,12 @@ from rt_tf.network.wiring import LayerCall, Wiring, in_block
 
 
 def trace(model: keras.Model, least_outputs: int = 2, domain: Given = UNIT) -> Wiring:
-    """Reads the wiring of a functional or Sequential model with one input and one output.
+    """The wiring of a functional or Sequential model with one input and one output.
 
-    A softmax at its end is left out, which the wiring's notes say. UserError for other models, for
-    layers that no bound method can interpret, and for a domain of another shape than the input's.
-    least_outputs: a classifier has two classes. domain: the inputs that the network is about, as
-    `Domain.of` takes them.
+    A softmax at its end is left out, which the wiring's notes say. least_outputs: a classifier
+    has two classes. domain: the inputs that the network is about, in any form that `Domain.of`
+    takes. UserError for other models, for layers that no bound method can interpret, and for a
+    domain of another shape than the input's.
     """
     domain = Domain.of(domain)
     _refuse_unwired(model)
@@ -32,7 +32,7 @@ def trace(model: keras.Model, least_outputs: int = 2, domain: Given = UNIT) -> W
     wiring = _to_logits(
         Wiring(tuple(recorder.calls), output, shape, classes, (), domain, recorder.taken)
     )
-    wiring.lower()  # refuses what cannot be lowered, by name
+    wiring.lower()  # raises UserError for a layer without a lowering
     for block, *arguments in recorder.arguments:
         try:
             _refuse_arguments(*arguments)
@@ -53,7 +53,7 @@ class _Recorder:
         self.taken: frozenset[str] = frozenset()
 
     def follow(self, model: keras.Model, source: int) -> int:
-        """Notes the calls of a model that reads value `source`; returns its output's number."""
+        """Notes the calls of a model that reads value `source`; gives the number of its output."""
         start = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
         self.taken |= {model.inputs[0].dtype}
         self._note(start, source)
@@ -160,7 +160,7 @@ def _refuse_output(model: keras.Model, least: int) -> None:
 
 
 def _refuse_whole_numbers(model: keras.Model) -> None:
-    """UserError for a model inside another that cuts off the fractions of what it is called on."""
+    """Raises UserError for a model inside another that cuts off the fractions of its input."""
     if "float" not in model.inputs[0].dtype:
         raise UserError(
             f"model '{model.name}': expected an input in floating point, as it is inside another "
@@ -178,14 +178,17 @@ def _refuse_domain(model: keras.Model, domain: Domain) -> None:
 
 
 def _refuse_arguments(layer: keras.layers.Layer, args: tuple, kwargs: dict) -> None:
-    """An argument of a call can change what is computed: training=True at inference, a mask."""
-    given = [repr(value) for value in args if value is not None]
+    """Raises UserError for further arguments of a call, which can change the output.
+
+    Such are training=True at inference, or a mask.
+    """
+    others = [repr(value) for value in args if value is not None]
     usual = inspect.signature(layer.call).parameters
     for name, value in kwargs.items():
         if value is not None and value is not usual[name].default:
-            given.append(f"{name}={value!r}")
-    if given:
+            others.append(f"{name}={value!r}")
+    if others:
         raise UserError(
             f"layer '{layer.name}': expected a call on its inputs alone; "
-            f"received also {', '.join(given)}"
+            f"received also {', '.join(others)}"
         )

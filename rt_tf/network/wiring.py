@@ -17,10 +17,10 @@ from rt_tf.network.steps import Call, Statistics, Step
 
 
 class LayerCall(NamedTuple):
-    """One call of a layer: which values it reads (0 is the input; call i writes value i + 1).
+    """One call of a layer, and the values it reads (0 is the input; call i writes value i + 1).
 
-    bare: without the layer's `activation=`. block: the model inside the traced one that the layer
-    is of; empty for the traced one itself.
+    bare: without the layer's `activation=`. block: the name of the model inside the traced one
+    that the layer belongs to; empty for the traced one itself.
     """
 
     layer: keras.layers.Layer
@@ -31,9 +31,9 @@ class LayerCall(NamedTuple):
     block: str = ""
 
     def lower(self, statistics: Statistics | None = None) -> list[Step]:
-        """Returns the call's operations; a batch normalisation uses `statistics` where given.
+        """The call's operations; a batch normalisation uses `statistics`, if any.
 
-        UserError for a layer that has none names the block as well.
+        UserError for a layer without a lowering names the block as well.
         """
         try:
             return lower(self.layer, Call(self.input_shapes, statistics, self.bare))
@@ -42,7 +42,7 @@ class LayerCall(NamedTuple):
 
 
 def in_block(error: UserError, block: str) -> UserError:
-    """What is wrong with a layer, told with the model inside the traced one that it is of."""
+    """A layer's error that also names the model, inside the traced one, that holds the layer."""
     return UserError(f"in the model '{block}' inside this one: {error}") if block else error
 
 
@@ -53,9 +53,9 @@ StatisticsByCall = Mapping[int, Statistics]
 class Wiring:
     """A model's layer calls in topological order; traced once, lowered in every computation.
 
-    notes: what the model computes besides, in a line each, such as a softmax of its logits.
-    domain: the inputs that the network is about; all others are refused, or not certified.
-    taken: the types to which the model, and those inside it, turn what they are called on.
+    notes: a line for each further thing that the model computes, such as a softmax of its
+    logits. domain: the inputs that the network is about; all others are refused, or not
+    certified. taken: the types to which the model, and those inside it, cast their inputs.
     """
 
     calls: tuple[LayerCall, ...]
@@ -67,9 +67,10 @@ class Wiring:
     taken: frozenset[str] = frozenset({"float32"})
 
     def lower(self, statistics: StatisticsByCall | None = None) -> Graph:
-        """Returns the graph of operations at the current weights.
+        """The graph of operations at the current weights.
 
-        Batch normalisations use `statistics` by call where given, else their moving ones.
+        statistics: of batch normalisations, by call; those without an entry use their
+        moving ones.
         """
         statistics = statistics or {}
         nodes: list[Node] = []
@@ -82,9 +83,10 @@ class Wiring:
     def forward(
         self, x: Tensor, training: bool = False, statistics: StatisticsByCall | None = None
     ) -> tuple[Tensor, StatisticsByCall]:
-        """Runs the Keras layers. Returns logits and the batch normalisation statistics used.
+        """Runs the Keras layers on x [batch, ...].
 
-        With `statistics` given, batch normalisations use those and update nothing.
+        Returns logits [batch, classes] and the statistics of batch normalisations by call.
+        Normalisations with an entry in `statistics` use it and update nothing.
         """
         values, used = [x], dict(statistics or {})
         for i, call in enumerate(self.calls):
@@ -100,8 +102,8 @@ class Wiring:
     def certifiable(self) -> "Wiring":
         """The wiring itself, to be certified; UserError for a network that is not in float32.
 
-        Whatever finds certificates asks here: they are of float32's rounding, which is finer than
-        half precision's. An attack has no need to.
+        All that certifies calls this: certificates are of float32's rounding, which is
+        finer than half precision's. An attack has no need to.
         """
         coarse = [
             f"layer '{c.layer.name}' in {c.layer.compute_dtype}"
@@ -124,7 +126,7 @@ class Wiring:
 
 
 def append(nodes: list[Node], steps: list[Step], inputs: list[int], name: str) -> int:
-    """Adds a layer's steps to the graph; returns the number of the layer's output."""
+    """Adds a layer's steps to the nodes; returns the number of the layer's output."""
     numbers = list(inputs)
     for step in steps:
         hull = None if step.hull is None else Hull(step.hull, inputs[0])

@@ -43,7 +43,7 @@ def test_every_lowering_is_in_the_table():
 
 
 def matrices(op, shapes):
-    """Where the coefficients of an operation's inputs are not zero: [inputs, outputs] each."""
+    """A mask of the nonzero coefficients of each of an operation's inputs: [inputs, outputs]."""
     for k, shape in enumerate(shapes):
         size = int(np.prod(shape))
         values = [tf.zeros([size, *other]) for other in shapes]

@@ -58,13 +58,13 @@ def test_a_folded_network_computes_the_same_with_fewer_operations(images: tf.Ten
 def test_folding_changes_neither_bounds_nor_their_gradients(method, images: tf.Tensor) -> None:  # type: ignore[no-untyped-def]
     wiring, labels = traced(), tf.constant([0, 1, 2, 0])
     weights = [w for call in wiring.calls for w in call.layer.trainable_variables]
-    found = []
+    results = []
     for change in (lambda graph: graph, folded):
         with tf.GradientTape() as tape:
             region = Region(Linf(), images, 0.02)
             margins = method(change(wiring.lower()), region, margin_spec(labels, 3)).margins
             total = tf.reduce_sum(margins)
-        found.append([margins, *tape.gradient(total, weights)])
-    for plain, other in zip(*found, strict=True):
+        results.append([margins, *tape.gradient(total, weights)])
+    for plain, other in zip(*results, strict=True):
         scale = float(tf.reduce_max(tf.abs(plain)))
         np.testing.assert_allclose(other, plain, atol=1e-4 * scale)

@@ -1,4 +1,4 @@
-"""What cannot be bounded is refused by name, in one line, and never bounded as something else."""
+"""Networks without bounds are refused by name, in one line, and never bounded as something else."""
 
 import functools
 

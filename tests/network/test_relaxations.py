@@ -59,9 +59,9 @@ def lines(name, lower, upper, kind, share=None):
     lower, upper = tf.constant(lower), tf.constant(upper)
     share = 0.5 if share is None else share
     share = tf.constant(np.broadcast_to(share, lower.shape), lower.dtype)
-    found = CASES[name][0].relax(lower, upper, slope_of(kind, share))
+    relaxed = CASES[name][0].relax(lower, upper, slope_of(kind, share))
     zeros = tf.zeros_like(lower)
-    return [np.asarray(zeros + (zeros if x is None else x), np.float64) for x in found]
+    return [np.asarray(zeros + (zeros if x is None else x), np.float64) for x in relaxed]
 
 
 def test_every_activation_is_in_the_table():
@@ -88,7 +88,7 @@ def by_tails(name, z):
 
 
 def by_layer(name, z):
-    """As served: graphs fuse layers and their activations."""
+    """Values by a layer of a served graph, which fuses layers and their activations."""
     layer = keras.layers.Dense(16, name if name in ACTIVATIONS else CASES[name][0])
     layer.build((None, 1))
     layer.set_weights([np.ones((1, 16), np.float32), np.zeros(16, np.float32)])
@@ -100,10 +100,10 @@ def by_layer(name, z):
 def test_evaluation_errs_by_no_more_than_is_said(name, evaluate):
     activation, exact = CASES[name]
     z = np.random.default_rng(1).permutation(magnitudes())
-    found = evaluate(name, z).astype(np.float64)
-    truth = exact(z[: len(found), np.newaxis].astype(np.float64))
-    said = activation.ulps * UNIT * np.abs(truth) + activation.absolute
-    assert (np.abs(found - truth) <= 0.5 * said + TINY).all()  # the other half is for others
+    values = evaluate(name, z).astype(np.float64)
+    truth = exact(z[: len(values), np.newaxis].astype(np.float64))
+    promised = activation.ulps * UNIT * np.abs(truth) + activation.absolute
+    assert (np.abs(values - truth) <= 0.5 * promised + TINY).all()  # the other half is for others
 
 
 def intervals(count=1500, seed=0):
@@ -152,11 +152,11 @@ def test_values_and_gradients_are_finite_at_extremes(name, kind):
         share = tf.fill(lower.shape, value)
         with tf.GradientTape() as tape:
             tape.watch([lower, upper, share])
-            found = CASES[name][0].relax(lower, upper, slope_of(kind, share))
-            total = 1e3 * tf.add_n([tf.reduce_sum(line) for line in found if line is not None])
+            relaxed = CASES[name][0].relax(lower, upper, slope_of(kind, share))
+            total = 1e3 * tf.add_n([tf.reduce_sum(line) for line in relaxed if line is not None])
         none = tf.UnconnectedGradients.ZERO
         gradients = tape.gradient(total, [lower, upper, share], unconnected_gradients=none)
-        for tensor in (*found, *gradients):
+        for tensor in (*relaxed, *gradients):
             assert tensor is None or np.isfinite(tensor).all()
 
 
@@ -171,8 +171,8 @@ def test_gradients_are_those_of_finite_differences(name, kind):
     weights = rng.uniform(0.5, 1.5, (4, 1))
 
     def combined(lower, upper, share):
-        found = CASES[name][0].relax(lower, upper, slope_of(kind, share))
-        return sum(w * line for w, line in zip(weights, found, strict=True) if line is not None)
+        relaxed = CASES[name][0].relax(lower, upper, slope_of(kind, share))
+        return sum(w * line for w, line in zip(weights, relaxed, strict=True) if line is not None)
 
     with tf.GradientTape() as tape:
         tape.watch(at)
@@ -275,8 +275,8 @@ HAND = [  # activation, interval, kind, share, [lower slope, its offset, upper s
 @pytest.mark.parametrize(("name", "ends", "kind", "share", "expected"), HAND)
 def test_hand_computed_lines(name, ends, kind, share, expected):
     lower, upper = (np.float64([end]) for end in ends)
-    found = np.concatenate(lines(name, lower, upper, kind, share))
-    np.testing.assert_allclose(found, expected, rtol=0.0, atol=2e-7)
+    actual = np.concatenate(lines(name, lower, upper, kind, share))
+    np.testing.assert_allclose(actual, expected, rtol=0.0, atol=2e-7)
 
 
 def hard_tanh_table(low, high):
@@ -300,10 +300,10 @@ def hard_tanh_table(low, high):
 def test_hard_tanh_is_the_table():
     grid = np.float64([-3, -2, -1.5, -1, -0.5, 0, 0.25, 1, 1.25, 2, 5])
     ends = np.array([(a, b) for a in grid for b in grid if a < b])
-    found = lines("hard_tanh", *ends.T, "parallel")
+    actual = lines("hard_tanh", *ends.T, "parallel")
     expected = np.array([hard_tanh_table(*pair) for pair in ends]).T
-    np.testing.assert_allclose(found[0], expected[0], rtol=0.0, atol=1e-12)
-    np.testing.assert_allclose([found[1], found[3]], expected[1:], rtol=0.0, atol=1e-12)
+    np.testing.assert_allclose(actual[0], expected[0], rtol=0.0, atol=1e-12)
+    np.testing.assert_allclose([actual[1], actual[3]], expected[1:], rtol=0.0, atol=1e-12)
 
 
 @cases
@@ -330,8 +330,8 @@ def test_a_free_lower_slope_attains_every_point_of_the_convex_envelope(name):
     """So that optimising it loses nothing against the best lower line."""
     lower, upper, z, value = sampled(name, 40)
     shares = np.linspace(0.0, 1.0, 101)
-    found = [lines(name, lower, upper, "optimised", share)[:2] for share in shares]
-    reached = np.stack([s[:, np.newaxis] * z + c[:, np.newaxis] for s, c in found]).max(axis=0)
+    families = [lines(name, lower, upper, "optimised", share)[:2] for share in shares]
+    reached = np.stack([s[:, np.newaxis] * z + c[:, np.newaxis] for s, c in families]).max(axis=0)
     slopes, low, _ = every_slope(z, value)
     envelope = (slopes[..., np.newaxis] * z + low[..., np.newaxis]).max(axis=0)
     assert (reached >= envelope - 3e-3 * (upper - lower)[:, np.newaxis]).all()

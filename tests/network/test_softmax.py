@@ -1,4 +1,4 @@
-"""A softmax at a network's end is left out, and said so; the logits are what remains."""
+"""A softmax at a network's end is left out, with a note; the logits remain."""
 
 import keras
 import networks

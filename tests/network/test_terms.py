@@ -1,4 +1,4 @@
-"""How many products operations say that they sum, on which what rounding costs is reckoned."""
+"""The numbers of products that operations claim to sum, which the price of rounding rests on."""
 
 import networks
 import numpy as np
@@ -9,7 +9,7 @@ from rt_tf.network.ops import Affine, Positive
 
 
 def shapes(graph, shape) -> dict[int, list[int]]:
-    """Of every node's value for one input."""
+    """The shapes of every node's value for one input."""
     values = {0: tf.zeros([1, *shape])}
     for i, node in graph.numbered():
         values[i] = node.op(*(values[k] for k in node.inputs))
