@@ -1,1 +1,1 @@
-"""Threat models: what an adversary may do to an input."""
+"""Threat models: the moves that an adversary may make from an input."""

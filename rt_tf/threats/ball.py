@@ -1,4 +1,4 @@
-"""What the norm balls share: their ends, their support function, their inside test."""
+"""Functions that the norm balls share: ends, support function, distance and inside test."""
 
 import math
 from collections.abc import Callable
@@ -15,17 +15,17 @@ DOUBLE_ROUNDING = 2.0**-51
 
 
 def ends(region: Region) -> tuple[Tensor, Tensor]:
-    """The elementwise ends: any one pixel may use up the whole radius."""
+    """The elementwise ends, each [batch, ...]: any one pixel may use up the whole radius."""
     lower = tf.maximum(region.x - region.radius(), region.lower)
     upper = tf.minimum(region.x + region.radius(), region.upper)
     return lower, upper
 
 
 def box(region: Region) -> tuple[Tensor, Tensor]:
-    """The ends for a bound: they enclose x wherever it is, so that they never cross.
+    """The ends for a bound, each [batch, ...]: they enclose x wherever it is, and never cross.
 
-    An x outside of the domain is refused where it is known; this is for compiled functions. Of a
-    radius that is negative or no number there is no box: its ends are no numbers.
+    An x outside of the domain is refused where its values are known; in compiled functions they
+    are not. A radius that is negative or NaN has no box: its ends are NaN.
     """
     lower, upper = ends(region)
     is_radius, undefined = region.radius() >= 0.0, tf.constant(math.nan, region.x.dtype)
@@ -34,7 +34,11 @@ def box(region: Region) -> tuple[Tensor, Tensor]:
 
 
 def minimum(region: Region, coefficients: Tensor) -> Tensor:
-    """The better of the ball's least value, `v . x - eps |v|_dual`, and of its box's: [b, spec]."""
+    """A lower bound of <coefficients, x> over the region: [batch, spec].
+
+    The larger of the ball's minimum, `v . x - eps |v|_dual`, and its box's. coefficients: v,
+    [batch, spec, ...].
+    """
     dtype = coefficients.dtype
     lower, upper = (tf.cast(end, dtype) for end in region.box())
     reach = tf.cast(region.radius(2), dtype) * region.dual_norm(coefficients)
@@ -43,7 +47,7 @@ def minimum(region: Region, coefficients: Tensor) -> Tensor:
 
 
 def distance(region: Region, x: Tensor, norm: Norm) -> Tensor:
-    """The norm of the move from the centre, in float64: [batch]."""
+    """The norm of the move from the centre to x [batch, ...], in float64: [batch]."""
     return norm(tf.cast(x, tf.float64) - tf.cast(region.x, tf.float64))
 
 
@@ -53,7 +57,7 @@ def inside(region: Region, x: Tensor, norm: Norm) -> Tensor:
 
 
 def strict_radius(region: Region) -> Tensor:
-    """eps in float64, less what float64 may round: a point within it is in the ball."""
+    """eps in float64, less the most that float64 may round: a nearer point is in the ball."""
     return region.exact_eps() * (1.0 - (math.prod(region.x.shape[1:]) + 4) * DOUBLE_ROUNDING)
 
 

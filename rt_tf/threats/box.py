@@ -1,4 +1,4 @@
-"""The box threat: every pixel between ends of its own."""
+"""The box threat: every pixel between two ends of its own."""
 
 import tensorflow as tf
 
@@ -10,9 +10,9 @@ from rt_tf.threats.region import ROUNDING, Region
 
 
 class BoxThreat(Linf):
-    """The contract is in `rt_tf.threats.region.Threat`; the region's domain is the box.
+    """A threat by the contract of `rt_tf.threats.region.Threat`; the region's domain is the box.
 
-    It lies in the Linf ball of the region's eps, which is of no account beside it.
+    The box lies in the Linf ball of the region's eps, which therefore cuts nothing off.
     """
 
     name = "box"
@@ -32,7 +32,7 @@ class BoxThreat(Linf):
     def step(
         self, region: Region, x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor
     ) -> Tensor:
-        """Every pixel moves by the same share of its own range."""
+        """A step of every pixel by one share of its own range."""
         share = tf.math.divide_no_nan(0.5 * (region.upper - region.lower), region.radius())
         return size * share * tf.sign(gradient)
 
@@ -42,6 +42,6 @@ class BoxThreat(Linf):
 
 
 def between(lower: Tensor, upper: Tensor) -> Region:
-    """The region of all inputs between ends, each [batch, ...] in float32 and taken as they are."""
+    """The region of all inputs between two ends, each [batch, ...] in float32 and not widened."""
     eps = norms.largest(0.5 * upper - 0.5 * lower) * (1.0 + 4.0 * ROUNDING)
     return Region(BoxThreat(), 0.5 * lower + 0.5 * upper, eps, Domain(lower, upper))

@@ -9,12 +9,12 @@ from rt_tf.network.ops import Tensor
 from rt_tf.threats import ball, norms, points
 from rt_tf.threats.region import Region
 
-# How many pixels a step moves. Source: Wong 2020 (thesis), 5.4.1, k1 and k2.
+# The range of the number of pixels that a step moves. Source: Wong 2020 (thesis), 5.4.1, k1 and k2.
 LEAST, MOST = 5, 20
 
 
 class L1:
-    """The contract is in `rt_tf.threats.region.Threat`."""
+    """The L1 threat by the contract of `rt_tf.threats.region.Threat`."""
 
     name = "l1"
     largest = 1e6  # all of a million pixels may move by one
@@ -31,25 +31,25 @@ class L1:
         return ball.box(region)
 
     def dual_norm(self, coefficients: Tensor) -> Tensor:
-        return norms.largest(coefficients, kept=2)
+        return norms.largest(coefficients, leading=2)
 
     def minimum(self, region: Region, coefficients: Tensor) -> Tensor:
         return ball.minimum(region, coefficients)
 
     def project(self, region: Region, x: Tensor) -> Tensor:
-        """x0 + clip(soft threshold of x - x0): the condition of optimality."""
+        """The nearest point, x0 + clip(soft threshold of x - x0): the condition of optimality."""
         return points.nearest(region, x, norms.total, functools.partial(_thresholded, region))
 
     def start(self, region: Region, noise: Tensor) -> Tensor:
-        """By Laplace-distributed numbers, of which `_laplace` is the quantile function."""
+        """A point drawn evenly, by way of Laplace-distributed numbers."""
         return self.project(region, points.even(region, noise, norms.total, _laplace))
 
     def step(
         self, region: Region, x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor
     ) -> Tensor:
-        """Evenly on the 5 to 20 pixels of the largest |gradient| that can still move that way.
+        """A step on the 5 to 20 pixels of the largest |gradient| that can still move that way.
 
-        How many is drawn by example. Source: Wong 2020 (thesis), 5.3.4.
+        Their number is drawn by example. Source: Wong 2020 (thesis), 5.3.4.
         """
         free = tf.where(gradient > 0.0, x < region.upper, x > region.lower)
         slope = tf.where(free, tf.abs(gradient), 0.0)
@@ -63,21 +63,21 @@ class L1:
 
 
 def _thresholded(region: Region, sizes: Tensor, room: Tensor) -> Tensor:
-    """min(relu(sizes - u), room) of sum eps: [batch, ...]."""
+    """The sizes min(relu(sizes - u), room) for the u at which their sum is eps: [batch, ...]."""
     rank = sizes.shape.rank
     scale = tf.math.divide_no_nan(tf.ones_like(radius := region.radius(1)), radius)
 
     def line(u: Tensor) -> tuple[Tensor, Tensor]:
-        left = tf.nn.relu(sizes - norms.by_example(u, rank))
-        moving = tf.cast((left > 0.0) & (left < room), sizes.dtype)
-        return 1.0 - scale * norms.total(tf.minimum(left, room)), scale * norms.total(moving)
+        rest = tf.nn.relu(sizes - norms.by_example(u, rank))
+        moving = tf.cast((rest > 0.0) & (rest < room), sizes.dtype)
+        return 1.0 - scale * norms.total(tf.minimum(rest, room)), scale * norms.total(moving)
 
     u = points.crossing(line, norms.largest(sizes))
     return tf.minimum(tf.nn.relu(sizes - norms.by_example(u, rank)), room)
 
 
 def _laplace(uniform: Tensor) -> Tensor:
-    """From uniform in (-1, 1)."""
+    """Laplace-distributed numbers from uniform ones in (-1, 1)."""
     return -tf.sign(uniform) * tf.math.log1p(-tf.abs(uniform))
 
 

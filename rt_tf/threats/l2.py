@@ -11,7 +11,7 @@ from rt_tf.threats.region import Region
 
 
 class L2:
-    """The contract is in `rt_tf.threats.region.Threat`."""
+    """The L2 threat by the contract of `rt_tf.threats.region.Threat`."""
 
     name = "l2"
     largest = 1e3  # all of a million pixels may move by one
@@ -28,23 +28,23 @@ class L2:
         return ball.box(region)
 
     def dual_norm(self, coefficients: Tensor) -> Tensor:
-        return norms.euclidean(coefficients, kept=2)
+        return norms.euclidean(coefficients, leading=2)
 
     def minimum(self, region: Region, coefficients: Tensor) -> Tensor:
         return ball.minimum(region, coefficients)
 
     def project(self, region: Region, x: Tensor) -> Tensor:
-        """x0 + clip((x - x0) / (1 + lambda)): the condition of optimality."""
+        """The nearest point, x0 + clip((x - x0) / (1 + lambda)): the condition of optimality."""
         return points.nearest(region, x, norms.euclidean, functools.partial(_scaled, region))
 
     def start(self, region: Region, noise: Tensor) -> Tensor:
-        """By normally distributed numbers: erfinv gives them, but for their scale."""
+        """A point drawn evenly, by way of normal numbers, which erfinv gives but for a scale."""
         return self.project(region, points.even(region, noise, norms.euclidean, tf.math.erfinv))
 
     def step(
         self, region: Region, x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor
     ) -> Tensor:
-        """size * gradient / |gradient|; squares of small gradients would underflow."""
+        """A step size * gradient / |gradient|; squares of small gradients would underflow."""
         gradient = _divided(gradient, norms.largest(gradient))
         return size * _divided(gradient, norms.euclidean(gradient))
 
@@ -56,7 +56,10 @@ class L2:
 
 
 def _scaled(region: Region, sizes: Tensor, room: Tensor) -> Tensor:
-    """min(t sizes, room) of norm eps: [batch, ...]. Piecewise linear in u = t^2, of unit sizes."""
+    """The sizes min(t sizes, room) for the t at which their norm is eps: [batch, ...].
+
+    The norm's square is piecewise linear in u = t^2, for sizes of norm one.
+    """
     rank, whole = sizes.shape.rank, norms.euclidean(sizes)
     unit, ends = _divided(sizes, whole) ** 2, _divided(room, whole) ** 2
     share = tf.math.divide_no_nan(region.radius(1), whole) ** 2

@@ -18,11 +18,12 @@ LEAST, MOST = 1e-30, 1e30  # of a feature's scale
 
 @dataclasses.dataclass(frozen=True)
 class Linf:
-    """The contract is in `rt_tf.threats.region.Threat`.
+    """The Linf threat by the contract of `rt_tf.threats.region.Threat`.
 
-    scale: by how much each feature may move at eps 1, an array of the input's shape (without
-    batch): a table's columns have units of their own. 0 for a feature that is fixed; None for 1
-    everywhere. UserError for an array with negative numbers, or with nothing that moves.
+    scale: the most that each feature may move at eps 1, an array of the input's shape (without
+    batch), for tables whose columns have units of their own; 0 for a fixed feature, None for 1
+    everywhere. UserError for an array with negative numbers, or in which all features are
+    fixed.
     """
 
     scale: Any = None
@@ -39,7 +40,7 @@ class Linf:
 
     @functools.cached_property
     def scales(self) -> np.ndarray:
-        """The scale as an array of the input's shape, float64."""
+        """The scale as an array of the input's shape, in float64."""
         return np.array(self.scale)
 
     def spread(self, pixels: int) -> float:
@@ -50,7 +51,7 @@ class Linf:
             return region
         self._refuse_other_shape(region.x.shape[1:])
         eps = norms.by_example(region.exact_eps(), region.x.shape.rank)
-        eps *= self.scales[np.newaxis]  # in float64, where nothing of it is lost
+        eps *= self.scales[np.newaxis]  # in float64, where no small radius is lost
         return dataclasses.replace(region, threat=Linf(), eps=eps)
 
     def _refuse_other_shape(self, shape: tf.TensorShape) -> None:
@@ -66,7 +67,7 @@ class Linf:
     def dual_norm(self, coefficients: Tensor) -> Tensor:
         if self.scale is not None:
             coefficients = coefficients * tf.cast(self.scales, coefficients.dtype)
-        return norms.total(coefficients, kept=2)
+        return norms.total(coefficients, leading=2)
 
     def minimum(self, region: Region, coefficients: Tensor) -> Tensor:
         return box_minimum(coefficients, *(tf.cast(t, coefficients.dtype) for t in region.box()))

@@ -1,4 +1,4 @@
-"""Points of a norm ball within the pixel range: the nearest to a given one, a random one."""
+"""Points of a norm ball within the pixel range: the nearest to another point, and random ones."""
 
 import math
 from collections.abc import Callable
@@ -11,17 +11,17 @@ from rt_tf.threats.ball import Norm
 from rt_tf.threats.norms import by_example
 from rt_tf.threats.region import ROUNDING, Region
 
-MOST_STEPS = 60  # of Newton, or halvings where those lead astray
+MOST_STEPS = 60  # of Newton, or halvings where Newton's lead out
 EDGE = 1.0 - 2.0**-24  # the largest float32 number below 1
 
 
 def nearest(
     region: Region, x: Tensor, norm: Norm, shrunk: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:
-    """The point of the region nearest to x: x within the pixel range, if that is in the ball.
+    """The point of the region nearest to x, [batch, ...].
 
-    Else x0 and a move towards x of sizes `shrunk(sizes, room)`, within the room of each pixel up to
-    the end of its range.
+    It is x cut to the pixel range, if that is in the ball; else x0 and a move towards x of
+    sizes `shrunk(sizes, room)`, room being each pixel's way up to the end of its range.
     """
     rank, move = x.shape.rank, x - region.x
     room = tf.where(move > 0.0, region.upper - region.x, region.x - region.lower)
@@ -33,11 +33,12 @@ def nearest(
 
 
 def even(region: Region, noise: Tensor, norm: Norm, quantile: Callable[[Tensor], Tensor]) -> Tensor:
-    """A point drawn evenly from the ball, which the pixel range may not contain.
+    """A point [batch, ...] drawn evenly from the ball, which may lie outside of the pixel range.
 
-    quantile: turns numbers uniform in (-1, 1) into ones whose joint density depends on their norm
-    alone, so that directions are even. The distance is drawn by the fraction of the noise's sum,
-    which is uniform too, and exact in float64: the same in any batch.
+    noise: [batch, ...], uniform in [0, 1). quantile: turns numbers uniform in (-1, 1) into ones
+    whose joint density depends on their norm alone, so that directions are even. The distance
+    is drawn by the fraction of the noise's sum, which is uniform too, and exact in float64:
+    equal in any batch.
     """
     pixels = math.prod(noise.shape[1:])
     direction = quantile(tf.clip_by_value(2.0 * noise - 1.0, -EDGE, EDGE))
@@ -48,10 +49,11 @@ def even(region: Region, noise: Tensor, norm: Norm, quantile: Callable[[Tensor],
 
 
 def crossing(line: Callable[[Tensor], tuple[Tensor, Tensor]], most: Tensor) -> Tensor:
-    """By example, where a piecewise linear function that rises from 0 to `most` is zero: [batch].
+    """The zero, by example, of a piecewise linear function that rises from 0 to `most`: [batch].
 
-    line: u [batch] -> its value, relative to what rounding is relative to, and its slope. Newton's
-    steps from zero, which are exact on a last piece; halvings of what is left where they lead out.
+    line: u [batch] -> its value, in units in which rounding is relative, and its slope.
+    Newton's steps from zero, which are exact on a last piece; halvings of the interval where
+    they lead out.
     """
 
     def step(u: Tensor, low: Tensor, high: Tensor, _: Tensor) -> list[Tensor]:
@@ -63,15 +65,15 @@ def crossing(line: Callable[[Tensor], tuple[Tensor, Tensor]], most: Tensor) -> T
         inside = (newton > low) & (newton < high)
         return [tf.where(done, u, tf.where(inside, newton, middle)), low, high, done]
 
-    tolerance = 32.0 * float(np.finfo(most.dtype.as_numpy_dtype).eps)  # what a sum may round
+    tolerance = 32.0 * float(np.finfo(most.dtype.as_numpy_dtype).eps)  # the rounding of a sum
     zero = tf.zeros_like(most)
-    found = tf.while_loop(
+    state = tf.while_loop(
         lambda u, low, high, done: ~tf.reduce_all(done),
         step,
         [zero, zero, most, most < 0.0],
         maximum_iterations=MOST_STEPS,
     )
-    return found[0]
+    return state[0]
 
 
 def _into_ball(region: Region, move: Tensor, norm: Norm) -> Tensor:

@@ -1,4 +1,4 @@
-"""A region: all inputs an adversary can reach from one example."""
+"""Regions: all inputs that an adversary can reach from an example. The contract of threats."""
 
 import dataclasses
 import math
@@ -20,11 +20,11 @@ TINY = 2.0**-126  # the smallest normal float32
 class Threat(Protocol):
     """The contract of a threat model. Radii are in the input's own units.
 
-    What is computed for an example depends on its own pixels and radius alone.
+    Results for an example depend on its own pixels and radius alone.
     """
 
     name: str
-    largest: float  # radius of a domain as wide as one, beyond which nothing more is reached
+    largest: float  # the radius that reaches all of a domain of width one
     is_box: bool  # whether the region is the box of its ends
     has_support: bool  # whether `minimum` and `dual_norm` answer
 
@@ -40,18 +40,20 @@ class Threat(Protocol):
     def dual_norm(self, coefficients: Tensor) -> Tensor:
         """The largest <coefficients, move> over moves of radius one: [b, spec, ...] -> [b, spec].
 
-        Its gradient is finite everywhere.
+        Its gradient is finite everywhere. UserError for a threat without support function.
         """
 
     def minimum(self, region: "Region", coefficients: Tensor) -> Tensor:
-        """The support function: min of <coefficients, x> over the region, [batch, spec].
+        """The support function, the least <coefficients, x> over the region: [batch, spec].
 
-        A lower bound of it where that is cheaper. In the coefficients' precision; in float64 its
-        error, on a region taken `outward()`, is that of a sum over the pixels of |coefficients x|.
+        Or a lower bound of it where that is cheaper. coefficients: [batch, spec, ...],
+        whose precision the result has; in float64 its error, on a region taken `outward()`,
+        is that of a sum over the pixels of |coefficients x|. UserError for a threat without
+        support function.
         """
 
     def project(self, region: "Region", x: Tensor) -> Tensor:
-        """The nearest point of the region; inside it, if the region was taken `inward()`."""
+        """The region's nearest point, [batch, ...]; inside, if the region was taken `inward()`."""
 
     def start(self, region: "Region", noise: Tensor) -> Tensor:
         """A random point of the region from noise uniform in [0, 1), shaped as x."""
@@ -59,10 +61,10 @@ class Threat(Protocol):
     def step(
         self, region: "Region", x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor
     ) -> Tensor:
-        """The steepest-ascent step from x of a given size (in radius units) along a gradient.
+        """The steepest-ascent step of a size (in radius units) along a gradient: [batch, ...].
 
-        Zero where the gradient is. It may lead out of the region. chance: [batch], uniform in
-        [0, 1), for a step that has a random part.
+        Zero where the gradient is. It may lead out of the region. x, gradient: [batch,
+        ...]. chance: [batch], uniform in [0, 1), for a step that has a random part.
         """
 
     def distance(self, region: "Region", x: Tensor) -> Tensor:
@@ -77,11 +79,12 @@ class Threat(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """The ball of radius `eps` around `x` in a threat's sense, within the input's domain.
+    """The ball of radius `eps` around `x` by a threat's norm, within the input's domain.
 
-    x: [batch, ...], inside the domain. eps: a number, [batch], or, of a threat that moves features
-    one by one, [batch, ...] or [1, ...] with a radius for each (0 where it is fixed).
-    domain: as `Domain.of` takes it. UserError where x, eagerly known, is outside of the domain.
+    x: [batch, ...], inside the domain. eps: a number, [batch], or, of a threat that moves
+    features one by one, [batch, ...] or [1, ...] with a radius for each (0 where it is fixed).
+    domain: in any form that `Domain.of` takes. UserError where x, eagerly known, is outside of
+    the domain.
     """
 
     threat: Threat
@@ -103,11 +106,11 @@ class Region:
 
     @property
     def upper(self) -> End:
-        """The domain's upper ends, likewise."""
+        """The domain's upper ends: a number, or [...] or [batch, ...] in the precision of x."""
         return self._end(self.domain.upper)
 
     def radius(self, rank: int | None = None) -> Tensor:
-        """eps, shaped to broadcast against x or against another tensor's rank."""
+        """eps in a shape that broadcasts against x, or against tensors of another rank."""
         eps = self._eps()
         if eps.shape.rank > 1:
             return eps
@@ -134,7 +137,7 @@ class Region:
         return dataclasses.replace(region, eps=tf.maximum(eps * (1.0 - ROUNDING) - less, 0.0))
 
     def exact_eps(self) -> Tensor:
-        """eps in float64; a plain number as it is, which tf.cast would round to float32 first."""
+        """eps in float64; for a plain number without tf.cast's rounding to float32."""
         is_tensor = tf.is_tensor(self.eps)
         return tf.cast(self.eps, tf.float64) if is_tensor else tf.constant(self.eps, tf.float64)
 
@@ -154,22 +157,23 @@ class Region:
         return end
 
     def take(self, rows: Tensor) -> "Region":
-        """The region around some of the examples."""
+        """The region around some of the examples. rows: their numbers, [rows]."""
 
-        def taken(values: Any, least_rank: int) -> Any:
+        def rows_of(values: Any, least_rank: int) -> Any:
             by_example = tf.is_tensor(values) and values.shape.rank >= least_rank
             return tf.gather(values, rows) if by_example and values.shape[0] != 1 else values
 
         rank = self.x.shape.rank
-        domain = self.domain.change(lambda end: taken(end, rank))
+        domain = self.domain.change(lambda end: rows_of(end, rank))
         return dataclasses.replace(
-            self, x=tf.gather(self.x, rows), eps=taken(self.eps, 1), domain=domain
+            self, x=tf.gather(self.x, rows), eps=rows_of(self.eps, 1), domain=domain
         )
 
     def by_pixel(self, change: Callable[[Tensor], Tensor]) -> "Region":
-        """The region with a change of all that it has for each pixel, [batch, ...].
+        """The region with a change of all tensors that have a value for each pixel, [batch, ...].
 
-        The domain has ends by example then: what a change adds beside the image is no input.
+        The domain has ends by example then: pixels that a change adds around the image are
+        no inputs.
         """
 
         def whole(values: Any) -> Tensor:

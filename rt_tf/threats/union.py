@@ -18,11 +18,11 @@ from rt_tf.threats.region import Region, Threat
 
 @dataclasses.dataclass(frozen=True)
 class Union:
-    """The contract is in `rt_tf.threats.region.Threat`.
+    """The union of norm balls, by the contract of `rt_tf.threats.region.Threat`.
 
-    radii: of the Linf, L2 and L1 balls in pixel units; 0 leaves one out. A region's eps multiplies
-    them. UserError for others than three finite numbers of at least 0, of which one is above.
-    Source: Wong 2020 (thesis), 5.3; the radii by default are those of its MNIST models.
+    radii: of the Linf, L2 and L1 balls in pixel units; 0 leaves one out. A region's eps
+    multiplies them. UserError unless they are three finite numbers of at least 0, not all 0.
+    Source: Wong 2020 (thesis), 5.3; the default radii are those of its MNIST models.
     """
 
     radii: tuple[float, float, float] = (0.3, 1.5, 12.0)
@@ -47,7 +47,7 @@ class Union:
 
     @property
     def parts(self) -> list[tuple[Threat, float]]:
-        """The balls there are, with their radii."""
+        """The balls of a radius above 0, with their radii."""
         balls: tuple[Threat, ...] = (Linf(), L2(), L1())
         return [(ball, r) for ball, r in zip(balls, self.radii, strict=True) if r > 0.0]
 
@@ -59,7 +59,7 @@ class Union:
         return max(ball.spread(pixels) / radius for ball, radius in self.parts)
 
     def regions(self, region: Region) -> list[Region]:
-        """The region's parts."""
+        """The regions of the parts."""
         return [
             dataclasses.replace(region, threat=ball, eps=radius * region.eps)
             for ball, radius in self.parts
@@ -93,7 +93,7 @@ class Union:
     def step(
         self, region: Region, x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor
     ) -> Tensor:
-        """The parts' step that climbs most by the gradient, once it is back in its part."""
+        """The step, among the parts' ones back in their part, that climbs most by the gradient."""
         moves = [
             part.project(x + part.step(x, gradient, radius * size, chance)) - x
             for part, (_, radius) in zip(self.regions(region), self.parts, strict=True)
@@ -117,6 +117,6 @@ def _over(combine: Callable[..., Tensor], values: list[Tensor] | tuple[Tensor, .
 
 
 def _best(points: list[Tensor], scores: list[Tensor]) -> Tensor:
-    """By example, the point of the highest score: [batch, ...]. scores: [batch] each."""
+    """The point of the highest score, by example: [batch, ...]. scores: [batch] each."""
     best = tf.argmax(tf.stack(scores, axis=1), axis=1)
     return tf.gather(tf.stack(points, axis=1), best, batch_dims=1)

@@ -1,4 +1,4 @@
-"""Regions of every threat, and what NumPy and exact fractions say of their norms."""
+"""Regions of every threat, and their norms by NumPy and exact fractions."""
 
 import itertools
 from fractions import Fraction
@@ -19,7 +19,7 @@ WIDE = {"lower": -100.0, "upper": 100.0}
 
 
 def region(name, x, eps=None, dtype=tf.float32, lower=0.0, upper=1.0):
-    """A region of a threat by name, of the table's radius unless given."""
+    """A region of a threat by name, by default of the table's radius."""
     eps = RADII[name] if eps is None else eps
     threat, domain = catalogue.resolve("threat", name)(), Domain(lower, upper)
     return Region(threat, tf.cast(x, dtype), eps, domain)

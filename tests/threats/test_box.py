@@ -38,13 +38,15 @@ def ends() -> tuple[np.ndarray, np.ndarray]:
 def test_no_point_of_the_box_is_below_the_bound(method, network: keras.Model) -> None:
     lower, upper = ends()
     graph = trace(network).lower()
-    found = method(graph, between(tf.constant(lower), tf.constant(upper)), SPEC, arithmetic="sound")
+    bounds = method(
+        graph, between(tf.constant(lower), tf.constant(upper)), SPEC, arithmetic="sound"
+    )
     random = np.random.default_rng(1)
     for i in range(2):
         share = random.random((400, *SHAPE)).round(random.integers(0, 2)).astype(np.float32)
         points = np.clip(lower[i] + share * (upper[i] - lower[i]), lower[i], upper[i])
         values = network(points).numpy() @ SPEC[i].numpy().T
-        gap = values.min(axis=0) - found.margins[i].numpy()
+        gap = values.min(axis=0) - bounds.margins[i].numpy()
         assert (gap >= 0.0).all()
         assert (gap < 3.0).all()
 

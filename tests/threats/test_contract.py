@@ -1,4 +1,4 @@
-"""What every threat keeps to: a new row of the catalogue's table is tested by being there."""
+"""The contract that every threat keeps to: a new row of the catalogue's table is tested by it."""
 
 import dataclasses
 
@@ -44,41 +44,41 @@ def test_the_catalogue_names_threats_as_they_name_themselves(name):
 @pytest.mark.parametrize("ends", [{}, {"lower": -0.5, "upper": 2.0}, balls.WIDE])
 def test_no_point_of_a_region_is_below_its_minimum(name, ends):
     x, eps = balls.images(), np.array([0.1, 1.0, 3.0], np.float32) * balls.RADII[name]
-    found = region(name, x, tf.constant(eps), **ends).minimum(tf.constant(V)).numpy()
-    assert found.dtype == np.float64
+    minima = region(name, x, tf.constant(eps), **ends).minimum(tf.constant(V)).numpy()
+    assert minima.dtype == np.float64
     values = inner(V, balls.sample(name, x, eps, 2000, **ends))
-    assert (values.min(axis=0) >= found - 1e-6 * np.abs(V).sum(axis=(2, 3, 4))).all()
+    assert (values.min(axis=0) >= minima - 1e-6 * np.abs(V).sum(axis=(2, 3, 4))).all()
 
 
 @threats
 def test_the_minimum_of_a_ball_alone_is_attained(name):
     """v . x - eps |v|_dual, where no pixel meets the ends of its range."""
     x = balls.images()
-    found = region(name, x, 0.25, **balls.WIDE).minimum(tf.constant(V)).numpy()
+    minima = region(name, x, 0.25, **balls.WIDE).minimum(tf.constant(V)).numpy()
     moves = 0.25 * balls.vertices(name, 8)
     values = np.einsum("bsn,kn->kbs", V.reshape(3, 5, 8), moves) + inner(V, x[np.newaxis])
     if name == "l2":  # the random directions come near; this is the least
         best = -0.25 * V / np.sqrt((V**2).sum(axis=(2, 3, 4), keepdims=True))
         values = np.concatenate([values, inner(V, x[np.newaxis]) + (V * best).sum(axis=(2, 3, 4))])
-    np.testing.assert_allclose(found, values.min(axis=0), rtol=0.0, atol=1e-12)
+    np.testing.assert_allclose(minima, values.min(axis=0), rtol=0.0, atol=1e-12)
 
 
 @threats
 def test_the_minimum_of_the_pixel_range_alone_is_attained(name):
     x, largest = balls.images(), catalogue.resolve("threat", name).largest
-    found = region(name, x, largest).minimum(tf.constant(V)).numpy()
+    minima = region(name, x, largest).minimum(tf.constant(V)).numpy()
     corners = (V < 0).astype(np.float64)
-    np.testing.assert_allclose(found, (V * corners).sum(axis=(2, 3, 4)), rtol=0.0, atol=1e-12)
+    np.testing.assert_allclose(minima, (V * corners).sum(axis=(2, 3, 4)), rtol=0.0, atol=1e-12)
 
 
 @threats
 def test_dual_norms_are_the_best_that_a_move_of_size_one_does(name):
-    found = region(name, balls.images()).dual_norm(tf.constant(V)).numpy()
+    norms = region(name, balls.images()).dual_norm(tf.constant(V)).numpy()
     best = np.einsum("bsn,kn->kbs", V.reshape(3, 5, 8), balls.vertices(name, 8)).max(axis=0)
-    assert (best <= found + 1e-12).all()
-    np.testing.assert_allclose(found, best, rtol=0.2 if name == "l2" else 1e-12)
+    assert (best <= norms + 1e-12).all()
+    np.testing.assert_allclose(norms, best, rtol=0.2 if name == "l2" else 1e-12)
     by_numpy = np.linalg.norm(V.reshape(15, 8), balls.DUALS[name], axis=1)
-    np.testing.assert_allclose(found.ravel(), by_numpy, rtol=1e-12)
+    np.testing.assert_allclose(norms.ravel(), by_numpy, rtol=1e-12)
 
 
 @threats
@@ -133,8 +133,8 @@ def test_graphs_of_any_batch_answer_alike(name):
         x, noise = tf.constant(balls.images(count)), tf.constant(balls.images(count, seed=1)) * 0.99
         eps = tf.fill([count], balls.RADII[name])
         eager = applied(region(name, x, eps), noise)
-        for found, expected in zip(graph(x, eps, noise), eager, strict=True):
-            np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-5)
+        for compiled, expected in zip(graph(x, eps, noise), eager, strict=True):
+            np.testing.assert_allclose(compiled, expected, rtol=0.0, atol=1e-5)
 
 
 @threats
@@ -166,8 +166,10 @@ def test_steps_are_the_steepest_of_their_size(name):
 @threats
 def test_distances_are_the_norms_of_moves(name):
     x, other = balls.images(), balls.images(seed=1)
-    found = region(name, x).distance(tf.constant(other)).numpy()
-    np.testing.assert_allclose(found, balls.size(name, other - x.astype(np.float64)), rtol=1e-12)
+    distances = region(name, x).distance(tf.constant(other)).numpy()
+    np.testing.assert_allclose(
+        distances, balls.size(name, other - x.astype(np.float64)), rtol=1e-12
+    )
 
 
 @threats

@@ -42,7 +42,7 @@ def test_outward_contains_and_inward_is_contained(name, ends, eps):
 @pytest.mark.parametrize("name", ["l2", "l1"])
 @pytest.mark.parametrize("eps", AWKWARD)
 def test_minima_over_outward_regions_bound_the_exact_ball(name, eps):
-    """Where no pixel range helps: v . x - m >= eps |v|_dual for the bound m, squared for L2."""
+    """In wide pixel ranges: v . x - m >= eps |v|_dual for the bound m, squared for L2."""
     rng = np.random.default_rng(3)
     x = rng.random((4, 40), np.float32)
     v = (rng.standard_normal((4, 3, 40)) * 10.0 ** rng.integers(-6, 6, (4, 3, 1))).astype(
@@ -50,8 +50,8 @@ def test_minima_over_outward_regions_bound_the_exact_ball(name, eps):
     )
     r = region(name, x, eps, **balls.WIDE)
     bounds = r.outward().minimum(tf.constant(v, tf.float64)).numpy()
-    for example, rows, found in zip(x, v, bounds, strict=True):
-        for row, bound in zip(rows, found, strict=True):
+    for example, rows, least in zip(x, v, bounds, strict=True):
+        for row, bound in zip(rows, least, strict=True):
             w = exactly(row)
             slack = sum(a * b for a, b in zip(w, exactly(example), strict=True)) - exactly(bound)[0]
             assert slack >= 0

@@ -21,7 +21,7 @@ def nearest_by_scipy(name, x, z, eps, lower, upper):
     if split:
         least, most = np.zeros(2 * n), np.concatenate([most, -least])
         ball = {"type": "ineq", "fun": lambda m: eps - m.sum(), "jac": lambda m: -np.ones(2 * n)}
-    found = minimize(
+    optimum = minimize(
         lambda m: ((x + m @ both - z) ** 2).sum(),
         np.zeros(len(both)),
         jac=lambda m: 2.0 * both @ (x + m @ both - z),
@@ -30,8 +30,8 @@ def nearest_by_scipy(name, x, z, eps, lower, upper):
         method="SLSQP",
         options={"ftol": 1e-10, "maxiter": 500},
     )
-    assert found.success, found.message
-    return x + found.x @ both
+    assert optimum.success, optimum.message
+    return x + optimum.x @ both
 
 
 @threats
@@ -45,14 +45,14 @@ def test_projections_are_the_nearest_points(name, ends, reach):
     z = x + reach * rng.standard_normal(x.shape)
     eps = balls.RADII[name] * np.array([0.1, 0.5, 1.0, 1.0, 2.0, 4.0])
     r = region(name, x, tf.constant(eps), tf.float64, lower=ends[0], upper=ends[1])
-    found = r.project(tf.constant(z)).numpy()
-    assert (balls.size(name, found - x) <= eps * (1 + 1e-12)).all()
-    assert (found >= ends[0]).all()
-    assert (found <= ends[1]).all()
+    projected = r.project(tf.constant(z)).numpy()
+    assert (balls.size(name, projected - x) <= eps * (1 + 1e-12)).all()
+    assert (projected >= ends[0]).all()
+    assert (projected <= ends[1]).all()
     for i in range(len(x)):
         best = nearest_by_scipy(name, x[i], z[i], eps[i], *ends)
-        np.testing.assert_allclose(found[i], best, atol=2e-4)  # SciPy's digits
-        assert np.linalg.norm(found[i] - z[i]) <= np.linalg.norm(best - z[i]) + 1e-6
+        np.testing.assert_allclose(projected[i], best, atol=2e-4)  # SciPy's digits
+        assert np.linalg.norm(projected[i] - z[i]) <= np.linalg.norm(best - z[i]) + 1e-6
 
 
 @threats
@@ -99,8 +99,8 @@ def test_projections_by_hand(name, x, point, projected):
 )
 def test_steps_by_hand(name, x, gradient, step):
     r = region(name, [x])
-    found = r.step(r.x, tf.constant([gradient]), tf.constant(0.5), tf.constant([0.5]))
-    np.testing.assert_allclose(found, [step], atol=1e-7)
+    move = r.step(r.x, tf.constant([gradient]), tf.constant(0.5), tf.constant([0.5]))
+    np.testing.assert_allclose(move, [step], atol=1e-7)
 
 
 @pytest.mark.parametrize(("chance", "count"), [(0.0, 5), (0.5, 13), (0.999, 20)])
@@ -135,7 +135,7 @@ def test_minima_by_hand(name, minimum, dual):
 
 @pytest.mark.parametrize("name", ["l2", "l1"])
 def test_starts_are_spread_evenly_over_the_ball(name):
-    """Of n pixels: the distance to the power of n is uniform, and no direction is preferred."""
+    """The distance to the power of n, for n pixels, is uniform, and no direction is preferred."""
     noise = tf.random.stateless_uniform([20000, 2, 2, 2], [1, 2])
     r = region(name, np.zeros((20000, 2, 2, 2)), 2.0, **balls.WIDE)
     moves = r.start(noise).numpy().reshape(-1, 8)

@@ -35,11 +35,11 @@ def check_feasible(mass, z, p=1.0):
 
 def test_lambert_w_of_exponentials():
     t = np.concatenate([np.linspace(-600, 700, 2001), np.linspace(-5, 5, 501)])
-    found = lambert_of_exp(tf.constant(t)).numpy()
-    np.testing.assert_allclose(found, lambertw(np.exp(t)).real, rtol=1e-12)
+    values = lambert_of_exp(tf.constant(t)).numpy()
+    np.testing.assert_allclose(values, lambertw(np.exp(t)).real, rtol=1e-12)
     far = np.array([1e3, 1e4, 1e6, 1e12])
-    found = lambert_of_exp(tf.constant(far)).numpy()
-    np.testing.assert_allclose(found + np.log(found), far, rtol=1e-14)
+    values = lambert_of_exp(tf.constant(far)).numpy()
+    np.testing.assert_allclose(values + np.log(values), far, rtol=1e-14)
     assert 0.0 <= lambert_of_exp(tf.constant(-1e9, tf.float64)).numpy() < 1e-290
 
 
@@ -50,7 +50,7 @@ def test_sums_over_neighbours(spread, size, p):
     potential = spread * rng.standard_normal((2, 6, 5, 2))
     potential[:, 2, 2] = VOID
     psi = np.array([0.0, 3.0])[:, None, None, None]
-    found = plans.sums(tf.constant(potential), tf.constant(psi), moments=2)
+    sums = plans.sums(tf.constant(potential), tf.constant(psi), moments=2)
     cost = transports.costs((6, 5, 2), p)
     places = np.stack(np.mgrid[:6, :5, :2], axis=-1).reshape(-1, 3)
     near = np.abs(places[:, np.newaxis] - places).max(axis=-1) <= size // 2
@@ -61,10 +61,10 @@ def test_sums_over_neighbours(spread, size, p):
         terms = np.where(near, exponents, -np.inf)
         log_sum = logsumexp(terms, axis=1)
         shares = np.exp(terms - log_sum[:, np.newaxis])
-        np.testing.assert_allclose(found[0][i].numpy().ravel(), log_sum, rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(sums[0][i].numpy().ravel(), log_sum, rtol=1e-10, atol=1e-10)
         for n in (1, 2):
             mean = (shares * costs**n).sum(axis=1)
-            np.testing.assert_allclose(found[n][i].numpy().ravel(), mean, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(sums[n][i].numpy().ravel(), mean, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(("shape", "p"), [((4, 4, 1), 1.0), ((3, 3, 2), 2.0)])

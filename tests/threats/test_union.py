@@ -30,29 +30,29 @@ def parts(eps=1.0, **ends):
 def test_a_point_is_inside_where_it_is_inside_of_a_part():
     rng, x = np.random.default_rng(0), balls.images(400)
     points = (x + rng.uniform(-0.6, 0.6, x.shape) * (rng.random(x.shape) < 0.5)).clip(0, 1)
-    found = region(x).inside(tf.constant(points)).numpy()
+    inside = region(x).inside(tf.constant(points)).numpy()
     sizes = [balls.size(n, points - x) / r for n, r in zip(balls.ORDERS, RADII, strict=True)]
-    np.testing.assert_array_equal(found, np.min(sizes, axis=0) <= 1.0)
+    np.testing.assert_array_equal(inside, np.min(sizes, axis=0) <= 1.0)
     np.testing.assert_allclose(region(x).distance(tf.constant(points)), np.min(sizes, axis=0))
-    assert 40 < found.sum() < 360
+    assert 40 < inside.sum() < 360
 
 
 @pytest.mark.parametrize("eps", [0.3, 1.0, 3.0])
 def test_support_and_box_are_the_worst_of_the_parts(eps):
-    found, v = region(eps=eps), tf.constant(V)
+    union, v = region(eps=eps), tf.constant(V)
     np.testing.assert_array_equal(
-        found.minimum(v), np.min([part.minimum(v) for part in parts(eps)], axis=0)
+        union.minimum(v), np.min([part.minimum(v) for part in parts(eps)], axis=0)
     )
-    lower, upper = found.box()
+    lower, upper = union.box()
     np.testing.assert_array_equal(lower, np.min([part.box()[0] for part in parts(eps)], axis=0))
     np.testing.assert_array_equal(upper, np.max([part.box()[1] for part in parts(eps)], axis=0))
 
 
 def test_the_dual_norm_is_that_of_moves_within_eps():
     """In a wide pixel range the support function is v . x - eps * dual norm."""
-    found, v = region(eps=0.5, **balls.WIDE), tf.constant(V)
+    union, v = region(eps=0.5, **balls.WIDE), tf.constant(V)
     centre = np.einsum("bsn,bn->bs", V.reshape(3, 5, 8), balls.images().reshape(3, 8))
-    np.testing.assert_allclose(found.minimum(v), centre - 0.5 * found.dual_norm(v), atol=1e-6)
+    np.testing.assert_allclose(union.minimum(v), centre - 0.5 * union.dual_norm(v), atol=1e-6)
 
 
 def test_projections_are_the_nearest_of_the_parts_points():
@@ -61,9 +61,9 @@ def test_projections_are_the_nearest_of_the_parts_points():
     moved[1, 0, 0, 0] = 1.0 - moved[1, 0, 0, 0]  # one, which the L1 ball allows most of
     x = tf.constant(moved)
     points = np.stack([part.project(x).numpy() for part in parts()])
-    found = region().project(x).numpy()
+    projected = region().project(x).numpy()
     gaps = np.stack([balls.size("l2", point - x.numpy()) for point in points])
-    np.testing.assert_allclose(balls.size("l2", found - x.numpy()), gaps.min(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(balls.size("l2", projected - x.numpy()), gaps.min(axis=0), rtol=1e-6)
     assert len(set(gaps.argmin(axis=0))) > 1
     assert region().inside(region().inward().project(x)).numpy().all()
 
@@ -71,10 +71,10 @@ def test_projections_are_the_nearest_of_the_parts_points():
 def test_starts_come_from_every_part():
     x = balls.images(300)
     noise = tf.constant(np.random.default_rng(2).random(x.shape, np.float32))
-    found = region(x).inward()
-    start = found.start(noise)
-    assert found.inside(start).numpy().all()
-    starts = [part.start(noise).numpy() for part in found.threat.regions(found)]
+    union = region(x).inward()
+    start = union.start(noise)
+    assert union.inside(start).numpy().all()
+    starts = [part.start(noise).numpy() for part in union.threat.regions(union)]
     chosen = [(start.numpy() == s).all(axis=(1, 2, 3)).sum() for s in starts]
     assert min(chosen) > 60
 
@@ -87,8 +87,8 @@ def test_steps_are_those_that_climb_most():
     for part, radius in zip(parts(), RADII, strict=True):
         moved = part.project(r.x + part.step(r.x, gradient, tf.constant(0.5 * radius), chance))
         gains.append(tf.reduce_sum(gradient * (moved - r.x), axis=[1, 2, 3]).numpy())
-    found = tf.reduce_sum(gradient * step, axis=[1, 2, 3])
-    np.testing.assert_allclose(found, np.max(gains, axis=0), rtol=1e-6)
+    gain = tf.reduce_sum(gradient * step, axis=[1, 2, 3])
+    np.testing.assert_allclose(gain, np.max(gains, axis=0), rtol=1e-6)
 
 
 def test_a_radius_of_zero_leaves_a_part_out():
@@ -101,7 +101,7 @@ def test_a_radius_of_zero_leaves_a_part_out():
 @pytest.mark.parametrize("radii", [RADII, (0.3, 1.5, 12.0)])
 @pytest.mark.parametrize("eps", [1e-6, 0.3, 1.0])
 def test_regions_taken_inward_and_outward_enclose_each_other(radii, eps):
-    """As the parts' own: no rounding of a point leads out, none of the ends inside."""
+    """Like the parts' own: no rounding of a point leads out, none of the ends inside."""
     r = region(eps=eps, radii=radii)
     inner, outer = r.inward(), r.outward()
     for part, within, around in zip(
@@ -123,8 +123,10 @@ def test_graphs_of_any_batch_answer_alike():
 
     for count in (3, 1, 0):
         x, noise = tf.constant(balls.images(count)), tf.constant(balls.images(count, seed=1) * 0.99)
-        for found, expected in zip(graph(x, noise), graph.python_function(x, noise), strict=True):
-            np.testing.assert_allclose(found, expected, atol=1e-5)
+        for compiled, expected in zip(
+            graph(x, noise), graph.python_function(x, noise), strict=True
+        ):
+            np.testing.assert_allclose(compiled, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

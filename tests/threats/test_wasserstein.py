@@ -72,21 +72,21 @@ def test_starts_are_inside_and_a_function_of_the_noise():
 
 
 def test_distances_are_upper_bounds_and_near():
-    """Of points from everywhere, far moves among them."""
+    """Distances of points from everywhere, far moves among them."""
     z = np.concatenate([compiled("project")(X, 2.0 * EPS, moved(X, 0.5, 2)), X[:, ::-1]])
     x = np.concatenate([X, X])
-    found, least = compiled("distance")(x, np.tile(EPS, 2), z), distances(x, z)
-    assert (found >= least - 1e-7).all()
-    assert (found <= np.repeat([1.06, 1.6], len(X)) * least).all()
+    bounds, least = compiled("distance")(x, np.tile(EPS, 2), z), distances(x, z)
+    assert (bounds >= least - 1e-7).all()
+    assert (bounds <= np.repeat([1.06, 1.6], len(X)) * least).all()
 
 
 def test_inside_is_never_true_outside():
     z = np.concatenate([compiled("project")(X, EPS, moved(X, 0.5, 3))] * 2)
     least = np.maximum(distances(np.concatenate([X, X]), z), 1e-3)
     eps = least * np.repeat([0.999, 1.2], len(X))
-    found = compiled("inside")(np.concatenate([X, X]), eps.astype(np.float32), z)
-    assert not found[: len(X)].any()
-    assert found[len(X) :].mean() > 0.7
+    inside = compiled("inside")(np.concatenate([X, X]), eps.astype(np.float32), z)
+    assert not inside[: len(X)].any()
+    assert inside[len(X) :].mean() > 0.7
 
 
 @pytest.mark.parametrize(("p", "costs"), [(1.0, [1, 4, 5]), (3.0, [1, 4**2 * D, 5**2 * D])])

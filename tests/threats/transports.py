@@ -21,7 +21,7 @@ def costs(shape, p=1.0):
 
 
 def _plans(x, p):
-    """Of plans as vectors of the moves that there can be: cost, sums by source and by aim."""
+    """The cost, sums by source and sums by aim of plans, as vectors over all possible moves."""
     cost, n = costs(x.shape, p), x.size
     source, aim = np.nonzero((x.ravel() > 0.0)[:, np.newaxis] & np.isfinite(cost))
     return cost[source, aim], np.eye(n)[:, source], np.eye(n)[:, aim]
@@ -34,20 +34,20 @@ def distance(x, z, p=1.0):
     cost, rows, columns = _plans(x, p)
     # In thousandths and with a little room, for the solver's digits are absolute.
     source, aim = (1e3 * t.ravel() / x.sum() for t in (x, z))
-    found = linprog(cost, A_eq=rows, b_eq=source, A_ub=columns, b_ub=aim + 1e-5)
-    assert found.status == 0, found.message
-    return 1e-3 * found.fun
+    optimum = linprog(cost, A_eq=rows, b_eq=source, A_ub=columns, b_ub=aim + 1e-5)
+    assert optimum.status == 0, optimum.message
+    return 1e-3 * optimum.fun
 
 
 def least(x, coefficients, eps, p=1.0, ceiling=np.inf):
     """min <coefficients, z> over z <= ceiling that x, of sum one, leads to at a cost of eps."""
     cost, rows, columns = _plans(x, p)
-    found = linprog(
+    optimum = linprog(
         coefficients.ravel() @ columns,
         A_eq=rows,
         b_eq=x.ravel(),
         A_ub=np.concatenate([columns, cost[np.newaxis]]),
         b_ub=np.append(np.full(x.size, min(ceiling, 2.0)), eps),
     )
-    assert found.status == 0, found.message
-    return found.fun
+    assert optimum.status == 0, optimum.message
+    return optimum.fun

@@ -15,22 +15,24 @@ from rt_tf.threats.wasserstein.feasible import Mass
 from rt_tf.threats.wasserstein.sinkhorn import Sinkhorn
 from rt_tf.threats.wasserstein.transport import LocalPlans
 
-AIM = 0.98  # of the radius, for points made: the rest is for `inside`, whose plan is another one
+AIM = 0.98  # share of the radius for points; the rest is for `inside`, whose plan is another
 DOUBLE_ROUNDING = 2.0**-50  # of a sum of n values in float64, relative to their sum and to n
 
 
 @dataclasses.dataclass(frozen=True)
 class Wasserstein:
-    """The contract is in `rt_tf.threats.region.Threat` (Wong, section 5.1).
+    """The Wasserstein threat by the contract of `rt_tf.threats.region.Threat`.
 
-    A pixel's mass is its value above the pixel range's lower end, as a share of the image's sum;
-    moving it to another pixel of its channel costs |offset|_2^p. The ball: images in the pixel
-    range, with each channel's sum kept but for float32's rounding, which a plan of cost <= eps
-    leads to. The radius is thus in pixels (p = 1): the share of mass times how far it moves.
+    A pixel's mass is its value above the pixel range's lower end, as a share of the image's
+    sum; moving it to another pixel of its channel costs |offset|_2^p. The ball: images in the
+    pixel range, with each channel's sum kept but for float32's rounding, which a plan of cost
+    <= eps leads to. The radius is thus in pixels (p = 1): the share of mass times the length of
+    its move. Source: Wong 2020 (thesis), section 5.1.
 
-    size: local plans, by which points are made, move mass within size x size pixels; weight: lambda
-    (Wong: 1000 for MNIST, 3000 for CIFAR-10), the smaller the more a projection is blurred;
-    tolerance, iterations: as in `Sinkhorn`. Points are in the ball whatever these are.
+    size: local plans, which give points, move mass within size x size pixels. weight: lambda
+    (Wong: 1000 for MNIST, 3000 for CIFAR-10); the smaller, the more a projection is blurred.
+    tolerance, iterations: as in `Sinkhorn`. Points are in the ball for any of these. UserError
+    for a size, p or weight out of range.
     """
 
     size: int = 5
@@ -45,7 +47,7 @@ class Wasserstein:
     has_support: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        """UserError for options that stand for no threat."""
+        """Raises UserError for options that stand for no threat."""
         if self.size < 3 or self.size % 2 == 0:
             raise UserError(f"threat wasserstein: expected an odd size >= 3; received {self.size}")
         if not 1.0 <= self.p < math.inf:
@@ -54,7 +56,7 @@ class Wasserstein:
             raise UserError(f"threat wasserstein: expected a weight > 0; received {self.weight}")
 
     def spread(self, pixels: int) -> float:
-        """Nothing to take off or add for rounding: `project` itself keeps what that costs."""
+        """Zero: a region needs no change for rounding, as `project` itself leaves room for that."""
         return 0.0
 
     def by_feature(self, region: Region) -> Region:
@@ -66,22 +68,27 @@ class Wasserstein:
         return tuple(tf.zeros_like(region.x) + tf.cast(end, region.x.dtype) for end in ends)
 
     def dual_norm(self, coefficients: Tensor) -> NoReturn:
-        """UserError: there is none."""
+        """Raises UserError: there is no support function."""
         raise _no_bound()
 
     def minimum(self, region: Region, coefficients: Tensor) -> NoReturn:
-        """UserError: there is none; `Sinkhorn.conjugate` finds good points but bounds nothing."""
+        """Raises UserError: there is no support function.
+
+        `Sinkhorn.conjugate` gives good points but bounds nothing.
+        """
         raise _no_bound()
 
     def project(self, region: Region, x: Tensor) -> Tensor:
-        """By projected Sinkhorn, which blurs a little; a point of the region remains as it is."""
+        """A point by projected Sinkhorn, which blurs a little; points of the region stay."""
         mass, scale = self._mass(region)
-        found = self._sinkhorn().project(mass, (tf.cast(x, tf.float64) - region.lower) / scale)
+        nearest = self._sinkhorn().project(mass, (tf.cast(x, tf.float64) - region.lower) / scale)
         within = by_example(self.inside(region, x), 4)
-        return tf.where(within, tf.cast(x, region.x.dtype), _pixels(region, scale, found - mass.x))
+        return tf.where(
+            within, tf.cast(x, region.x.dtype), _pixels(region, scale, nearest - mass.x)
+        )
 
     def start(self, region: Region, noise: Tensor) -> Tensor:
-        """Towards the point that is best in a random direction, a random share of the way.
+        """A point a random share of the way to the best one in a random direction.
 
         The share is the fraction of the noise's sum, which is uniform as well.
         """
@@ -94,16 +101,17 @@ class Wasserstein:
     def step(
         self, region: Region, x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor
     ) -> Tensor:
-        """Each pixel moves along its gradient's sign; by its whole range, if the size is eps.
+        """A step of each pixel along its gradient's sign; by its whole range, if the size is eps.
 
-        The direction is Wong's. The smaller a step, the more the next projection looks for a
-        blurred image rather than for a good one, whatever the radius. chance: not needed.
+        The direction is Wong's. The smaller a step, the more the next projection looks for
+        a blurred image rather than for a good one, whatever the radius. chance: without
+        effect.
         """
         share = tf.math.divide_no_nan(size, region.radius())
         return share * (region.upper - region.lower) * tf.sign(gradient)
 
     def inside(self, region: Region, x: Tensor) -> Tensor:
-        """Whether a plan of cost <= eps is found: true only in the ball, seldom false in it."""
+        """Whether a plan of cost <= eps is known: only in the ball, and nearly always there."""
         eps = _radius(region)
         height, width, channels = _shape(region)
         parts = height * width * channels * DOUBLE_ROUNDING
@@ -114,16 +122,16 @@ class Wasserstein:
     def distance(self, region: Region, x: Tensor, enough: Tensor | float = -math.inf) -> Tensor:
         """An upper bound on the cost of moving region.x's mass to x: [batch], in float64.
 
-        Zero where they are equal; infinite outside the pixel range or where a channel's sum is
-        another, but for rounding, by which channels are scaled first. The search for better bounds
-        ends with `enough` for all of the batch, a number or [batch].
+        Zero where they are equal; infinite outside the pixel range or where a channel's sum
+        is another, but for rounding, by which channels are scaled first. enough: a number
+        or [batch]; the search for better bounds ends when all are at most this.
         """
         mass, scale = self._mass(region)
         x = tf.cast(x, tf.float64)
         z = (x - region.lower) / scale
         sums, new = (tf.reduce_sum(t, axis=[1, 2], keepdims=True) for t in (mass.x, z))
-        kept = tf.abs(new - sums) <= ROUNDING * (sums + _offset(region) / scale)
-        possible = kept & (mass.x >= 0.0) & (x >= region.lower) & (x <= region.upper)
+        same_sums = tf.abs(new - sums) <= ROUNDING * (sums + _offset(region) / scale)
+        possible = same_sums & (mass.x >= 0.0) & (x >= region.lower) & (x <= region.upper)
         possible = tf.reduce_all(possible, axis=[1, 2, 3])
         same = tf.reduce_all(x == tf.cast(region.x, tf.float64), axis=[1, 2, 3])
         z = tf.where(by_example(possible, 4), z * tf.math.divide_no_nan(sums, new), mass.x)
@@ -142,10 +150,10 @@ class Wasserstein:
         return Sinkhorn(self._plans(), self.weight, self.tolerance, self.iterations)
 
     def _mass(self, region: Region) -> tuple[Mass, Tensor]:
-        """The mass, and what one of it is in pixel values: [batch, 1, 1, 1]; one if all are black.
+        """The mass, and its unit in pixel values: [batch, 1, 1, 1]; one if all pixels are black.
 
-        The cost is less than the radius by what float32's rounding of pixels may add: all that is
-        rounded away may have to cross the image.
+        The cost is less than the radius by the most that float32's rounding of pixels may
+        add: all that is rounded away may have to cross the image.
         """
         height, width, channels = _shape(region)
         x = tf.cast(region.x, tf.float64) - region.lower
@@ -165,7 +173,7 @@ def _no_bound() -> UserError:
 
 
 def _shape(region: Region) -> tuple[int, int, int]:
-    """Of an example; UserError for what is no image, or pixels with ranges of their own."""
+    """The shape of an example; UserError unless it is an image of one pixel range."""
     if not region.domain.is_uniform:
         raise UserError(
             "threat wasserstein: expected a domain of two finite numbers, since mass moves between "
@@ -180,7 +188,7 @@ def _shape(region: Region) -> tuple[int, int, int]:
 
 
 def _offset(region: Region) -> float:
-    """What the pixel range's lower end adds to the sum of a channel's absolute values, at most."""
+    """The most that the pixel range's lower end adds to the sum of a channel's absolute values."""
     height, width, _ = _shape(region)
     return float(height * width * abs(float(region.lower)))
 
@@ -193,6 +201,6 @@ def _radius(region: Region) -> Tensor:
 
 
 def _pixels(region: Region, scale: Tensor, moved: Tensor) -> Tensor:
-    """region.x with so much mass moved to each pixel."""
+    """The pixels of region.x with this much mass moved to each."""
     x = tf.cast(tf.cast(region.x, tf.float64) + scale * moved, region.x.dtype)
     return tf.clip_by_value(x, region.lower, region.upper)

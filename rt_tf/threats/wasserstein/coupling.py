@@ -8,20 +8,20 @@ from rt_tf.threats.wasserstein.feasible import Potentials, deficient
 from rt_tf.threats.wasserstein.sinkhorn import hastened
 from rt_tf.threats.wasserstein.transport import LocalPlans, logarithm, scaled
 
-LADDER = (4.0, 1.6, 6)  # psi: the first, the ratio of two, how many; a plan's cost falls with it
+LADDER = (4.0, 1.6, 6)  # psi: the first, their ratio and number; a plan's cost falls with it
 ITERATIONS = 100  # at each psi
 
 
 def distance_at_most(
     x: Tensor, z: Tensor, plans: LocalPlans, enough: Tensor | float = -np.inf
 ) -> Tensor:
-    """Of x and z >= 0, of the same sum in every channel, where any pixel may send to any other.
+    """An upper bound of the distance of x and z, where any pixel may send to any other: [batch].
 
-    The least cost of plans made by Sinkhorn's iterations at a rising psi, which ends when that is
-    at most `enough` for all. Scaled down until no row or column is too large, a plan leaves some of
-    x and misses some of z: that moves first where both are the same pixel, then everywhere in
-    proportion. x, z: [batch, height, width, channels], float64; answers [batch], right but for
-    float64's rounding.
+    x, z: [batch, height, width, channels], float64, z >= 0, with equal sums in every channel.
+    The least cost of plans by Sinkhorn's iterations at a rising psi, which end when it is at
+    most `enough` for all. Scaled down until no row or column is too large, a plan leaves some
+    of x and misses some of z: that moves first where both are one pixel, then everywhere in
+    proportion. The bound holds but for float64's rounding.
     """
     first, ratio, rungs = LADDER
     zero = tf.zeros_like(x[:, :1, :1, :1])
@@ -38,7 +38,7 @@ def distance_at_most(
 
 
 def _fitted(x: Tensor, z: Tensor, plans: LocalPlans, beta: Tensor, psi: Tensor) -> Tensor:
-    """The beta of a plan of a psi from x to z, from a first one."""
+    """The beta of a plan from x to z at this psi, from a first beta."""
     log_x, log_z = logarithm(x), logarithm(z)
 
     def scale(beta: Tensor, last: Tensor, steps: Tensor) -> tuple[Tensor, ...]:
@@ -52,18 +52,18 @@ def _fitted(x: Tensor, z: Tensor, plans: LocalPlans, beta: Tensor, psi: Tensor) 
 
 
 def _cost(x: Tensor, z: Tensor, plans: LocalPlans, beta: Tensor, psi: Tensor) -> Tensor:
-    """Of the plan of a beta that does its columns justice, made feasible: [batch]."""
+    """The cost of the plan of a beta whose columns are those of z, made feasible: [batch]."""
     alpha = scaled(logarithm(x), plans.sums(beta, psi)[0])
-    # The best beta for this alpha gives columns of z; rows are what is then scaled down.
+    # The best beta for this alpha gives columns of z; rows are then scaled down.
     beta = scaled(logarithm(z), plans.sums(alpha, psi)[0])
-    into, left, cost = deficient(x, plans, Potentials(alpha, beta, psi))
+    into, rest, cost = deficient(x, plans, Potentials(alpha, beta, psi))
     missing = tf.nn.relu(z - into)
-    both = tf.minimum(left, missing)
-    return cost[:, 0, 0, 0] + tf.reduce_sum(_spread(left - both, missing - both, plans.p), axis=1)
+    both = tf.minimum(rest, missing)
+    return cost[:, 0, 0, 0] + tf.reduce_sum(_spread(rest - both, missing - both, plans.p), axis=1)
 
 
 def _spread(a: Tensor, b: Tensor, p: float) -> Tensor:
-    """The cost of sending a to b everywhere in proportion, at most: [batch, channels].
+    """An upper bound of the cost of sending a to b everywhere in proportion: [batch, channels].
 
     From the mean of the squared distances, which takes a few moments: it bounds that of their
     power p / 2 by Jensen's inequality, or with the image's diameter if p > 2.

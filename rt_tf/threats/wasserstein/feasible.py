@@ -1,4 +1,4 @@
-"""From the potentials of a nearly feasible plan to a point that a feasible plan leads to."""
+"""Feasible points from the potentials of a nearly feasible plan."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from rt_tf.threats.wasserstein.transport import LocalPlans, logarithm, scaled
 class Mass(NamedTuple):
     """Mass x [batch, height, width, channels] to be moved at a cost of eps, up to a ceiling.
 
-    In float64; x adds up to one, or to nothing, by example. eps, ceiling: [batch, 1, 1, 1].
+    In float64; x adds up to one, or to zero, by example. eps, ceiling: [batch, 1, 1, 1].
     """
 
     x: Tensor
@@ -30,13 +30,13 @@ class Potentials(NamedTuple):
 def rounded(mass: Mass, plans: LocalPlans, potentials: Potentials) -> Tensor:
     """A point that mass moves to by a plan of cost <= eps, in float64: [batch, height, width, c].
 
-    If no column of the given plan is above the ceiling. Rows are scaled down to x; what they leave
-    stays where it is, or goes to any other pixel where there is no room. If all that is too dear,
-    every pixel sends but a share of it, which costs that share.
+    No column of the potentials' plan may be above the ceiling. Rows are scaled down to x; the
+    rest of x stays where it is, or goes to any other pixel where there is no room. If all that
+    is too dear, every pixel sends but a share of it, which costs that share.
     """
-    into, left, cost = deficient(mass.x, plans, potentials)
-    stays = tf.minimum(left, tf.nn.relu(mass.ceiling - into))
-    lost = tf.reduce_sum(left - stays, axis=[1, 2], keepdims=True)  # [batch, 1, 1, channels]
+    into, rest, cost = deficient(mass.x, plans, potentials)
+    stays = tf.minimum(rest, tf.nn.relu(mass.ceiling - into))
+    lost = tf.reduce_sum(rest - stays, axis=[1, 2], keepdims=True)  # [batch, 1, 1, channels]
     room = tf.nn.relu(mass.ceiling - into - stays)
     share = tf.math.divide_no_nan(lost, tf.reduce_sum(room, axis=[1, 2], keepdims=True))
     z = into + stays + share * room
@@ -48,7 +48,7 @@ def rounded(mass: Mass, plans: LocalPlans, potentials: Potentials) -> Tensor:
 def deficient(
     x: Tensor, plans: LocalPlans, potentials: Potentials
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Where a plan leads whose rows are scaled down to at most x, what is left of x, the cost.
+    """The columns of a plan whose rows are scaled down to at most x, the rest of x, and the cost.
 
     Rows become min(row, x), so that no column grows. [batch, height, width, c] twice, and
     [batch, 1, 1, 1].

@@ -19,10 +19,10 @@ LOG_PSI = (-2.0, 8.0, 4.0, 2.0, 1.0)  # exponents of two: the least to start fro
 
 
 class _State(NamedTuple):
-    """Where the iterations are; beta and psi are where the next one starts.
+    """The state of the iterations; beta and psi are the next one's start.
 
-    best: the potentials that were the last to be the best for one another, before `beta` was moved
-    ahead by momentum; steps: since that began, [batch, 1, 1, 1]; busy: [batch, 1, 1, 1].
+    best: the last potentials that were the best for one another, before `beta` was moved ahead
+    by momentum. steps: since the momentum began, [batch, 1, 1, 1]. busy: [batch, 1, 1, 1].
     """
 
     best: Potentials
@@ -34,11 +34,13 @@ class _State(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Sinkhorn:
-    """Projected and conjugate Sinkhorn iterations (Wong, Algorithm 8 and section 5.1.6).
+    """Projected and conjugate Sinkhorn iterations.
 
-    weight: lambda, of the objective against the plan's entropy. An example is done when the mass
-    that the plan misplaces, and its cost's distance to eps, relative to eps, are at most the
-    tolerance, or after so many iterations. The points found are in the ball at any tolerance.
+    weight: lambda, of the objective against the plan's entropy. An example is done when the
+    mass that the plan misplaces, and its cost's distance to eps, relative to eps, are at most
+    the tolerance, or after so many iterations. Points are in the ball at any tolerance.
+
+    Source: Wong 2020 (thesis), algorithm 8 and section 5.1.6.
     """
 
     plans: LocalPlans
@@ -47,10 +49,11 @@ class Sinkhorn:
     iterations: int = 50
 
     def project(self, mass: Mass, w: Tensor) -> Tensor:
-        """min weight / 2 |w - z|^2 + <P, log P> over plans P from x to z, if z <= ceiling.
+        """The z of min weight / 2 |w - z|^2 + <P, log P> over plans P from x to z <= ceiling.
 
-        Plans cost at most eps. Optimal is z = min(w - beta / weight, ceiling), the paper's z but
-        where a pixel is full: its multiplier takes up the difference, and beta is what fills it.
+        w: [batch, height, width, channels], float64, like the result. Plans cost at most
+        eps. Optimal is z = min(w - beta / weight, ceiling), the thesis's z except where a
+        pixel is full: its multiplier takes up the difference, and beta is what fills it.
         """
         target, ceiling = self.weight * w, tf.math.log(mass.ceiling)
 
@@ -62,9 +65,10 @@ class Sinkhorn:
         return rounded(mass, self.plans, potentials)
 
     def conjugate(self, mass: Mass, coefficients: Tensor) -> Tensor:
-        """min weight <coefficients, z> + <P, log P> over the same plans.
+        """The point z of min weight <coefficients, z> + <P, log P> over the plans of `project`.
 
-        Optimal is beta = -weight coefficients, less a full pixel's multiplier.
+        coefficients: [batch, height, width, channels], float64, like the result. Optimal is
+        beta = -weight coefficients, less a full pixel's multiplier.
         """
         fixed, ceiling = -self.weight * coefficients, tf.math.log(mass.ceiling)
 
@@ -75,7 +79,7 @@ class Sinkhorn:
         return rounded(mass, self.plans, potentials)
 
     def _solve(self, mass: Mass, fit: Fit, beta: Tensor, psi: Tensor) -> Potentials:
-        """Ascent of the dual by blocks, from a first beta, by example."""
+        """The potentials by ascent of the dual by blocks, from a first beta, by example."""
         beta, zero = tf.where(self.plans.near(mass.x > 0.0), beta, VOID), tf.zeros_like(psi)
         start = _State(Potentials(beta, beta, psi), beta, psi, zero, mass.eps > 0.0)
         log_x = logarithm(mass.x)
@@ -117,10 +121,11 @@ class Sinkhorn:
 
 
 def hastened(best: Tensor, last: Tensor, before: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
-    """Where Nesterov's momentum leads from the best beta, and the steps since it last began.
+    """The beta to which Nesterov's momentum leads from the best one, and the steps since it began.
 
-    last: the best before it; before: where it came from. It begins anew when it led away from the
-    best beta (O'Donoghue and Candes: the gradient scheme). Betas [batch, height, width, channels].
+    last: the best beta before; before: the one that `best` came from; each [batch, height,
+    width, channels]. The momentum begins anew when it led away from the best beta (O'Donoghue
+    and Candes 2015: the gradient scheme).
     """
     back = _total((best - before) * (best - last)) < 0.0
     steps = tf.where(back, tf.zeros_like(steps), steps + 1.0)
@@ -128,11 +133,11 @@ def hastened(best: Tensor, last: Tensor, before: Tensor, steps: Tensor) -> tuple
 
 
 def _newton(mass: Mass, plans: LocalPlans, cost: Tensor, square: Tensor) -> tuple[Tensor, Tensor]:
-    """The plan's cost, and the step of psi towards where it is eps.
+    """The plan's cost, and the step of psi towards a cost of eps.
 
     Newton's for log <P, C> = log eps, which is convex in psi, so that a step up never leads too
-    far; a step down has the steepest slope that there can be. The paper's, for <P, C> = eps, can
-    jump to and fro between plans that hardly mix.
+    far; a step down has the steepest slope that there can be. The thesis's, for <P, C> = eps,
+    can jump to and fro between plans that hardly mix.
     """
     spent = _total(mass.x * cost)
     slope = _total(mass.x * square) / tf.maximum(spent, 1e-300)

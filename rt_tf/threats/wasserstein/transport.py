@@ -8,7 +8,7 @@ import tensorflow as tf
 from rt_tf.network.ops import Tensor
 
 VOID = -1e9  # the potential of a pixel that has no part in a plan
-LEAST = 1e-300  # sums below it are none: TensorFlow flushes what is less than 2e-308
+LEAST = 1e-300  # smaller sums count as zero: TensorFlow flushes numbers below 2e-308
 SPAN = 600.0  # exp(-SPAN) is well above LEAST
 
 
@@ -16,9 +16,9 @@ SPAN = 600.0  # exp(-SPAN) is well above LEAST
 class LocalPlans:
     """Plans P_ij = exp(alpha_i - psi C_ij + beta_j) of the cost C_ij = |i - j|_2^p.
 
-    size: k, odd; p: of the p-Wasserstein distance, at least 1. Potentials are float64, shaped
-    [batch, height, width, channels]; psi: [batch, 1, 1, 1]. C is symmetric, so that what is said
-    of rows holds for columns.
+    size: k, odd. p: of the p-Wasserstein distance, at least 1. Potentials are float64, [batch,
+    height, width, channels]; psi: [batch, 1, 1, 1]. C is symmetric, so that statements on rows
+    hold for columns.
     """
 
     size: int = 5
@@ -27,9 +27,10 @@ class LocalPlans:
     def sums(self, potential: Tensor, psi: Tensor, moments: int = 0) -> list[Tensor]:
         """log sum_j exp(beta_j - psi C_ij) by pixel i, then the means of C, C^2, ... so weighted.
 
-        By sums of exponentials over the rings of equal cost, which only then are multiplied by
-        exp(-psi C); term by term where the exponents of a batch span more than float64 can hold.
-        VOID, or near it, where all neighbours are void.
+        Each is [batch, height, width, channels]; moments: the number of means. By sums of
+        exponentials over the rings of equal cost, which only then are multiplied by
+        exp(-psi C); term by term where the exponents of a batch span more than float64 can
+        hold. VOID, or near it, where all neighbours are void.
         """
         top = tf.reduce_max(potential, axis=[1, 2, 3], keepdims=True)
         low = tf.where(some(potential), potential, top)
@@ -41,11 +42,11 @@ class LocalPlans:
         )
 
     def near(self, mask: Tensor) -> Tensor:
-        """Pixels that mass can reach from those of a mask."""
+        """The pixels that mass can reach from those of a mask: [batch, height, width, c]."""
         return tf.nn.max_pool2d(tf.cast(mask, tf.float32), self.size, 1, "SAME") > 0.0
 
     def cost(self, rows: int, columns: int) -> float:
-        """Of moving by so many rows and columns."""
+        """The cost of moving by so many rows and columns."""
         return float((rows * rows + columns * columns) ** (0.5 * self.p))
 
     def _by_rings(self, potential: Tensor, top: Tensor, psi: Tensor, moments: int) -> list[Tensor]:
@@ -79,7 +80,7 @@ class LocalPlans:
         return [log_total, *means]
 
     def _patches(self, values: Tensor) -> Tensor:
-        """What is around each pixel, void beyond the image: [batch, height, width, k * k, c]."""
+        """The pixels around each pixel, void beyond the image: [batch, height, width, k * k, c]."""
         edge, channels = [self.size // 2] * 2, values.shape[3]
         padded = tf.pad(values, [[0, 0], edge, edge, [0, 0]], constant_values=VOID)
         sizes, ones = [1, self.size, self.size, 1], [1, 1, 1, 1]
@@ -93,7 +94,7 @@ def some(potential: Tensor) -> Tensor:
 
 
 def logarithm(x: Tensor) -> Tensor:
-    """log x, or VOID where there is nothing."""
+    """The logarithm of x >= 0, elementwise; VOID where x is 0."""
     return tf.where(x > 0.0, tf.math.log(tf.where(x > 0.0, x, 1.0)), VOID)
 
 
@@ -103,7 +104,7 @@ def scaled(log_mass: Tensor, log_sum: Tensor) -> Tensor:
 
 
 def _both(values: Tensor, steps: int, axis: int) -> Tensor:
-    """The values so many steps before and after each pixel along an axis, added."""
+    """The sum of the values so many steps before and after each pixel along an axis."""
     if not steps:
         return values
     padded = tf.pad(values, [[steps * (i == axis)] * 2 for i in range(4)])
