@@ -1,1 +1,1 @@
-"""Attacks: points of a region on which a network errs. Their success is judged by others."""
+"""Attacks: points of a region on which a network errs. `run` judges their success."""

@@ -10,9 +10,9 @@ from rt_tf.attacks.task import Evaluation, Task
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
 
-# (task, step's number, what is carried: the points first, what the network says there) -> carried
+# (task, step's number, carried tensors with the points first, evaluation there) -> carried
 Move = Callable[[Task, Tensor, list[Tensor], Evaluation], list[Tensor]]
-# (task, step's number, what is carried) -> carried, whether an example is done: [batch]
+# (task, step's number, carried tensors) -> carried, whether an example is done: [batch]
 Step = Callable[[Task, Tensor, list[Tensor]], tuple[list[Tensor], Tensor]]
 
 
@@ -21,19 +21,19 @@ def ascend(
 ) -> Tensor:
     """Moves the points carried[0] `steps` times and returns them: [batch, ...].
 
-    carried: tensors [batch, ...]. early_stop: an example is left where the network errs on it, and
-    costs nothing from there on; else all of them move to the end, as training wants it.
+    carried: tensors [batch, ...]. early_stop: an example stays where the network errs on it,
+    and costs nothing from there on; else all of them move to the end, which training needs.
     """
     if early_stop:
         return loop_until_done(task, carried, steps, stepping(move))[0]
     if steps == 1:
         return tf.stop_gradient(move(task, tf.constant(0), carried, task.evaluate(carried[0]))[0])
-    found = tf.while_loop(
+    last = tf.while_loop(
         lambda i, *_: (i < steps) & (tf.shape(carried[0])[0] > 0),
         _climbing(task, move),
         [tf.constant(0), *carried],
     )
-    return tf.stop_gradient(found[1])
+    return tf.stop_gradient(last[1])
 
 
 def loop_until_done(
@@ -41,7 +41,7 @@ def loop_until_done(
 ) -> list[Tensor]:
     """Takes `steps` steps, of every example until a step says that it is done; returns carried.
 
-    carried: tensors [batch, ...], of which a step is given the rows of the examples left.
+    carried: tensors [batch, ...]; a step gets their rows of the examples that are not done.
     """
 
     def again(i: Tensor, rows: Tensor, *carried: Tensor) -> list[Tensor]:
@@ -56,19 +56,19 @@ def loop_until_done(
 
     rows = tf.range(tf.shape(carried[0])[0])
     shapes = [tf.TensorShape([]), tf.TensorShape([None]), *(tensor.shape for tensor in carried)]
-    found = tf.while_loop(
+    last = tf.while_loop(
         lambda i, rows, *_: (i < steps) & (tf.shape(rows)[0] > 0),
         again,
         [tf.constant(0), rows, *carried],
         shape_invariants=shapes,
     )
-    return [tf.stop_gradient(tensor) for tensor in found[2:]]
+    return [tf.stop_gradient(tensor) for tensor in last[2:]]
 
 
 def _until_some_are_done(
     task: Task, i: Tensor, carried: list[Tensor], steps: int | Tensor, step: Step
 ) -> list[Tensor]:
-    """The number of the next step, who is done, and what is carried."""
+    """Steps until one example is done: the next step's number, a mask of the done, carried."""
 
     def again(i: Tensor, done: Tensor, *carried: Tensor) -> list[Tensor]:
         new, done = step(task, i, list(carried))
@@ -81,7 +81,7 @@ def _until_some_are_done(
 
 
 def stepping(move: Move, early_stop: bool | Tensor = True) -> Step:
-    """A move as a step. early_stop: it leaves an example as it is where the network errs on it."""
+    """A move as a step. early_stop: an example stays where the network errs on it."""
 
     def step(task: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         evaluation = task.evaluate(carried[0])
@@ -93,7 +93,7 @@ def stepping(move: Move, early_stop: bool | Tensor = True) -> Step:
 
 
 def skip_empty_batch(attack: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The attack, called where there are examples alone: not every layer bears an empty batch."""
+    """The attack, not called without examples: not every layer bears an empty batch."""
 
     @functools.wraps(attack)
     def called(task: Task, start: Tensor, **options: Any) -> Tensor:

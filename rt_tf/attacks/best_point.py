@@ -1,4 +1,4 @@
-"""The best point that an ascent has seen, to go back to and to return."""
+"""The best point of an ascent so far, to go back to and to return."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from rt_tf.network.ops import Tensor
 
 
 class Best(NamedTuple):
-    """By example the point of the highest loss, the loss's gradient there, and the loss."""
+    """By example the point of the highest loss, [batch, ...], its gradient, and its loss."""
 
     x: Tensor
     gradient: Tensor
@@ -18,18 +18,21 @@ class Best(NamedTuple):
 
 
 def unseen(start: Tensor) -> Best:
-    """Before the first evaluation: worse than any point."""
+    """The best before the first evaluation: worse than any point. start: [batch, ...]."""
     return Best(start, tf.zeros_like(start), each(start, -float("inf")))
 
 
 def noted(best: Best, x: Tensor, evaluation: Evaluation) -> Best:
-    """The best after an evaluation at x."""
-    higher, seen = evaluation.loss > best.loss, Best(x, evaluation.gradient, evaluation.loss)
-    return Best(*(chosen(higher, new, old) for new, old in zip(seen, best, strict=True)))
+    """The best after an evaluation at x, [batch, ...]."""
+    higher, latest = evaluation.loss > best.loss, Best(x, evaluation.gradient, evaluation.loss)
+    return Best(*(chosen(higher, new, old) for new, old in zip(latest, best, strict=True)))
 
 
 def returned(task: Task, x: Tensor, best: Best) -> Tensor:
-    """What an attack returns of its last point, not looked at yet, and of its best."""
+    """The last point x of an attack where it errs or is better, else the best: [batch, ...].
+
+    x is not evaluated yet.
+    """
     logits = task.logits(x)
     loss = task.loss(logits, task.labels, task.targets)
     return tf.stop_gradient(chosen(task.errs(logits) | (loss > best.loss), x, best.x))

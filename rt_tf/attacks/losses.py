@@ -1,6 +1,7 @@
-"""What attacks raise: losses of logits, larger the more wrong. [batch, classes] -> [batch].
+"""Losses of logits that attacks raise, larger the more wrong: [batch, classes] -> [batch].
 
-With targets, larger the nearer to the answer `targets` instead.
+labels: [batch], the right classes. With targets, [batch], larger the nearer to these answers
+instead.
 """
 
 from collections.abc import Callable
@@ -37,8 +38,8 @@ def odds(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tenso
 
 def margin(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
     """The best other class's logit, or the target's, less the label's (Carlini & Wagner 2017)."""
-    own = _at(logits, labels)
-    return (_best_other(logits, labels) if targets is None else _at(logits, targets)) - own
+    of_label = _at(logits, labels)
+    return (_best_other(logits, labels) if targets is None else _at(logits, targets)) - of_label
 
 
 def dlr(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
@@ -64,9 +65,9 @@ def dlr_or_margin(logits: Tensor, labels: Tensor, targets: Tensor | None = None)
 
 
 def others(logits: Tensor, labels: Tensor) -> Tensor:
-    """The logits, the label's own out of the running: [batch, classes]."""
-    own = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False)
-    return tf.where(own, logits.dtype.min, logits)
+    """The logits [batch, classes], with the label's own lowest."""
+    is_label = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False)
+    return tf.where(is_label, logits.dtype.min, logits)
 
 
 def _at(logits: Tensor, classes: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Random numbers that are a pure function of a seed and of the example they are for.
 
 TensorFlow's stateless generators have one seed for a whole tensor; here every example has its own,
-so that what is drawn for it does not depend on the batch it comes in. The generator is SplitMix64
-(Steele, Lea & Flood 2014), whose n-th number is a function of the seed and n.
+so that its numbers do not depend on the batch it comes in. The generator is SplitMix64 (Steele, Lea
+& Flood 2014), whose n-th number is a function of the seed and n.
 """
 
 import math
@@ -25,12 +25,12 @@ def keys(seed: Tensor, numbers: Tensor) -> Tensor:
 
 
 def fold(keys: Tensor, number: Tensor | int) -> Tensor:
-    """Other keys for each number, such as a restart or a draw."""
+    """Further keys [batch] from keys [batch] and a number, such as a restart's or a draw's."""
     return _mixed(keys + (tf.cast(number, tf.uint64) + _constant(1)) * _constant(STRIDE))
 
 
 def take(keys: Tensor, rows: Tensor) -> Tensor:
-    """Some examples' keys: as signed numbers, which GPUs can gather."""
+    """The keys of some rows [rows], gathered as signed numbers, which GPUs can do."""
     return tf.bitcast(tf.gather(tf.bitcast(keys, tf.int64), rows), tf.uint64)
 
 
@@ -44,7 +44,7 @@ def uniform(keys: Tensor, shape: Sequence[int] = ()) -> Tensor:
 
 
 def _mixed(bits: Tensor) -> Tensor:
-    """SplitMix64's finaliser: every bit of the result depends on every bit given."""
+    """The bits after SplitMix64's finaliser: every bit depends on every bit before."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         bits = _folded(bits, shift) * _constant(factor)
     return _folded(bits, 31)

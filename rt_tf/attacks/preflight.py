@@ -1,7 +1,7 @@
-"""Whether attacks can be asked, and signs that their answers do not say what they seem to.
+"""Checks that attacks are possible, and warnings that their results may mislead.
 
-Checks raise UserError; the others return their warnings, a line each. Source: Croce & Hein 2020
-(Reliable evaluation) and the flags of the authors' evaluation since.
+Checks raise UserError; warnings are returned, a line each. Source: Croce & Hein 2020 (Reliable
+evaluation) and the flags of the authors' evaluation since.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ RANDOM = re.compile(r"Random|Multinomial|TruncatedNormal|^StatefulUniform|^State
 def check_inputs(
     images: np.ndarray, labels: np.ndarray, classes: int, domain: Given = UNIT
 ) -> None:
-    """UserError unless images [n, ...] are in the domain and labels [n] are classes."""
+    """Raises UserError unless images [n, ...] are in the domain and labels [n] are classes."""
     if len(images) != len(labels):
         raise UserError(
             f"labels: expected {len(images)}, as many as images; received {len(labels)}"
@@ -37,16 +37,16 @@ def check_inputs(
     Domain.of(domain).check(images)
     if not np.issubdtype(labels.dtype, np.integer):
         raise UserError(f"labels: expected integers; received {labels.dtype}")
-    known = (labels >= 0) & (labels < classes)
-    if not known.all():
+    valid = (labels >= 0) & (labels < classes)
+    if not valid.all():
         raise UserError(
-            f"labels: expected classes 0 to {classes - 1}; received {(~known).sum()} others of "
-            f"{known.size}, as {labels[~known][0]}"
+            f"labels: expected classes 0 to {classes - 1}; received {(~valid).sum()} others of "
+            f"{valid.size}, as {labels[~valid][0]}"
         )
 
 
 def refuse_features(attack: str, region: Region) -> None:
-    """UserError where features have radii of their own, which an attack by one norm cannot heed."""
+    """Raises UserError where features have radii of their own, which one norm cannot heed."""
     if getattr(region.threat, "scale", None) is not None:
         raise UserError(
             f"{attack}: expected one radius for all features; received one for each; pgd, apgd and "
@@ -55,7 +55,7 @@ def refuse_features(attack: str, region: Region) -> None:
 
 
 def refuse_unlimited(attack: str, region: Region) -> None:
-    """UserError where inputs have no ends, to which an attack would set them."""
+    """Raises UserError where inputs have no ends, to which an attack would set them."""
     if not region.domain.is_by_example and not region.domain.is_bounded:
         raise UserError(
             f"{attack}: expected a domain with ends for every feature; received {region.domain}"
@@ -63,7 +63,10 @@ def refuse_unlimited(attack: str, region: Region) -> None:
 
 
 def check_network(network: Network, images: np.ndarray, labels: np.ndarray) -> None:
-    """UserError unless the network's loss has a finite gradient in the pixels of these images."""
+    """Raises UserError unless the loss has a finite gradient in these images [n, ...].
+
+    labels: [n].
+    """
     x = tf.constant(images)
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -83,7 +86,7 @@ def _no_gradient(received: str) -> UserError:
 
 
 def randomised(network: Network, x: Tensor) -> list[str]:
-    """Of a network that answers the same images differently."""
+    """Warnings of a network that answers the same images x [batch, ...] differently."""
     first, second = network(x), network(x)
     differ = tf.reduce_any(first != second, axis=-1)
     count = int(tf.reduce_sum(tf.cast(differ, tf.int32)))
@@ -96,7 +99,7 @@ def randomised(network: Network, x: Tensor) -> list[str]:
 
 
 def probabilities(logits: Tensor) -> list[str]:
-    """Of outputs [batch, classes] that are a softmax's: not negative, and of sum one."""
+    """Warnings of outputs [batch, classes] of a softmax: not negative, and of sum one."""
     logits = tf.cast(logits, tf.float32)
     positive = tf.reduce_all(logits >= 0.0)
     sums = tf.reduce_all(tf.abs(tf.reduce_sum(logits, axis=-1) - 1.0) <= SUM)
@@ -109,60 +112,66 @@ def probabilities(logits: Tensor) -> list[str]:
 
 
 def vanishing_gradients(task: Task, x: Tensor) -> list[str]:
-    """Of losses without any gradient at some of the points x, though the network is right there."""
+    """Warnings of losses without any gradient at some of the points x, [batch, ...].
+
+    Points on which the network errs do not count.
+    """
     right = ~task.errs(task.logits(x))
-    found = []
+    warnings = []
     for name, loss in LOSSES.items():
         gradient = dataclasses.replace(task, loss=loss).evaluate(x).gradient
         zero = tf.reduce_all(gradient == 0.0, axis=list(range(1, x.shape.rank)))
         count = int(tf.reduce_sum(tf.cast(zero & right, tf.int32)))
         if count > ZERO * int(tf.reduce_sum(tf.cast(right, tf.int32))):
-            found.append(
+            warnings.append(
                 f"the {name} loss has a zero gradient at {count} of {len(right)} points: attacks "
                 "that climb it fail there whether the network is robust or not"
             )
-    return found
+    return warnings
 
 
 def inner_work(network: tf.types.experimental.ConcreteFunction) -> list[str]:
-    """Of a network's graph that takes gradients, or draws random numbers, to answer."""
+    """Warnings of a network's graph that takes gradients, or draws random numbers, to answer."""
     names = set(_operations(network.graph.as_graph_def()))
     gradients = sorted(name for name in names if GRADIENTS.search(name))
     random = sorted(name for name in names if RANDOM.search(name))
-    found = []
+    warnings = []
     if gradients:
-        found.append(
+        warnings.append(
             f"the network optimises while it answers (operations {', '.join(gradients)}): its "
             "gradient may mislead attacks, and Square alone tells"
         )
     if random:
-        found.append(
+        warnings.append(
             f"the network draws random numbers (operations {', '.join(random)}): attacks for "
             "networks that do would be stronger"
         )
-    return found
+    return warnings
 
 
-def black_box_ahead(found: int, left: int) -> list[str]:
-    """Of an attack without gradients that found some of what those with gradients had left."""
-    if not found:
+def black_box_ahead(successes: int, remaining: int) -> list[str]:
+    """Warnings of an attack without gradients that succeeds where those with gradients did not.
+
+    successes: its number of them among the `remaining` examples.
+    """
+    if not successes:
         return []
     return [
-        f"an attack without gradients found {found} of the {left} examples that attacks by "
-        "gradients had left: the gradients may be masked"
+        f"an attack without gradients found {successes} of the {remaining} examples that attacks "
+        "by gradients had left: the gradients may be masked"
     ]
 
 
 def _operations(graph: tf.compat.v1.GraphDef) -> Iterator[str]:
-    """The types of all operations that a graph runs, those of functions it calls included."""
+    """The types of all operations that a graph runs, with those of functions it calls."""
     library = {function.signature.name: function.node_def for function in graph.library.function}
-    waiting, seen = [graph.node], set()
+    waiting, names = [graph.node], set()
     while waiting:
         for node in waiting.pop():
             yield node.op
             for name in _called(node):
-                if name in library and name not in seen:
-                    seen.add(name)
+                if name in library and name not in names:
+                    names.add(name)
                     waiting.append(library[name])
 
 

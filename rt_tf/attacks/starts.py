@@ -1,4 +1,4 @@
-"""Where attacks start."""
+"""Starts of attacks: functions of a task to points [batch, ...]."""
 
 import dataclasses
 
@@ -25,9 +25,10 @@ def uniform(task: Task) -> Tensor:
 def ball(task: Task) -> Tensor:
     """A random point of the ball, whose pixels may lie outside of their range.
 
-    Where many pixels are at an end of their range, half of the region's points have them unmoved:
-    one large step from there overfits as it does from the image itself. UserError: for a threat
-    whose ball is known within the range alone. Source: Wong 2020 (thesis), algorithm 7.
+    Where many pixels are at an end of their range, half of the region's points have them
+    unmoved: one large step from there overfits just like one from the image itself. UserError
+    for a threat whose ball exists within the range alone. Source: Wong 2020 (thesis), algorithm
+    7.
     """
     threat = task.region.threat
     if not threat.has_support:
@@ -37,6 +38,6 @@ def ball(task: Task) -> Tensor:
 
 
 def signs(task: Task) -> Tensor:
-    """Half the radius in a random direction of every pixel (R+FGSM, Tramer et al. 2018)."""
+    """Points half the radius off, each pixel at random (R+FGSM, Tramer et al. 2018)."""
     region = task.inward().region
     return region.project(region.x + 0.5 * region.radius() * tf.sign(task.noise(START) - 0.5))

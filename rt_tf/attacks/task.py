@@ -1,4 +1,4 @@
-"""What an attack is asked to do, and what it may look at."""
+"""The task of an attack: its network, region, labels, loss and random numbers."""
 
 import dataclasses
 from collections.abc import Callable
@@ -27,9 +27,10 @@ class Task:
     """Points of `region` are sought on which `network` errs, by raising `loss`.
 
     network: [batch, ...] -> logits, an example's from its own pixels alone; a `Graph` where the
-    attack reads more than that. labels: [batch], the right classes. keys: [batch], the examples'
-    own seeds (`noise.keys`). targets: [batch], the classes wanted instead; None for any other.
-    scale: of the loss, against the underflow of gradients in half precision.
+    attack reads more than that. labels: [batch], the right classes. keys: [batch], the
+    examples' own seeds (`noise.keys`). targets: [batch], the only classes that are errors; None
+    for any other than the label. scale: of the loss, against the underflow of gradients in half
+    precision.
     """
 
     network: Network
@@ -41,15 +42,15 @@ class Task:
     scale: float = 1.0
 
     def logits(self, x: Tensor) -> Tensor:
-        """The network's, in float32: [batch, classes]."""
+        """The network's logits at x [batch, ...], in float32: [batch, classes]."""
         return tf.cast(self.network(x), tf.float32)
 
     def values(self, x: Tensor) -> Tensor:
-        """The loss at a point: [batch]."""
+        """The loss at points [batch, ...]: [batch]."""
         return self.loss(self.logits(x), self.labels, self.targets)
 
     def evaluate(self, x: Tensor) -> Evaluation:
-        """The network and the loss's gradient at a point."""
+        """The network, the loss and its gradient at points [batch, ...]."""
         with tf.GradientTape() as tape:
             tape.watch(x)
             logits = self.logits(x)
@@ -58,24 +59,24 @@ class Task:
         return Evaluation(logits, loss, tape.gradient(total, x))
 
     def errs(self, logits: Tensor) -> Tensor:
-        """Whether logits are what the attack seeks: [batch]."""
+        """Whether logits [batch, classes] are a success of the attack: [batch]."""
         answer = tf.argmax(logits, axis=-1, output_type=self.labels.dtype)
         return answer != self.labels if self.targets is None else answer == self.targets
 
     def errs_at(self, x: Tensor) -> Tensor:
-        """Whether points are what the attack seeks: [batch]."""
+        """Whether points [batch, ...] are a success of the attack: [batch]."""
         return self.errs(self.logits(x))
 
     def noise(self, draw: Tensor | int) -> Tensor:
-        """Uniform in [0, 1), shaped as the images; other numbers for every draw."""
+        """Numbers uniform in [0, 1), in the images' shape; other ones for every draw."""
         return noise.uniform(noise.fold(self.keys, draw), self.region.x.shape[1:].as_list())
 
     def chance(self, draw: Tensor | int) -> Tensor:
-        """Uniform in [0, 1), one number an example; other ones for every draw."""
+        """Numbers uniform in [0, 1), one for each example; other ones for every draw: [batch]."""
         return noise.uniform(noise.fold(self.keys, draw))
 
     def take(self, rows: Tensor) -> Self:
-        """The task of some examples."""
+        """The task of some examples. rows: their numbers, [rows]."""
         return dataclasses.replace(
             self,
             region=self.region.take(rows),
@@ -89,5 +90,5 @@ class Task:
         return dataclasses.replace(self, region=self.region.inward())
 
     def restart(self, number: Tensor | int) -> Self:
-        """The same task with other random numbers."""
+        """The task with other random numbers."""
         return dataclasses.replace(self, keys=noise.fold(self.keys, number))

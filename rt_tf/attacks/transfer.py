@@ -1,4 +1,4 @@
-"""Attacks by transfer: what fools one network is tried on another."""
+"""Attacks by transfer: points from one network, success on another."""
 
 import dataclasses
 from typing import Any
@@ -9,7 +9,7 @@ from rt_tf.network.ops import Tensor
 
 
 def transferred(attack: Attack, source: Network) -> Attack:
-    """The attack, made on `source`: the task's own network is never asked, only judged by.
+    """The attack, run on `source`: the task's own network is only the judge.
 
     An attack that stops early does so where `source` errs, which often transfers less.
     """

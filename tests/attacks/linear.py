@@ -43,7 +43,7 @@ def task(threat: str, eps: float | tf.Tensor | None = None, seed: int = 0, **oth
 
 
 def moves(task: Task, x: tf.Tensor) -> np.ndarray:
-    """How far points are from the images, in the task's threat's norm: [batch]."""
+    """The distances of points from the images, in the task's threat's norm: [batch]."""
     order = {"linf": np.inf, "l2": 2, "l1": 1}[task.region.threat.name]
     move = (x.numpy() - task.region.x.numpy()).reshape([len(x), -1])
     return np.linalg.norm(move, order, axis=1)

@@ -1,4 +1,4 @@
-"""Tasks on linear classifiers, and what SciPy says of them."""
+"""Tasks on linear classifiers, with their optima by SciPy."""
 
 import numpy as np
 import tensorflow as tf
@@ -27,7 +27,7 @@ def images(count=3, shape=(3, 4, 1), seed=0):
 
 
 def slopes(shape=(3, 4, 1), others=1, seed=1):
-    """Of the logits of other classes: [pixels, others]."""
+    """The slopes of the logits of other classes: [pixels, others]."""
     return np.random.default_rng(seed).standard_normal((int(np.prod(shape)), others))
 
 
@@ -61,8 +61,8 @@ def greatest(name, w, x, eps):
         return w @ x - linprog([*-w, *w], np.ones((1, 2 * n)), [eps], bounds=ends).fun
     ball = {"type": "ineq", "fun": lambda m: eps**2 - m @ m, "jac": lambda m: -2.0 * m}
     ends = list(zip(-x, 1 - x, strict=True))
-    found = minimize(lambda m: -w @ m, 0 * x, jac=lambda m: -w, bounds=ends, constraints=ball)
-    return w @ x - found.fun
+    optimum = minimize(lambda m: -w @ m, 0 * x, jac=lambda m: -w, bounds=ends, constraints=ball)
+    return w @ x - optimum.fun
 
 
 def distance(name, w, x, rise):
@@ -70,7 +70,7 @@ def distance(name, w, x, rise):
     n, ends = len(x), list(zip(-x, 1 - x, strict=True))
     if name == "linf":  # |m| <= t
         sides = np.vstack([np.eye(n), -np.eye(n)])
-        found = linprog(
+        optimum = linprog(
             [*np.zeros(n), 1.0],
             np.hstack([sides, -np.ones((2 * n, 1))]),
             np.zeros(2 * n),
@@ -80,11 +80,11 @@ def distance(name, w, x, rise):
         )
     elif name == "l1":
         room = [(0, end) for end in (*(1 - x), *x)]
-        found = linprog(np.ones(2 * n), A_eq=[[*w, *-w]], b_eq=[rise], bounds=room)
+        optimum = linprog(np.ones(2 * n), A_eq=[[*w, *-w]], b_eq=[rise], bounds=room)
     else:
         plane = {"type": "eq", "fun": lambda m: w @ m - rise, "jac": lambda m: w}
-        found = minimize(
+        optimum = minimize(
             lambda m: m @ m, 0 * x, jac=lambda m: 2 * m, bounds=ends, constraints=plane
         )
-        return np.sqrt(found.fun) if found.success else np.inf
-    return found.fun if found.success else np.inf
+        return np.sqrt(optimum.fun) if optimum.success else np.inf
+    return optimum.fun if optimum.success else np.inf

@@ -63,8 +63,8 @@ def test_the_radius_may_be_in_double_precision(name):
 
 @network_threats
 def test_the_ensemble_finds_what_pgd_finds_and_more(name):
-    by_pgd = victims.found(name, "pgd")
-    each = {attack: victims.found(name, attack) for attack in victims.ENSEMBLE}
+    by_pgd = victims.successes(name, "pgd")
+    each = {attack: victims.successes(name, attack) for attack in victims.ENSEMBLE}
     success = np.any(list(each.values()), axis=0)
     assert (success >= by_pgd).all()
     assert by_pgd.any()
@@ -130,7 +130,7 @@ def test_targets_are_reached_and_nothing_else_counts(attack):
 
 
 def test_other_classes_than_the_likeliest_are_tried():
-    """Of a linear classifier whose second likeliest wrong class alone can be reached."""
+    """A linear classifier whose second likeliest wrong class alone can be reached."""
     x = np.full((1, 2, 2, 1), 0.5, np.float32)
     w = np.stack([np.zeros(4), np.ones(4)], axis=1)
     task = linear.task("linf", x, w, [-0.1, -2.4])
@@ -151,5 +151,5 @@ def test_checkpoints_are_those_of_the_paper(steps, checkpoints):
 
 def test_sparse_signs_by_hand():
     gradient = tf.constant([[3.0, -4.0, 0.0, 1.0], [3.0, -4.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
-    found = sparse_signs(gradient, tf.constant([2.0, 0.3, 2.0]))
-    np.testing.assert_array_equal(found, [[0.5, -0.5, 0, 0], [0, -1, 0, 0], [0, 0, 0, 0]])
+    signs = sparse_signs(gradient, tf.constant([2.0, 0.3, 2.0]))
+    np.testing.assert_array_equal(signs, [[0.5, -0.5, 0, 0], [0, -1, 0, 0], [0, 0, 0, 0]])

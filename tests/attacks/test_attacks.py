@@ -136,7 +136,7 @@ def test_compiled_attacks_are_the_eager_ones(victim, name, early_stop):
 
 @pytest.mark.parametrize("attack", [pgd, mim])
 def test_early_stop_leaves_points_where_the_network_first_errs(victim, attack):
-    """Those of the plain attack at the first step at which it errs, or its last."""
+    """The points are the plain attack's at the first step at which it errs, or its last."""
     start = starts.uniform(victim)
     expected, open_ = start, np.ones(6, bool)
     for steps in range(7):
@@ -145,8 +145,8 @@ def test_early_stop_leaves_points_where_the_network_first_errs(victim, attack):
         x = attack(victim, start, steps=steps, step_size=0.2)
         expected = tf.where(open_[:, None, None, None], x, expected)
     assert not open_.all()
-    found = attack(victim, start, steps=6, step_size=0.2, early_stop=True)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    points = attack(victim, start, steps=6, step_size=0.2, early_stop=True)
+    np.testing.assert_allclose(points, expected, atol=1e-5)
 
 
 def test_no_steps_return_the_start(victim):
@@ -166,12 +166,12 @@ def test_attacks_carry_no_gradient(victim):
 def test_targets_are_reached_and_only_they_count(victim):
     targets = (victim.labels + 1) % networks.CLASSES
     task = dataclasses.replace(around(victim, eps=2.0 * victim.region.eps), targets=targets)
-    found = attack_with_restarts(
+    result = attack_with_restarts(
         task, lambda t, x: pgd(t, x, steps=20, early_stop=True), starts.zero
     )
-    answers = tf.argmax(victim.logits(found.x), axis=1).numpy()
-    np.testing.assert_array_equal(found.success, answers == targets.numpy())
-    assert found.success.numpy().any()
+    answers = tf.argmax(victim.logits(result.x), axis=1).numpy()
+    np.testing.assert_array_equal(result.success, answers == targets.numpy())
+    assert result.success.numpy().any()
 
 
 @pytest.mark.parametrize("scale", [1.0, 1024.0])
@@ -194,11 +194,11 @@ def attacked(task, attack=None, restarts=1):
 def test_successes_are_counterexamples_and_are_never_lost(victim):
     successes = []
     for restarts in (1, 2, 4):
-        found = attacked(victim, restarts=restarts)
-        wrong = victim.errs(victim.logits(found.x))
-        assert (wrong.numpy() >= found.success.numpy()).all()
-        assert victim.region.inside(found.x).numpy().all()
-        successes.append(found.success.numpy())
+        result = attacked(victim, restarts=restarts)
+        wrong = victim.errs(victim.logits(result.x))
+        assert (wrong.numpy() >= result.success.numpy()).all()
+        assert victim.region.inside(result.x).numpy().all()
+        successes.append(result.success.numpy())
     assert (successes[0] <= successes[1]).all()
     assert (successes[1] <= successes[2]).all()
     assert successes[2].any()
@@ -281,12 +281,12 @@ def test_splitmix_is_the_published_generator():
     """The first numbers for the seed 1234567, as its authors' reference code prints them."""
     key = tf.constant([1234567], tf.uint64)
     published = [6457827717110365317, 3203168211198807973, 9817491932198370423]
-    found = noise.uniform(key, [3]).numpy()[0]
-    np.testing.assert_array_equal(found, [(n >> 40) / 2**24 for n in published])
+    numbers = noise.uniform(key, [3]).numpy()[0]
+    np.testing.assert_array_equal(numbers, [(n >> 40) / 2**24 for n in published])
 
 
 def test_the_adaptive_radius_is_the_first_at_which_the_network_errs(victim):
-    """By example, the distance found is within the radius of the step at which it was found."""
+    """By example, the distance is within the radius of the step that first errs."""
     task = around(victim, eps=2.0 * victim.region.eps)
     x = adaptive(task, task.region.x, steps=20, every=4, growth=1.5)
     errs = victim.errs(victim.logits(x)).numpy()
@@ -296,5 +296,5 @@ def test_the_adaptive_radius_is_the_first_at_which_the_network_errs(victim):
     for steps in (4, 8, 12, 16):  # what a shorter ascent, up to a smaller radius, finds
         radius = eps * 1.5 ** (steps // 4 - 5)
         short = adaptive(around(task, eps=radius), task.region.x, steps, every=4, growth=1.5)
-        found = victim.errs(victim.logits(short)).numpy()
-        np.testing.assert_array_equal(found, errs & (distance <= radius))
+        reached = victim.errs(victim.logits(short)).numpy()
+        np.testing.assert_array_equal(reached, errs & (distance <= radius))

@@ -41,12 +41,12 @@ def task_on(
 
 @functools.cache
 def networks() -> list[keras.Model]:
-    """Those of the cascade `answered(0, 2)`."""
+    """The members of the cascade `answered(0, 2)`."""
     return [member(0), member(1)]
 
 
-def found(attack: Callable[..., tf.Tensor], rows: np.ndarray, labels: np.ndarray) -> Found:
-    """What an attack finds around points of the grid."""
+def search(attack: Callable[..., tf.Tensor], rows: np.ndarray, labels: np.ndarray) -> Found:
+    """The result of an attack around points of the grid."""
     task = task_on(networks(), tf.constant(grid()[rows]), tf.constant(labels[rows]))
     success, x = attack_with_restarts(task, functools.partial(attack, steps=STEPS), uniform)
     return success.numpy(), x.numpy()
@@ -65,11 +65,11 @@ def wrong_nearby(answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def test_it_finds_what_the_grid_shows_and_the_plain_attack_does_not() -> None:
     labels = networks()[0](grid()).numpy().argmax(1)
     rows = drawn(wrong_nearby(answered(0, 2), labels.reshape(SIDE, SIDE)), 0)
-    success, x = found(cascade_attack, rows, labels)
-    told = answers(networks(), x)
-    np.testing.assert_array_equal((told >= 0) & (told != labels[rows]), success)
+    success, x = search(cascade_attack, rows, labels)
+    labelled = answers(networks(), x)
+    np.testing.assert_array_equal((labelled >= 0) & (labelled != labels[rows]), success)
     assert (np.abs(x.astype(float) - grid()[rows]) < EPS)[success].all()
-    plain, _ = found(pgd, rows, labels)
+    plain, _ = search(pgd, rows, labels)
     assert success.mean() >= 0.9
     assert plain.sum() < success.sum()
 
@@ -77,7 +77,7 @@ def test_it_finds_what_the_grid_shows_and_the_plain_attack_does_not() -> None:
 def test_it_finds_nothing_around_what_the_cascade_answers() -> None:
     labels = answered(0, 2).ravel()
     rows = drawn((labels >= 0) & wrong_nearby(answered(0, 2, agree=False), answered(0, 2)), 0)
-    success, _ = found(cascade_attack, rows, labels)
+    success, _ = search(cascade_attack, rows, labels)
     assert len(rows) > 0
     assert not success.any()
 
@@ -86,9 +86,9 @@ def test_it_refutes_a_cascade_whose_members_need_not_agree() -> None:
     """So the test above can fail."""
     broken = answered(0, 2, agree=False)
     rows = drawn((broken.ravel() >= 0) & wrong_nearby(broken, broken), 0)
-    success, x = found(cascade_attack, rows, broken.ravel())
-    told = answers(networks(), x, agree=False)
-    assert ((told >= 0) & (told != broken.ravel()[rows]))[success].all()
+    success, x = search(cascade_attack, rows, broken.ravel())
+    labelled = answers(networks(), x, agree=False)
+    assert ((labelled >= 0) & (labelled != broken.ravel()[rows]))[success].all()
     assert success.mean() > 0.2
 
 
@@ -114,7 +114,7 @@ def lines_task(threat: str = "linf") -> Refutation:
 
 @pytest.mark.parametrize("threat", ["linf", "l1", pytest.param("union", marks=pytest.mark.slow)])
 def test_lines_are_answered_wrongly_where_they_can_be(threat: str) -> None:
-    """Of the first point, one coordinate has to move by .01 and the other by .025."""
+    """The first point has to move by .01 in one coordinate and by .025 in the other."""
     task = lines_task(threat)
     success, x = attack_with_restarts(task, functools.partial(cascade_attack, steps=STEPS), uniform)
     np.testing.assert_array_equal(success, [threat != "l1", False, False, True, True, False])

@@ -44,9 +44,9 @@ def at(task, **changes):
 def test_every_attack_finds_what_the_judge_accepts(name, threat):
     """And leaves the second, fourth and fifth example alone, on which the network errs already."""
     task = linear.task(threat, labels=tf.constant([0, 0, 0, 0, 1, 1], tf.int64))
-    found = check_success(task, run(name, task))
-    assert found.success.numpy().all()
-    still = linear.moves(task, found.x) == 0.0
+    result = check_success(task, run(name, task))
+    assert result.success.numpy().all()
+    still = linear.moves(task, result.x) == 0.0
     assert still.tolist() == [False, True, False, True, True, False]
 
 
@@ -115,17 +115,17 @@ def test_examples_without_a_start_leave_the_others_theirs():
     task = linear.task("l2", eps=3.0, network=bright)
     level = tf.constant([0.2, 0.9] * 3)[:, None, None, None]
     task = at(task, x=level + 0.1 * task.region.x)
-    found = check_success(task, run("boundary", task))
-    assert found.success.numpy().tolist() == [False, True] * 3
-    np.testing.assert_array_equal(found.x[::2], task.region.x[::2])
+    result = check_success(task, run("boundary", task))
+    assert result.success.numpy().tolist() == [False, True] * 3
+    np.testing.assert_array_equal(result.x[::2], task.region.x[::2])
 
 
 @pytest.mark.parametrize("name", ["foolbox_pgd", "gaussian_noise"])
 def test_every_example_has_its_own_radius(name):
     task = at(linear.task("l2"), eps=tf.constant([1.5, 0.0, 0.1, 1.5, 0.1, 1.6]))
-    found = check_success(task, run(name, task))
-    assert found.success.numpy().tolist() == [True, False, False, True, False, True]
-    assert task.region.inside(found.x).numpy().all()
+    result = check_success(task, run(name, task))
+    assert result.success.numpy().tolist() == [True, False, False, True, False, True]
+    assert task.region.inside(result.x).numpy().all()
 
 
 @pytest.mark.parametrize("name", ["foolbox_pgd", "ddn"])

@@ -77,16 +77,16 @@ def test_coefficients_are_the_bounds_gradient_with_all_lines_held_fixed():
 
 def test_of_a_linear_network_the_trend_is_the_margins_gradient():
     task = task_of("affine", eps=0.9)
-    found = trend(task, task.region.x, FIRST)
+    ahead = trend(task, task.region.x, FIRST)
     spec = margin_spec(task.labels, networks.CLASSES)
     weights = tf.transpose(jacobian(task.network, task.region.x), [0, 2, 1])  # [b, pixels, classes]
     slopes = tf.einsum("bsc,bpc->bsp", spec, weights).numpy()
-    met = 0
-    for k in np.flatnonzero(found.radius > 0.0):
-        gradient = found.gradient[k].numpy().ravel()
+    count = 0
+    for k in np.flatnonzero(ahead.radius > 0.0):
+        gradient = ahead.gradient[k].numpy().ravel()
         assert min(np.abs(-gradient - row).max() for row in slopes[k]) < 1e-5
-        met += 1
-    assert met
+        count += 1
+    assert count
 
 
 def jacobian(graph, x):
@@ -97,16 +97,16 @@ def jacobian(graph, x):
 
 
 def test_on_a_linear_network_one_step_reaches_the_worst_of_half_the_radius():
-    """Against the support function; an error is found where there is one, and none else sought."""
+    """Against the support function; a radius is above 0 where there is an error."""
     task = task_of("affine", eps=0.15, count=20)
     half = dataclasses.replace(task, region=dataclasses.replace(task.region, eps=0.075))
     worst = tf.reduce_min(walk_of(half)[0].minimum(), axis=1).numpy()
-    found = trend(task, task.region.x, FIRST)
-    x = followed(task, task.region.x, found)
+    ahead = trend(task, task.region.x, FIRST)
+    x = followed(task, task.region.x, ahead)
     np.testing.assert_array_equal(task.errs(task.network(x)), worst < 0.0)
-    np.testing.assert_array_equal(found.radius > 0.0, worst < 0.0)
+    np.testing.assert_array_equal(ahead.radius > 0.0, worst < 0.0)
     margins = tf.linalg.matvec(margin_spec(task.labels, networks.CLASSES), task.network(x))
-    widest = found.radius.numpy() == 0.5
+    widest = ahead.radius.numpy() == 0.5
     assert widest.any()
     np.testing.assert_allclose(tf.reduce_min(margins, axis=1)[widest], worst[widest], atol=1e-5)
 
@@ -120,12 +120,12 @@ def test_the_radius_is_the_first_that_bounds_do_not_exclude(threat, targeted):
         task = dataclasses.replace(task, targets=(task.labels + 1) % networks.CLASSES)
     x = task.region.start(task.noise(0))
     expected = [least_radius(task, x[k : k + 1], k) for k in range(len(x))]
-    found = trend(task, x, FIRST)
-    np.testing.assert_allclose(found.radius, expected, rtol=1e-6)
+    ahead = trend(task, x, FIRST)
+    np.testing.assert_allclose(ahead.radius, expected, rtol=1e-6)
     assert len(set(expected)) > 1
-    still = found.radius.numpy() == 0.0
-    np.testing.assert_array_equal(followed(task, x, found).numpy()[still], x.numpy()[still])
-    assert (np.abs(found.gradient).max(axis=(1, 2, 3)) > 0.0)[~still].all()
+    still = ahead.radius.numpy() == 0.0
+    np.testing.assert_array_equal(followed(task, x, ahead).numpy()[still], x.numpy()[still])
+    assert (np.abs(ahead.gradient).max(axis=(1, 2, 3)) > 0.0)[~still].all()
 
 
 def least_radius(task, x, k):
@@ -133,11 +133,11 @@ def least_radius(task, x, k):
         region = dataclasses.replace(task.region, x=x, eps=share * task.region.eps)
         spec = margin_spec(task.labels[k : k + 1], networks.CLASSES).numpy()
         if task.targets is not None:
-            own, other = int(task.labels[k]), int(task.targets[k])
+            label, other = int(task.labels[k]), int(task.targets[k])
             spec = spec[:, spec[0, :, other] == -1.0]
-            assert spec[0, 0, own] == 1.0
-        found = fast_lin_ibp_bounds(task.network, region, tf.constant(spec))
-        if found.margins.numpy().min() <= 0.0:
+            assert spec[0, 0, label] == 1.0
+        bounds = fast_lin_ibp_bounds(task.network, region, tf.constant(spec))
+        if bounds.margins.numpy().min() <= 0.0:
             return share
     return 0.0
 

@@ -49,14 +49,14 @@ def test_the_loss_rises_within_the_region(name, stage):
     latent = latent_region(task.network, task.region, layers(task.network)[stage])
     start = random_symbols(task, latent)
     begun = losses(task, latent, latent.point(start))
-    found = {k: latent_attack(task, latent, steps=k, step_size=0.2) for k in (1, 15)}
-    for point in found.values():
+    points = {k: latent_attack(task, latent, steps=k, step_size=0.2) for k in (1, 15)}
+    for point in points.values():
         assert all((tf.abs(e) <= 1.0).numpy().all() for e in point.symbols.values())
         np.testing.assert_allclose(point.value, latent.point(point.symbols), atol=1e-6)
         box = zonotope_box(task, latent.node)
         assert (point.value >= box.lower - 1e-5).numpy().all()
         assert (point.value <= box.upper + 1e-5).numpy().all()
-    after = {k: losses(task, latent, point.value) for k, point in found.items()}
+    after = {k: losses(task, latent, point.value) for k, point in points.items()}
     assert (after[15] > begun).all()
     assert after[15].mean() > after[1].mean() > begun.mean()
 
@@ -74,8 +74,8 @@ def test_latent_attacks_reach_at_least_as_far_as_inputs_do(stage):
     task = task_of("dense", eps=0.2)
     latent = latent_region(task.network, task.region, layers(task.network)[stage])
     x = pgd(task, task.region.x, steps=30)
-    found = latent_attack(task, latent, steps=30)
-    assert (losses(task, latent, found.value) > task.values(x).numpy() - 1e-3).all()
+    point = latent_attack(task, latent, steps=30)
+    assert (losses(task, latent, point.value) > task.values(x).numpy() - 1e-3).all()
     below = dataclasses.replace(task.network, output=latent.node)
     box = zonotope_box(task, latent.node)
     for draw in range(8):
@@ -92,10 +92,10 @@ def test_at_the_input_with_signs_it_is_pgd(steps):
     box = latent.enclosure.boxes[0]
     x = task.region.start(task.noise(0))
     start = {0: tf.math.divide_no_nan(x - box.centre, box.radius)}
-    found = latent_attack(task, latent, steps=steps, step_size=0.3, start=start, signs=True)
+    point = latent_attack(task, latent, steps=steps, step_size=0.3, start=start, signs=True)
     expected = pgd(task, x, steps=steps, step_size=0.3)
     assert not np.allclose(expected, x, atol=1e-3)
-    np.testing.assert_allclose(found.value, expected, atol=2e-6)
+    np.testing.assert_allclose(point.value, expected, atol=2e-6)
 
 
 def test_a_step_is_the_gradient_scaled_to_a_mean_size():
@@ -108,11 +108,11 @@ def test_a_step_is_the_gradient_scaled_to_a_mean_size():
         tape.watch(value)
         loss = task.loss(latent.above(value), task.labels, None)
     slope = tape.gradient(loss, value).numpy()
-    found = latent_attack(task, latent, steps=1, step_size=0.01, start=start)
+    point = latent_attack(task, latent, steps=1, step_size=0.01, start=start)
     for k in range(2):
         g = np.concatenate([columns(latent, start, i, k) @ slope[k] for i in start])
         expected = 0.01 * g / np.abs(g[g != 0.0]).mean()
-        moved = np.concatenate([found.symbols[i][k].numpy().ravel() for i in start])
+        moved = np.concatenate([point.symbols[i][k].numpy().ravel() for i in start])
         np.testing.assert_allclose(moved, expected, rtol=1e-3, atol=1e-6)
 
 
@@ -147,8 +147,8 @@ def test_no_gradient_passes():
     with tf.GradientTape() as tape:
         tape.watch(task.region.x)
         latent = latent_region(task.network, task.region, task.network.activations()[0])
-        found = latent_attack(task, latent, steps=2)
-    assert tape.gradient(found.value, task.region.x) is None
+        point = latent_attack(task, latent, steps=2)
+    assert tape.gradient(point.value, task.region.x) is None
 
 
 @pytest.mark.parametrize("threat", ["l1", "l2"])

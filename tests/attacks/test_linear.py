@@ -34,27 +34,27 @@ def task(region, w):
     return Task(network, region, tf.zeros_like(examples, tf.int64), keys, margin)
 
 
-def climbed(asked, attack=pgd, start=starts.uniform, **options):
-    graph = tf.function(lambda: attack(asked, start(asked), **options), autograph=False)
+def climbed(problem, attack=pgd, start=starts.uniform, **options):
+    graph = tf.function(lambda: attack(problem, start(problem), **options), autograph=False)
     return graph()
 
 
 @pytest.mark.parametrize("name", ["linf", "l2"])
 def test_linear_losses_are_maximised(name):
-    """max <w, z> is what the support function says: of the box for Linf, of the ball for L2."""
+    """max <w, z> is the support function: of the box for Linf, of the ball for L2."""
     rng = np.random.default_rng(0)
     w, x = (rng.standard_normal((4, 9)), rng.random((4, 9), np.float32))
     region = around(name, x, RADII[name], **({} if name == "linf" else WIDE))
     best = -region.inward().minimum(-tf.constant(w, tf.float32)[:, tf.newaxis])[:, 0].numpy()
-    asked, near = task(region, w), 1e-6 if name == "linf" else 0.2
+    problem, near = task(region, w), 1e-6 if name == "linf" else 0.2
     for point, digits in (
-        (climbed(asked, fgsm, starts.zero, step_size=1.0), 1e-6),
-        (climbed(asked, fgsm, step_size=2.0), near),
-        (climbed(asked, steps=9, step_size=0.25), near),
-        (climbed(asked, steps=60, step_size=0.5), 1e-5),
-        (climbed(asked, mim, steps=60, step_size=0.5), 1e-5),
+        (climbed(problem, fgsm, starts.zero, step_size=1.0), 1e-6),
+        (climbed(problem, fgsm, step_size=2.0), near),
+        (climbed(problem, steps=9, step_size=0.25), near),
+        (climbed(problem, steps=60, step_size=0.5), 1e-5),
+        (climbed(problem, mim, steps=60, step_size=0.5), 1e-5),
     ):
-        values = asked.values(point).numpy()
+        values = problem.values(point).numpy()
         np.testing.assert_allclose(values, best, rtol=digits, atol=digits)
         assert (values <= best + 1e-6).all()
 

@@ -60,7 +60,7 @@ def test_values_with_targets():
 
 
 def test_a_class_aimed_at_is_one_way_to_err_or_the_only_one():
-    """Of a task without targets, any other class than the label is an error; else the target."""
+    """Without targets any other class than the label is an error; else the target alone."""
     region = Region(Linf(), tf.zeros([2, 1]), 0.0)
     free = Task(lambda x: LOGITS, region, LABELS, tf.zeros([2, 2], tf.int64))
     assert aimed(free, TARGETS, margin).errs(LOGITS).numpy().tolist() == [False, True]
@@ -133,12 +133,12 @@ def _direction(loss, logits, labels):
 
 
 def _withstanding(loss, factor, count=30):
-    """How many of 30 images withstand 12 steps of PGD, the network's logits times a factor."""
+    """The number of 30 images that withstand 12 steps of PGD, the logits times a factor."""
     _, wiring = networks.known("conv_same")
     x = tf.constant(networks.images(wiring.input_shape, count))
     graph = wiring.lower()
     keys = noise.keys(tf.constant([3, 4], tf.int64), tf.range(count))
     labels = tf.argmax(graph(x), -1)
     task = Task(lambda z: factor * graph(z), Region(Linf(), x, 0.08), labels, keys, loss)
-    found = attack_with_restarts(task, lambda some, start: pgd(some, start, 12), uniform)
-    return int(tf.reduce_sum(tf.cast(~found.success, tf.int32)))
+    result = attack_with_restarts(task, lambda some, start: pgd(some, start, 12), uniform)
+    return int(tf.reduce_sum(tf.cast(~result.success, tf.int32)))

@@ -26,23 +26,23 @@ def test_no_moved_pixel_can_be_set_back_and_none_much_nearer():
     """On a linear network, where the order of the others' moves is of no consequence."""
     task = linear.task("l1")
     x = run(task).numpy().reshape([linear.COUNT, 16])
-    own = task.region.x.numpy().reshape([linear.COUNT, 16])
+    original = task.region.x.numpy().reshape([linear.COUNT, 16])
     assert task.errs(linear.network(tf.constant(x))).numpy().all()
-    moved = x != own
+    moved = x != original
     assert (moved.sum(axis=1) <= 3).all()  # of the sixteen; one or two may be needed
     for example, pixel in zip(*np.nonzero(moved), strict=True):
         for way in (1.0, 0.05):  # all of the way back, and some of it
             trial = x.copy()
-            trial[example, pixel] += way * (own - x)[example, pixel]
+            trial[example, pixel] += way * (original - x)[example, pixel]
             errs = task.errs(linear.network(tf.constant(trial))).numpy()
             assert not errs[example]
 
 
 def test_without_rounds_it_is_salt_and_pepper():
     task = linear.task("l1")
-    x, own = run(task, steps=0).numpy(), task.region.x.numpy()
+    x, original = run(task, steps=0).numpy(), task.region.x.numpy()
     assert task.errs(task.logits(x)).numpy().all()
-    assert np.isin(x[x != own], [0.0, 1.0]).all()
+    assert np.isin(x[x != original], [0.0, 1.0]).all()
     assert (linear.moves(task, run(task)) < linear.moves(task, tf.constant(x))).all()
 
 

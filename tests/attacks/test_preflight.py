@@ -1,4 +1,4 @@
-"""What cannot be attacked is refused in one line that says why."""
+"""Networks and inputs that cannot be attacked are refused in one line that says why."""
 
 import linear
 import numpy as np

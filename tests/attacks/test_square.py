@@ -39,7 +39,7 @@ def test_no_gradients_are_taken_and_queries_are_counted(name):
         queries.append(len(x))
 
         def refuse(upstream):
-            raise AssertionError("a gradient was asked for")
+            raise AssertionError("a gradient was taken")
 
         return usual.network(x), refuse
 
@@ -78,12 +78,12 @@ def test_windows_lie_in_the_image_at_every_place():
 @pytest.mark.parametrize("side", [1, 3, 5, 8])
 def test_mountains_are_the_papers_sums(side):
     rows, columns = np.arange(side)[None, :, None], np.arange(side)[None, None, :]
-    found = mountains(tf.constant(rows, tf.int32), tf.constant(columns, tf.int32), side).numpy()[
+    pattern = mountains(tf.constant(rows, tf.int32), tf.constant(columns, tf.int32), side).numpy()[
         0, ..., 0
     ]
     half = side // 2
     expected = np.hstack([_peak(side, half), -_peak(side, side - half)])
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(pattern, expected, rtol=1e-5)
 
 
 def _peak(height, width):
@@ -98,11 +98,11 @@ def _peak(height, width):
 
 
 def test_tiles_part_the_image():
-    found = tiles(7, 3, 5)
-    assert found.tile.shape == (7, 3)
-    assert found.side == 2
-    assert (found.tile[:, 0] == 5 * np.array([0, 0, 1, 2, 2, 3, 4])).all()
-    assert found.rows.numpy().ravel().tolist() == [0, 1, 0, 0, 1, 0, 0]
+    tiling = tiles(7, 3, 5)
+    assert tiling.tile.shape == (7, 3)
+    assert tiling.side == 2
+    assert (tiling.tile[:, 0] == 5 * np.array([0, 0, 1, 2, 2, 3, 4])).all()
+    assert tiling.rows.numpy().ravel().tolist() == [0, 1, 0, 0, 1, 0, 0]
 
 
 @pytest.mark.parametrize("name", ["l2", "l1"])

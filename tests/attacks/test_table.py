@@ -1,4 +1,4 @@
-"""What the table of attacks says of each, against what it is seen to do."""
+"""The properties of attacks in the catalogue's table, against their behaviour."""
 
 import linear
 import pytest

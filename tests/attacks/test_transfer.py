@@ -22,7 +22,7 @@ def turned(x):
 
 def test_the_points_are_the_sources_and_the_target_is_not_asked():
     def silent(x):
-        raise AssertionError("the target was asked")
+        raise AssertionError("the target was called")
 
     source = linear.task("l2", network=turned)
     points = transferred(PGD, turned)(dataclasses.replace(source, network=silent), source.region.x)
@@ -32,9 +32,9 @@ def test_the_points_are_the_sources_and_the_target_is_not_asked():
 def test_success_is_the_targets_to_say():
     task = linear.task("l2")
     points = transferred(PGD, turned)(task, task.region.x)
-    found = attack_with_restarts(task, transferred(PGD, turned), starts.zero)
-    np.testing.assert_array_equal(found.success, task.errs(task.logits(points)))
-    assert found.success.numpy().any()
+    result = attack_with_restarts(task, transferred(PGD, turned), starts.zero)
+    np.testing.assert_array_equal(result.success, task.errs(task.logits(points)))
+    assert result.success.numpy().any()
     constant = dataclasses.replace(
         task, network=lambda x: linear.network(0.0 * x), labels=tf.zeros_like(task.labels)
     )

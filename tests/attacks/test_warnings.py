@@ -20,10 +20,10 @@ def concrete(network):
     return tf.function(network, [spec], autograph=False).get_concrete_function()
 
 
-def one_line(found, pattern):
-    assert len(found) == 1
-    assert pattern in found[0]
-    assert "\n" not in found[0]
+def one_line(warnings, pattern):
+    assert len(warnings) == 1
+    assert pattern in warnings[0]
+    assert "\n" not in warnings[0]
 
 
 def test_a_randomised_network():
@@ -46,9 +46,9 @@ def test_vanishing_gradients(scale):
     """The cross-entropy's vanish where logits are far apart; the DLR loss does not mind."""
     x, w = linear.images(4), linear.slopes(others=2)
     task = linear.task("linf", x, scale * w, [-99.0 * scale, -98.0 * scale])
-    found = preflight.vanishing_gradients(task, task.region.x)
+    warnings = preflight.vanishing_gradients(task, task.region.x)
     if scale > 1.0:
-        one_line(found, "the cross-entropy loss has a zero gradient at 4 of 4")
+        one_line(warnings, "the cross-entropy loss has a zero gradient at 4 of 4")
     flat = linear.task("linf", x, 0.0 * w, [-1.0, -2.0])
     assert len(preflight.vanishing_gradients(flat, flat.region.x)) == len(preflight.LOSSES)
     gentle = linear.task("linf", x, 0.1 * w, [-1.0, -1.5])

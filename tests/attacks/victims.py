@@ -1,4 +1,4 @@
-"""A network's task, and what each attack finds there: compiled once for all tests."""
+"""A network's task, and the success of each attack on it: compiled once for all tests."""
 
 import functools
 
@@ -39,7 +39,7 @@ def task(name, eps=None):
 
 
 def points(attack, some):
-    """Where an attack leads from its start."""
+    """The points to which an attack leads from its start."""
     run, start = ATTACKS[attack]
     return run(some, start(some))
 
@@ -51,8 +51,8 @@ def compiled(name, attack):
     return tf.function(lambda rows: points(attack, whole.take(rows)), [rows], autograph=False)
 
 
-def found(name, attack):
-    """Which examples an attack finds; all of its points are in the region."""
+def successes(name, attack):
+    """The examples on which an attack succeeds; all of its points are in the region."""
     whole, x = task(name), compiled(name, attack)(tf.range(COUNT))
     assert whole.region.inside(x).numpy().all()
     return whole.errs(whole.logits(x)).numpy()

@@ -1,1 +1,1 @@
-"""Attacks that see the answers of a network and no gradients."""
+"""Attacks that use the answers of a network and no gradients."""

@@ -1,4 +1,4 @@
-"""The pointwise attack: as few pixels moved as the network's answers alone let one find.
+"""The pointwise attack: as few pixels moved as the network's answers alone allow.
 
 Source: Schott et al. 2019, "Towards the first adversarially robust neural network model on MNIST".
 """
@@ -14,7 +14,7 @@ from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 
-AMOUNTS = 64  # of salt-and-pepper noise, tried from none to every pixel
+AMOUNTS = 64  # of salt-and-pepper noise, from none to every pixel
 HALVINGS = 10
 SETTLED = 0.01  # of the pixel range: a pixel that moves less has not moved
 
@@ -22,11 +22,12 @@ Errs = Callable[[Tensor], Tensor]  # values of one pixel of every example -> [ba
 
 
 def pointwise(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
-    """Sets noisy pixels back one by one, then part of the way, wherever the network still errs.
+    """Points [batch, ...]: noisy pixels set back one by one, then part of the way, while it errs.
 
-    steps: rounds over the pixels, of either kind, at most; it ends when nothing moves any more.
-    From the least salt-and-pepper noise on which the network errs, whatever `start`; where it errs
-    on none, the image is returned.
+    steps: the most rounds over the pixels, of either kind; it ends when nothing moves any more.
+    It begins with the least salt-and-pepper noise on which the network errs, whatever `start`;
+    where it errs on none, the image is returned. UserError for a step_size, and without ends of
+    the domain.
     """
     if step_size:
         raise UserError(f"step_size: expected 0: pointwise has none; received {step_size}")
@@ -73,13 +74,13 @@ def _round(task: Task, z: Tensor, order: Tensor, halvings: int) -> Tensor:
 
     def one(i: Tensor, flat: Tensor) -> list[Tensor]:
         place = tf.stack([tf.range(tf.shape(flat)[0]), places[:, i]], axis=1)  # [batch, 2]
-        own, now = tf.gather_nd(x, place), tf.gather_nd(flat, place)
+        original, now = tf.gather_nd(x, place), tf.gather_nd(flat, place)
 
         def errs(value: Tensor) -> Tensor:
             trial = tf.tensor_scatter_nd_update(flat, place, value)
             return task.errs(task.logits(tf.reshape(trial, tf.shape(z))))
 
-        value = tf.where(i < counts, _nearest(errs, own, now, halvings), now)
+        value = tf.where(i < counts, _nearest(errs, original, now, halvings), now)
         return [i + 1, tf.tensor_scatter_nd_update(flat, place, value)]
 
     most = tf.reduce_max(counts)
@@ -87,15 +88,15 @@ def _round(task: Task, z: Tensor, order: Tensor, halvings: int) -> Tensor:
     return tf.reshape(flat, tf.shape(z))
 
 
-def _nearest(errs: Errs, own: Tensor, now: Tensor, halvings: int) -> Tensor:
-    """The value nearest to the image's own, between it and now, on which the network errs."""
+def _nearest(errs: Errs, original: Tensor, now: Tensor, halvings: int) -> Tensor:
+    """The value nearest to the original, between it and now, on which the network errs."""
 
     def halve(right: Tensor, wrong: Tensor) -> tuple[Tensor, Tensor]:
         middle = 0.5 * (right + wrong)
         fooled = errs(middle)
         return tf.where(fooled, right, middle), tf.where(fooled, middle, wrong)
 
-    ends = (own, tf.where(errs(own), own, now))
+    ends = (original, tf.where(errs(original), original, now))
     return tf.while_loop(lambda *_: True, halve, ends, maximum_iterations=halvings)[1]
 
 

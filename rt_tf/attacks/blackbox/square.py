@@ -1,7 +1,7 @@
 """The Square attack: random search, window by window, without gradients.
 
-Source: Andriushchenko et al. 2020 (Square attack), algorithms 1 to 3. For L1 it goes as for L2, in
-the L1 norm, as Croce & Hein 2021 (Mind the box) do.
+Source: Andriushchenko et al. 2020 (Square attack), algorithms 1 to 3. For L1 it takes L2's way in
+the L1 norm, like Croce & Hein 2021 (Mind the box).
 """
 
 import math
@@ -28,10 +28,10 @@ Propose = Callable[[Region, Tensor, Tensor, Tensor], Tensor]  # region, x, side,
 
 @skip_empty_batch
 def square(task: Task, start: Tensor, *, steps: int, step_size: float = 0.0) -> Tensor:
-    """The counterexample found by example, else the point of the highest margin: [batch, ...].
+    """The counterexample by example, else the point of the highest margin: [batch, ...].
 
     steps: queries, at one forward pass each. It begins at a random point of its own: start and
-    step_size are ignored. Images are [batch, height, width, channels].
+    step_size are ignored. UserError unless images are [batch, height, width, channels].
     """
     task = task.inward()
     region = task.region
@@ -55,7 +55,7 @@ def square(task: Task, start: Tensor, *, steps: int, step_size: float = 0.0) -> 
 
 
 def _way(region: Region) -> tuple[Begin, Propose, int, bool]:
-    """How to begin, how to go on, the windows' least side, and whether sides are odd."""
+    """The first proposal, the further ones, the windows' least side, and whether sides are odd."""
     if region.x.shape.rank != 4:
         shape = region.x.shape[1:].as_list()
         raise UserError(f"square: expected images [height, width, channels]; received {shape}")
@@ -65,13 +65,13 @@ def _way(region: Region) -> tuple[Begin, Propose, int, bool]:
 
 
 def _stripes(region: Region, keys: Tensor) -> Tensor:
-    """Every column, in every channel, at one end of the Linf ball."""
+    """The image with every column, in every channel, at one end of the Linf ball."""
     lower, upper = region.box()
     return tf.where(noise.uniform(keys, [1, *region.x.shape[2:]]) < 0.5, lower, upper)
 
 
 def _even_window(region: Region, x: Tensor, side: Tensor, keys: Tensor) -> Tensor:
-    """A window of x, in every channel, at one end of the Linf ball: the other if it is there."""
+    """x with a window, in every channel, at one end of the Linf ball: the other if it is there."""
     height, width, channels = x.shape[1:]
     chances = noise.uniform(keys, [2 + channels])
     window = covered(*offsets(height, width, side, chances[:, :2]), side)

@@ -16,7 +16,7 @@ TILES = 5  # in a row and in a column, where a search begins
 
 
 def begin(region: Region, keys: Tensor) -> Tensor:
-    """Mountains on every tile of the image, their signs at random, at the edge of the ball."""
+    """Points [batch, ...] with mountains of random signs on every tile, at the edge of the ball."""
     height, width, channels = region.x.shape[1:]
     tile, rows, columns, tile_side = tiles(height, width, TILES)
     shape = mountains(rows, columns, tile_side)
@@ -25,7 +25,11 @@ def begin(region: Region, keys: Tensor) -> Tensor:
 
 
 def propose(region: Region, x: Tensor, side: Tensor, keys: Tensor) -> Tensor:
-    """x with mountains added in one window, by what it and another window had, and the rest."""
+    """x with mountains added in one window: [batch, ...].
+
+    They take the radius of that window, of another one, which is emptied, and a share of the
+    rest.
+    """
     height, width, channels = x.shape[1:]
     chances = noise.uniform(keys, [5 + channels])
     order, move = ORDERS[region.threat.name], x - region.x
@@ -35,8 +39,8 @@ def propose(region: Region, x: Tensor, side: Tensor, keys: Tensor) -> Tensor:
     shape = _either_way(rows, columns, side, chances[:, 4]) * _signs(chances[:, None, None, 5:])
     hills = [_unit(tf.where(window, part, 0.0), order) for part in (shape, move)]
     size = _budget(region, move, window | source, order)  # [batch, 1, 1, channels]
-    kept = tf.where(source, 0.0, move)
-    return _at_edge(region, tf.where(window, size * _unit(sum(hills), order), kept))
+    others = tf.where(source, 0.0, move)
+    return _at_edge(region, tf.where(window, size * _unit(sum(hills), order), others))
 
 
 def _either_way(rows: Tensor, columns: Tensor, side: Tensor, chance: Tensor) -> Tensor:
@@ -46,10 +50,10 @@ def _either_way(rows: Tensor, columns: Tensor, side: Tensor, chance: Tensor) -> 
 
 
 def _budget(region: Region, move: Tensor, windows: Tensor, order: int) -> Tensor:
-    """What may be spent in each channel: its own in the windows, and an even share of the rest."""
+    """The norm to spend in each channel: its own in the windows, and an even share of the rest."""
     free = region.radius() ** order - _power(move, order, [1, 2, 3])
-    own = _power(tf.where(windows, move, 0.0), order, [1, 2])
-    return _root(own + tf.nn.relu(free) / move.shape[3], order)
+    inside = _power(tf.where(windows, move, 0.0), order, [1, 2])
+    return _root(inside + tf.nn.relu(free) / move.shape[3], order)
 
 
 def _at_edge(region: Region, move: Tensor) -> Tensor:
@@ -65,7 +69,7 @@ def _at_edge(region: Region, move: Tensor) -> Tensor:
 
 
 def _unit(values: Tensor, order: int) -> Tensor:
-    """Of norm one in every channel; zero where they are."""
+    """The values over their norm, channel by channel; zero where that is zero."""
     return tf.math.divide_no_nan(values, _root(_power(values, order, [1, 2]), order))
 
 

@@ -1,4 +1,4 @@
-"""Windows of images and patterns on them, for attacks that try one place after another."""
+"""Windows of images and patterns on them, for attacks that move place after place."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ HALVED = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 def sides(height: int, width: int, queries: int, least: int = 1, odd: bool = False) -> np.ndarray:
     """The windows' sides at every query: [queries], of at least `least` where there is room.
 
-    Source: Andriushchenko et al. 2020; with p = .8 as in Croce & Hein 2020.
+    Source: Andriushchenko et al. 2020; with the p = .8 of Croce & Hein 2020.
     """
     room = min(height, width)
     queried = np.arange(queries) * 10000 // max(queries, 1)
@@ -25,9 +25,10 @@ def sides(height: int, width: int, queries: int, least: int = 1, odd: bool = Fal
 
 
 def offsets(height: int, width: int, side: Tensor, chances: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixels' row and column in a window put at random: [batch, height, 1], [batch, 1, width].
+    """Pixels' rows and columns in a random window: [batch, height, 1] and [batch, 1, width].
 
-    chances: [batch, 2], uniform in [0, 1). Outside of the window they are below 0 or from side on.
+    chances: [batch, 2], uniform in [0, 1). Outside of the window they are below 0 or from side
+    on.
     """
     sizes = tf.constant([height, width])
     free = tf.cast(sizes - side + 1, chances.dtype)
@@ -61,9 +62,10 @@ def mountains(rows: Tensor, columns: Tensor, side: Tensor | int) -> Tensor:
 
 
 class Tiles(NamedTuple):
-    """An image's tiles, numbered. tile: a pixel's, [height, width]. side: of the largest.
+    """An image's tiles, numbered.
 
-    rows, columns: a pixel's place in its tile, [1, height, 1] and [1, 1, width].
+    tile: the number of each pixel's tile, [height, width]. rows, columns: a pixel's place in
+    its tile, [1, height, 1] and [1, 1, width]. side: of the largest tile.
     """
 
     tile: np.ndarray

@@ -1,16 +1,19 @@
 """Attacks of Foolbox 3 (Rauber et al. 2020) as attacks of this library, for evaluation alone.
 
-Foolbox finds points; whether they succeed is for `rt_tf.attacks.run` to say. Those of a radius
-begin at `start`, the others at the image. Where the network errs already, the image is returned.
-Losses are Foolbox's own, whatever the task's. So are random numbers, which are seeded from the
-first example's key: a chunk of examples is attacked alike every time, but an example is not in
-another chunk.
+Foolbox gives points; `rt_tf.attacks.run` judges whether they succeed. Attacks within a radius begin
+at `start`, the others at the image. Where the network errs already, the image is returned. Losses
+are Foolbox's own, whatever the task's. So are random numbers, which are seeded from the first
+example's key: a chunk of examples is attacked alike every time, but an example is not in another
+chunk.
+
+Each takes a task, start [batch, ...], steps and step_size, and returns points [batch, ...].
+UserError for a threat that it is not for, and for a step_size where it has its own.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from rt_tf.attacks.foolbox.bridge import asked, attacked, attacks, moved, smallest, within
+from rt_tf.attacks.foolbox.bridge import attacked, attacks, moved, run_foolbox, smallest, within
 from rt_tf.attacks.gradient.pgd import usual
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
@@ -27,10 +30,10 @@ GAUSSIAN_NOISE = {"l2": attacks.L2ClippingAwareRepeatedAdditiveGaussianNoiseAtta
 
 
 class UniformNoise(attacks.LinfRepeatedAdditiveUniformNoiseAttack):
-    """Foolbox's divides the noise by its largest number, and may leave the ball downwards."""
+    """Foolbox's uniform noise, scaled so that it stays in the ball downwards as well."""
 
     def get_epsilons(self, x: Any, p: Any, epsilon: float, min_: float, max_: float) -> Any:
-        """By its largest size: a factor for each example, [batch, 1, ...]."""
+        """The factor of each example's noise, by its largest size: [batch, 1, ...]."""
         return epsilon / p.abs().max(axis=tuple(range(1, p.ndim)), keepdims=True)
 
 
@@ -46,7 +49,7 @@ def pgd(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor
 
 
 def mim(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
-    """The same with momentum (Dong et al. 2018)."""
+    """Projected gradient ascent with momentum (Dong et al. 2018)."""
     size = usual(steps, step_size)
     kind = _kind(task, MIM)
     return within(task, start, kind(steps=steps, rel_stepsize=size, random_start=True))
@@ -75,12 +78,12 @@ def ddn(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor
 
 
 def fmn(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
-    """The same in balls of the L1 norm (Pintor et al. 2021)."""
+    """Steps on shrinking and growing balls of the L1 norm (FMN, Pintor et al. 2021)."""
     return smallest(task, start, _kind(task, {"l1": attacks.L1FMNAttack}, step_size)(steps=steps))
 
 
 def cw(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
-    """The least L2 norm, the margin as a penalty (Carlini & Wagner 2017).
+    """The least L2 norm, with the margin as a penalty (Carlini & Wagner 2017).
 
     `steps` of Adam for each of nine weights of the penalty; the fewer, the longer and coarser.
     """
@@ -89,7 +92,7 @@ def cw(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
 
 
 def ead(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
-    """The same for the L1 norm, by iterative shrinkage and thresholding (Chen et al. 2018)."""
+    """The least L1 norm, by iterative shrinkage and thresholding (EAD, Chen et al. 2018)."""
     kind = _kind(task, {"l1": attacks.EADAttack}, step_size)
     return smallest(task, start, kind(steps=steps, decision_rule="L1"))
 
@@ -103,23 +106,27 @@ def salt_pepper(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -
 def boundary(task: Task, start: Tensor, steps: int, step_size: float = 0.0) -> Tensor:
     """A random walk along the edge of another class, towards the image (Brendel et al. 2018).
 
-    From noise blended with the image; where the network errs on none, the image is returned.
+    It begins at noise blended with the image; where the network errs on none, the image is
+    returned.
     """
     walk = _kind(task, {"l2": attacks.BoundaryAttack}, step_size)(steps=steps)
     blend = attacks.LinearSearchBlendedUniformNoiseAttack(steps=50, directions=100)
 
     def walked(some: Task, begin: Tensor) -> Tensor:
-        return asked(some, walk, starting_points=begin)[0]
+        return run_foolbox(some, walk, starting_points=begin)[0]
 
     def move(some: Task, _: Tensor) -> Tensor:
-        begin, errs = asked(some, blend)
+        begin, errs = run_foolbox(some, blend)
         return moved(some, errs, begin, walked)
 
     return attacked(task, start, move)
 
 
 def _kind(task: Task, kinds: Mapping[str, Any], step_size: float = 0.0) -> Any:
-    """Foolbox's attack on the task's threat. step_size: as given to one that has its own."""
+    """Foolbox's attack on the task's threat; UserError if there is none.
+
+    step_size: UserError unless 0, of an attack with steps of its own.
+    """
     name = task.region.threat.name
     if name not in kinds:
         raise UserError(f"threat: expected one of {', '.join(kinds)}; received '{name}'")

@@ -1,4 +1,4 @@
-"""How Foolbox is asked: its model and criterion, and the examples that it is given."""
+"""The bridge to Foolbox: its model and criterion, and the examples that it attacks."""
 
 import dataclasses
 import functools
@@ -17,24 +17,24 @@ from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
 
-# Foolbox imports GitPython, for downloads not made here, which refuses to load where git is not.
+# Foolbox imports GitPython for downloads, which are not used here; it refuses to load without git.
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 import eagerpy
 import foolbox
-from foolbox import attacks as attacks  # others take it from here
+from foolbox import attacks as attacks  # for the attacks' own file
 
 Move = Callable[[Task, Tensor], Tensor]  # some examples, where they start -> points [batch, ...]
 
 
 def within(task: Task, start: Tensor, attack: Any) -> Tensor:
-    """Points of a Foolbox attack that is told the radius: [batch, ...].
+    """Points of a Foolbox attack within a radius: [batch, ...].
 
-    It is told one for all examples: they are attacked radius by radius.
+    Foolbox takes one radius for all examples: they are attacked radius by radius.
     """
 
     def climbed(eps: float, some: Task, begin: Tensor) -> Tensor:
         attack.get_random_start = lambda *_: eagerpy.astensor(begin)
-        return some.region.project(asked(some, attack, eps)[0])
+        return some.region.project(run_foolbox(some, attack, eps)[0])
 
     def move(some: Task, begin: Tensor) -> Tensor:
         x, radii = some.region.x, tf.fill(tf.shape(begin)[:1], 1.0) * some.region.radius(1)
@@ -50,20 +50,21 @@ def within(task: Task, start: Tensor, attack: Any) -> Tensor:
 def smallest(task: Task, start: Tensor, attack: Any) -> Tensor:
     """Points of a Foolbox attack that seeks the nearest one, whatever the radius: [batch, ...].
 
-    The image where it found none.
+    The image where there is none.
     """
 
     def move(some: Task, _: Tensor) -> Tensor:
-        points, found = asked(some, attack)
-        return tf.where(by_example(found, points.shape.rank), points, some.region.x)
+        points, success = run_foolbox(some, attack)
+        return tf.where(by_example(success, points.shape.rank), points, some.region.x)
 
     return attacked(task, start, move)
 
 
 def attacked(task: Task, start: Tensor, move: Move) -> Tensor:
-    """What `move` makes of the examples that the network is right on, in any order: [batch, ...].
+    """The images, those that the network is right on moved by `move`: [batch, ...].
 
-    UserError: in tf.function, where Foolbox cannot run.
+    UserError in tf.function, where Foolbox cannot run, and for a domain without two finite
+    ends.
     """
     if not tf.executing_eagerly():
         raise UserError("attack: expected one that runs in tf.function; received one of Foolbox's")
@@ -85,7 +86,7 @@ def _refuse_ranges(domain: Domain) -> None:
 
 
 def moved(task: Task, chosen: Tensor, start: Tensor, move: Move) -> Tensor:
-    """The images, those chosen moved: [batch, ...]. chosen: [batch] bool."""
+    """The images, with those chosen moved: [batch, ...]. chosen: [batch] bool."""
     rows = tf.where(chosen)[:, 0]
     if not len(rows):
         return task.region.x
@@ -93,7 +94,7 @@ def moved(task: Task, chosen: Tensor, start: Tensor, move: Move) -> Tensor:
     return tf.tensor_scatter_nd_update(task.region.x, rows[:, None], points)
 
 
-def asked(
+def run_foolbox(
     task: Task, attack: Any, eps: float | None = None, **options: Any
 ) -> tuple[Tensor, Tensor]:
     """Foolbox's points, and whether the network errs there: [batch, ...] and [batch] bool.
@@ -104,17 +105,17 @@ def asked(
     ends = (region.lower, region.upper)
     model = foolbox.models.TensorFlowModel(task.network, ends, device=region.x.device)
     if task.targets is None:
-        sought = foolbox.criteria.Misclassification(tf.cast(task.labels, tf.int64))
+        criterion = foolbox.criteria.Misclassification(tf.cast(task.labels, tf.int64))
     else:
-        sought = foolbox.criteria.TargetedMisclassification(tf.cast(task.targets, tf.int64))
+        criterion = foolbox.criteria.TargetedMisclassification(tf.cast(task.targets, tf.int64))
     tf.random.set_seed(int(task.keys[0]) % 2**31)
-    _, points, found = attack(model, region.x, sought, epsilons=eps, **options)
+    _, points, success = attack(model, region.x, criterion, epsilons=eps, **options)
     points = tf.where(tf.math.is_finite(points), points, region.x)  # noise scaled to a radius of 0
-    return tf.clip_by_value(points, *ends), found
+    return tf.clip_by_value(points, *ends), success
 
 
 def _compiled(task: Task) -> Task:
-    """The same task, a quarter quicker: Foolbox asks little but the network, and often."""
+    """The task with its network compiled: a quarter quicker, as Foolbox calls it often."""
     signature = tf.TensorSpec([None, *task.region.x.shape[1:]], task.region.x.dtype)
     network = tf.function(lambda x: task.logits(x), input_signature=[signature], autograph=False)
     return dataclasses.replace(task, network=network)

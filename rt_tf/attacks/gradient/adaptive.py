@@ -18,7 +18,7 @@ def adaptive(
     every: int = 5,
     growth: float = 1.4,
 ) -> Tensor:
-    """Points of the smallest radius at which PGD makes the network err, as far as it got.
+    """Points [batch, ...] of the smallest radius at which PGD makes the network err, else of eps.
 
     The radius grows by `growth` after `every` steps, and is eps at the last ones. step_size: in
     units of the radius at the time; 0 for 2.5 / every. With eps 2.1 and 50 steps the radii are

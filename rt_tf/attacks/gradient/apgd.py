@@ -1,7 +1,7 @@
-"""Auto-PGD: projected gradient ascent that finds its step sizes itself.
+"""Auto-PGD: projected gradient ascent that chooses its step sizes itself.
 
-With the cross-entropy as the task's loss it is APGD-CE, with the DLR loss APGD-DLR.
-Source: Croce & Hein 2020 (Reliable evaluation of adversarial robustness), algorithm 1.
+With the cross-entropy as the task's loss it is APGD-CE, with the DLR loss APGD-DLR. Source: Croce &
+Hein 2020 (Reliable evaluation of adversarial robustness), algorithm 1.
 """
 
 import math
@@ -20,15 +20,15 @@ from rt_tf.attacks.task import Evaluation, Task
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
 
-KEPT = 0.75  # of a step; the rest goes the way of the last one
+KEPT = 0.75  # share of a step; the rest goes the way of the last step
 RISES = 0.75  # of the steps between checkpoints should raise the loss
 
 
 class Pace(NamedTuple):
-    """By example the step size, in radii, and what it is judged by.
+    """By example the step size, in radii, and the numbers by which it is judged: [batch] each.
 
-    loss: at the last point. rises: steps that raised it since the last checkpoint. best: the best
-    loss at that checkpoint. halved: whether the step size was halved there.
+    loss: at the last point. rises: steps that raised it since the last checkpoint. best: the
+    best loss at that checkpoint. halved: whether the step size was halved there.
     """
 
     size: Tensor
@@ -40,9 +40,10 @@ class Pace(NamedTuple):
 
 @skip_empty_batch
 def apgd(task: Task, start: Tensor, *, steps: int, step_size: float = 0.0) -> Tensor:
-    """The counterexample found by example, else the point of the highest loss: [batch, ...].
+    """The counterexample by example, else the point of the highest loss: [batch, ...].
 
-    step_size is ignored: the first is twice the radius. For L1 see `apgd_l1`.
+    start: [batch, ...]. step_size is ignored: the first is twice the radius. For L1 see
+    `apgd_l1`.
     """
     if task.region.threat.name == "l1":
         return apgd_l1(task, start, steps=steps)
@@ -55,34 +56,34 @@ def apgd(task: Task, start: Tensor, *, steps: int, step_size: float = 0.0) -> Te
         pace, back = _judged(Pace(*rest[3:]), evaluation.loss, best.loss, needed[i])
         x, gradient = chosen(back, best.x, x), chosen(back, best.gradient, evaluation.gradient)
         new = climbed(at, i, x, gradient, by_example(pace.size, x.shape.rank))
-        kept = tf.where(i == 0, 1.0, KEPT)
-        new = at.region.project(x + kept * (new - x) + (1.0 - kept) * (x - previous))
+        share = tf.where(i == 0, 1.0, KEPT)
+        new = at.region.project(x + share * (new - x) + (1.0 - share) * (x - previous))
         return [new, x, *best, *pace]
 
     carried = [start, start, *unseen(start), *_pace(start)]
-    found = loop_until_done(task, carried, steps, stepping(move))
-    return returned(task, found[0], Best(*found[2:5]))
+    last = loop_until_done(task, carried, steps, stepping(move))
+    return returned(task, last[0], Best(*last[2:5]))
 
 
 @skip_empty_batch
 def apgd_t(
     task: Task, start: Tensor, *, steps: int, step_size: float = 0.0, classes: int = RIVALS
 ) -> Tensor:
-    """APGD towards the likeliest wrong classes in turn, each on the examples that are left.
+    """APGD towards the likeliest wrong classes in turn, on the examples that still withstand.
 
-    It raises the targeted DLR loss; the targeted margin where there are fewer classes than that
-    loss reads. steps: towards each class. Source: Croce & Hein 2020.
+    Points [batch, ...]. It raises the targeted DLR loss; the targeted margin where there are
+    fewer classes than that loss reads. steps: towards each class. Source: Croce & Hein 2020.
     """
     targets = rivals(task, classes)
 
     def step(some: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         x, highest, start, targets = carried
         at = aimed(some.restart(i), targets[:, i], dlr_or_margin)
-        found = apgd(at, start, steps=steps)
-        logits = some.logits(found)
+        point = apgd(at, start, steps=steps)
+        logits = some.logits(point)
         height = signed_margin(some, logits)
         better, errs = height > highest, some.errs(logits)
-        x = chosen(better | errs, found, x)
+        x = chosen(better | errs, point, x)
         return [x, tf.maximum(height, highest), start, targets], errs
 
     carried = [start, each(start, -math.inf), start, targets]
@@ -90,7 +91,7 @@ def apgd_t(
 
 
 def rises_needed(steps: int) -> np.ndarray:
-    """[steps]: how many steps should have raised the loss by a checkpoint; 0 between checkpoints.
+    """The number of steps that should have raised the loss by each checkpoint, else 0: [steps].
 
     The intervals shorten from .22 of all steps, by .03 each, to .06.
     """

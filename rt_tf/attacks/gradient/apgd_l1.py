@@ -15,7 +15,7 @@ from rt_tf.attacks.task import Evaluation, Task
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
 
-STAGES = (3.0, 2.0, 1.0)  # radii, in those wanted
+STAGES = (3.0, 2.0, 1.0)  # radii, in units of eps
 EARLY = 0.3  # of the steps in each stage but the last
 FIRST = 0.2  # of the pixels move at first
 SPARSER = 1.5  # times fewer pixels move than differ at the best point
@@ -25,9 +25,9 @@ INTERVAL = 0.04  # of the steps, between checkpoints
 
 
 class Pace(NamedTuple):
-    """By example, how many pixels move, how many differed at the last checkpoint's best point.
+    """By example, the numbers of pixels that move, and that differed at the last checkpoint's best.
 
-    size: of steps, in radii.
+    size: of steps, in radii. Each [batch].
     """
 
     moving: Tensor
@@ -36,9 +36,10 @@ class Pace(NamedTuple):
 
 
 def apgd_l1(task: Task, start: Tensor, *, steps: int) -> Tensor:
-    """The counterexample found by example, else the point of the highest loss: [batch, ...].
+    """The counterexample by example, else the point of the highest loss: [batch, ...].
 
-    The radius is three times and twice that wanted before; a stage starts at the last one's best.
+    start: [batch, ...]. The radius is three times eps, twice eps, then eps; a stage starts at
+    the last one's best.
     """
     early = round(EARLY * steps)
     numbers = tf.constant([early, early, steps - 2 * early])
@@ -58,7 +59,10 @@ def apgd_l1(task: Task, start: Tensor, *, steps: int) -> Tensor:
 
 
 def _climbed(task: Task, carried: list[Tensor], steps: Tensor, early_stop: Tensor) -> Tensor:
-    """One stage. carried: the start; how many pixels move, how many differed: both [batch]."""
+    """The points after one stage.
+
+    carried: the start; the numbers of pixels that move and that differed, both [batch].
+    """
     interval = tf.maximum(tf.cast(INTERVAL * tf.cast(steps, tf.float32), tf.int32), 1)
     start, moving, differing = carried
 
@@ -73,8 +77,8 @@ def _climbed(task: Task, carried: list[Tensor], steps: Tensor, early_stop: Tenso
         return [new, *best, *pace]
 
     begin = [start, *unseen(start), *Pace(moving, differing, each(start, 1.0))]
-    found = loop_until_done(task, begin, steps, stepping(move, early_stop))
-    return returned(task, found[0], Best(*found[1:4]))
+    last = loop_until_done(task, begin, steps, stepping(move, early_stop))
+    return returned(task, last[0], Best(*last[1:4]))
 
 
 def _judged(pace: Pace, differing: Tensor, checkpoint: Tensor) -> tuple[Pace, Tensor]:
@@ -96,6 +100,6 @@ def sparse_signs(gradient: Tensor, count: Tensor) -> Tensor:
 
 
 def _differing(task: Task, x: Tensor) -> Tensor:
-    """How many pixels are not the image's: [batch], as floats."""
+    """The number of pixels that are not the image's: [batch], as floats."""
     differs = tf.cast(x != task.region.x, x.dtype)
     return tf.reduce_sum(differs, axis=list(range(1, x.shape.rank)))

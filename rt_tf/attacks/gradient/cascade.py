@@ -1,7 +1,7 @@
 """The attack on a whole cascade: to a point at which it answers a wrong label.
 
-Such a point lies deep in the wrong class: all members up to one say it, and that one certifies it
-in the whole ball around the point. Climbing the first member's loss leads there by chance alone.
+Such a point lies deep in the wrong class: all members up to one answer it, and that one certifies
+it in the whole ball around the point. Climbing the first member's loss leads there by chance alone.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,7 @@ from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 
 Climb = Callable[[Task, Tensor], Tensor]
-Search = Callable[
-    [Refutation, Tensor, Tensor], AttackResult
-]  # task, where to start, targets: [batch]
+Search = Callable[[Refutation, Tensor, Tensor], AttackResult]  # task, start, targets [batch]
 
 
 def cascade_attack(
@@ -30,9 +28,9 @@ def cascade_attack(
     """Points answered wrongly, by example, else those of the plain attack: [batch, ...].
 
     From the plain attack's points on, towards the likeliest wrong classes in turn and for every
-    member that might answer them: first to where the members up to it agree, and from there, if it
-    is reached, to where that member certifies. steps: of each climb. step_size: the plain attack's.
-    UserError unless the task is a `Refutation`.
+    member that might answer them: first to where the members up to it agree, and from there, if
+    it is reached, to where that member certifies. steps: of each climb. step_size: the plain
+    attack's. UserError unless the task is a `Refutation`.
     """
     _refuse_others(task)
 
@@ -44,19 +42,19 @@ def cascade_attack(
     def step(some: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         assert isinstance(some, Refutation)
         x, targets = carried
-        found = search(some.restart(i), x, targets[:, i])
-        return [chosen(found.success, found.x, x), targets], found.success
+        result = search(some.restart(i), x, targets[:, i])
+        return [chosen(result.success, result.x, x), targets], result.success
 
     search = _answering(climb, 1)
     x, targets = pgd(task, start, steps, step_size), rivals(task, classes)
-    left = tf.where(~task.errs_at(x))[:, 0]
-    carried = [tf.gather(x, left), tf.gather(targets, left)]
-    found = loop_until_done(task.take(left), carried, targets.shape[1], step)[0]
-    return tf.tensor_scatter_nd_update(x, left[:, None], found)
+    rest = tf.where(~task.errs_at(x))[:, 0]
+    carried = [tf.gather(x, rest), tf.gather(targets, rest)]
+    points = loop_until_done(task.take(rest), carried, targets.shape[1], step)[0]
+    return tf.tensor_scatter_nd_update(x, rest[:, None], points)
 
 
 def _answering(climb: Climb, number: int) -> Search:
-    """Seeks points at which member `number` of a cascade, or a later one, answers `targets`."""
+    """A search for points that a cascade answers with `targets` by member `number` or later."""
 
     def search(task: Refutation, x: Tensor, targets: Tensor) -> AttackResult:
         agreed = assent(task, targets, number, certified=False)
@@ -77,19 +75,19 @@ def _answering(climb: Climb, number: int) -> Search:
 
 
 def _where(
-    wanted: Tensor, search: Search, task: Refutation, x: Tensor, targets: Tensor
+    mask: Tensor, search: Search, task: Refutation, x: Tensor, targets: Tensor
 ) -> AttackResult:
-    """What a search finds for the examples for which it is wanted, [batch]; no more for others."""
-    rows = tf.where(wanted)[:, 0]
+    """The result of a search for the examples of a mask [batch]; the others keep x."""
+    rows = tf.where(mask)[:, 0]
 
     def searched() -> tuple[Tensor, Tensor]:
-        found = search(task.take(rows), tf.gather(x, rows), tf.gather(targets, rows))
+        result = search(task.take(rows), tf.gather(x, rows), tf.gather(targets, rows))
         place = rows[:, None]
-        success = tf.scatter_nd(place, found.success, tf.shape(wanted, tf.int64))
-        return success, tf.tensor_scatter_nd_update(x, place, found.x)
+        success = tf.scatter_nd(place, result.success, tf.shape(mask, tf.int64))
+        return success, tf.tensor_scatter_nd_update(x, place, result.x)
 
-    nothing = tf.zeros_like(wanted)
-    return AttackResult(*tf.cond(tf.reduce_any(wanted), searched, lambda: (nothing, x)))
+    nothing = tf.zeros_like(mask)
+    return AttackResult(*tf.cond(tf.reduce_any(mask), searched, lambda: (nothing, x)))
 
 
 def _refuse_others(task: Task) -> None:

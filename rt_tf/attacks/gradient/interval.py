@@ -22,12 +22,12 @@ from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
 
-GROWTH = 3.0  # from one radius tried to the next
+GROWTH = 3.0  # from one radius to the next
 LARGEST = 0.5
 
 
 class Trend(NamedTuple):
-    """Around a point: the least radius, in units of eps, at which no bound excludes a violation.
+    """The least radius around a point, in units of eps, at which no bound excludes a violation.
 
     radius: [batch]; 0 where even the largest excludes it. gradient: [batch, ...], of the margin
     most violated there, which is a linear function's slope; 0 likewise.
@@ -45,12 +45,11 @@ def interval_attack(
     pgd_steps: int = 10,
     first: float = 0.3,
 ) -> Tensor:
-    """PGD, and then `steps` times a step along the trend and PGD from there; the last points.
+    """PGD, and then `steps` times a step along the trend and PGD from there: [batch, ...].
 
-    An example is left where the network errs. step_size: of PGD, in units of eps; 0 for
-    2.5 / pgd_steps. first: the smallest radius tried, in units of eps (the paper's: .01 of .3;
-    larger ones were better at equal time).
-    UserError unless the task's network is a `Graph`.
+    An example stays where the network errs. step_size: of PGD, in units of eps; 0 for 2.5 /
+    pgd_steps. first: the smallest radius, in units of eps (the paper's: .01 of .3; larger ones
+    were better at equal time). UserError unless the task's network is a `Graph`.
     """
     _graph(task)  # or none of the work is begun
     task = task.inward()
@@ -65,39 +64,39 @@ def interval_attack(
     return ascend(task, [climb(task, start)], steps, move, early_stop=True)
 
 
-def followed(task: Task, x: Tensor, found: Trend) -> Tensor:
-    """The step along a trend, as long as the radius it was found at, and back into the region."""
+def followed(task: Task, x: Tensor, ahead: Trend) -> Tensor:
+    """The point x after a step along a trend, as long as its radius, and back into the region."""
     region = task.region
-    size = by_example(found.radius, x.shape.rank) * region.radius()
-    return region.project(x + region.step(x, found.gradient, size, task.chance(0)))
+    size = by_example(ahead.radius, x.shape.rank) * region.radius()
+    return region.project(x + region.step(x, ahead.gradient, size, task.chance(0)))
 
 
 def trend(task: Task, x: Tensor, first: float) -> Trend:
-    """Tries the radii from `first` on, for each example until it is suspicious. x: [batch, ...]."""
-    tried = tf.constant(radii(first))
+    """The trend around x [batch, ...], from radii from `first` on up to a suspicious one."""
+    sizes = tf.constant(radii(first))
 
     def widen(at: Task, k: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         x, radius, gradient = carried
-        walk = _walk_around(at, x, tried[k])
+        walk = _walk_around(at, x, sizes[k])
         margins, slopes = walk.minimum(), walk.coefficients[0]
         suspicious = tf.reduce_min(margins, axis=1) <= 0.0
         slopes = -tf.gather(slopes, tf.argmin(margins, axis=1), batch_dims=1)
-        radius = tf.where(suspicious, tried[k], radius)
+        radius = tf.where(suspicious, sizes[k], radius)
         return [x, radius, chosen(suspicious, slopes, gradient)], suspicious
 
     carried = [x, each(x, 0.0), tf.zeros_like(x)]
-    return Trend(*loop_until_done(task, carried, tried.shape[0], widen)[1:])
+    return Trend(*loop_until_done(task, carried, sizes.shape[0], widen)[1:])
 
 
 def radii(first: float) -> list[float]:
-    """The radii tried, in units of eps: growing threefold, up to half of it."""
+    """The radii of trends, in units of eps: growing threefold from `first`, up to half of it."""
     if first <= 0.0:
         raise UserError(f"first: expected a radius above 0, in units of eps; received {first:g}")
-    tried, radius = [], first
+    sizes, radius = [], first
     while radius < LARGEST:
-        tried.append(radius)
+        sizes.append(radius)
         radius *= GROWTH
-    return [*tried, LARGEST]
+    return [*sizes, LARGEST]
 
 
 def _graph(task: Task) -> Graph:
@@ -114,7 +113,7 @@ def _walk_around(task: Task, x: Tensor, size: Tensor) -> Walk:
 
     Its lines are parallel: the lower faces of symbolic intervals (Wang et al. 2018, symbolic linear
     relaxation), and one slope holds for the whole ball. Hidden layers are bounded by intervals: by
-    backward passes it took 40 times as long and found no more.
+    backward passes it took 40 times as long and had no more successes.
     """
     graph = _graph(task)
     region = dataclasses.replace(task.region, x=x, eps=size * tf.cast(task.region.eps, x.dtype))

@@ -1,8 +1,8 @@
 """The latent attack: gradient ascent in the region that bounds allow a hidden layer.
 
-What it finds need not be the image of any input: it is no counterexample, but a reason why the
-network's bounds fail, and what layerwise adversarial training trains on.
-Source: Balunovic & Vechev 2020 (COLT), section 5.
+Its point need not be the image of any input: it is no counterexample, but a reason why the
+network's bounds fail, and layerwise adversarial training trains on it. Source: Balunovic & Vechev
+2020 (COLT), section 5.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,10 @@ from rt_tf.threats.norms import by_example, total
 
 
 class LatentPoint(NamedTuple):
-    """value: of the region's node, [batch, ...]. symbols: what it is made of, in [-1, 1]."""
+    """A point of a latent region.
+
+    value: of the region's node, [batch, ...]. symbols: the ones that give it, in [-1, 1].
+    """
 
     value: Tensor
     symbols: Symbols
@@ -33,26 +36,26 @@ def latent_attack(
     start: Symbols | None = None,
     signs: bool = False,
 ) -> LatentPoint:
-    """Climbs the task's loss of the network above in a region of its graph.
+    """The point to which the task's loss of the network above climbs in a region of its graph.
 
-    The network errs there where `task.errs(latent.above(found.value))`.
-    step_size: the mean move of the symbols that matter, in half-widths of their range; 0 for
-    2.5 / steps. (The paper takes the plain gradient times a factor that it does not give.)
-    start: symbols by node; random ones by default. signs: move all alike, a pixel by step_size eps
-    as PGD does.
+    The network errs there where `task.errs(latent.above(point.value))`. step_size: the mean
+    move of the symbols that matter, in half-widths of their range; 0 for 2.5 / steps. (The
+    paper takes the plain gradient times a factor that it does not give.) start: symbols by
+    node; random ones by default. signs: whether all symbols move alike, a pixel by step_size
+    eps, like PGD.
     """
     size, start = usual(steps, step_size), start or random_symbols(task, latent)
-    found = tf.while_loop(
+    last = tf.while_loop(
         lambda i, _: i < steps,
         lambda i, symbols: (i + 1, _moved(task, latent, symbols, size, signs)),
         (tf.constant(0), start),
     )
-    symbols = {i: tf.stop_gradient(symbol) for i, symbol in found[1].items()}
+    symbols = {i: tf.stop_gradient(symbol) for i, symbol in last[1].items()}
     return LatentPoint(tf.stop_gradient(latent.point(symbols)), symbols)
 
 
 def random_symbols(task: Task, latent: LatentRegion) -> Symbols:
-    """Uniform in [-1, 1]: an example's from its own key."""
+    """Symbols uniform in [-1, 1], an example's from its own key, by node: [batch, ...]."""
     keys = noise.fold(task.keys, START)
     return {
         i: 2.0 * noise.uniform(noise.fold(keys, i), shape) - 1.0
@@ -61,13 +64,13 @@ def random_symbols(task: Task, latent: LatentRegion) -> Symbols:
 
 
 def image_symbols(latent: LatentRegion, x: Tensor) -> Symbols:
-    """Those of the images themselves, every activation in the middle of its band."""
+    """The symbols of the images x [batch, ...], with activations in the middle of their bands."""
     box = latent.enclosure.boxes[0]
-    own = tf.math.divide_no_nan(x - box.centre, box.radius)
+    pixels = tf.math.divide_no_nan(x - box.centre, box.radius)
     batch = tf.shape(x)[0]
     shapes = latent.shapes()
     middles = {i: tf.zeros([batch, *shape]) for i, shape in shapes.items() if i}
-    return {0: tf.clip_by_value(own, -1.0, 1.0), **middles}
+    return {0: tf.clip_by_value(pixels, -1.0, 1.0), **middles}
 
 
 def _moved(task: Task, latent: LatentRegion, symbols: Symbols, size: float, signs: bool) -> Symbols:
@@ -86,7 +89,7 @@ def _gradients(task: Task, latent: LatentRegion, symbols: Symbols) -> Symbols:
 
 
 def _steepest(gradients: Symbols) -> Symbols:
-    """Along the gradient; a mean size of one over the symbols whose gradient is not zero."""
+    """Moves along the gradient, of mean size one over the symbols whose gradient is not zero."""
     sizes = tf.add_n([total(g) for g in gradients.values()])
     live = tf.add_n([total(tf.sign(g)) for g in gradients.values()])
     scale = tf.math.divide_no_nan(live, sizes)
@@ -94,7 +97,7 @@ def _steepest(gradients: Symbols) -> Symbols:
 
 
 def _even(task: Task, latent: LatentRegion, gradients: Symbols) -> Symbols:
-    """By signs; pixels that the pixel range leaves less room move as far as the others."""
+    """Moves by signs; pixels that the pixel range leaves less room move as far as the others."""
     moves = {i: tf.sign(g) for i, g in gradients.items()}
     radius = latent.enclosure.boxes[0].radius
     moves[0] *= tf.math.divide_no_nan(task.region.radius() * tf.ones_like(radius), radius)

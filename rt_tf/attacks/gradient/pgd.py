@@ -11,9 +11,10 @@ from rt_tf.threats.norms import by_example, total
 def pgd(
     task: Task, start: Tensor, steps: int, step_size: float = 0.0, early_stop: bool = False
 ) -> Tensor:
-    """Climbs the loss within the region from `start`; returns the last point.
+    """The last point of a climb of the loss within the region from `start`: [batch, ...].
 
-    step_size: in units of eps; 0 for 2.5 / steps. Source: Wong 2020 (thesis), algorithm 5.
+    step_size: in units of eps; 0 for 2.5 / steps. early_stop: see `ascend`. Source: Wong 2020
+    (thesis), algorithm 5.
     """
     task, size = task.inward(), usual(steps, step_size)
 
@@ -55,12 +56,12 @@ def mim(
 
 
 def climbed(task: Task, i: Tensor, x: Tensor, gradient: Tensor, size: Tensor | float) -> Tensor:
-    """A step along a gradient, and back into the region: [batch, ...]. size: in units of eps."""
+    """x after a step along a gradient, back in the region: [batch, ...]. size: in units of eps."""
     region = task.region
     step = region.step(x, gradient, size * region.radius(), task.chance(i + 1))
     return region.project(x + step)
 
 
 def usual(steps: int, step_size: float) -> float:
-    """The size of a step in units of eps: as given, or such that the edge is reached with ease."""
+    """The size of a step in units of eps: step_size, or one by which the edge is easily reached."""
     return step_size or 2.5 / max(steps, 1)

@@ -1,4 +1,4 @@
-"""Points at which a cascade answers wrongly, as a task, and what they take as one too."""
+"""Tasks of cascades: points at which one answers wrongly, and points on the way there."""
 
 import dataclasses
 from typing import Self
@@ -12,20 +12,20 @@ from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
 
-SPARE = 1e-2  # of the fast bound: what is served certifies in sound arithmetic
+SPARE = 1e-2  # of the fast bound: served models certify in sound arithmetic
 
 
 @dataclasses.dataclass(frozen=True)
 class Refutation(Task):
     """Points are sought at which a cascade answers another label; it may abstain at others.
 
-    members: in the order in which they are asked; `network` is the first, whose label it answers.
+    members: in the cascade's order; `network` is the first, whose label it answers.
     """
 
     members: tuple[Graph, ...] = ()
 
     def errs_at(self, x: Tensor) -> Tensor:
-        """Whether the cascade answers with what is sought, by sound bounds: [batch]."""
+        """Whether the cascade answers x [batch, ...] with an error, by sound bounds: [batch]."""
         wrong = self.errs(self.logits(x))
         rows = tf.where(wrong)[:, 0]
         some = self.take(rows)
@@ -44,21 +44,21 @@ class Refutation(Task):
 
 @dataclasses.dataclass(frozen=True)
 class Assent(Task):
-    """Points are sought where all of some members say `targets`, and the last one certifies it.
+    """Points are sought where all of some members answer `targets`, and the last one certifies it.
 
-    `logits` are by how much: the members' leads and the certificate's margin, [batch, conditions].
-    members: those asked so far. ball: has the certificate's radius, wherever the points may go
-    meanwhile; None: no certificate is wanted.
+    `logits` are the margins of that: the members' leads and the certificate's margin, [batch,
+    conditions]. members: those up to the last one. ball: has the certificate's radius, wherever
+    the points may go meanwhile; None: no certificate is sought.
     """
 
     members: tuple[Graph, ...] = ()
     ball: Region | None = None
 
     def logits(self, x: Tensor) -> Tensor:
-        said = [tf.cast(member(x), tf.float32) for member in self.members]
-        conditions = [-margin(logits, self.targets) for logits in said]
+        outputs = [tf.cast(member(x), tf.float32) for member in self.members]
+        conditions = [-margin(logits, self.targets) for logits in outputs]
         if self.ball is not None:
-            ball, classes = dataclasses.replace(self.ball, x=x), said[0].shape[-1]
+            ball, classes = dataclasses.replace(self.ball, x=x), outputs[0].shape[-1]
             conditions.append(least_margin(self.members[-1], ball, self.targets, classes))
         return tf.stack(conditions, axis=1)
 
@@ -71,7 +71,10 @@ class Assent(Task):
 
 
 def assent(task: Refutation, targets: Tensor, number: int, certified: bool) -> Assent:
-    """What it takes for member `number`, from 1 on, to answer `targets`; else to agree on them."""
+    """The task of points at which member `number`, from 1 on, answers `targets`, [batch].
+
+    certified: whether that member certifies them, or only agrees.
+    """
     region, members = task.region, task.members[:number]
     ball = region if certified else None
     return Assent(task.network, region, task.labels, task.keys, _least, targets, 1.0, members, ball)

@@ -17,15 +17,15 @@ from rt_tf.threats.union import Union
 def worst_part(
     task: Task, start: Tensor, steps: int, step_size: float = 0.0, early_stop: bool = False
 ) -> Tensor:
-    """PGD in each part of a union by itself; by example the point of the highest loss.
+    """By example the point of the highest loss of PGD in each part of a union: [batch, ...].
 
     Source: Wong 2020 (thesis), equations 5.30 and 5.31.
     """
     tasks = by_part(task)
     best = pgd(tasks[0], tasks[0].region.project(start), steps, step_size, early_stop)
     for part in tasks[1:]:
-        found = pgd(part, part.region.project(start), steps, step_size, early_stop)
-        best = worse(task, best, found)
+        point = pgd(part, part.region.project(start), steps, step_size, early_stop)
+        best = worse(task, best, point)
     return best
 
 
@@ -38,7 +38,7 @@ def msd(
 ) -> Tensor:
     """Multi steepest descent: every step is that of the part which raises the loss most.
 
-    Source: Wong 2020 (thesis), algorithm 9.
+    Points [batch, ...]. Source: Wong 2020 (thesis), algorithm 9.
     """
     task, size = task.inward(), usual(steps, step_size)
 

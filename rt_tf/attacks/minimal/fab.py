@@ -1,7 +1,7 @@
-"""The fast adaptive boundary attack: towards the nearest point that a network gets wrong.
+"""The fast adaptive boundary attack: towards the nearest point that a network misclassifies.
 
-Source: Croce & Hein 2020 (Minimally distorted adversarial examples), algorithm 1; towards one
-class after another as in Croce & Hein 2020 (Reliable evaluation).
+Source: Croce & Hein 2020 (Minimally distorted adversarial examples), algorithm 1; towards one class
+after another as in Croce & Hein 2020 (Reliable evaluation).
 """
 
 import math
@@ -35,10 +35,11 @@ def fab_t(
     classes: int = RIVALS,
     early_stop: bool = True,
 ) -> Tensor:
-    """The nearest counterexample found, if the region has it, else the region's point nearest it.
+    """The nearest counterexample, if it is in the region, else the region's point nearest to it.
 
-    steps: towards each of the likeliest wrong `classes`. step_size is ignored. early_stop: any
-    counterexample of the region will do; else nearer ones are sought to the end.
+    Points [batch, ...]. steps: towards each of the likeliest wrong `classes`. step_size is
+    ignored. early_stop: any counterexample of the region will do; else nearer ones are sought
+    to the end. UserError where features have radii of their own.
     """
     refuse_features("fab", task.region)
     targets = rivals(task, classes)
@@ -46,17 +47,17 @@ def fab_t(
     def step(some: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         x, distance, start, targets = carried
         at = aimed(some, targets[:, i], margin)
-        found = _sought(at, start, Nearest(x, distance), steps, early_stop)
-        return [*found, start, targets], reached(some.region, found) & early_stop
+        nearest = _sought(at, start, Nearest(x, distance), steps, early_stop)
+        return [*nearest, start, targets], reached(some.region, nearest) & early_stop
 
     carried = [start, each(start, math.inf), start, targets]
-    found = loop_until_done(task, carried, targets.shape[1], step)
-    x = shortened(task, Nearest(*found[:2]), early_stop).x
+    last = loop_until_done(task, carried, targets.shape[1], step)
+    x = shortened(task, Nearest(*last[:2]), early_stop).x
     return chosen(task.region.inside(x), x, task.inward().region.project(x))
 
 
 def _sought(task: Task, start: Tensor, nearest: Nearest, steps: int, early_stop: bool) -> Nearest:
-    """The search for the boundary to the task's targets."""
+    """The nearest counterexample after a search for the boundary to the task's targets."""
 
     def step(at: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         x, *rest = carried

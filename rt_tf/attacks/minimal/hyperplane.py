@@ -19,8 +19,8 @@ FAR = 1e18  # the room of a feature that is not limited, whose product with a sl
 def onto(name: str, x: Tensor, normal: Tensor, rise: Tensor, ends: tuple[End, End]) -> Tensor:
     """The move from x, within `ends`, of the least norm along which <normal, move> = rise.
 
-    name: the threat's whose norm it is. x, normal: [batch, ...]; rise: [batch]. Where no move in
-    the range rises so far: the one that rises farthest.
+    name: the threat's whose norm it is. x, normal: [batch, ...], like the move; rise: [batch].
+    Where no move in the range rises that far, the one that rises farthest.
     """
     direction = tf.sign(normal) * by_example(tf.sign(rise), x.shape.rank)
     room = tf.minimum(tf.where(direction > 0.0, ends[1] - x, x - ends[0]), FAR)
@@ -31,18 +31,18 @@ def onto(name: str, x: Tensor, normal: Tensor, rise: Tensor, ends: tuple[End, En
 
 
 def _even(rates: Tensor, rooms: Tensor, rise: Tensor) -> Tensor:
-    """Linf: all move equally far, up to their rooms."""
+    """Sizes for Linf: all move equally far, up to their rooms."""
     return tf.minimum(_stretch(rates, rates * rooms, rooms, rise), rooms)
 
 
 def _proportional(rates: Tensor, rooms: Tensor, rise: Tensor) -> Tensor:
-    """L2: all move in proportion to their rates, up to their rooms."""
+    """Sizes for L2: all move in proportion to their rates, up to their rooms."""
     stretch = _stretch(tf.square(rates), rates * rooms, tf.math.divide_no_nan(rooms, rates), rise)
     return tf.minimum(stretch * rates, rooms)
 
 
 def _steepest_first(rates: Tensor, rooms: Tensor, rise: Tensor) -> Tensor:
-    """L1: the pixels of the highest rates go as far as they can; the last of them, part of it."""
+    """Sizes for L1: pixels of the highest rates move by their rooms, the last of them by a part."""
     order = tf.argsort(rates, direction="DESCENDING")
     rates, rooms = (tf.gather(values, order, batch_dims=1) for values in (rates, rooms))
     before = tf.cumsum(rates * rooms, axis=1, exclusive=True)
