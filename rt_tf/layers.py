@@ -1,8 +1,8 @@
 """Keras layers that carry their interval and symbolic counterparts.
 
-Thin subclasses of the stock layers: `layer.interval` and `layer.symbolic` are read from the layer's
-one lowering, at inference. Stock Keras layers have the same bounds in a network; these only add the
-two methods.
+Thin subclasses of the stock layers: `layer.interval` and `layer.symbolic` come from the layer's
+lowering, at inference. Stock Keras layers have the same bounds in a network; these classes only add
+the two methods.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ Tensors: TypeAlias = Tensor | list[Tensor]
 
 
 class Bounded:
-    """Gives a Keras layer its counterparts. Layers of several inputs take lists of ends."""
+    """A Keras layer's counterparts. Layers of several inputs take lists of ends."""
 
     def interval(self, lower: Tensors, upper: Tensors) -> Box:
         """Bounds of the layer's output for inputs between lower and upper, each [batch, ...]."""
@@ -59,7 +59,7 @@ class Bounded:
 
 
 def stock_class(layer: keras.layers.Layer) -> type[keras.layers.Layer]:
-    """The layer's class; of a layer of this file, the class of Keras that it adds bounds to."""
+    """The layer's class; for a layer of this file, the class of Keras that it adds bounds to."""
     kind = type(layer)
     return kind.__bases__[1] if kind.__module__ == __name__ else kind
 

@@ -23,6 +23,6 @@ def results(convolve, x, kernel, upstream):
 def check(ours, stock, x, kernel):
     upstream = random(*ours(x, kernel).shape)
     pairs = zip(*(results(f, x, kernel, upstream) for f in (ours, stock)), strict=True)
-    for found, expected in pairs:
+    for actual, expected in pairs:
         scale = float(tf.reduce_max(tf.abs(expected)))
-        np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-5 * scale)
+        np.testing.assert_allclose(actual, expected, rtol=0.0, atol=1e-5 * scale)

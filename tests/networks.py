@@ -18,7 +18,7 @@ CLASSES = 3
 
 
 def mostly_slow(values: list, quick: list) -> list:
-    """Parameters of a test, of which only the quick ones are asked for by default."""
+    """Parameters of a test, of which only the quick ones run by default."""
     return [v if v in quick else pytest.param(v, marks=pytest.mark.slow) for v in values]
 
 
@@ -28,7 +28,7 @@ def chain(*layers: keras.layers.Layer, shape: tuple[int, ...] = SHAPE) -> keras.
 
 
 def functional(wire: Callable, shape: tuple[int, ...] = SHAPE) -> keras.Model:
-    """A functional model: `wire` takes the input to what the logits are read from."""
+    """A functional model: `wire` takes the input to the tensor that the logits are read from."""
     start = keras.Input(shape)
     return keras.Model(start, L.Dense(CLASSES)(L.Flatten()(wire(start))))
 
@@ -83,7 +83,7 @@ def broadcast(x):
 
 
 def operations(x):
-    """What functional models contain beside layers, some of it in a model within."""
+    """Operations that functional models contain beside layers, some of them in a model within."""
     start = keras.Input((4, 4, 2))
     inner = keras.Model(start, keras.ops.relu(L.Dense(2)(start) + start))
     y = keras.activations.leaky_relu(L.Conv2D(2, 3, padding="same")(x), 0.1)

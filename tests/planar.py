@@ -37,20 +37,20 @@ def grid() -> np.ndarray:
 
 @functools.cache
 def answered(seed: int, count: int = 3, agree: bool = True) -> np.ndarray:
-    """What a cascade of so many members answers on the grid, -1 where it abstains: [SIDE, SIDE]."""
+    """A cascade's answers on the grid by member counts, -1 where it abstains: [SIDE, SIDE]."""
     networks = [member(10 * seed + k) for k in range(count)]
     return answers(networks, grid(), agree).reshape(SIDE, SIDE)
 
 
 def answers(networks: Sequence[keras.Model], points: np.ndarray, agree: bool = True) -> np.ndarray:
-    """What a cascade answers at points, -1 where it abstains: [batch].
+    """The answers of a cascade at points, -1 where it abstains: [batch].
 
-    agree: as it should be; else the first member that certifies answers with its own label.
+    agree: the library's rule; else the first member that certifies answers with its own label.
     """
     labels = np.full(len(points), -1)
     for network in [models.cascade(networks)] if agree else networks:
-        own, certified = certificates(network, points)
-        labels = np.where(certified & (labels < 0), own, labels)
+        member_labels, certified = certificates(network, points)
+        labels = np.where(certified & (labels < 0), member_labels, labels)
     return labels
 
 
@@ -62,10 +62,10 @@ def certificates(network: keras.Model, points: np.ndarray) -> tuple[np.ndarray, 
     certify = endpoints.endpoints(network, Linf())["certify"].compute
     tf.config.run_functions_eagerly(True)
     try:
-        told = certify(tf.constant(points), tf.constant(EPS))
+        served = certify(tf.constant(points), tf.constant(EPS))
     finally:
         tf.config.run_functions_eagerly(False)
-    return told["label"].numpy(), told["certified"].numpy()
+    return served["label"].numpy(), served["certified"].numpy()
 
 
 def neighbours(labels: np.ndarray) -> Iterator[np.ndarray]:

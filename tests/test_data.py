@@ -1,4 +1,4 @@
-"""Data sets: what is loaded, in what order, and what is said when there is nothing to load."""
+"""Data sets: their examples and order, and the errors where there is nothing to load."""
 
 import hashlib
 import socket
@@ -57,12 +57,12 @@ def test_digits_sizes_and_types(digits):
 def test_digits_are_all_of_scikit_learns(digits):
     images, labels = load_digits(return_X_y=True)
     expected = sorted(zip(images.astype(np.uint8).reshape(-1, 64).tolist(), labels, strict=True))
-    found = [
+    positions = [
         (image.ravel().tolist(), label)
         for split in (digits.train, digits.validation, digits.test)
         for image, label in zip(split.pixels, split.labels, strict=True)
     ]
-    assert sorted(found) == expected
+    assert sorted(positions) == expected
 
 
 def test_digits_test_split_is_stratified(digits):
@@ -77,8 +77,8 @@ def test_digits_are_the_same_everywhere(digits):
 
 def test_index_is_the_position_in_the_published_split(digits, digits_dir):
     other = data.load("digits", digits_dir, validation=300, seed=7)
-    for found in (digits, other):
-        both = np.concatenate([found.train.index, found.validation.index])
+    for dataset in (digits, other):
+        both = np.concatenate([dataset.train.index, dataset.validation.index])
         assert sorted(both) == list(range(1437))
     position = {i: row for row, i in enumerate(digits.train.index)}
     for row, i in enumerate(other.train.index):
@@ -88,7 +88,7 @@ def test_index_is_the_position_in_the_published_split(digits, digits_dir):
 
 def test_digits_are_generated_without_network(tmp_path, digits, monkeypatch):
     def refuse(*_args, **_options):
-        raise AssertionError("the network was asked")
+        raise AssertionError("the network was used")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
@@ -298,11 +298,11 @@ def test_augmentation_does_not_depend_on_the_place_in_the_batch():
 
 
 def test_without_an_augmentation_nothing_changes(digits):
-    plain, asked = (
+    plain, changed = (
         columns(data.batches(digits.train, 100, 0, 0, options=data.AugmentationOptions(augment=a)))
         for a in (0, 1)
     )
-    np.testing.assert_array_equal(plain[0], asked[0])
+    np.testing.assert_array_equal(plain[0], changed[0])
 
 
 # --- what is not there
@@ -419,11 +419,11 @@ def test_mnist_is_what_was_published(data_dir):
     ],
 )
 def test_published_sets(data_dir, name, shape, sizes):
-    found = data.load(name, data_dir, validation=5000)
-    assert found.shape == shape
-    assert (len(found.train) + 5000, len(found.test)) == sizes
-    assert found.classes == 10
-    images, labels, index = next(iter(data.batches(found.train, 100, 0, 0)))
-    rows = np.searchsorted(found.train.index, index)
-    np.testing.assert_array_equal(images, found.train.images(rows))
-    np.testing.assert_array_equal(labels, found.train.labels[rows])
+    dataset = data.load(name, data_dir, validation=5000)
+    assert dataset.shape == shape
+    assert (len(dataset.train) + 5000, len(dataset.test)) == sizes
+    assert dataset.classes == 10
+    images, labels, index = next(iter(data.batches(dataset.train, 100, 0, 0)))
+    rows = np.searchsorted(dataset.train.index, index)
+    np.testing.assert_array_equal(images, dataset.train.images(rows))
+    np.testing.assert_array_equal(labels, dataset.train.labels[rows])

@@ -49,7 +49,7 @@ def public():
     }
 
 
-def made(name):
+def model_of(name):
     """A model of the layer alone, its random weights, and the layer."""
     layer = getattr(layers, name)(*LAYERS[name])
     inputs = [keras.Input(networks.SHAPE) for _ in range(2 if name in MERGES else 1)]
@@ -90,7 +90,7 @@ def test_the_table_names_every_layer_and_every_lowering():
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_interval_contains_outputs(name):
-    model, layer = made(name)
+    model, layer = model_of(name)
     parts = boxes(len(model.inputs))
     ends = [one_or_list([getattr(b, end) for b in parts]) for end in ("lower", "upper")]
     box = layer.interval(*ends)
@@ -101,16 +101,16 @@ def test_interval_contains_outputs(name):
 
 @pytest.mark.parametrize("name", sorted(set(LAYERS) - DECREASING))
 def test_intervals_of_increasing_layers_are_their_values_at_the_ends(name):
-    model, layer = made(name)
+    model, layer = model_of(name)
     parts = boxes(len(model.inputs))
     ends = [one_or_list([getattr(b, end) for b in parts]) for end in ("lower", "upper")]
-    for found, end in zip(layer.interval(*ends), ends, strict=True):
-        np.testing.assert_allclose(found, model(end, training=False), rtol=0, atol=1e-5)
+    for bound, end in zip(layer.interval(*ends), ends, strict=True):
+        np.testing.assert_allclose(bound, model(end, training=False), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_symbolic_contains_outputs(name):
-    model, layer = made(name)
+    model, layer = model_of(name)
     parts = boxes(len(model.inputs))
     box = layer.symbolic(one_or_list([zonotope_of(b) for b in parts])).box
     values = outputs(model, parts)
@@ -121,7 +121,7 @@ def test_symbolic_contains_outputs(name):
 @pytest.mark.parametrize("name", sorted(set(LAYERS) - BENT))
 def test_symbolic_is_exact_on_affine_layers(name):
     """Output at any values of the symbols is the layer at that point: nothing is widened."""
-    model, layer = made(name)
+    model, layer = model_of(name)
     zonotopes = [zonotope_of(b) for b in boxes(len(model.inputs))]
     image = layer.symbolic(one_or_list(zonotopes))
     draw = np.random.default_rng(2)
@@ -157,7 +157,7 @@ def test_activations_add_symbols_of_their_own():
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_are_saved_and_loaded_as_themselves(name, tmp_path):
-    model, _ = made(name)
+    model, _ = model_of(name)
     model.save(tmp_path / "layer.keras")
     loaded = keras.models.load_model(tmp_path / "layer.keras")
     assert type(loaded.layers[-1]) is getattr(layers, name)

@@ -61,16 +61,16 @@ def many_sizes(tmp_path, monkeypatch):
 
 
 def test_images_of_many_sizes_are_brought_to_one_and_read_from_disk(many_sizes):
-    found = data.load("imagenet", many_sizes, validation=8)
-    assert (found.shape, found.classes, found.test.name) == ((28, 28, 3), 4, "validation")
-    assert [len(split) for split in (found.train, found.validation, found.test)] == [32, 8, 8]
-    assert isinstance(found.train.pixels, LazyImages)
-    assert isinstance(found.train.pixels.array, np.memmap)
-    for i, index in enumerate(found.train.index):
-        assert (found.train.pixels[[i]] == index).all()  # its colour
-        assert found.train.labels[i] == index % 4
+    dataset = data.load("imagenet", many_sizes, validation=8)
+    assert (dataset.shape, dataset.classes, dataset.test.name) == ((28, 28, 3), 4, "validation")
+    assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [32, 8, 8]
+    assert isinstance(dataset.train.pixels, LazyImages)
+    assert isinstance(dataset.train.pixels.array, np.memmap)
+    for i, index in enumerate(dataset.train.index):
+        assert (dataset.train.pixels[[i]] == index).all()  # its colour
+        assert dataset.train.labels[i] == index % 4
     again = data.load("imagenet", many_sizes, validation=8)
-    assert again.train.checksum == found.train.checksum
+    assert again.train.checksum == dataset.train.checksum
 
 
 def test_a_folder_that_takes_no_resized_images_is_one_line(many_sizes, monkeypatch):
@@ -116,16 +116,16 @@ def test_a_set_that_is_prepared_by_hand_says_where_it_is_told(tmp_path):
 
 
 def test_points_are_far_apart_and_the_same_in_all_splits(tmp_path):
-    found = data.load("points", tmp_path)
-    points = found.test.images().reshape(-1, 2)
+    dataset = data.load("points", tmp_path)
+    points = dataset.test.images().reshape(-1, 2)
     assert points.shape == (12, 2)
     apart = np.abs(points[:, None] - points[None]).max(-1) + np.eye(12)
     assert apart.min() > 0.155  # .16, rounded to pixels of 1/255
-    assert sorted(set(found.test.labels)) == [0, 1]
-    known = {tuple(p): label for p, label in zip(points, found.test.labels, strict=True)}
-    for split in (found.train, found.validation):
+    assert sorted(set(dataset.test.labels)) == [0, 1]
+    label_of = {tuple(p): label for p, label in zip(points, dataset.test.labels, strict=True)}
+    for split in (dataset.train, dataset.validation):
         for point, label in zip(split.images().reshape(-1, 2), split.labels, strict=True):
-            assert known[tuple(point)] == label
+            assert label_of[tuple(point)] == label
 
 
 # --- made-up images
@@ -133,13 +133,13 @@ def test_points_are_far_apart_and_the_same_in_all_splits(tmp_path):
 
 @pytest.mark.parametrize("name", catalogue.DATASETS)
 def test_made_up_images_have_a_data_sets_shape_and_number(name):
-    source, made = catalogue.resolve("dataset", name), data.synthetic(name)
-    assert len(made.train) + len(made.validation) == source.examples
-    assert made.shape == source.shape
-    images = made.train.images(slice(3))
+    source, dataset = catalogue.resolve("dataset", name), data.synthetic(name)
+    assert len(dataset.train) + len(dataset.validation) == source.examples
+    assert dataset.shape == source.shape
+    images = dataset.train.images(slice(3))
     assert images.shape == (3, *source.shape)
     assert 0.0 <= images.min() <= images.max() <= 1.0
-    assert set(np.unique(made.train.labels)) == set(range(source.classes))
+    assert set(np.unique(dataset.train.labels)) == set(range(source.classes))
 
 
 # --- further examples
@@ -162,17 +162,17 @@ def test_further_examples_join_every_batch(digits, tmp_path):
     assert data.steps(digits.train, 50, extra) == len(digits.train) // 30
     batches = list(data.batches(digits.train, 50, 0, 0, extra=extra).as_numpy_iterator())
     assert len(batches) == len(digits.train) // 30
-    own, places = [], set()
+    indices, places = [], set()
     for pixels, labels, index in batches:
         further = (pixels == 1.0).all(axis=(1, 2, 3))
         assert further.sum() == 20
         np.testing.assert_array_equal(labels[further], index[further] % 10)
-        own += index[~further].tolist()
+        indices += index[~further].tolist()
         assert further[:25].any()
         assert not further[:25].all()
         places.add(further.tobytes())
     assert len(places) == len(batches)  # no place in a batch is always one's own
-    assert len(set(own)) == len(own)  # a pass over the data set's own
+    assert len(set(indices)) == len(indices)  # a pass over the data set's own
     rest = list(data.batches(digits.train, 50, 0, 0, skip=5, extra=extra).as_numpy_iterator())
     for a, b in zip(rest, batches[5:], strict=True):
         np.testing.assert_array_equal(a[0], b[0])

@@ -12,42 +12,45 @@ DRAWS = 3  # random numbers for each example and epoch
 def draws(seed: int, epoch: int, n: int, kind: int = 0) -> np.ndarray:
     """Uniform numbers in [0, 1), [n, DRAWS]; row i depends on (seed, epoch, i) alone, not on n.
 
-    kind: others for each one.
+    kind: the number of the augmentation, each of which has numbers of its own.
     """
     key = [seed, epoch, 1, kind] if kind else [seed, epoch, 1]
     return np.random.default_rng(key).random((n, DRAWS))
 
 
 def flip_and_crop(images: tf.Tensor, draws: tf.Tensor, padding: int = 4) -> tf.Tensor:
-    """Mirrors half of the images and moves each by up to `padding` pixels, with zeros outside.
+    """Half of the images mirrored, each moved by up to `padding` pixels, with zeros outside.
 
-    images: [batch, h, w, c]. draws: [batch, 3], for the mirroring, the row and the column.
+    images: [batch, h, w, c], like the result. draws: [batch, 3], for the mirroring, the row and
+    the column.
     """
     return _moved(images, draws[:, 1:], padding, mirrored=draws[:, :1] < 0.5)
 
 
 def crop(images: tf.Tensor, draws: tf.Tensor, padding: int = 4) -> tf.Tensor:
-    """Moves each image by up to `padding` pixels, with zeros outside: for digits in street views.
+    """Images moved by up to `padding` pixels each, with zeros outside: for digits in street views.
 
-    images: [batch, h, w, c]. draws: [batch, 3], of which the last two say where to.
+    images: [batch, h, w, c], like the result. draws: [batch, 3], the last two for the row and
+    the column.
     """
     return _moved(images, draws[:, 1:], padding, mirrored=tf.zeros_like(draws[:, :1], tf.bool))
 
 
 def cut_out(images: tf.Tensor, draws: tf.Tensor, side: int) -> tf.Tensor:
-    """Blackens a square of each image, cut at the edges (DeVries & Taylor 2017).
+    """Images with a square blackened in each, cut at the edges (DeVries & Taylor 2017).
 
-    images: [batch, h, w, c]. draws: [batch, 3], of which the first two place its centre.
+    images: [batch, h, w, c], like the result. draws: [batch, 3], the first two for the square's
+    centre.
     """
     rows, columns = (
         _outside(draws[:, k], images.shape[k + 1], side) for k in range(2)
     )  # [batch, h], [batch, w]
-    kept = rows[:, :, tf.newaxis] | columns[:, tf.newaxis, :]
-    return images * tf.cast(kept, images.dtype)[..., tf.newaxis]
+    outside = rows[:, :, tf.newaxis] | columns[:, tf.newaxis, :]
+    return images * tf.cast(outside, images.dtype)[..., tf.newaxis]
 
 
 def _outside(draw: tf.Tensor, length: int, side: int) -> tf.Tensor:
-    """Which places along an axis lie outside of `side` places around a random one."""
+    """A mask of the places along an axis outside of `side` places around a random one."""
     first = tf.cast(draw * length, tf.int32)[:, tf.newaxis] - side // 2
     places = tf.range(length)[tf.newaxis, :]
     return (places < first) | (places >= first + side)

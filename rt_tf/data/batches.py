@@ -20,7 +20,7 @@ Change = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class AugmentationOptions(NamedTuple):
-    """What is done to training images. augment: the data set's own way, if it has one.
+    """Changes of training images. augment: whether to use the data set's own change, if it has one.
 
     cutout: the side of a square that is blackened, in pixels; 0 for none.
     """
@@ -29,13 +29,13 @@ class AugmentationOptions(NamedTuple):
     cutout: int = 0
 
     def of(self, split: Split) -> list[Change]:
-        """As functions of images and of each example's own random numbers."""
-        found: list[Change] = []
+        """The changes: functions of images and of each example's own random numbers."""
+        changes: list[Change] = []
         if self.augment and split.augmentation is not None:
-            found.append(split.augmentation)
+            changes.append(split.augmentation)
         if self.cutout:
-            found.append(lambda images, numbers: cut_out(images, numbers, self.cutout))
-        return found
+            changes.append(lambda images, numbers: cut_out(images, numbers, self.cutout))
+        return changes
 
 
 def order(seed: int, epoch: int, n: int) -> np.ndarray:
@@ -44,7 +44,7 @@ def order(seed: int, epoch: int, n: int) -> np.ndarray:
 
 
 def steps(split: Split, batch_size: int, extra: Extra | None = None) -> int:
-    """How many batches an epoch has: a pass over the split, further examples joining it."""
+    """The number of batches of an epoch: a pass over the split, joined by further examples."""
     return len(split) // (batch_size - (extra.count(batch_size) if extra else 0))
 
 
@@ -60,6 +60,7 @@ def batches(
     """One epoch: (images float32 [b, h, w, c], labels int64 [b], index int64 [b]).
 
     The last examples that fill no batch are left out, and so are the first `skip` batches.
+    UserError for a batch_size above the number of examples.
     """
     count = steps(split, batch_size, extra)
     if count == 0:
@@ -81,12 +82,12 @@ def batches(
 def _gathered(
     split: Split, ids: np.ndarray, seed: int, epoch: int, options: AugmentationOptions
 ) -> tf.data.Dataset:
-    """The examples of given positions, [steps, b], a batch for each row."""
-    made = options.of(split)
-    if made or split.pixels.size > CONVERTED_AT_ONCE:
+    """The examples at positions `ids` [steps, b], a batch for each row."""
+    changes = options.of(split)
+    if changes or split.pixels.size > CONVERTED_AT_ONCE:
         rows = split.index.max() + 1
-        tables = [draws(seed, epoch, rows, kind) for kind in range(len(made))]
-        gather = _gather(split, list(zip(made, tables, strict=True)))
+        tables = [draws(seed, epoch, rows, kind) for kind in range(len(changes))]
+        gather = _gather(split, list(zip(changes, tables, strict=True)))
         return tf.data.Dataset.from_tensor_slices(ids).map(gather)
     epoch_arrays = (split.images(ids), split.labels[ids], split.index[ids])
     return tf.data.Dataset.from_tensor_slices(epoch_arrays)
@@ -111,7 +112,7 @@ def _gather(split: Split, changes: list[tuple[Change, np.ndarray]]) -> Callable[
 
 
 def _scaled(split: Split) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function from pixels to the numbers that networks read, as `Split.images` makes them."""
+    """A function from pixels to the numbers that networks read, equal to `Split.images`."""
     # Tensors from outside the traced function: division by a constant inside it may be rewritten
     # as multiplication, which rounds otherwise.
     with tf.device("/cpu:0"):
@@ -148,7 +149,7 @@ def _places(seed: int, epoch: int, count: int, batch_size: int) -> np.ndarray:
 
 
 def _join(own: Batch, further: Batch, places: tf.Tensor) -> Batch:
-    """Two batches as one, shuffled, so that any part of the whole has some of both."""
+    """The own and further examples as one batch, shuffled, so that any part of it has both."""
     images, labels, index = (
         tf.gather(tf.concat(pair, axis=0), places) for pair in zip(own, further, strict=True)
     )
@@ -156,7 +157,7 @@ def _join(own: Batch, further: Batch, places: tf.Tensor) -> Batch:
 
 
 def _options() -> tf.data.Options:
-    """Nothing to tune in so short a pipeline; workers share batches, not files."""
+    """Options for so short a pipeline: nothing is tuned; workers share batches, not files."""
     options = tf.data.Options()
     options.autotune.enabled = False
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA

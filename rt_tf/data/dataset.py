@@ -1,4 +1,4 @@
-"""A data set in memory: its splits, their pixels, and what identifies them."""
+"""A data set in memory: its splits, their pixels and their checksums."""
 
 import functools
 import hashlib
@@ -22,7 +22,7 @@ from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
 
 ALL = slice(None)
-AT_ONCE = 1000  # images read to be looked at one after another
+AT_ONCE = 1000  # images read together, then used one after another
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +59,12 @@ class Split:
 
     @property
     def scaling(self) -> tuple[float, float]:
-        """What pixels are multiplied by, and what is added, in float64, for another domain."""
+        """The factor of pixels and the number added to them, in float64, for the domain."""
         low, high = float(self.domain.lower), float(self.domain.upper)
         return (high - low) / self.pixel_max, low
 
     def portions(self) -> Iterator[np.ndarray]:
-        """All images, as `images` gives them, some at a time."""
+        """All images, in the form of `images`, some at a time."""
         for begin in range(0, len(self), AT_ONCE):
             yield self.images(slice(begin, begin + AT_ONCE))
 
@@ -91,7 +91,7 @@ class Split:
         return digest.hexdigest()
 
     def select(self, ids: Ids, name: str | None = None) -> "Split":
-        """The split of some of the examples."""
+        """The split of some of the examples. ids: their positions."""
         some = self.pixels.select(ids) if isinstance(self.pixels, LazyImages) else self.pixels[ids]
         labels, index = self.labels[ids], self.index[ids]
         return replace(self, name=name or self.name, pixels=some, labels=labels, index=index)
@@ -127,13 +127,13 @@ def load(
     download: bool = False,
     domain: Given = UNIT,
 ) -> DataSet:
-    """Loads a data set of the catalogue into memory.
+    """A data set of the catalogue, in memory.
 
-    data_dir: where TFDS keeps it, which may be an address that TFDS can read, such as gs://...;
-    None: TFDS's own default. domain: the range that images are read in, two numbers for black and
-    white. validation: fraction (below 1) or
-    number of training examples to hold out, stratified, drawn with `seed`.
-    UserError: unknown name, or neither prepared nor possible to prepare, known within 5 s.
+    data_dir: TFDS's folder, or an address that TFDS can read, such as gs://...; None: TFDS's
+    own default. validation: fraction (below 1) or number of training examples to hold out,
+    stratified, drawn with `seed`. domain: the range that images are read in, two numbers for
+    black and white. UserError for an unknown name, for a domain or validation out of range, and
+    within 5 s for a data set that is not prepared and cannot be.
     """
     source = cast(Source, catalogue.resolve("dataset", name))
     folder = _folder(data_dir) if data_dir else None
@@ -147,13 +147,13 @@ def load(
 
 
 def _folder(data_dir: str | os.PathLike[str]) -> str:
-    """A folder or, as it is, an address: paths have one slash where addresses have two."""
+    """A folder, or an address unchanged: paths have one slash where addresses have two."""
     text = os.fspath(data_dir)
     return text if is_address(text) else str(Path(text).expanduser())
 
 
 def synthetic(name: str, validation: float = 0.1, seed: int = 0, domain: Given = UNIT) -> DataSet:
-    """Random images of a data set's shape and number: to measure with, where it is not at hand."""
+    """Random images of a data set's shape and number, for measurements without the data set."""
     source = cast(Source, catalogue.resolve("dataset", name))
     draw, domain = np.random.default_rng(seed), Domain.of(domain)
     few = draw.integers(0, source.pixel_max + 1, (64, *source.shape), np.uint8)
@@ -184,7 +184,10 @@ def _parted(
 
 
 def hold_out(labels: np.ndarray, validation: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (kept, held out), each ascending; the same share of every class is held out."""
+    """Positions (of the rest, held out), each ascending; every class loses the same share.
+
+    labels: [n]. UserError for a fraction or number out of range.
+    """
     classes, n = len(np.unique(labels)), len(labels)
     count = round(n * validation) if 0 < validation < 1 else validation
     if not classes <= count <= n - classes or count != int(count):
@@ -192,10 +195,10 @@ def hold_out(labels: np.ndarray, validation: float, seed: int) -> tuple[np.ndarr
             f"validation: expected a fraction of the {n} training examples between 0 and 1, or a "
             f"whole number from {classes} to {n - classes}; received {validation}"
         )
-    kept, held = train_test_split(
+    rest, held = train_test_split(
         np.arange(n), test_size=int(count), stratify=labels, random_state=seed
     )
-    return np.sort(kept), np.sort(held)
+    return np.sort(rest), np.sort(held)
 
 
 def _read(source: Source, builder: tfds.core.DatasetBuilder, split: str) -> Split:

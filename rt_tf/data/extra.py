@@ -1,4 +1,4 @@
-"""More training examples than a data set has, such as images labelled by another network."""
+"""Further training examples than a data set has, such as images labelled by another network."""
 
 import zipfile
 from collections.abc import Callable
@@ -21,14 +21,15 @@ class Extra:
     share: float
 
     def count(self, batch_size: int) -> int:
-        """How many of them are in a batch."""
+        """The number of further examples in a batch."""
         return round(batch_size * self.share)
 
 
 def read_extra(path: Path, dataset: DataSet, label: Labeller | None = None) -> Split:
-    """Examples of an .npz file: `images`, uint8 as the data set's, and `labels`.
+    """Examples of an .npz file: `images`, uint8 in the data set's shape, and `labels`.
 
-    label: labels the images where the file has no labels. UserError where something does not fit.
+    label: labels the images where the file has no labels. UserError for a file, images or
+    labels that do not fit.
     """
     try:
         with np.load(path) as file:
@@ -51,10 +52,10 @@ def read_extra(path: Path, dataset: DataSet, label: Labeller | None = None) -> S
 def _images(arrays: dict[str, np.ndarray], path: Path, dataset: DataSet) -> np.ndarray:
     images = arrays.get("images")
     if images is None or images.dtype != np.uint8 or images.shape[1:] != dataset.shape:
-        found = "none" if images is None else f"{images.dtype} {list(images.shape)}"
+        received = "none" if images is None else f"{images.dtype} {list(images.shape)}"
         raise UserError(
             f"extra_data: expected `images` of uint8 [n, {', '.join(map(str, dataset.shape))}] in "
-            f"{path}; received {found}"
+            f"{path}; received {received}"
         )
     if not len(images):
         raise UserError(f"extra_data: expected at least one image in {path}; received none")

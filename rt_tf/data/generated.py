@@ -1,4 +1,4 @@
-"""What data sets that are generated without network say of themselves to TFDS."""
+"""The description for TFDS of data sets that are generated without network."""
 
 import tensorflow_datasets as tfds
 
@@ -10,7 +10,7 @@ def image_info(
     description: str,
     homepage: str,
 ) -> tfds.core.DatasetInfo:
-    """Of images with a label each, in an order that stays."""
+    """The description of images [h, w, c] with a label each, in a fixed order."""
     features = {
         "image": tfds.features.Image(shape=shape),
         "label": tfds.features.ClassLabel(num_classes=classes),

@@ -1,4 +1,4 @@
-"""Images that stay where they are, on disk or repeated, until they are asked for."""
+"""Images that stay where they are, on disk or repeated, until they are read."""
 
 import dataclasses
 import math
@@ -32,7 +32,7 @@ class LazyImages:
         return len(self.ids)
 
     def __getitem__(self, ids: Ids) -> np.ndarray:
-        """The images themselves, read now."""
+        """The images at these positions, read now: [ids, h, w, c]."""
         return self.array[self.ids[ids]]
 
     def select(self, ids: Ids) -> "LazyImages":

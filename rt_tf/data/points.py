@@ -17,8 +17,8 @@ SEED = 0
 class Points(tfds.core.GeneratorBasedBuilder):
     """Twelve points of the unit square at least .16 apart, with random labels (Wong 2020, 3.2).
 
-    There is nothing to generalise to: the test split has each of them once, the training split a
-    hundred times, so that what is held out of it are the same points. A point is an image of one
+    There is nothing to generalise to: the test split has each of them once, the training split
+    a hundred times, so that its held-out part has the same points. A point is an image of one
     row and two columns.
     """
 
@@ -42,9 +42,9 @@ class Points(tfds.core.GeneratorBasedBuilder):
 
 def spread(draw: np.random.Generator) -> np.ndarray:
     """Random points, each drawn until it is far from those before: [POINTS, 2] in [0, 1]."""
-    found = np.empty((0, 2))
-    while len(found) < POINTS:
+    points = np.empty((0, 2))
+    while len(points) < POINTS:
         point = draw.random(2)
-        if (np.abs(found - point).max(axis=1) >= APART).all():
-            found = np.vstack([found, point])
-    return found
+        if (np.abs(points - point).max(axis=1) >= APART).all():
+            points = np.vstack([points, point])
+    return points

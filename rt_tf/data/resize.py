@@ -1,4 +1,4 @@
-"""Images of many sizes, brought to one: kept beside the data set, and read from there."""
+"""Images of many sizes, brought to one: stored beside the data set, and read from there."""
 
 import os
 from pathlib import Path
@@ -10,15 +10,16 @@ import tensorflow_datasets as tfds
 from rt_tf.data.lazy_images import LazyImages
 from rt_tf.errors import UserError
 
-MARGIN = 8 / 7  # of the shorter side to what is kept of it: 256 pixels to 224
+MARGIN = 8 / 7  # ratio of the shorter side to the cropped one: 256 pixels to 224
 
 
 def resized(
     builder: tfds.core.DatasetBuilder, split: str, shape: tuple[int, int, int]
 ) -> tuple[LazyImages, np.ndarray]:
-    """The split's images at `shape`, memory-mapped, and its labels.
+    """The split's images at `shape`, memory-mapped, and its labels [n].
 
     The first call resizes all images and writes them; a killed one leaves nothing that counts.
+    UserError where they cannot be written.
     """
     name = f"rt_tf-{split}-{shape[0]}x{shape[1]}"
     pixels, labels = (Path(builder.data_dir) / f"{name}{end}.npy" for end in ("", "-labels"))
@@ -50,17 +51,17 @@ def _write(
     pixels: Path,
     labels: Path,
 ) -> None:
-    """Writes both, the labels last: they are there if all is."""
+    """Writes images and labels, the labels last: they are there if all is."""
     count = builder.info.splits[split].num_examples
     partial = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in (pixels, labels)]
     stored = np.lib.format.open_memmap(partial[0], "w+", np.uint8, (count, *shape))
-    found = np.empty(count, np.int64)
+    numbers = np.empty(count, np.int64)
     examples = builder.as_dataset(split=split, shuffle_files=False)
     fit = examples.map(lambda e: (fitted(e["image"], shape), e["label"]), tf.data.AUTOTUNE)
     for i, (image, label) in enumerate(fit.prefetch(64).as_numpy_iterator()):
-        stored[i], found[i] = image, label
+        stored[i], numbers[i] = image, label
     stored.flush()
     with partial[1].open("wb") as file:
-        np.save(file, found)
+        np.save(file, numbers)
     for path, target in zip(partial, (pixels, labels), strict=True):
         path.replace(target)

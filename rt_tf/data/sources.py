@@ -1,4 +1,4 @@
-"""Where data sets come from: what TFDS has prepared, what can be prepared here, or an error."""
+"""The sources of data sets: TFDS's prepared ones, those that can be prepared here, or an error."""
 
 import contextlib
 import io
@@ -22,12 +22,12 @@ NETWORK_TIMEOUT = 4.0  # seconds
 
 @dataclass(frozen=True)
 class Source:
-    """What is particular to a data set.
+    """The particulars of a data set.
 
-    shape: of an image. examples: for training. probe: an address of the download, to see at once
-    whether it can be reached; None: needs none. by_hand: it cannot be downloaded; a page that says
-    how it is prepared. test: the split that stands for the test split. resized: its images have
-    sizes of their own.
+    shape: of an image. examples: for training. probe: an address of the download, by which it
+    is seen at once whether it can be reached; None for one that needs no download. by_hand: of
+    one that cannot be downloaded, the address of a page on its preparation. test: the split
+    that stands for the test split. resized: whether its images have sizes of their own.
     """
 
     name: str
@@ -139,7 +139,7 @@ def is_address(data_dir: str | None) -> bool:
 
 
 def _builder(source: Source, data_dir: str | None) -> tfds.core.DatasetBuilder:
-    """UserError for an address that TFDS cannot read; what it raises there says of what kind."""
+    """The builder of a data set; UserError for an address that TFDS cannot read."""
     try:
         return source.builder(data_dir=data_dir)
     except (RuntimeError, OSError, KeyError, tf.errors.OpError) as error:
@@ -185,7 +185,7 @@ def _default_folder(builder: tfds.core.DatasetBuilder) -> Path:
 
 
 def _contents(folder: Path) -> str:
-    """What a data_dir holds, in words."""
+    """A phrase that lists the data sets of a data_dir."""
     if not folder.is_dir():
         return f"data_dir '{folder}' does not exist"
     infos = sorted(folder.glob("[!.]*/**/dataset_info.json"))
@@ -194,9 +194,9 @@ def _contents(folder: Path) -> str:
 
 
 def _unreachable(url: str) -> str | None:
-    """Why an address does not answer within NETWORK_TIMEOUT seconds; None if it does.
+    """The reason why an address does not answer within NETWORK_TIMEOUT seconds; None if it does.
 
-    In a thread of its own, since looking up a host's name heeds no timeout.
+    In a thread of its own, since the look-up of a host's name heeds no timeout.
     """
     problems = [f"no answer in {NETWORK_TIMEOUT:g} s"]
     thread = threading.Thread(target=_ask, args=(url, problems), daemon=True)

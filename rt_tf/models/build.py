@@ -21,13 +21,13 @@ def build(
     init: str = "keras",
     scale: float = 1.0,
 ) -> keras.Model:
-    """Builds an architecture of the catalogue; its output are logits, [batch, classes].
+    """An architecture of the catalogue; its outputs are logits, [batch, classes].
 
-    input_shape: (h, w, c). normalization: mean and standard deviation of each channel, applied by
-    the network's first layer. batch_norm: before each activation.
-    init: 'keras' (each layer's default) or 'shi' (ShiNormal). scale: of the filters and units of
-    all layers but the last, rounded; the k of Wide(k) and Deep(k).
-    UserError: unknown name, or an architecture that does not fit the image shape or the options.
+    input_shape: (h, w, c). normalization: mean and standard deviation of each channel, applied
+    by the network's first layer. batch_norm: before each activation. init: 'keras' (each
+    layer's default) or 'shi' (ShiNormal). scale: of the filters and units of all layers but the
+    last, rounded; the k of Wide(k) and Deep(k). UserError for an unknown name, or an
+    architecture that does not fit the image shape or the options.
     """
     constructor = catalogue.resolve("model", name)
     if init not in INITIALIZERS:
@@ -45,10 +45,10 @@ def build(
 
 
 def hidden_units(model: keras.Model) -> int:
-    """How many activations a model, with the models inside it, computes for one input."""
+    """The number of activations that a model, with the models inside it, computes for one input."""
     inner = sum(hidden_units(layer) for layer in model.layers if isinstance(layer, keras.Model))
-    own = [layer.output.shape[1:] for layer in model.layers if _activates(layer)]
-    return inner + sum(map(math.prod, own))
+    shapes = [layer.output.shape[1:] for layer in model.layers if _activates(layer)]
+    return inner + sum(map(math.prod, shapes))
 
 
 def _activates(layer: keras.layers.Layer) -> bool:

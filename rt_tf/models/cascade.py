@@ -10,10 +10,10 @@ from rt_tf.errors import UserError
 
 @keras.saving.register_keras_serializable("rt_tf")
 class Cascade(keras.Model):
-    """A functional model of members; its output are their logits, side by side.
+    """A functional model of members; its outputs are their logits, side by side.
 
-    What a cascade answers is said in `rt_tf.bounds.cascade`: it abstains on an input that no
-    member certifies, or on whose label the members that were asked do not agree.
+    `rt_tf.bounds.cascade` defines a cascade's answers: it abstains on an input that no member
+    certifies, or on whose label the members up to that one do not agree.
     """
 
 
@@ -32,7 +32,7 @@ def cascade(networks: Sequence[keras.Model]) -> Cascade:
 
 
 def members(network: keras.Model) -> list[keras.Model]:
-    """The networks of a cascade, in the order in which they are asked; else the network itself."""
+    """The networks of a cascade in order; else the network itself."""
     if not isinstance(network, Cascade):
         return [network]
     return [layer for layer in network.layers if isinstance(layer, keras.Model)]

@@ -54,10 +54,11 @@ def wong_wide(input_shape: Shape, classes: int, **options: Unpack[Options]) -> k
 
 
 def wong_deep(input_shape: Shape, classes: int, **options: Unpack[Options]) -> keras.Model:
-    """Deep(k) of the same: k convolutions of 8 filters, k of 16, and the small network's fc 100.
+    """The network Deep(k) of Wong 2020 (thesis), table 3.6. k: scale.
 
-    The first of each k halves the image, as in the small network; the thesis does not say.
-    k: scale.
+    k convolutions of 8 filters, k of 16, and the small network's fc 100. The first of each k
+    halves the image, like the small network's; the thesis does not say. UserError for a k that
+    is not whole.
     """
     k = _whole("wong_deep", options.pop("scale", 1.0))
     groups = [
@@ -108,7 +109,7 @@ def digits_fc(input_shape: Shape, classes: int, **options: Unpack[Options]) -> k
 
 
 def points_fc(input_shape: Shape, classes: int, **options: Unpack[Options]) -> keras.Model:
-    """For points in the plane: four dense layers of 100 units (Wong 2020, thesis, section 3.2)."""
+    """Four dense layers of 100 units, for points in the plane (Wong 2020, thesis, section 3.2)."""
     return chain("points_fc", (Fc(100),) * 4, input_shape, classes, **options)
 
 
@@ -119,7 +120,7 @@ def chain(
     classes: int,
     **options: Unpack[Options],
 ) -> keras.Model:
-    """Blocks numbered from 1, flattened before the first dense layer, logits at the end."""
+    """A network of blocks numbered from 1, flattened before the first dense layer."""
     check_shape(name, input_shape, math.prod(_shrinkage(block) for block in blocks))
     parts = Parts(**options)
     image, x = parts.image(input_shape)

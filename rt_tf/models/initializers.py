@@ -1,4 +1,4 @@
-"""Initial kernels."""
+"""Initial kernels of layers."""
 
 import math
 from typing import Any
@@ -35,5 +35,5 @@ def _deviation(shape: tuple[int, ...]) -> float:
 
 
 def initializer(name: str) -> keras.initializers.Initializer:
-    """A new one for every layer: an initializer of one seed draws the same values each time."""
+    """A new initializer for a layer: one of a fixed seed draws the same values each time."""
     return ShiNormal() if name == "shi" else keras.initializers.GlorotUniform()

@@ -1,4 +1,4 @@
-"""What architectures are put together from."""
+"""Parts of architectures: their options, layers and normalisation."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ Normalization = tuple[Sequence[float], Sequence[float]]  # mean and deviation of
 
 
 class Options(TypedDict, total=False):
-    """What architectures can be built with; see `build`."""
+    """The options of architectures; see `build`."""
 
     normalization: Normalization | None
     batch_norm: bool
@@ -25,7 +25,7 @@ class Options(TypedDict, total=False):
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """Makes layers of one initialisation, with or without batch normalisation after weights.
+    """Layers of one initialisation, with or without batch normalisation after weights.
 
     scale: of the number of filters and units of every layer but the last.
     """
@@ -36,11 +36,11 @@ class Parts:
     scale: float = 1.0
 
     def width(self, units: int) -> int:
-        """So many filters or units at this scale: the nearest whole number, at least 1."""
+        """The number of filters or units at this scale: the nearest whole number, at least 1."""
         return max(1, round(self.scale * units))
 
     def image(self, shape: Shape) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-        """The input, and what the first layer with weights reads."""
+        """The input, and the tensor that the first layer with weights reads."""
         image = keras.Input(shape, name="image")
         return image, image if self.normalization is None else normalize(image, self.normalization)
 
@@ -53,7 +53,7 @@ class Parts:
         name: str | None = None,
         bias: bool = True,
     ) -> keras.KerasTensor:
-        """A convolution that pads alike on all sides, so that `stride` divides the size."""
+        """A convolution whose padding is equal on all sides, so that `stride` divides the size."""
         padding = "same"
         if (kernel - stride) % 2:  # Keras's own padding would be lopsided
             x = layers.ZeroPadding2D((kernel - 1) // 2)(x)
@@ -79,7 +79,7 @@ class Parts:
         return layers.Dense(units, kernel_initializer=initializer(self.init), name=name)(x)
 
     def active(self, x: keras.KerasTensor, number: int | None = None) -> keras.KerasTensor:
-        """The activation of a layer with weights, normalised before if that is asked for."""
+        """The activation of a layer with weights, after batch normalisation if that is set."""
         names = ("", "") if number is None else (f"norm{number}", f"relu{number}")
         if self.batch_norm:
             x = layers.BatchNormalization(name=names[0] or None)(x)
@@ -88,12 +88,15 @@ class Parts:
     def model(
         self, name: str, image: keras.KerasTensor, x: keras.KerasTensor, classes: int
     ) -> keras.Model:
-        """The model, logits at its end."""
+        """The model, with logits at its end."""
         return keras.Model(image, self._dense(x, classes, "logits"), name=name)
 
 
 def normalize(image: keras.KerasTensor, normalization: Normalization) -> keras.KerasTensor:
-    """Pixels less their channel's mean, over its deviation."""
+    """Pixels less their channel's mean, over its deviation.
+
+    UserError unless there is a mean and a positive deviation for each channel.
+    """
     mean, deviation = ([float(value) for value in values] for values in normalization)
     channels = image.shape[-1]
     if not len(mean) == len(deviation) == channels or min(deviation) <= 0:
@@ -106,7 +109,10 @@ def normalize(image: keras.KerasTensor, normalization: Normalization) -> keras.K
 
 
 def check_shape(name: str, input_shape: Shape, factor: int) -> None:
-    """UserError for images that strides and pools do not divide: padding would be lopsided."""
+    """Raises UserError for images whose sides `factor` does not divide.
+
+    Strides and pools that do not divide a side would pad it on one end only.
+    """
     if len(input_shape) != 3 or any(not size or size % factor for size in input_shape[:2]):
         raise UserError(
             f"model '{name}': expected images of (height, width, channels), height and width "

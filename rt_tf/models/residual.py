@@ -30,16 +30,16 @@ def wong_resnet(input_shape: Shape, classes: int, **options: Unpack[Options]) ->
 def preact_resnet18(input_shape: Shape, classes: int, **options: Unpack[Options]) -> keras.Model:
     """PreActResNet18 for images of 32x32 (He et al. 2016): 11,172,170 trained parameters.
 
-    With batch normalisation whatever the options say.
+    It has batch normalisation whatever the options say.
     """
     stages = ((64, 2, 1), (128, 2, 2), (256, 2, 2), (512, 2, 2))
     return _preact("preact_resnet18", 64, stages, input_shape, classes, **options)
 
 
 def wrn_28_10(input_shape: Shape, classes: int, **options: Unpack[Options]) -> keras.Model:
-    """WideResNet-28-10 for images of 32x32 (Zagoruyko & Komodakis 2016): 36,479,194 trained ones.
+    """WideResNet-28-10 for 32x32 (Zagoruyko & Komodakis 2016): 36,479,194 trained parameters.
 
-    With batch normalisation whatever the options say.
+    It has batch normalisation whatever the options say.
     """
     stages = ((160, 4, 1), (320, 4, 2), (640, 4, 2))
     return _preact("wrn_28_10", 16, stages, input_shape, classes, **options)
@@ -48,7 +48,7 @@ def wrn_28_10(input_shape: Shape, classes: int, **options: Unpack[Options]) -> k
 def resnet50(input_shape: Shape, classes: int, **options: Unpack[Options]) -> keras.Model:
     """ResNet-50 (He et al. 2016): 25,557,032 trained parameters for 1,000 classes.
 
-    With batch normalisation whatever the options say.
+    It has batch normalisation whatever the options say.
     """
     check_shape("resnet50", input_shape, 32)
     parts = dataclasses.replace(Parts(**options), batch_norm=True)
@@ -69,7 +69,7 @@ def _preact(
     classes: int,
     **options: Unpack[Options],
 ) -> keras.Model:
-    """stages: filters, blocks and the first block's stride of each."""
+    """A pre-activation network. stages: filters, blocks and the first block's stride of each."""
     check_shape(name, input_shape, 2 ** sum(stride == 2 for _, _, stride in stages))
     parts = dataclasses.replace(Parts(**options), batch_norm=True)
     image, x = parts.image(input_shape)

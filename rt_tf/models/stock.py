@@ -11,8 +11,8 @@ from rt_tf.models.initializers import ShiNormal
 def stock(network: keras.Model) -> keras.Model:
     """A copy of a network whose layers and initialisers are Keras's own.
 
-    It computes the same; a layer of rt_tf.layers becomes the class that it adds bounds to. Of this
-    library's classes a `Cascade` alone remains, whose answers Keras cannot give.
+    It computes the same; a layer of rt_tf.layers becomes the class that it adds bounds to. Of
+    this library's classes only a `Cascade` remains, whose answers Keras cannot give.
     """
     copy = keras.models.clone_model(network, clone_function=_stock_layer, recursive=True)
     copy.set_weights(network.get_weights())
