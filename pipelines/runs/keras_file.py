@@ -9,7 +9,7 @@ import numpy as np
 
 import rt_tf.models  # noqa: F401 - tells Keras of this library's layers
 from rt_tf.errors import UserError
-from rt_tf.interchange.nodes import told
+from rt_tf.interchange.nodes import error_line
 from rt_tf.interchange.parity import PRECISIONS, Original, answers
 from rt_tf.network.copying import copied
 from rt_tf.network.trace import trace
@@ -66,7 +66,7 @@ def _original(given: keras.Model, wiring: Wiring, path: Path) -> Original:
             return answers(given, nearest(inputs))
         except Exception as error:  # whatever Keras and a foreign model make of each other
             raise UserError(
-                f"keras_file: expected a network that Keras computes; {path} is not: {told(error)}"
+                f"keras_file: expected a network that Keras computes; {path} is not: {error_line(error)}"
             ) from error
 
     return Original(

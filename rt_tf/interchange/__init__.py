@@ -1,1 +1,1 @@
-"""Other people's networks and properties: ONNX and VNN-LIB files."""
+"""Networks and properties of other tools: ONNX and VNN-LIB files."""

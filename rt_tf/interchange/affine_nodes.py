@@ -12,7 +12,7 @@ LEAST_EXPONENT = -125  # 0.5 to 1 times 2 to its power are normal numbers of flo
 
 
 def gemm(call: Call) -> Value:
-    """alpha x W + beta b of a vector x."""
+    """The value alpha x W + beta b of a vector x."""
     call.expect(transA=0)
     kernel = _times(call, call.constant(1), call.settings.get("alpha", 1.0))
     if kernel.ndim != 2:
@@ -25,7 +25,7 @@ def gemm(call: Call) -> Value:
 
 
 def matmul(call: Call) -> Value:
-    """x W of a row x, or W x of a column."""
+    """The value x W of a row x, or W x of a column."""
     row = isinstance(call.operands[0], Value)
     value, kernel = call.value(0 if row else 1), call.constant(1 if row else 0)
     if kernel.ndim != 2 or value.positions.size != kernel.shape[0 if row else 1]:
@@ -39,7 +39,7 @@ def matmul(call: Call) -> Value:
 
 
 def add(call: Call) -> Value:
-    """Two values, or a value and a constant."""
+    """The sum of two values, or of a value and a constant."""
     if _both(call):
         return _sum(call, call.value(0), call.value(1))
     value, constant = _apart(call)
@@ -51,7 +51,7 @@ def add(call: Call) -> Value:
 
 
 def subtract(call: Call) -> Value:
-    """A value less another, less a constant, or a constant less a value."""
+    """The difference of two values, or of a value and a constant in either order."""
     minus, zero = -np.ones(1, np.float32), np.zeros(1, np.float32)
     if _both(call):
         return _sum(call, call.value(0), _scaled(call.value(1), minus, zero))
@@ -62,7 +62,7 @@ def subtract(call: Call) -> Value:
 
 
 def multiply(call: Call) -> Value:
-    """A value times a constant."""
+    """The product of a value and a constant."""
     if _both(call):
         raise call.refusal("a constant factor", "two values computed from the input")
     value, constant = _apart(call)
@@ -70,7 +70,7 @@ def multiply(call: Call) -> Value:
 
 
 def divide(call: Call) -> Value:
-    """A value over a constant."""
+    """The quotient of a value by a constant."""
     constant = call.constant(1)
     if not constant.all():
         raise call.refusal("a divisor other than 0", "one that has a 0")
@@ -79,7 +79,7 @@ def divide(call: Call) -> Value:
 
 
 def batch_normalization(call: Call) -> Value:
-    """A scale and a shift of every channel, by the statistics of training."""
+    """The value after a scale and a shift of every channel, by the statistics of training."""
     call.expect(training_mode=0)
     value = call.value()
     if len(value.shape) == 2:  # each number is a channel
@@ -99,7 +99,7 @@ def batch_normalization(call: Call) -> Value:
 def _dense(
     call: Call, value: Value, kernel: np.ndarray, bias: np.ndarray, shape: tuple[int, ...]
 ) -> Value:
-    """A dense layer whose kernel's rows are where the value's numbers are."""
+    """A dense layer whose kernel's rows are in the order of the value's numbers."""
     if value.positions.size != kernel.shape[0]:
         raise call.refusal(f"a vector of {kernel.shape[0]}", f"shape {list(value.shape)}")
     laid = np.empty_like(kernel)
@@ -132,10 +132,10 @@ def _broadcast(call: Call, value: Value, constant: np.ndarray) -> Value:
 
 
 def _scaled(value: Value, scale: np.ndarray, offset: np.ndarray) -> Value:
-    """scale x + offset, each of which broadcasts against the value.
+    """The value scale x + offset; both constants broadcast against x.
 
-    In two steps where float32 has no normal number like the scale: it would be infinite or, as
-    TensorFlow takes it, zero, and what it is a factor of may be huge or tiny.
+    In two steps where float32 has no normal number like the scale: it would be infinite or, in
+    TensorFlow, zero, while its product with x may be huge or tiny.
     """
     power = _power(scale)
     if (power != 1.0).any():
@@ -146,14 +146,14 @@ def _scaled(value: Value, scale: np.ndarray, offset: np.ndarray) -> Value:
 
 
 def _power(scale: np.ndarray) -> np.ndarray:
-    """For numbers beyond float32's normal ones, powers of two that leave normal ones of them."""
+    """Powers of two that divide numbers beyond float32's normal range back into it; else 1."""
     _, exponents = np.frexp(scale.astype(np.float64))
     is_beyond = (scale != 0.0) & ((exponents < LEAST_EXPONENT) | (exponents > -LEAST_EXPONENT))
     return np.where(is_beyond, np.exp2(exponents // 2), 1.0)
 
 
 def _times(call: Call, constant: np.ndarray, factor: float) -> np.ndarray:
-    """A product of constants; refused where it leaves float32's normal numbers and they do not."""
+    """A product of constants; UserError where only it leaves float32's normal numbers."""
     product = constant * np.float64(factor)
     if ((_power(product) != 1.0) & (_power(constant) == 1.0)).any() and np.isfinite(constant).all():
         raise call.refusal("factors of a product that float32 holds", f"{factor:g} times weights")

@@ -14,7 +14,7 @@ Pair = tuple[int, int]
 
 
 class Padding(NamedTuple):
-    """What is around images: zeros before and after each axis, or as TensorFlow's `same` has it."""
+    """The padding of images: zeros before and after each axis, or TensorFlow's `same`."""
 
     mode: str  # "valid" or "same"
     zeros: tuple[Pair, Pair] = ((0, 0), (0, 0))
@@ -26,7 +26,7 @@ class Padding(NamedTuple):
 
 
 def convolution(call: Call) -> Value:
-    """Convolutions of all channels or in groups of them."""
+    """The value of convolutions of all channels or in groups of them."""
     kernel = call.constant(1).transpose(2, 3, 1, 0) if call.constant(1).ndim == 4 else None
     if kernel is None:
         raise call.refusal("a convolution of images", f"a kernel {list(call.constant(1).shape)}")
@@ -48,7 +48,7 @@ def convolution(call: Call) -> Value:
 
 
 def average_pooling(call: Call) -> Value:
-    """Means over windows. Zeros around images count where the node says so."""
+    """The means over windows. Zeros around images count where the node says so."""
     call.expect(ceil_mode=0, dilations=[1, 1])
     size, strides = _window(call), _pair(call, "strides")
     padding = _padding(call, size, strides)
@@ -61,17 +61,17 @@ def average_pooling(call: Call) -> Value:
 
 
 def max_pooling(call: Call) -> Value:
-    """Maxima over windows."""
+    """The maxima over windows."""
     call.expect(ceil_mode=0, dilations=[1, 1], storage_order=0)
     size, strides = _window(call), _pair(call, "strides")
     padding = _padding(call, size, strides)
-    if padding.has_zeros:  # which would count in the maxima
+    if padding.has_zeros:  # the zeros would count in the maxima
         raise call.refusal("no padding, or that of SAME_UPPER", f"pads {call.settings['pads']}")
     return images(keras.layers.MaxPooling2D(size, strides, padding.mode)(_images(call)))
 
 
 def global_average_pooling(call: Call) -> Value:
-    """Means over whole images."""
+    """The means over whole images."""
     return images(keras.layers.GlobalAveragePooling2D(keepdims=True)(_images(call)))
 
 
@@ -97,10 +97,10 @@ def _window(call: Call) -> Pair:
 
 def _numbers(call: Call, name: str, usual: tuple[int, ...], count: int = 2) -> Sequence[int]:
     """A setting that has numbers for both axes of images."""
-    found = call.settings.get(name, usual)
-    if len(found) != count:
-        raise call.refusal(f"{name} of {count} numbers, as for images", f"{name}={list(found)}")
-    return found
+    values = call.settings.get(name, usual)
+    if len(values) != count:
+        raise call.refusal(f"{name} of {count} numbers, as for images", f"{name}={list(values)}")
+    return values
 
 
 def _ends(call: Call) -> tuple[Pair, Pair]:
@@ -109,7 +109,7 @@ def _ends(call: Call) -> tuple[Pair, Pair]:
 
 
 def _padding(call: Call, size: Pair, strides: Pair, dilations: Pair = (1, 1)) -> Padding:
-    """The padding of a node; `same` where TensorFlow's own is what the node has."""
+    """The padding of a node; `same` where it equals TensorFlow's own."""
     automatic = call.settings.get("auto_pad", "NOTSET")
     if automatic not in ("NOTSET", "VALID", "SAME_UPPER"):
         raise call.refusal("auto_pad=NOTSET, VALID or SAME_UPPER", f"auto_pad={automatic}")

@@ -14,40 +14,40 @@ from rt_tf.interchange.values import Value
 Operand: TypeAlias = Value | np.ndarray | None
 
 MOST_CONSTANTS = 2**27  # of one node
-FEW = 64  # numbers that may say how large something is
+FEW = 64  # a tensor of so few numbers may be a shape
 GRAPHS = (5, 10)  # onnx.AttributeProto.GRAPH and GRAPHS
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 class Call(NamedTuple):
-    """A node on its operands."""
+    """A node with its settings and operands."""
 
     node: Any
     settings: Mapping[str, Any]
     operands: Sequence[Operand]
 
     def value(self, i: int = 0) -> Value:
-        """Operand i, which must depend on the network's input."""
-        found = self.operands[i] if i < len(self.operands) else None
-        if not isinstance(found, Value):
+        """Operand i, which depends on the network's input; UserError for a constant."""
+        operand = self.operands[i] if i < len(self.operands) else None
+        if not isinstance(operand, Value):
             raise self.refusal(f"operand {i} computed from the network's input", "a constant")
-        return found
+        return operand
 
     def constant(self, i: int) -> np.ndarray:
-        """Operand i, which must be a constant in float32."""
-        found = self.operands[i] if i < len(self.operands) else None
-        if not isinstance(found, np.ndarray) or found.dtype != np.float32:
-            received = getattr(found, "dtype", "a value computed from the input")
+        """Operand i, a constant in float32; UserError for other operands."""
+        operand = self.operands[i] if i < len(self.operands) else None
+        if not isinstance(operand, np.ndarray) or operand.dtype != np.float32:
+            received = getattr(operand, "dtype", "a value computed from the input")
             raise self.refusal(f"a constant in float32 as operand {i}", str(received))
-        return found
+        return operand
 
     def has(self, i: int) -> bool:
-        """Whether operand i is given."""
+        """Whether the node has an operand i."""
         return i < len(self.operands) and self.operands[i] is not None
 
     def expect(self, **usual: Any) -> None:
-        """UserError where a setting is given and is not the usual one."""
+        """Raises UserError where a setting is not the usual one."""
         for name, value in usual.items():
             if self.settings.get(name, value) != value:
                 raise self.refusal(f"{name}={value}", f"{name}={self.settings[name]}")
@@ -71,7 +71,7 @@ def named(node: Any) -> str:
 
 
 def settings(node: Any) -> dict[str, Any]:
-    """The attributes of a node by name; texts as str."""
+    """The attributes of a node by name; texts are of type str."""
     helper = needed("onnx.helper")
     values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     return {n: v.decode() if isinstance(v, bytes) else v for n, v in values.items()}
@@ -80,16 +80,16 @@ def settings(node: Any) -> dict[str, Any]:
 def evaluated(
     node: Any, opsets: Mapping[str, int], operands: Sequence[np.ndarray | None]
 ) -> list[np.ndarray]:
-    """What a node computes of constants, by ONNX's reference evaluator; UserError if it cannot."""
+    """The outputs of a node of constants, by ONNX's reference evaluator; UserError if it cannot."""
     try:
         return _run(node, opsets, operands)
     except UserError:
         raise
     except Exception as error:  # the evaluator's are of many kinds
-        raise refusal(node, "what ONNX's evaluator computes", told(error)) from error
+        raise refusal(node, "what ONNX's evaluator computes", error_line(error)) from error
 
 
-def told(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """A foreign error in one line, without a terminal's colours."""
     return f"{type(error).__name__}: {' '.join(COLOUR.sub('', str(error)).split())[:200]}"
 
@@ -114,7 +114,7 @@ def _run(
 def _refuse_huge(
     node: Any, graph: Any, opsets: Mapping[str, int], feeds: Mapping[str, np.ndarray]
 ) -> None:
-    """UserError for a node whose constants are larger than any network's, before they are made."""
+    """Raises UserError for a node of more constants than any network's, before they are made."""
     for name, shape in _shapes(graph, opsets, feeds).items():
         if math.prod(shape) > MOST_CONSTANTS:
             raise refusal(
@@ -125,7 +125,7 @@ def _refuse_huge(
 def _shapes(
     graph: Any, opsets: Mapping[str, int], feeds: Mapping[str, np.ndarray]
 ) -> dict[str, tuple[int, ...]]:
-    """The shapes of a node's outputs, as far as ONNX can tell."""
+    """The shapes of a node's outputs, where ONNX can infer them."""
     helper, numpy_helper = needed("onnx.helper"), needed("onnx.numpy_helper")
     small = [numpy_helper.from_array(x, n) for n, x in feeds.items() if x.size <= FEW]
     graph.initializer.extend(small)

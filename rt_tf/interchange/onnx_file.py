@@ -13,7 +13,7 @@ import numpy as np
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.interchange import probes, softmax
-from rt_tf.interchange.nodes import Operand, evaluated, refusal, told
+from rt_tf.interchange.nodes import Operand, error_line, evaluated, refusal
 from rt_tf.interchange.operations import DOMAINS, converted
 from rt_tf.interchange.optional import needed
 from rt_tf.interchange.parity import Comparer, Original
@@ -27,22 +27,23 @@ from rt_tf.interchange.values import (
 )
 
 CHECKS = 2  # random inputs, and as many extreme ones, on which a file's network is compared
-ROOM = 16.0  # times the rounding measured; of other orders of summation it was up to 3 times that
+ROOM = 16.0  # times the measured rounding; other orders of summation took up to 3 times
 EVALUATED = 500  # inputs, at most: ONNX's evaluator may take a quarter of a second for each
 FLOAT = 1  # onnx.TensorProto.FLOAT
 OPSET = 15
-EARLIER = "operands that are the input, dense initializers or what earlier nodes compute"
-BY_NUMBER = ("Add", "Div", "Mul", "Sub")  # leave images images
+EARLIER = "operands that are the input, dense initializers or outputs of earlier nodes"
+BY_NUMBER = ("Add", "Div", "Mul", "Sub")  # the operations that keep images what they are
 
 
 @dataclasses.dataclass(frozen=True)
 class OnnxNetwork:
-    """A network of an ONNX file, as a Keras model and as ONNX's reference evaluator has it.
+    """A network of an ONNX file, as a Keras model and for ONNX's reference evaluator.
 
-    model: has the file's outputs in order, [batch, outputs], but for a final softmax. name, shape:
-    of the file's input, with a batch of one if it has a batch. positions: where the numbers of a
-    flat input of the file are in the flattened input of the model. notes: where the two differ.
-    softmax: whether the file's outputs are probabilities of the model's.
+    model: has the file's outputs in order, [batch, outputs], but for a final softmax. name,
+    shape: of the file's input, with a batch of one if it has a batch. positions: the places of
+    the numbers of a flat input of the file in the flattened input of the model. notes: on
+    differences of the two. softmax: whether the file's outputs are probabilities of the
+    model's.
     """
 
     path: Path
@@ -55,28 +56,28 @@ class OnnxNetwork:
     evaluator: Any
 
     def laid(self, flat: np.ndarray) -> np.ndarray:
-        """Inputs [batch, inputs] in the file's order as inputs of the Keras model."""
+        """Inputs of the Keras model, from flat ones [batch, inputs] in the file's order."""
         laid = np.empty_like(flat)
         laid[:, self.positions] = flat
         return laid.reshape(-1, *self.model.input_shape[1:])
 
     def evaluate(self, flat: np.ndarray) -> np.ndarray:
-        """What ONNX's reference evaluator finds for one input [inputs] in float32: [outputs].
+        """The outputs of ONNX's reference evaluator for one input [inputs] in float32: [outputs].
 
-        UserError where it finds none.
+        UserError where it fails.
         """
         feeds = {self.name: flat.astype(np.float32).reshape(self.shape)}
         try:
-            (found,) = self.evaluator.run(None, feeds)
+            (outputs,) = self.evaluator.run(None, feeds)
         except Exception as error:  # the evaluator's are of many kinds
             raise UserError(
                 f"onnx_file: expected a network that ONNX's evaluator computes; {self.path} is "
-                f"not: {told(error)}"
+                f"not: {error_line(error)}"
             ) from error
-        return np.ravel(found)
+        return np.ravel(outputs)
 
     def original(self) -> Original:
-        """The file's own network, of inputs of the Keras model."""
+        """The file's own network, as a function of inputs of the Keras model."""
 
         def answers(inputs: np.ndarray) -> np.ndarray:
             flat = inputs.reshape(len(inputs), -1)[:, self.positions]
@@ -86,7 +87,7 @@ class OnnxNetwork:
 
 
 def read(path: Path) -> OnnxNetwork:
-    """Reads a file; images become channels-last, and a final softmax is left out.
+    """The network of a file; images become channels-last, and a final softmax is left out.
 
     UserError for a file that is none, for operations without a counterpart, and where the Keras
     network does not compute what ONNX's evaluator does.
@@ -122,7 +123,7 @@ def _loaded(path: Path) -> Any:
         raise UserError(f"onnx_file: expected an .onnx file; there is no file {path}") from error
     except Exception as error:  # whatever protobuf and a foreign file make of each other
         raise UserError(
-            f"onnx_file: expected an ONNX file; {path} is not: {told(error)}"
+            f"onnx_file: expected an ONNX file; {path} is not: {error_line(error)}"
         ) from error
     if not file.graph.node:
         raise UserError(f"onnx_file: expected an ONNX file with a network; {path} holds none")
@@ -130,9 +131,9 @@ def _loaded(path: Path) -> Any:
 
 
 def _with_inference(file: Any, path: Path) -> Any:
-    """The file itself, or in an opset in which batch normalisation is not meant as in training.
+    """The file, converted where needed to an opset that normalises batches by fixed statistics.
 
-    Of earlier ones ONNX's evaluator computes the statistics anew.
+    For earlier opsets ONNX's evaluator computes the statistics anew.
     """
     opset = _opset(file)
     if opset >= OPSET or all(node.op_type != "BatchNormalization" for node in file.graph.node):
@@ -142,7 +143,7 @@ def _with_inference(file: Any, path: Path) -> Any:
     except Exception as error:  # the converter's are of many kinds
         raise UserError(
             f"onnx_file: expected a file that ONNX can convert from opset {opset} to {OPSET}; "
-            f"{path} is not: {told(error)}"
+            f"{path} is not: {error_line(error)}"
         ) from error
 
 
@@ -159,13 +160,13 @@ def _initializers(graph: Any) -> dict[str, Operand]:
 
 
 def _array(tensor: Any) -> np.ndarray:
-    """An initializer's numbers; UserError where the file does not hold as many as it says."""
+    """An initializer's numbers; UserError where the file does not hold as many as its shape."""
     try:
         return needed("onnx.numpy_helper").to_array(tensor)
     except Exception as error:  # numpy's and onnx's are of many kinds
         raise UserError(
             f"onnx_file: expected the {numbers(tensor.dims)} numbers {list(tensor.dims)} of "
-            f"initializer '{tensor.name}'; received {told(error)}"
+            f"initializer '{tensor.name}'; received {error_line(error)}"
         ) from error
 
 
@@ -194,28 +195,28 @@ def _input(graph: Any, path: Path) -> tuple[str, Shape]:
 def _start(
     file: Any, weights: dict[str, Operand], name: str, shape: Shape
 ) -> tuple[Value, keras.KerasTensor]:
-    """The Keras input: images channels-last, or vectors; what is first done to it decides."""
-    seen = _images_shape(file, weights, name, shape)
-    laid = channels_last(seen) if seen else (math.prod(shape),)
-    positions = image_positions(seen) if seen else np.arange(math.prod(shape))
-    if len(shape) == 4 and seen is None:
+    """The Keras input: images channels-last, or vectors; the first node that moves it decides."""
+    images = _images_shape(file, weights, name, shape)
+    laid = channels_last(images) if images else (math.prod(shape),)
+    positions = image_positions(images) if images else np.arange(math.prod(shape))
+    if len(shape) == 4 and images is None:
         laid = shape[1:]
     tensor = keras.Input(laid, name="input", dtype="float32")
     return Value(tensor, positions.reshape(shape)), tensor
 
 
 def _images_shape(file: Any, weights: dict[str, Operand], name: str, shape: Shape) -> Shape | None:
-    """The ONNX shape of the images that an input holds, be they flattened; None if it has none."""
+    """The ONNX shape of the images that an input holds, flattened or not; None for other inputs."""
     reader = _first_mover(file.graph, name)
     if len(shape) == 4:  # channels-last already where they are transposed at once
         return None if reader is not None and reader.op_type == "Transpose" else shape
     if reader is None or reader.op_type != "Reshape" or len(reader.input) < 2:
         return None
-    asked = weights.get(reader.input[1])
-    if not isinstance(asked, np.ndarray) or asked.shape != (4,):
+    target = weights.get(reader.input[1])
+    if not isinstance(target, np.ndarray) or target.shape != (4,):
         return None
-    (made,) = evaluated(reader, _opsets(file), [np.zeros(shape, np.float32), asked])
-    return made.shape if made.shape[0] == 1 else None
+    (reshaped,) = evaluated(reader, _opsets(file), [np.zeros(shape, np.float32), target])
+    return reshaped.shape if reshaped.shape[0] == 1 else None
 
 
 def _first_mover(graph: Any, name: str) -> Any:
@@ -229,7 +230,7 @@ def _first_mover(graph: Any, name: str) -> Any:
 
 
 def _walk(file: Any, nodes: Sequence[Any], result: str, values: dict[str, Operand]) -> Value:
-    """Goes through the nodes; returns the network's output, which has the name `result`."""
+    """The network's output, which has the name `result`, from all nodes in order."""
     opsets = _opsets(file)
     uses = collections.Counter(name for node in nodes for name in node.input)
     uses.update([result])
@@ -238,8 +239,8 @@ def _walk(file: Any, nodes: Sequence[Any], result: str, values: dict[str, Operan
         if missing:
             raise refusal(node, EARLIER, f"'{missing[0]}'")
         operands = [values[name] if name else None for name in node.input]
-        for name, found in zip(node.output, converted(node, opsets, operands), strict=False):
-            values[name] = found if uses[name] == 1 else _shared(found)
+        for name, operand in zip(node.output, converted(node, opsets, operands), strict=False):
+            values[name] = operand if uses[name] == 1 else _shared(operand)
     output = values.get(result)
     if not isinstance(output, Value):
         raise UserError("onnx_file: expected an output that depends on the input; it does not")
@@ -247,7 +248,7 @@ def _walk(file: Any, nodes: Sequence[Any], result: str, values: dict[str, Operan
 
 
 def _shared(operand: Operand) -> Operand:
-    """What several nodes read: no one's bias may go into the layer that computes it."""
+    """An operand that several nodes read: no one's bias may go into the layer that computes it."""
     return operand._replace(maker=None) if isinstance(operand, Value) else operand
 
 
@@ -262,7 +263,7 @@ def _ordered(output: Value) -> keras.KerasTensor:
 
 
 def _check(network: OnnxNetwork) -> None:
-    """UserError unless both forms of a network agree on random and extreme inputs."""
+    """Raises UserError unless both forms of a network agree on random and extreme inputs."""
     inputs = network.model.input_shape[1:]
     drawn = [draw(Domain(-1.0, 1.0), inputs, CHECKS) for draw in (probes.uniform, probes.extreme)]
     Comparer(network.model, network.original()).compare(np.concatenate(drawn))

@@ -1,4 +1,4 @@
-"""ONNX operations as Keras layers: the one place where an operation is added."""
+"""ONNX operations as Keras layers: the one file in which an operation is added."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,30 +8,30 @@ import numpy as np
 
 from rt_tf.errors import UserError
 from rt_tf.interchange import affine_nodes, image_nodes
-from rt_tf.interchange.nodes import Call, Operand, evaluated, named, settings, told
+from rt_tf.interchange.nodes import Call, Operand, error_line, evaluated, named, settings
 from rt_tf.interchange.values import Value
 
 L = keras.layers
 
 DOMAINS = ("", "ai.onnx")
-# Those that move values: run by ONNX's evaluator on the values' positions.
+# Operations that move values: ONNX's evaluator runs them on the values' positions.
 MOVES = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
 def converted(node: Any, opsets: Mapping[str, int], operands: Sequence[Operand]) -> list[Operand]:
-    """What a node computes. UserError names an operation without a counterpart."""
+    """The outputs of a node. UserError names an operation without a counterpart."""
     constants = [x for x in operands if not isinstance(x, Value)]
     if len(constants) == len(operands):
         return [*evaluated(node, opsets, constants)]
     call, op = Call(node, settings(node), operands), node.op_type
     if node.domain not in DOMAINS or op not in (*OPERATIONS, *MOVES, "Shape"):
-        known = ", ".join(sorted((*OPERATIONS, *MOVES)))
+        names = ", ".join(sorted((*OPERATIONS, *MOVES)))
         raise UserError(
-            f"onnx_file: expected operations among {known}; received '{op}' ({named(node)})"
+            f"onnx_file: expected operations among {names}; received '{op}' ({named(node)})"
         )
     if op == "Shape":
         return [*evaluated(node, opsets, [call.value().positions])]
-    return [_moved(node, opsets, call) if op in MOVES else _made(call)]
+    return [_moved(node, opsets, call) if op in MOVES else _computed(call)]
 
 
 def _moved(node: Any, opsets: Mapping[str, int], call: Call) -> Value:
@@ -41,14 +41,14 @@ def _moved(node: Any, opsets: Mapping[str, int], call: Call) -> Value:
     return Value(value.tensor, np.asarray(positions))
 
 
-def _made(call: Call) -> Value:
-    """What an operation's layers compute; UserError with the words of Keras where it refuses."""
+def _computed(call: Call) -> Value:
+    """The output of an operation's layers; UserError with the words of Keras where it refuses."""
     try:
         return OPERATIONS[call.node.op_type](call)
     except UserError:
         raise
     except (ArithmeticError, NotImplementedError, ValueError) as error:
-        raise call.refusal("what has a counterpart in Keras", told(error)) from error
+        raise call.refusal("what has a counterpart in Keras", error_line(error)) from error
 
 
 def _layer(make: Callable[[Call], keras.layers.Layer]) -> Callable[[Call], Value]:

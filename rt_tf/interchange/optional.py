@@ -1,4 +1,4 @@
-"""Packages that only this room needs, and what to say where they are missing."""
+"""Packages that only this room needs, and the error where they are missing."""
 
 import importlib
 from types import ModuleType
@@ -7,7 +7,7 @@ from rt_tf.errors import UserError
 
 
 def needed(package: str) -> ModuleType:
-    """The package; UserError says what to install where it is missing."""
+    """A package by name; UserError says what to install where it is missing."""
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:

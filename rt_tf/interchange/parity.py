@@ -1,4 +1,4 @@
-"""Whether a network computes what a file does, up to the rounding of the file's precision."""
+"""Comparisons of a network with the file it was made of, up to the rounding of its precision."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,10 +19,10 @@ SOFTMAX = 8.0  # roundings by which a probability may be off, of exponentials, a
 
 
 class Precision(NamedTuple):
-    """What rounding may change in a precision.
+    """The effect of rounding in a precision.
 
-    unit: the relative rounding of one number. most: a share of the outputs' size. floor: of the
-    logarithms of probabilities that are compared.
+    unit: the relative rounding of one number. most: the largest difference, as a share of the
+    outputs' size. floor: of the logarithms of probabilities that are compared.
     """
 
     unit: float
@@ -42,12 +42,12 @@ PRECISIONS = {
 class Original:
     """The network of a file as its own format computes it.
 
-    flag: that names the file. answers: inputs [n, ...] of the adopted network -> [n, outputs].
-    softmax: whether those are the probabilities of the adopted network's logits. compute_dtype:
-    what the file's layers compute in, the coarsest of them. nearest: the inputs next to given ones
-    that the file's network takes; others than they are where it takes whole numbers alone.
-    room: times the rounding measured that a difference may be; more where another library sums in
-    another order. most: inputs of a kind that are worth the time.
+    flag: the flag that names the file. answers: inputs [n, ...] of the adopted network -> [n,
+    outputs]. softmax: whether these are the probabilities of the adopted network's logits.
+    compute_dtype: the coarsest type in which the file's layers compute. nearest: the nearest
+    inputs that the file's network takes; others than given where it takes whole numbers alone.
+    room: the largest difference, in units of the measured rounding; more where another library
+    sums in another order. most: inputs of a kind that are worth the time.
     """
 
     flag: str
@@ -61,15 +61,16 @@ class Original:
 
     @property
     def precision(self) -> Precision:
-        """What the file's rounding may change."""
+        """The effect of rounding in the file's precision."""
         return PRECISIONS[self.compute_dtype]
 
 
 class Comparison(NamedTuple):
-    """How far a network is from a file on inputs of a kind.
+    """The distance of a network from a file on inputs of a kind.
 
-    difference: the largest, of logits. rounding: the largest that is explained by it. size: of
-    the largest logit. ties: labels that differ, where the file's first two are within rounding.
+    difference: the largest, of logits. rounding: the largest difference that rounding explains.
+    size: of the largest logit. ties: labels that differ, where the file's first two are within
+    rounding.
     """
 
     kind: str
@@ -91,9 +92,9 @@ class Comparer:
         self._double = copied(wiring, "double", "float64")
 
     def compare(self, inputs: np.ndarray, kind: str = "inputs") -> Comparison:
-        """How far answers to inputs [n, ...] are from the file's. kind: what the inputs are.
+        """The distance of answers to inputs [n, ...] from the file's. kind: a name of the inputs.
 
-        UserError where a difference is more than rounding, as it is measured on these inputs,
+        UserError where a difference is more than rounding, measured on these inputs,
         explains. Labels then differ only where the file's first two are that near.
         """
         theirs, ours = self._theirs(inputs), self._ours(self.network, inputs)
@@ -121,28 +122,28 @@ class Comparer:
         return min(precision.most * max(1.0, size), explained)
 
     def _ours(self, network: keras.Model, inputs: np.ndarray) -> np.ndarray:
-        """What is compared of a network's logits: [n, outputs]."""
-        found = answers(network, inputs)
+        """A network's logits, or their logarithms of probabilities: [n, outputs]."""
+        logits = answers(network, inputs)
         if not self.original.softmax:
-            return found
-        return np.maximum(scipy.special.log_softmax(found, axis=1), self.original.precision.floor)
+            return logits
+        return np.maximum(scipy.special.log_softmax(logits, axis=1), self.original.precision.floor)
 
     def _theirs(self, inputs: np.ndarray) -> np.ndarray:
-        """What is compared of the file's outputs: logits, or logarithms of probabilities."""
-        found = self.original.answers(inputs).astype(np.float64)
-        if not np.isfinite(found).all():
+        """The file's outputs: logits, or logarithms of probabilities, [n, outputs]."""
+        outputs = self.original.answers(inputs).astype(np.float64)
+        if not np.isfinite(outputs).all():
             raise UserError(
                 f"{self.original.flag}: expected finite outputs; {self.original.path} has others"
             )
         if not self.original.softmax:
-            return found
+            return outputs
         floor = self.original.precision.floor
-        return np.maximum(np.log(np.maximum(found, np.exp(floor))), floor)
+        return np.maximum(np.log(np.maximum(outputs, np.exp(floor))), floor)
 
 
 def answers(network: keras.Model, inputs: np.ndarray) -> np.ndarray:
     """A network's outputs for inputs [n, ...], batch by batch, in float64: [n, outputs]."""
     parts = [inputs[i : i + BATCH] for i in range(0, len(inputs), BATCH)]
-    taken = network.inputs[0].dtype
-    outputs = [network(keras.ops.cast(part, taken), training=False) for part in parts]
+    dtype = network.inputs[0].dtype
+    outputs = [network(keras.ops.cast(part, dtype), training=False) for part in parts]
     return np.concatenate([np.asarray(keras.ops.cast(y, "float64")) for y in outputs])

@@ -8,14 +8,14 @@ Shape = tuple[int, ...]
 
 
 def uniform(domain: Given, shape: Shape, count: int, seed: int = 0) -> np.ndarray:
-    """Random inputs of a shape from a bounded domain: [count, *shape]."""
+    """Random inputs of a shape from a bounded domain: float32 [count, *shape]."""
     lower, upper = _ends(domain)
     share = np.random.default_rng(seed).random((count, *shape))
     return np.clip((lower + share * (upper - lower)).astype(np.float32), lower, upper)
 
 
 def extreme(domain: Given, shape: Shape, count: int, seed: int = 0) -> np.ndarray:
-    """Inputs of which every number is at an end: at the lower, at the upper, then at random."""
+    """Inputs with every number at an end: the lower, the upper, then random: [count, *shape]."""
     lower, upper = _ends(domain)
     at_upper = np.random.default_rng(seed).integers(2, size=(count, *shape)).astype(bool)
     at_upper[0], at_upper[1:2] = False, True
@@ -23,7 +23,7 @@ def extreme(domain: Given, shape: Shape, count: int, seed: int = 0) -> np.ndarra
 
 
 def bounded(domain: Given, inputs: np.ndarray) -> Domain:
-    """The domain, with ends for features that have none: as far as twice the range of inputs."""
+    """The domain, with ends for features without any, up to twice the range of inputs [n, ...]."""
     domain = Domain.of(domain)
     if domain.is_bounded:
         return domain
@@ -34,6 +34,6 @@ def bounded(domain: Given, inputs: np.ndarray) -> Domain:
 
 
 def _ends(domain: Given) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of a domain in float32, which they are numbers of."""
+    """The ends of a domain as float32, exactly."""
     domain = Domain.of(domain)
     return np.asarray(domain.lower, np.float32), np.asarray(domain.upper, np.float32)

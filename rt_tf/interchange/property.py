@@ -21,7 +21,7 @@ class Clause(NamedTuple):
     offsets: tuple[Fraction, ...]
 
     def holds(self, outputs: np.ndarray) -> bool:
-        """Whether outputs [outputs] are in it, in exact arithmetic."""
+        """Whether outputs [outputs] are in the clause, in exact arithmetic."""
         exact = [Fraction(float(y)) for y in outputs]
         return all(
             sum((Fraction(float(a)) * y for a, y in zip(row, exact, strict=True) if a), Fraction())
@@ -43,12 +43,16 @@ class Property(NamedTuple):
         return lower[0], upper[0]
 
     def inner(self) -> tuple[np.ndarray, np.ndarray]:
-        """The ends in float32, rounded inward: each [inputs]."""
+        """The ends in float32, rounded inward: each [properties, inputs].
+
+        Where no float32 number is left between them, both are the lower end's nearest,
+        which a float32 network reads for any number in between.
+        """
         lower, upper = inner([self])
         return lower[0], upper[0]
 
     def point(self, x: np.ndarray) -> tuple[Fraction, ...]:
-        """The number within the ends that is nearest to each of x, [inputs]."""
+        """The numbers within the ends that are nearest to x, [inputs]."""
         return tuple(
             min(max(Fraction(float(value)), low), high)
             for value, low, high in zip(x, self.lower, self.upper, strict=True)
@@ -80,12 +84,12 @@ def inner(properties: Sequence[Property]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rounded(ends: Sequence[tuple[Fraction, ...]], side: int) -> np.ndarray:
-    """Every end as `rounded` has it; a number that boxes share is rounded once."""
-    known: dict[int, np.float32] = {}
+    """Every end, rounded by `rounded`; a number that boxes share is rounded once."""
+    by_id: dict[int, np.float32] = {}
     for number in itertools.chain.from_iterable(ends):
-        if id(number) not in known:
-            known[id(number)] = rounded(number, side)
-    return np.array([[known[id(number)] for number in own] for own in ends], np.float32)
+        if id(number) not in by_id:
+            by_id[id(number)] = rounded(number, side)
+    return np.array([[by_id[id(number)] for number in box] for box in ends], np.float32)
 
 
 def rounded(number: Fraction, side: int) -> np.float32:
@@ -98,7 +102,7 @@ def rounded(number: Fraction, side: int) -> np.float32:
 
 
 class Rows(NamedTuple):
-    """The distinct rows of some clauses, and of each clause the numbers of its own.
+    """The distinct rows of some clauses, and the numbers of each clause's rows.
 
     matrix: float32 [rows, outputs]. owners: int [rows of clause], by clause.
     """
@@ -113,11 +117,11 @@ def distinct(clauses: Sequence[Clause]) -> Rows:
     rows: list[np.ndarray] = []
     owners = []
     for clause in clauses:
-        own = []
+        indices = []
         for row in clause.rows:
             if row.tobytes() not in numbers:
                 numbers[row.tobytes()] = len(rows)
                 rows.append(row)
-            own.append(numbers[row.tobytes()])
-        owners.append(np.array(own))
+            indices.append(numbers[row.tobytes()])
+        owners.append(np.array(indices))
     return Rows(np.stack(rows), owners)

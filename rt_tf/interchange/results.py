@@ -1,4 +1,4 @@
-"""Answers as VNN-COMP's result files have them."""
+"""Answers in the form of VNN-COMP's result files."""
 
 import decimal
 from fractions import Fraction
@@ -9,7 +9,10 @@ DIGITS = 200  # more than any float32 number has
 
 
 def text(answer: str, point: tuple[Fraction, ...] = (), outputs: np.ndarray | None = None) -> str:
-    """A result file: the answer, and the assignment of a counterexample in exact decimals."""
+    """A result file: the answer, and the assignment of a counterexample in exact decimals.
+
+    outputs: [outputs], of the counterexample.
+    """
     if outputs is None:
         return f"{answer}\n"
     values = [f"(X_{i} {_decimal(value)})" for i, value in enumerate(point)]

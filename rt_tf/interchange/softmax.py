@@ -12,17 +12,17 @@ ONE_AXIS = 13  # the opset from which on a softmax is over one axis; before, ove
 
 
 def apart(graph: Any) -> tuple[list[Any], Any]:
-    """The nodes before a softmax at the end of a network, and that; or all of them, and None."""
+    """The nodes before a network's final softmax, and that softmax; or all nodes, and None."""
     nodes = list(graph.node)
     last = nodes[-1]
-    known = last.op_type == "Softmax" and last.domain in DOMAINS
-    if not known or last.output[0] != graph.output[0].name:
+    is_softmax = last.op_type == "Softmax" and last.domain in DOMAINS
+    if not is_softmax or last.output[0] != graph.output[0].name:
         return nodes, None
     return nodes[:-1], last
 
 
 def check(softmax: Any, opset: int, shape: Shape) -> None:
-    """UserError unless a softmax of logits of a shape is over all of them, by either meaning."""
+    """Raises UserError unless a softmax of logits is over all of them, in either meaning."""
     axis = settings(softmax).get("axis", -1 if opset >= ONE_AXIS else 1)
     if not -len(shape) <= axis < len(shape):
         raise refusal(softmax, "an axis of its operand", f"axis={axis} of {list(shape)}")

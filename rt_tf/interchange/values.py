@@ -1,7 +1,7 @@
-"""ONNX tensors as Keras tensors: where each number of the one is in the other.
+"""ONNX tensors as Keras tensors: the place of each number of the one in the other.
 
 ONNX moves values about (reshapes, transposes) and has images channels-first; here nothing moves
-until an operation asks for images or vectors, and weights are laid out to meet the values.
+until an operation needs images or vectors, and weights are laid out to meet the values.
 """
 
 import math
@@ -21,9 +21,9 @@ MOST_NUMBERS = 2**24  # of one value between two nodes
 class Value(NamedTuple):
     """An ONNX tensor of a batch of one, held in a Keras tensor.
 
-    positions: of the ONNX tensor's shape, the place of each of its numbers in the flattened Keras
-    tensor. maker: the layer that has just computed it, if a bias may still be added to that layer,
-    which is while nothing else reads what it has computed.
+    positions: in the ONNX tensor's shape, the place of each of its numbers in the flattened
+    Keras tensor. maker: the layer that has just computed it, if a bias may still be added to
+    that layer: that is as long as nothing else reads its output.
     """
 
     tensor: keras.KerasTensor
@@ -36,9 +36,10 @@ class Value(NamedTuple):
         return self.positions.shape
 
     def laid(self, constant: np.ndarray) -> np.ndarray:
-        """A constant that broadcasts against the ONNX tensor, as one against the Keras tensor.
+        """A constant that broadcasts against the ONNX tensor, in the layout of the Keras tensor.
 
-        Without axes where it is one number, [channels] where it differs along the last axis alone.
+        Without axes where it is one number, [channels] where it differs along the last axis
+        alone.
         """
         flat = np.empty(self.positions.size, np.float32)
         flat[self.positions.ravel()] = np.broadcast_to(constant, self.shape).ravel()
@@ -58,14 +59,14 @@ class Value(NamedTuple):
         return one and bool((self.positions == image_positions(self.shape)).all())
 
     def images(self) -> keras.KerasTensor:
-        """The Keras tensor as images [batch, height, width, channels], which it has to hold."""
-        wanted = channels_last(self.shape)
-        same = tuple(self.tensor.shape[1:]) == wanted
-        return self.tensor if same else keras.layers.Reshape(wanted)(self.tensor)
+        """The Keras tensor, of a value that holds images, as [batch, height, width, channels]."""
+        target = channels_last(self.shape)
+        same = tuple(self.tensor.shape[1:]) == target
+        return self.tensor if same else keras.layers.Reshape(target)(self.tensor)
 
 
 def vectors(tensor: keras.KerasTensor, shape: Shape, maker: keras.layers.Layer) -> Value:
-    """A Keras tensor [batch, units] as the ONNX tensor of a shape, in order."""
+    """A Keras tensor [batch, units] as an ONNX tensor of a shape, in order."""
     return Value(tensor, np.arange(math.prod(shape)).reshape(shape), maker)
 
 
@@ -81,7 +82,7 @@ def images(tensor: keras.KerasTensor, maker: keras.layers.Layer | None = None) -
 
 
 def numbers(shape: Iterable[int]) -> int:
-    """How many numbers a tensor of a shape has."""
+    """The number of numbers in a tensor of a shape."""
     return math.prod(int(size) for size in shape)
 
 
@@ -92,5 +93,5 @@ def channels_last(shape: Shape) -> Shape:
 
 
 def image_positions(shape: Shape) -> np.ndarray:
-    """Where the numbers of images [1, channels, height, width] are, channels last."""
+    """The places, channels last, of the numbers of images [1, channels, height, width]."""
     return np.arange(math.prod(shape)).reshape(1, *channels_last(shape)).transpose(0, 3, 1, 2)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from rt_tf.errors import UserError
 from rt_tf.interchange.vnnlib_limits import check_size, is_in_range
 
-# sign * X_place <= number, by (place, sign): of two such numbers the less is what counts.
+# sign * X_place <= number, by (place, sign): of two such numbers the smaller counts.
 Ends = dict[tuple[int, int], Fraction]
 Box = tuple[tuple[Fraction, ...], tuple[Fraction, ...]]
 
@@ -25,7 +25,7 @@ class Frame:
         self.box = self._side(-1, inputs), self._side(1, inputs)
 
     def tighter(self, ends: Ends) -> Ends:
-        """Those that tighten the box; UserError where one of its ends stays absent."""
+        """The ends that tighten the box; UserError where one of its ends stays absent."""
         if free := [f"X_{i}" for i, sign in self.absent if (i, sign) not in ends]:
             raise UserError(
                 "vnnlib_file: expected a lower and an upper end of every input; received none of "
@@ -35,7 +35,7 @@ class Frame:
         return {key: e for key, e in ends.items() if key not in self.ends or e < self.ends[key]}
 
     def is_possible(self, tighter: Ends) -> bool:
-        """Whether there are inputs in the box that is tightened so."""
+        """Whether the box has inputs after these ends tighten it."""
         return self.possible and _is_possible(tighter, ChainMap(tighter, self.ends))
 
     def cut(self, tighter: Ends) -> Box:
@@ -52,7 +52,7 @@ class Frame:
 
 
 def _is_possible(ends: Ends, all_ends: Mapping[tuple[int, int], Fraction]) -> bool:
-    """Whether no end crosses the one on the other side, if there is one."""
+    """Whether no end crosses the opposite one, if there is one."""
     opposites = (((place, -sign), number) for (place, sign), number in ends.items())
     return all(
         number + all_ends[opposite] >= 0 for opposite, number in opposites if opposite in all_ends

@@ -1,4 +1,4 @@
-"""A VNN-LIB formula as cases: its disjunctive normal form, bounded before it is made."""
+"""The cases of a VNN-LIB formula: its disjunctive normal form, whose size is checked first."""
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -9,20 +9,20 @@ from rt_tf.interchange.vnnlib_linear import Weights, rows
 
 MOST_CASES = 100_000
 MOST_ROWS = 5_000_000  # of all cases together
-FEW = 256  # cases, up to which those are left out that others imply
+FEW = 256  # the most cases among which implied ones are left out
 
 Case = dict[Weights, Fraction]  # offsets of rows, which hold all at once
 
 
 class Form(NamedTuple):
-    """Rows that hold in any case, and the cases, in one of which the others are."""
+    """Rows that hold in any case, and cases, of which at least one holds."""
 
     certain: Case
     cases: list[Case]
 
 
 def conjunction(expressions: Iterable[Any]) -> Form:
-    """All of some formulas together. UserError for more cases than can be looked at."""
+    """The form of all formulas together. UserError for more cases or rows than the limits."""
     certain: Case = {}
     cases: list[Case] = [{}]
     for expression in expressions:
@@ -48,7 +48,7 @@ def _form(expression: Any) -> Form:
 
 
 def _disjunction(expressions: Sequence[Any]) -> list[Case]:
-    """The cases of any one of some formulas, none twice."""
+    """The cases of a disjunction of formulas, none twice."""
     cases: list[Case] = []
     size = 0
     for expression in expressions:
@@ -60,7 +60,7 @@ def _disjunction(expressions: Sequence[Any]) -> list[Case]:
 
 
 def _product(some: list[Case], others: list[Case]) -> list[Case]:
-    """Every one of some cases together with every one of others."""
+    """The cases of some and of others in every combination."""
     lengths = [sum(map(len, cases)) for cases in (some, others)]
     size = lengths[0] * len(others) + lengths[1] * len(some)
     _check(len(some) * len(others), size)
@@ -86,24 +86,24 @@ def both(one: Case, other: Case) -> Case:
 
 
 def _restrict(case: Case, more: Case) -> None:
-    """Adds rows to a case; of equal weights the least offset is what counts."""
+    """Adds rows to a case; of equal weights the least offset counts."""
     for weights, offset in more.items():
         if weights not in case or offset < case[weights]:
             case[weights] = offset
 
 
 def _without_implied(cases: list[Case]) -> list[Case]:
-    """Without cases that hold only where another does, if there are few; the first of equal ones.
+    """The cases, if few, without those that hold only where another does; the first of equal ones.
 
-    So does `(a or b1) and (a or b2) and ...`, which has 2^n cases, keep two.
+    That leaves two of the 2^n cases of `(a or b1) and (a or b2) and ...`.
     """
     if len(cases) > FEW:
         return cases
-    kept: list[Case] = []
+    needed: list[Case] = []
     for case in cases:
-        if not any(_implies(case, other) for other in kept):
-            kept = [*(other for other in kept if not _implies(other, case)), case]
-    return kept
+        if not any(_implies(case, other) for other in needed):
+            needed = [*(other for other in needed if not _implies(other, case)), case]
+    return needed
 
 
 def _implies(case: Case, other: Case) -> bool:

@@ -21,8 +21,8 @@ EXACT = 2**24  # up to which float32 holds all whole numbers
 def read(path: Path) -> list[Property]:
     """The properties of a file: one for each box of inputs, with a clause for each case of outputs.
 
-    A network has a counterexample to the file if it has one to any of them. UserError for what is
-    not of this form.
+    A network has a counterexample to the file if it has one to any of them. UserError for files
+    of another form, and for more cases than the limits.
     """
     query = _parsed(path)
     (network,) = query.networks
@@ -51,8 +51,8 @@ def _parsed(path: Path) -> Any:
             f"vnnlib_file: expected numbers in float64's range; {path} has others"
         ) from error
     except vnnlib.VNNLibException as error:
-        told = " ".join(str(error).split())[:300]
-        raise UserError(f"vnnlib_file: expected VNN-LIB; {path} is not: {told}") from error
+        message = " ".join(str(error).split())[:300]
+        raise UserError(f"vnnlib_file: expected VNN-LIB; {path} is not: {message}") from error
     networks = query.networks
     if len(networks) != 1 or len(networks[0].inputs) != 1 or len(networks[0].outputs) != 1:
         raise UserError(
@@ -62,7 +62,7 @@ def _parsed(path: Path) -> Any:
 
 
 def _properties(certain: Case, cases: list[Case], inputs: int, outputs: int) -> list[Property]:
-    """Cases that share a box are one property; boxes without inputs are left out."""
+    """The properties of cases: those with one box are one; boxes without inputs are left out."""
     common, certain_rows = _split(certain)
     frame, clauses = Frame(common, inputs), _Clauses(outputs)
     boxes: dict[frozenset, tuple[Ends, list[Clause]]] = {}
@@ -73,7 +73,7 @@ def _properties(certain: Case, cases: list[Case], inputs: int, outputs: int) -> 
             box = boxes.setdefault(frozenset(tighter.items()), (tighter, []))
             box[1].append(clause)
             check_count("ends of boxes", 2 * inputs * len(boxes))
-    return [Property(*frame.cut(ends), tuple(found)) for ends, found in boxes.values()]
+    return [Property(*frame.cut(ends), tuple(parts)) for ends, parts in boxes.values()]
 
 
 def _split(case: Case) -> tuple[Ends, Case]:
@@ -99,24 +99,24 @@ class _Clauses:
 
     def __init__(self, outputs: int) -> None:
         self.outputs = outputs
-        self.made: dict[tuple, Clause] = {}
+        self.by_rows: dict[tuple, Clause] = {}
         self.weights = 0
 
     def of(self, rows: Case) -> Clause:
-        """UserError without rows, and for numbers that float32 cannot hold."""
+        """The clause of rows; UserError without rows, and for numbers that float32 cannot hold."""
         if not rows:
             raise UserError(
                 "vnnlib_file: expected constraints of outputs; received a case without any"
             )
         key = tuple(rows.items())
-        if key not in self.made:
+        if key not in self.by_rows:
             self.weights += len(rows) * self.outputs
             check_count("weights of clauses", self.weights)
             matrix = np.stack([self._row(weights) for weights in rows])
             for offset in rows.values():
                 check_size(offset, "constraints of outputs, in whole numbers,")
-            self.made[key] = Clause(matrix, tuple(rows.values()))
-        return self.made[key]
+            self.by_rows[key] = Clause(matrix, tuple(rows.values()))
+        return self.by_rows[key]
 
     def _row(self, weights: Weights) -> np.ndarray:
         row = np.zeros(self.outputs, np.float32)

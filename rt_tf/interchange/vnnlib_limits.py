@@ -1,4 +1,4 @@
-"""How large a VNN-LIB file and its numbers may be."""
+"""Limits of the size of a VNN-LIB file and of its numbers."""
 
 import itertools
 import re
@@ -14,26 +14,26 @@ PARENTHESIS = re.compile(r"[()]")
 
 
 def check_count(what: str, count: int) -> None:
-    """UserError for more numbers than memory should be spent on."""
+    """Raises UserError for more numbers than memory should be spent on."""
     if count > MOST_NUMBERS:
         raise UserError(f"vnnlib_file: expected at most {MOST_NUMBERS} {what}; received {count}")
 
 
 def is_in_range(number: Fraction) -> bool:
-    """Whether float32 has a number like it."""
+    """Whether a number is in float32's range."""
     return -LARGEST <= number <= LARGEST
 
 
 def check_size(number: Fraction, owner: str) -> None:
-    """UserError for a number that float32 has none like."""
+    """Raises UserError for a number out of float32's range."""
     if not is_in_range(number):
-        told = Decimal(number.numerator) / number.denominator
-        raise UserError(f"vnnlib_file: expected {owner} in float32's range; received {told:.4g}")
+        decimal = Decimal(number.numerator) / number.denominator
+        raise UserError(f"vnnlib_file: expected {owner} in float32's range; received {decimal:.4g}")
 
 
 def check_depth(text: str) -> None:
-    """UserError for expressions nested more deeply than the parser's stack holds."""
-    steps = (1 if found[0] == "(" else -1 for found in PARENTHESIS.finditer(text))
+    """Raises UserError for expressions nested more deeply than the parser's stack holds."""
+    steps = (1 if match[0] == "(" else -1 for match in PARENTHESIS.finditer(text))
     depth = max(itertools.accumulate(steps), default=0)
     if depth > MOST_DEPTH:
         raise UserError(

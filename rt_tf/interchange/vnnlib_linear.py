@@ -37,13 +37,14 @@ class Linear(NamedTuple):
 
 
 def rows(comparison: Any) -> list[Row]:
-    """`left <= right` as `left - right <= 0`, its constant on the other side; `==` as two rows.
+    """The rows of a comparison: `left <= right` as `left - right <= 0`, `==` as two rows.
 
-    UserError for other comparisons and for what is not linear.
+    The constant is on the right side of a row. UserError for other comparisons and for
+    expressions that are not linear.
     """
     kind = type(comparison).__name__
     if kind not in SIGNS:
-        raise UserError(f"vnnlib_file: expected <=, >= or ==; received {_told(comparison)}")
+        raise UserError(f"vnnlib_file: expected <=, >= or ==; received {_line(comparison)}")
     if type(comparison.lhs).__name__ == "Var" and _is_number(comparison.rhs):  # most of all rows
         variable, number = _variable(comparison.lhs), _number(comparison.rhs.lexeme)
         return [Row(((variable, s),), number if s > 0 else -number) for s in SIGNS[kind]]
@@ -65,7 +66,7 @@ def _whole(weights: dict[Variable, Fraction], offset: Fraction, sign: int) -> Ro
 
 
 def _linear(expression: Any) -> Linear:
-    """An expression, added up part by part, so that sums may be nested deeply."""
+    """The linear form of an expression, added part by part, so that sums may nest deeply."""
     weights: dict[Variable, Fraction] = {}
     constant = Fraction()
     parts = [(expression, Fraction(1))]
@@ -82,12 +83,12 @@ def _linear(expression: Any) -> Linear:
 
 
 def _parts(expression: Any, factor: Fraction) -> list[tuple[Any, Fraction]]:
-    """What a sum or a product adds up, each with its factor."""
+    """The terms of a sum or a product, each with its factor."""
     kind = type(expression).__name__
     if kind == "Multiply":
         return [_product(expression.args, factor)]
     if kind not in ("Plus", "Minus", "Negate"):
-        raise UserError(f"vnnlib_file: expected linear expressions; received {_told(expression)}")
+        raise UserError(f"vnnlib_file: expected linear expressions; received {_line(expression)}")
     first, *rest = expression.children()
     return [
         (first, -factor if kind == "Negate" else factor),
@@ -114,7 +115,7 @@ def _is_number(expression: Any) -> bool:
 
 
 def _is_open(expression: Any) -> bool:
-    """Whether it may have variables, at a glance."""
+    """Whether an expression may have variables, at a glance."""
     return not _is_number(expression)
 
 
@@ -122,7 +123,7 @@ def _varies(expression: Any) -> bool:
     return bool(_linear(expression).weights)
 
 
-def _told(expression: Any) -> str:
+def _line(expression: Any) -> str:
     return " ".join(str(expression).split())[:300]
 
 

@@ -21,7 +21,7 @@ LEAST, MOST = sys.float_info.min, sys.float_info.max
 
 
 def as_version_2(text: str) -> str:
-    """The same query in VNN-LIB 2.0; a text that is in it already stays as it is.
+    """The query in VNN-LIB 2.0; a text in that version stays as it is.
 
     UserError for declarations other than of X_0.. and Y_0.. .
     """
@@ -29,7 +29,7 @@ def as_version_2(text: str) -> str:
     if "declare-network" in text:
         return text
     names = DECLARATION.findall(text)
-    body = NUMBER.sub(lambda found: _decimal(found[0]), DECLARATION.sub("", text))
+    body = NUMBER.sub(lambda match: _decimal(match[0]), DECLARATION.sub("", text))
     body = EQUAL.sub("(==", NAME.sub(r"\1[\2]", body))
     sizes = (_count(names, "X"), _count(names, "Y"))
     tensors = "(declare-input X float32 [{}]) (declare-output Y float32 [{}])".format(*sizes)
@@ -37,14 +37,14 @@ def as_version_2(text: str) -> str:
 
 
 def _count(names: list[str], letter: str) -> int:
-    """How many variables of a letter there are, from 0 on without gaps."""
-    own = [name for name in names if name.startswith(f"{letter}_")]
-    if not own or set(own) != {f"{letter}_{i}" for i in range(len(own))}:
+    """The number of variables of a letter; UserError unless they run from 0 on without gaps."""
+    variables = [name for name in names if name.startswith(f"{letter}_")]
+    if not variables or set(variables) != {f"{letter}_{i}" for i in range(len(variables))}:
         raise UserError(
             f"vnnlib_file: expected declarations of {letter}_0, {letter}_1, ... as Real; received "
-            f"{', '.join(own[:5]) or 'none'}"
+            f"{', '.join(variables[:5]) or 'none'}"
         )
-    return len(own)
+    return len(variables)
 
 
 def _decimal(number: str) -> str:

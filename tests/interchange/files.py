@@ -62,6 +62,6 @@ def vnnlib(
 
 
 def robustness(label: int, outputs: int) -> str:
-    """What breaks a classification: another output is as large as the label's."""
+    """The constraint that breaks a classification: another output is as large as the label's."""
     cases = [f"(and (>= Y_{j} Y_{label}))" for j in range(outputs) if j != label]
     return f"(assert (or {' '.join(cases)}))"

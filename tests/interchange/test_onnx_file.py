@@ -65,7 +65,7 @@ def pooling(op: str, size: int, **settings):
 
 
 def matmul(path: Path) -> Path:
-    """As ACAS Xu's: images of one row, less their mean, then MatMul and Add."""
+    """Images of one row, less their mean, then MatMul and Add, like ACAS Xu's."""
     weights = {"m": normal(1, 1, 1, 5), "w": normal(5, 7, seed=1), "b": normal(7, seed=2)}
     weights |= {"v": normal(7, 3, seed=3), "c": normal(3, seed=4)}
     nodes = [node("Sub", "x m", "s"), node("Flatten", "s", "f"), node("MatMul", "f w", "z")]
@@ -207,8 +207,8 @@ def test_networks_compute_what_the_files_say(name: str, tmp_path: Path) -> None:
     wanted = theirs(evaluator, network, flat)
     assert np.abs(wanted).max() > 0.5
     assert (wanted.std(axis=0) > 1e-2).all()
-    found = network.model(network.laid(flat)).numpy()
-    np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=1e-4)
+    outputs = network.model(network.laid(flat)).numpy()
+    np.testing.assert_allclose(outputs, wanted, atol=1e-4, rtol=1e-4)
     np.testing.assert_allclose(network.evaluate(flat[0]), wanted[0], rtol=1e-6)
 
 
@@ -314,7 +314,7 @@ REFUSED = {
     "absent": ([node("Add", "x q", "y")], r"\(Add\): expected operands that are .*received 'q'"),
     "later": (
         [node("Relu", "h", "y"), node("Tanh", "x", "h")],
-        r"'the_y' \(Relu\): expected operands that .* earlier nodes compute; received 'h'",
+        r"'the_y' \(Relu\): expected operands that .* of earlier nodes; received 'h'",
     ),
     "of constants": (
         [node("Foo", "w", "v"), node("MatMul", "x v", "y")],
@@ -416,7 +416,7 @@ def test_a_network_that_computes_something_else_is_refused(
 def test_a_difference_that_is_not_rounding_is_refused(
     wrong: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of outputs of size 7."""
+    """The outputs are of size 7."""
 
     def moved(call: Call) -> Value:
         value = RELU(call)
@@ -450,7 +450,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
 
 
 def test_initializers_may_be_inputs_as_in_old_files(tmp_path: Path) -> None:
-    """IR 3 lists every initializer among the inputs, as all of ACAS Xu does."""
+    """IR 3 lists every initializer among the inputs; all of ACAS Xu's files do."""
     file = onnx.load(matmul(tmp_path / "net.onnx"))
     for tensor in file.graph.initializer:
         listed = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)

@@ -31,15 +31,15 @@ def rows(clause: Clause) -> list[tuple]:
 
 
 def test_a_classification_has_a_clause_for_every_other_class(tmp_path: Path) -> None:
-    (found,) = of(tmp_path, robustness(1, 3))
-    assert found.lower == (Fraction(-1), Fraction(-2))
-    assert found.upper == (Fraction(1, 20), Fraction(3, 20))
-    assert [rows(clause) for clause in found.clauses] == [[([-1, 1, 0], 0)], [([0, 1, -1], 0)]]
+    (result,) = of(tmp_path, robustness(1, 3))
+    assert result.lower == (Fraction(-1), Fraction(-2))
+    assert result.upper == (Fraction(1, 20), Fraction(3, 20))
+    assert [rows(clause) for clause in result.clauses] == [[([-1, 1, 0], 0)], [([0, 1, -1], 0)]]
 
 
 def test_assertions_hold_together(tmp_path: Path) -> None:
-    (found,) = of(tmp_path, ACAS)
-    assert [rows(clause) for clause in found.clauses] == [[([1, -1, 0], 0), ([1, 0, -1], 0)]]
+    (result,) = of(tmp_path, ACAS)
+    assert [rows(clause) for clause in result.clauses] == [[([1, -1, 0], 0), ([1, 0, -1], 0)]]
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_assertions_hold_together(tmp_path: Path) -> None:
     ],
 )
 def test_comparisons_are_rows_of_whole_numbers(comparison, wanted, tmp_path: Path) -> None:
-    (found,) = of(tmp_path, f"(assert {comparison})")
-    assert [rows(clause) for clause in found.clauses] == [[wanted]]
+    (result,) = of(tmp_path, f"(assert {comparison})")
+    assert [rows(clause) for clause in result.clauses] == [[wanted]]
 
 
 def test_an_equality_is_two_rows(tmp_path: Path) -> None:
-    (found,) = of(tmp_path, "(assert (= Y_0 Y_1))")
-    assert rows(found.clauses[0]) == [([1, -1, 0], 0), ([-1, 1, 0], 0)]
+    (result,) = of(tmp_path, "(assert (= Y_0 Y_1))")
+    assert rows(result.clauses[0]) == [([1, -1, 0], 0), ([-1, 1, 0], 0)]
 
 
 def test_disjunctions_over_inputs_are_properties_of_their_own(tmp_path: Path) -> None:
@@ -69,12 +69,12 @@ def test_disjunctions_over_inputs_are_properties_of_their_own(tmp_path: Path) ->
     left, right = "(<= X_0 -0.5)", "(>= X_0 -0.25)"
     cases = [f"(and {left} (<= Y_0 1))", f"(and {right} (<= Y_1 1))", f"(and {left} (<= Y_2 1))"]
     cases.append("(and (>= X_0 7) (<= Y_2 5))")  # beyond the common box
-    found = of(tmp_path, f"(assert (or {' '.join(cases)}))")
-    assert [(p.lower[0], p.upper[0]) for p in found] == [
+    properties = of(tmp_path, f"(assert (or {' '.join(cases)}))")
+    assert [(p.lower[0], p.upper[0]) for p in properties] == [
         (-1, Fraction(-1, 2)),
         (Fraction(-1, 4), Fraction(1, 20)),
     ]
-    assert [[rows(clause) for clause in p.clauses] for p in found] == [
+    assert [[rows(clause) for clause in p.clauses] for p in properties] == [
         [[([1, 0, 0], 1)], [([0, 0, 1], 1)]],
         [[([0, 1, 0], 1)]],
     ]
@@ -83,18 +83,18 @@ def test_disjunctions_over_inputs_are_properties_of_their_own(tmp_path: Path) ->
 def test_disjunctions_multiply(tmp_path: Path) -> None:
     """Which outputs are in some clause, against the formula itself."""
     first, second = "(or (<= Y_0 0) (<= Y_1 0))", "(or (<= Y_2 0) (and (>= Y_0 1) (>= Y_1 1)))"
-    (found,) = of(tmp_path, f"(assert {first})\n(assert {second})")
-    assert len(found.clauses) == 4
+    (result,) = of(tmp_path, f"(assert {first})\n(assert {second})")
+    assert len(result.clauses) == 4
     for y in itertools.product([-1.0, 0.0, 0.5, 1.0, 2.0], repeat=3):
-        told = (y[0] <= 0 or y[1] <= 0) and (y[2] <= 0 or (y[0] >= 1 and y[1] >= 1))
-        assert any(clause.holds(np.float32(y)) for clause in found.clauses) == told
+        allowed = (y[0] <= 0 or y[1] <= 0) and (y[2] <= 0 or (y[0] >= 1 and y[1] >= 1))
+        assert any(clause.holds(np.float32(y)) for clause in result.clauses) == allowed
 
 
 def test_cases_that_others_imply_are_left_out(tmp_path: Path) -> None:
     """(a or b0) and (a or b1) and ... has 2^40 cases, and is a or all of b."""
     choices = [f"(or (>= Y_0 1) (>= Y_1 {k}))" for k in range(40)]
-    (found,) = of(tmp_path, f"(assert (and {' '.join(choices)}))")
-    assert [rows(clause) for clause in found.clauses] == [[([-1, 0, 0], -1)], [([0, -1, 0], -39)]]
+    (result,) = of(tmp_path, f"(assert (and {' '.join(choices)}))")
+    assert [rows(clause) for clause in result.clauses] == [[([-1, 0, 0], -1)], [([0, -1, 0], -39)]]
 
 
 def test_too_many_cases_are_refused_before_they_are_made(tmp_path: Path) -> None:
@@ -119,16 +119,16 @@ def test_a_common_box_is_made_once_for_all_cases(tmp_path: Path) -> None:
     """Single boxes differ from it where they are tighter, and nowhere else."""
     cases = ["(and (<= X_1 -1) (<= Y_0 1))", "(and (<= X_1 9) (<= Y_1 1))"]
     cases += ["(and (>= X_0 -0.5) (<= X_0 0) (<= Y_2 1))", "(and (>= X_0 -7) (<= Y_0 2))"]
-    found = of(tmp_path, f"(assert (or {' '.join(cases)}))")
-    assert [each.lower for each in found] == [(-1, -2), (-1, -2), (Fraction(-1, 2), -2)]
+    properties = of(tmp_path, f"(assert (or {' '.join(cases)}))")
+    assert [each.lower for each in properties] == [(-1, -2), (-1, -2), (Fraction(-1, 2), -2)]
     wanted = [(Fraction(1, 20), -1), (Fraction(1, 20), Fraction(3, 20)), (0, Fraction(3, 20))]
-    assert [each.upper for each in found] == wanted
-    assert [len(each.clauses) for each in found] == [1, 2, 1]
+    assert [each.upper for each in properties] == wanted
+    assert [len(each.clauses) for each in properties] == [1, 2, 1]
 
 
 def test_sums_may_be_nested_deeply(tmp_path: Path) -> None:
-    (found,) = of(tmp_path, f"(assert (>= {'(+ Y_0 ' * 3000}1{')' * 3000} 4))")
-    assert [rows(clause) for clause in found.clauses] == [[([-1, 0, 0], Fraction(-1, 1000))]]
+    (result,) = of(tmp_path, f"(assert (>= {'(+ Y_0 ' * 3000}1{')' * 3000} 4))")
+    assert [rows(clause) for clause in result.clauses] == [[([-1, 0, 0], Fraction(-1, 1000))]]
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,9 @@ def test_version_2_is_read_too(tmp_path: Path) -> None:
         " (declare-output Y float32 [1, 2]))\n(assert (and (<= X[0, 0] 1.0) (>= X[0, 0] 0.5)))\n"
         "(assert (== X[0, 1] 0.1))\n(assert (<= Y[0, 1] Y[0, 0]))"
     )
-    (found,) = vnnlib_file.read(tmp_path / "p.vnnlib")
-    assert found[:2] == ((Fraction(1, 2), Fraction(1, 10)), (1, Fraction(1, 10)))
-    assert rows(found.clauses[0]) == [([-1, 1], 0)]
+    (result,) = vnnlib_file.read(tmp_path / "p.vnnlib")
+    assert result[:2] == ((Fraction(1, 2), Fraction(1, 10)), (1, Fraction(1, 10)))
+    assert rows(result.clauses[0]) == [([-1, 1], 0)]
 
 
 @pytest.mark.parametrize(
@@ -191,9 +191,9 @@ def test_ends_beyond_float32_are_refused(end: str, tmp_path: Path) -> None:
 
 def test_ends_up_to_the_largest_of_float32_are_read(tmp_path: Path) -> None:
     ends = ["-3.4028234e38", "-0.0e-99999999999"], ["3.4028234e38", "2.3e-308"]
-    (found,) = vnnlib_file.read(vnnlib(tmp_path / "p", *ends, 1, "(assert (<= Y_0 1e38))"))
-    assert np.isfinite([found.outer(), found.inner()]).all()
-    assert found.lower[1] == 0
+    (result,) = vnnlib_file.read(vnnlib(tmp_path / "p", *ends, 1, "(assert (<= Y_0 1e38))"))
+    assert np.isfinite([result.outer(), result.inner()]).all()
+    assert result.lower[1] == 0
 
 
 def test_numbers_beyond_float64_are_refused_in_version_2(tmp_path: Path) -> None:
@@ -235,16 +235,16 @@ def test_ends_are_rounded_to_the_side_that_is_asked() -> None:
 
 def test_outer_ends_hold_the_box_and_inner_ends_are_in_it() -> None:
     ends = (Fraction(1, 10), Fraction(1, 3), Fraction(1, 10**40))
-    found = Property(ends, (Fraction(1, 10), Fraction(2, 3), Fraction(2, 10**40)), ())
+    narrow = Property(ends, (Fraction(1, 10), Fraction(2, 3), Fraction(2, 10**40)), ())
     for (low, high), lower, upper in zip(
-        np.transpose(found.outer()), found.lower, found.upper, strict=True
+        np.transpose(narrow.outer()), narrow.lower, narrow.upper, strict=True
     ):
         assert Fraction(float(low)) <= lower <= upper <= Fraction(float(high))
-    low, high = found.inner()
+    low, high = narrow.inner()
     assert low[0] == high[0] == np.float32(0.1)  # what a network reads of 0.1
     assert ends[1] <= Fraction(float(low[1])) <= Fraction(float(high[1])) <= Fraction(2, 3)
-    assert found.point(low)[0] == Fraction(1, 10)
-    assert found.point(low)[1] == Fraction(float(low[1]))
+    assert narrow.point(low)[0] == Fraction(1, 10)
+    assert narrow.point(low)[1] == Fraction(float(low[1]))
 
 
 def test_ends_of_many_boxes_are_those_of_each() -> None:
