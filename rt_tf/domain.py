@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from rt_tf.errors import UserError
 
-Tensor: TypeAlias = Any  # as in `rt_tf.network.ops`, which is above
+Tensor: TypeAlias = Any  # like `rt_tf.network.ops.Tensor`, which is in a room above
 
 End: TypeAlias = float | np.ndarray | Tensor
 
@@ -20,10 +20,10 @@ class Domain:
     """All inputs between a lower and an upper end, which belong to it; by default [0, 1].
 
     lower, upper: numbers, or arrays of the input's shape (without batch) for a range of each
-    feature's own; -inf and inf where a feature is not limited. In the units of the input, as a
-    threat's radius is. Inputs are float32 numbers, and so are the ends: kept are those nearest to
-    the given ones, outside of them. (A region may also hold ends by example, as tensors [batch,
-    ...].) UserError for ends that are not numbers, or where a lower one is above the upper one.
+    feature's own; -inf and inf where a feature is not limited. In the units of the input, like
+    a threat's radius. Inputs are float32 numbers, and so are the ends, rounded outward. (A
+    region may also hold ends by example, as tensors [batch, ...].) UserError for ends that are
+    not numbers, or where a lower one is above the upper one.
     """
 
     lower: End = 0.0
@@ -43,9 +43,9 @@ class Domain:
 
     @classmethod
     def of(cls, ends: "Given") -> "Domain":
-        """A domain from what users write: two ends, a domain, or None for no limits.
+        """A domain from any form that users write: two ends, a domain, or None for no limits.
 
-        Whatever takes a domain from a user takes it by this.
+        All that takes a domain from a user calls this. UserError for other forms.
         """
         if ends is None:
             return UNLIMITED
@@ -60,12 +60,12 @@ class Domain:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Domain":
-        """The domain that `config` was written of."""
+        """The domain whose `config` this is."""
         ends = (_from_json(config[name], sign) for name, sign in (("lower", -1), ("upper", 1)))
         return cls(*ends)
 
     def config(self) -> dict[str, Any]:
-        """The ends as JSON has them: numbers or lists, None where there is no limit."""
+        """The ends as JSON: numbers or lists, None where there is no limit."""
         return {"lower": _to_json(self.lower), "upper": _to_json(self.upper)}
 
     def change(self, change: Callable[[End], End]) -> "Domain":
@@ -79,7 +79,7 @@ class Domain:
 
     @property
     def is_uniform(self) -> bool:
-        """Whether the ends are two finite numbers, the same for every feature."""
+        """Whether the ends are two finite numbers, one pair for all features."""
         return all(isinstance(end, float) and math.isfinite(end) for end in self._ends())
 
     @property
@@ -105,14 +105,14 @@ class Domain:
     def contains(self, inputs: Tensor) -> Tensor:
         """Whether each of some float32 inputs, [batch, ...], is inside: [batch].
 
-        What is not a finite number is not inside.
+        NaN and infinity are not inside.
         """
         lower, upper = np.float32(self.lower), np.float32(self.upper)
         inside = (inputs >= lower) & (inputs <= upper) & tf.math.is_finite(inputs)
         return tf.reduce_all(inside, axis=list(range(1, inputs.shape.rank)))
 
     def check(self, inputs: np.ndarray, name: str = "images") -> None:
-        """UserError, with the first of them, unless all inputs [batch, ...] are inside."""
+        """Raises UserError, naming the first one outside, unless inputs [batch, ...] are inside."""
         values = np.asarray(inputs)
         inside = (values >= self.lower) & (values <= self.upper) & np.isfinite(values)
         if not inside.all():
@@ -144,7 +144,7 @@ def _text(end: float) -> str:
 
 
 def _first(where: np.ndarray, *values: End) -> tuple[float, ...]:
-    """Of each of the values the one at the first place that is marked."""
+    """The value of each array at the first place of the mask."""
     k = int(np.argmax(where.ravel()))
     return tuple(float(np.broadcast_to(v, where.shape).ravel()[k]) for v in values)
 
@@ -171,6 +171,6 @@ def _from_json(value: Any, sign: int) -> Any:
     return sign * math.inf if value is None else value
 
 
-Given: TypeAlias = Domain | tuple[Any, Any] | None  # as `Domain.of` takes it
+Given: TypeAlias = Domain | tuple[Any, Any] | None  # the forms that `Domain.of` takes
 UNIT = Domain()
 UNLIMITED = Domain(-math.inf, math.inf)

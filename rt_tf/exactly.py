@@ -7,12 +7,12 @@ LONG = 8  # characters from which on a number of grey levels is the better word
 
 
 def exactly(value: float) -> str:
-    """In the fewest digits that read back as the number: `0.1`, `0.0999999999`, `1`."""
+    """A number in the fewest digits that read back as it: `0.1`, `0.0999999999`, `1`."""
     return repr(float(value)).removesuffix(".0")
 
 
 def radius_text(eps: float) -> str:
-    """The same of a radius, as flags take it; `8/255` where that is the number and is shorter."""
+    """A radius in the form of flags: its digits, or `8/255` where that is equal and shorter."""
     text, levels = exactly(eps), round(eps * GREY) if math.isfinite(eps) else 0
     if len(text) > LONG and 0 < levels <= GREY and levels / GREY == eps:
         return f"{levels}/{GREY}"

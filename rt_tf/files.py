@@ -7,11 +7,11 @@ from pathlib import Path
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:
-    """Write `data` atomically and durably: a reader sees the old file or the new one, never half.
+    """Writes `data` atomically and durably: a reader sees the old file or the new one, never half.
 
     The bytes reach the disk under a temporary name in the same directory, which then takes the
-    place of `path`. Missing parent directories are made. An OSError (a full disk, say) leaves the
-    old file and no litter.
+    place of `path`; returns that. Missing parent directories are made. An OSError (a full disk,
+    say) leaves the old file and no litter.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,12 +30,12 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write `text` in UTF-8 as `write_bytes` does."""
+    """Writes `text` in UTF-8 by `write_bytes`."""
     return write_bytes(path, text.encode("utf-8"))
 
 
 def _sync_directory(path: Path) -> None:
-    """Make a rename in `path` survive a power cut."""
+    """Makes a rename in `path` survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -15,9 +15,9 @@ from rt_tf.errors import UserError
 def rewritten(path: str | Path, kind: str, marks: Sequence[str]) -> Iterator[Path]:
     """A new folder to write to, which takes the place of `path` in the end.
 
-    An error, or an interruption, leaves the old folder and no litter. kind: what the folder is, for
-    messages. marks: patterns of files, one of which every folder of the kind holds. UserError, and
-    nothing is touched, where something else is in the place.
+    An error, or an interruption, leaves the old folder and no litter. kind: a name of the
+    folder, for messages. marks: patterns of files, one of which every folder of the kind holds.
+    UserError, and nothing is touched, where something else is in the place.
     """
     path = Path(path).resolve()
     settle(path)
@@ -34,7 +34,7 @@ def rewritten(path: str | Path, kind: str, marks: Sequence[str]) -> Iterator[Pat
 
 
 def settle(path: str | Path) -> None:
-    """Removes what a killed `rewritten` left beside `path`; a folder put aside comes back."""
+    """Removes leftovers of a killed `rewritten` beside `path`; a folder put aside comes back."""
     path = Path(path).resolve()
     staged, replaced = _aside(path)
     if replaced.exists() and not path.exists():
@@ -44,16 +44,16 @@ def settle(path: str | Path) -> None:
 
 
 def _aside(path: Path) -> tuple[Path, Path]:
-    """Where the new folder is written, and where the old one waits until the new one is there.
+    """The places of the new folder while it is written, and of the old one until then.
 
-    Names that nobody else gives to anything, since what has them is removed.
+    Names that nobody else uses, since anything of these names is removed.
     """
     partial, replaced = f".{path.name}.rt_tf-partial", f".{path.name}.rt_tf-replaced"
     return path.with_name(partial), path.with_name(replaced)
 
 
 def _refuse_foreign(path: Path, kind: str, marks: Sequence[str]) -> None:
-    """UserError for what is no folder of the kind, nor an empty one: it would be lost."""
+    """Raises UserError for other than an empty folder or one of the kind: it would be lost."""
     if not path.exists() or (path.is_dir() and any(any(path.glob(mark)) for mark in marks)):
         return
     held = sorted(part.name for part in path.iterdir()) if path.is_dir() else ["a file"]
@@ -70,17 +70,17 @@ REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
 def writable(path: str | Path, flag: str) -> Path:
-    """The path as given; UserError for one that TensorFlow, or this system, cannot write to.
+    """The path; UserError for one that TensorFlow, or this system, cannot write to.
 
-    flag: which one names it.
+    flag: the flag that names it.
     """
     text = str(path)
     if REMOTE.match(text):
         raise UserError(f"{flag}: expected a folder of this machine; received the address {text}")
-    found = sorted({sign for sign in text if sign in PATTERNS})
-    if found:
+    signs = sorted({sign for sign in text if sign in PATTERNS})
+    if signs:
         raise UserError(
             f"{flag}: expected a path without {' '.join(PATTERNS)}, which TensorFlow takes for "
-            f"patterns; received {text} with {' '.join(found)}"
+            f"patterns; received {text} with {' '.join(signs)}"
         )
     return Path(path)

@@ -1,4 +1,4 @@
-"""Numbers that a user gives: what is one, and what is to be said of what is none."""
+"""Numbers in users' settings: their checks, and the errors for other values."""
 
 from typing import Any
 
@@ -20,37 +20,37 @@ def number(value: Any) -> float | None:
 
 
 def between(name: str, value: Any, least: float, most: float, expected: str) -> float:
-    """The number that a setting is given as; UserError for what is none, or is out of range.
+    """The number of a setting; UserError for a value that is none, or is out of range.
 
-    It is judged as the float32 that it is computed with: 1e39 is infinite, and rounding forgiven.
+    It is judged as float32, in which it is used: 1e39 is infinite, and rounding is forgiven.
     """
-    found = number(value)
+    parsed = number(value)
     with np.errstate(over="ignore"):
-        if found is None or not least <= np.float32(found) <= most:
+        if parsed is None or not least <= np.float32(parsed) <= most:
             raise UserError(f"{name}: expected {expected}; received {shown(value)}")
-    return found
+    return parsed
 
 
 def finite(name: str, value: Any) -> float:
-    """The finite number that a setting is given as; UserError for what is none."""
+    """The finite number of a setting; UserError for other values."""
     return between(name, value, -LARGEST, LARGEST, "a finite number")
 
 
 def at_least_0(name: str, value: Any) -> float:
-    """The finite number of at least 0 that a setting is given as; UserError for what is none."""
+    """The finite number, at least 0, of a setting; UserError for other values."""
     return between(name, value, 0.0, LARGEST, "a number of at least 0")
 
 
 def whole(name: str, value: Any) -> int:
-    """The whole number that a setting is given as; UserError for what is none."""
-    found = number(value)
-    if found is None or not found.is_integer():
+    """The whole number of a setting; UserError for other values."""
+    parsed = number(value)
+    if parsed is None or not parsed.is_integer():
         raise UserError(f"{name}: expected a whole number; received {shown(value)}")
     return int(value)
 
 
 def shown(value: Any) -> str:
-    """A value within a line."""
-    found = number(value)
-    line = " ".join(repr(value).split()) if found is None else str(np.asarray(value))
+    """A value in one short line."""
+    parsed = number(value)
+    line = " ".join(repr(value).split()) if parsed is None else str(np.asarray(value))
     return line if len(line) <= 60 else f"{line[:60]}..."

@@ -41,8 +41,8 @@ def test_its_json_is_itself(domain: Domain) -> None:
 def test_its_ends_are_the_float32_numbers_nearest_outside(lower, upper) -> None:
     """So that an input that was rounded to float32 is inside, and all agree on where it ends."""
     domain = Domain(lower, upper)
-    for given, kept, side in ((lower, domain.lower, -1), (upper, domain.upper, 1)):
-        for exact, end in zip(np.ravel(given), np.ravel(kept), strict=True):
+    for written, stored, side in ((lower, domain.lower, -1), (upper, domain.upper, 1)):
+        for exact, end in zip(np.ravel(written), np.ravel(stored), strict=True):
             assert end == np.float32(end) or np.isinf(end)
             assert side * end >= side * exact
             back = np.nextafter(np.float32(end), np.float32(-side * np.inf))
@@ -103,17 +103,17 @@ def linear() -> keras.Model:
 
 
 DOORS = {  # whatever takes a domain from a user: the domain that it then works in
-    "trace": lambda given: trace(linear(), domain=given).domain,
-    "RobustModel": lambda given: RobustModel(linear(), domain=given).wiring.domain,
-    "Region": lambda given: Region(Linf(), tf.zeros([1, 1]), 0.1, given).domain,
-    "made_up": lambda given: data.synthetic("digits", domain=given).domain,
+    "trace": lambda written: trace(linear(), domain=written).domain,
+    "RobustModel": lambda written: RobustModel(linear(), domain=written).wiring.domain,
+    "Region": lambda written: Region(Linf(), tf.zeros([1, 1]), 0.1, written).domain,
+    "made_up": lambda written: data.synthetic("digits", domain=written).domain,
 }
 
 
 @pytest.mark.parametrize("door", DOORS)
 def test_every_door_takes_a_domain_as_users_write_it(door: str) -> None:
-    for given in ((-1, 2), [-1, 2], Domain(-1, 2)):
-        assert DOORS[door](given).config() == {"lower": -1.0, "upper": 2.0}
+    for written in ((-1, 2), [-1, 2], Domain(-1, 2)):
+        assert DOORS[door](written).config() == {"lower": -1.0, "upper": 2.0}
     if door != "made_up":  # images are between black and white
         assert DOORS[door](None) is UNLIMITED
     with pytest.raises(UserError, match="domain: expected a pair.*received 1"):
@@ -136,7 +136,7 @@ def test_parameters_of_the_library_take_what_users_write() -> None:
         if path.parent.name != "checker"  # which uses nothing else of the library
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef) and (node.name == "__init__" or node.name[0] != "_")
-        for given in [*node.args.args, *node.args.kwonlyargs]
-        if given.arg == "domain" and ast.unparse(given.annotation) != "Given"
+        for argument in [*node.args.args, *node.args.kwonlyargs]
+        if argument.arg == "domain" and ast.unparse(argument.annotation) != "Given"
     ]
     assert others == []
