@@ -43,7 +43,7 @@ def read(path: Path) -> Arrays:
 
 
 def _check_room(path: Path, archive: zipfile.ZipFile) -> None:
-    """MalformedError where little data stands for very much, which nothing of ours does."""
+    """Raises MalformedError where little data stands for very much, unlike in our files."""
     sizes = sum(member.file_size for member in archive.infolist())
     most = max(ROOM, TIMES * path.stat().st_size)
     require(sizes <= most, str(path), f"at most {most} bytes of arrays", sizes)
@@ -56,7 +56,7 @@ def _array(archive: Any, name: str, path: Path) -> np.ndarray:
 
 
 def text(arrays: Arrays, name: str, where: str) -> str:
-    """The text that an array of no axes holds."""
+    """The text that an array without axes holds."""
     value = arrays.get(name)
     good = value is not None and value.shape == () and value.dtype.kind == "U"
     require(good, where, f"one text under '{name}'", sorted(arrays) if value is None else value)
@@ -84,7 +84,7 @@ def checksum(words: str, arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def of_type(values: np.ndarray, dtype: type, where: str) -> np.ndarray:
-    """An array of floating or whole numbers in a given type, all of them finite."""
+    """An array of floating or whole numbers as another type; MalformedError unless all finite."""
     kind = np.dtype(dtype)
     require(values.dtype == kind, where, f"an array of {kind.name}", values.dtype)
     require(bool(np.isfinite(values).all()), where, "finite numbers", "others")

@@ -1,8 +1,8 @@
 """Linear bounds from a node back to the input.
 
 At every moment `sum of coefficients . value` at the nodes not yet walked through, plus a constant,
-less a slack for rounding, bounds what was asked from below, for all values the served network can
-take on the region.
+less a slack for rounding, bounds the rows from below, for all values the served network can take on
+the region.
 """
 
 import dataclasses
@@ -22,10 +22,10 @@ NUMBERS = 2**20  # coefficients of a pass at once
 
 @dataclasses.dataclass(frozen=True)
 class Passes:
-    """What passes share. lines: by activation.
+    """The parts of backward passes that all rows share. lines: by activation.
 
     through: the nodes to walk through (default: all); the others are replaced by their ends.
-    prices: by pre-activation node [rows, units], what is added to its coefficients: minus
+    prices: by pre-activation node [rows, units], the addition to its coefficients: minus
     multiplier times sign, of units that are known to have that sign.
     """
 
@@ -41,7 +41,7 @@ class Passes:
         return _Walk(self, start, coefficients, both=False).run()
 
     def ends(self, start: int, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same, and upper bounds."""
+        """Lower and upper bounds of `coefficients . value`: [rows, units] -> [rows] each."""
         below, above = np.split(_Walk(self, start, coefficients, both=True).run(), 2)
         return below, -above
 
@@ -53,7 +53,7 @@ class Passes:
         ]
 
     def least(self, i: int, coefficients: np.ndarray) -> np.ndarray:
-        """A bound of what is said of a node that is not walked through."""
+        """A lower bound of `coefficients . value` of a node that is not walked through."""
         if i == 0:
             return self.region.minimum(coefficients)
         return box_minimum(coefficients, self.enclosure.lower[i], self.enclosure.upper[i])
@@ -84,7 +84,7 @@ class _Walk:
         return np.nextafter(bound, -np.inf)
 
     def _expand(self, i: int, node: Node) -> None:
-        """Replaces a node by what it is made of."""
+        """Replaces a node by its operation on its inputs."""
         if isinstance(node.op, Relu):
             self._fork()
             self._relu(i, node.inputs[0], self._pop(i))
@@ -115,7 +115,7 @@ class _Walk:
             self._add(source, part.reshape(len(coefficients), -1))
 
     def _relu(self, i: int, source: int, coefficients: np.ndarray) -> None:
-        """The lower line where the coefficient is positive, the upper line where it is negative."""
+        """Takes the lower line for positive coefficients, the upper line for negative ones."""
         lines, prices = self.passes.lines[i], self.passes.enclosure.prices[i]
         positive = np.maximum(coefficients, 0.0)
         negative = coefficients - positive

@@ -1,4 +1,4 @@
-"""From the records of a graph to its operations; MalformedError names what does not fit."""
+"""Operations from the records of a graph; MalformedError names a record that does not fit."""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,7 +44,7 @@ def operation(record: dict[str, Any], i: int, shapes: list[Shape], reader: Reade
 
 
 class _Node:
-    """What an operation is built from."""
+    """The parts that an operation is built from."""
 
     def __init__(
         self, record: dict[str, Any], i: int, shapes: list[Shape], reader: Reader, where: str
@@ -83,7 +83,7 @@ class _Node:
         return tuple(values)
 
     def sizes(self) -> Shape:
-        """The attribute `shape`, of as many values as the input has."""
+        """The attribute `shape`; MalformedError unless it has as many values as the input."""
         values = field(self.record, "shape", list, self.where)
         sizes = self.numbers("shape", len(values), 1)
         require(flat(sizes) == flat(self.shape), self.where, f"{flat(self.shape)} values", sizes)
@@ -106,7 +106,7 @@ class _Node:
         return found, self.shape[2]
 
     def refuse_large(self, values: int) -> None:
-        """MalformedError where an operation needs more than so many values at once."""
+        """Raises MalformedError for more values than a check has room for."""
         refuse_large(values, self.where)
 
 

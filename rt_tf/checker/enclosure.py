@@ -17,10 +17,10 @@ class UndefinedError(ArithmeticError):
 
 @dataclasses.dataclass
 class Enclosure:
-    """By node, for one example, flat: the ends of what the served network computes.
+    """By node, for one example, flat: the ends of the values that the served network computes.
 
-    prices: what a unit of coefficient at a node pays for the rounding of its value, in the served
-    network and in a backward pass through it; there is none where values are moved alone.
+    prices: by node, the price of a unit of coefficient for the rounding of its value, in the
+    served network and in a backward pass through it; none where values are moved alone.
     """
 
     lower: dict[int, np.ndarray]
@@ -47,7 +47,7 @@ class Enclosure:
 def enclose(
     network: Network, region: Region, tighten: Callable[[int, Enclosure], None]
 ) -> Enclosure:
-    """Intervals from the input on. tighten: cuts a node's ends as soon as they are there."""
+    """Intervals from the input on. tighten: cuts a node's ends as soon as they exist."""
     found = Enclosure({0: region.lower}, {0: region.upper}, {})
     _refuse_undefined(0, found.size(0))
     for i, node in network.numbered():

@@ -13,11 +13,11 @@ INTERMEDIATES = ("interval", "backward", "uncut")
 
 
 def layers(network: Network, region: Region, intermediate: str, rule: str) -> Enclosure:
-    """Bounds of every node.
+    """Bounds of every node, by one of three rules.
 
-    interval: of the first pre-activations, those of the region's own support function. backward:
-    of every pre-activation that intervals leave open, by a pass with lines by the rule. uncut: of
-    every pre-activation, by such passes alone.
+    interval: by intervals; the first pre-activations by the region's own support function.
+    backward: every pre-activation that intervals leave open by a pass with lines by the rule.
+    uncut: every pre-activation by such passes alone.
     """
     before = set(network.relus().values())
     bounded = before & network.head() if intermediate == "interval" else before
@@ -32,7 +32,7 @@ def layers(network: Network, region: Region, intermediate: str, rule: str) -> En
 
 
 def rule_lines(network: Network, enclosure: Enclosure, rule: str) -> dict[int, Lines]:
-    """Lines by a rule around every activation whose ends there are."""
+    """Lines by a rule around every activation whose ends exist."""
     return {
         i: by_rule(enclosure.lower[k][np.newaxis], enclosure.upper[k][np.newaxis], rule)
         for i, k in network.relus().items()

@@ -34,7 +34,7 @@ def by_rule(lower: np.ndarray, upper: np.ndarray, rule: str) -> Lines:
 
 
 def with_given(lower: np.ndarray, upper: np.ndarray, rule: str, given: Given | None) -> Lines:
-    """The same, with slopes that are given used at units that are not stable."""
+    """Lines by a rule, except at unstable units with slopes in `given`, which use these."""
     unstable = (lower < 0.0) & (upper > 0.0)
     stable = (lower >= 0.0).astype(np.float64)
     face = np.where(unstable, upper / np.where(unstable, upper - lower, 1.0), stable)
@@ -48,7 +48,10 @@ def with_given(lower: np.ndarray, upper: np.ndarray, rule: str, given: Given | N
 
 
 def _offset(lower: np.ndarray, upper: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """What puts a line of a slope in [0, 1] above relu at both ends, so in between, rounded up."""
+    """The offset that lifts a line of a slope in [0, 1] above relu at both ends, rounded up.
+
+    The line is above relu in between as well.
+    """
     at_lower = np.maximum(lower, 0.0) - slope * lower
     at_upper = np.maximum(upper, 0.0) - slope * upper
     rounded = 4.0 * OWN_UNIT * np.maximum(np.abs(lower), np.abs(upper))

@@ -1,4 +1,4 @@
-"""Files that are not what docs/proofs.md says: one line, no traceback at the command line."""
+"""Files that do not have the form of docs/proofs.md: one line, no traceback at the command line."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,14 +11,14 @@ class MalformedError(ValueError):
 
 
 def require(condition: bool, where: str, expected: str, received: Any) -> None:
-    """MalformedError unless the condition holds."""
+    """Raises MalformedError unless the condition holds."""
     if not condition:
         text = " ".join(str(received).split())
         raise MalformedError(f"{where}: expected {expected}; received {text[:200]}")
 
 
 def field(record: Any, name: str, kind: type, where: str) -> Any:
-    """A field of a JSON object, of a given kind: bool is no int, and an int is a float."""
+    """A field of a JSON object, of one kind: bool is no int, and an int is a float."""
     require(isinstance(record, dict) and name in record, where, f"the field '{name}'", record)
     value = record[name]
     kinds = (int, float) if kind is float else (kind,)
@@ -38,6 +38,6 @@ def choice(record: Any, name: str, choices: Iterable[str], where: str) -> str:
 
 
 def only(record: dict[str, Any], names: Iterable[str], where: str) -> None:
-    """MalformedError if a JSON object has fields that mean nothing."""
+    """Raises MalformedError if a JSON object has fields that mean nothing."""
     unknown = sorted(set(record) - set(names))
     require(not unknown, where, f"no fields but {', '.join(sorted(names))}", unknown)

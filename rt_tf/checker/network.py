@@ -1,4 +1,4 @@
-"""network.npz: what is proved something of."""
+"""The file network.npz: the network that proofs are about."""
 
 import dataclasses
 import functools
@@ -38,21 +38,21 @@ class Network:
         return self.size(self.output)
 
     def shape(self, i: int) -> Shape:
-        """Of a node's value."""
+        """The shape of a node's value."""
         return self.nodes[i - 1].op.shape if i else self.input_shape
 
     def size(self, i: int) -> int:
-        """How many values a node has."""
+        """The number of values of a node."""
         return flat(self.shape(i))
 
     def room(self, i: int) -> int:
-        """How many values a pass holds of a node for a row: with the padding of its inputs."""
+        """The number of values that a pass holds of a node for a row, with its inputs' padding."""
         windows = getattr(self.nodes[i - 1].op, "windows", None) if i else None
         channels = self.shape(self.nodes[i - 1].inputs[0])[-1] if windows else 0
         return max(self.size(i), channels * windows.padded if windows else 0)
 
     def numbered(self) -> Iterator[tuple[int, Node]]:
-        """(number, node) in topological order."""
+        """The pairs (number, node) in topological order."""
         return enumerate(self.nodes, start=1)
 
     def relus(self) -> dict[int, int]:
@@ -61,7 +61,7 @@ class Network:
 
     @functools.cached_property
     def biases(self) -> dict[int, np.ndarray]:
-        """The biases there are, at every unit of their nodes, flat."""
+        """The biases of nodes that have one, at every unit of their nodes, flat."""
         return {
             i: np.broadcast_to(node.op.bias, node.op.shape).ravel()
             for i, node in self.numbered()
@@ -69,7 +69,7 @@ class Network:
         }
 
     def head(self) -> set[int]:
-        """Nodes that depend on no activation."""
+        """The numbers of the nodes that depend on no activation."""
         found = {0}
         for i, node in self.numbered():
             if not isinstance(node.op, Relu) and found.issuperset(node.inputs):
@@ -77,7 +77,7 @@ class Network:
         return found - {0}
 
     def tail(self) -> set[int]:
-        """Nodes that no activation follows, and which follow no node that one follows."""
+        """The numbers of the nodes that are no activations and that no activation depends on."""
         feeds: set[int] = set()
         for i, node in reversed(list(self.numbered())):
             if isinstance(node.op, Relu) or i in feeds:

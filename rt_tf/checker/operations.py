@@ -1,10 +1,10 @@
 """The operations of a network: ReLU, and affine maps with their transposes, in float64.
 
-Of an affine map: `apply` is W x, or |W| x, of values [batch, ...], without the bias; `transpose`
-gives a part for every input. shape: of its value. terms: how many products (or values) an output
-sums, the bias not counted; 0 where values are moved alone. transposed_terms: the same of the
-transpose. bias, magnitude: against one value; the latter bounds all that was summed to the bias.
-largest: the largest size of a weight.
+An affine map has: `apply`, W x or |W| x of values [batch, ...], without the bias; `transpose`,
+which gives a part for every input. shape: of its value. terms: the number of products (or values)
+that an output sums, the bias not counted; 0 where values are moved alone. transposed_terms: that of
+the transpose. bias, magnitude: against one value; the latter bounds all that was summed to the
+bias. largest: the largest size of a weight.
 """
 
 import dataclasses
@@ -126,7 +126,7 @@ class AveragePooling(_Plain):
 
 @dataclasses.dataclass(frozen=True)
 class Reshape(_Plain):
-    """The same values in another shape."""
+    """The values in another shape."""
 
     source: Shape = dataclasses.field(kw_only=True)
 
@@ -139,7 +139,7 @@ class Reshape(_Plain):
 
 @dataclasses.dataclass(frozen=True)
 class ZeroPadding(_Plain):
-    """Zeros around images. around: those before and after the rows and the columns."""
+    """Zeros around images. around: their numbers before and after the rows and the columns."""
 
     around: tuple[tuple[int, int], tuple[int, int]] = dataclasses.field(kw_only=True)
 

@@ -1,4 +1,4 @@
-"""proofs.npz: what is proved, and how."""
+"""The file proofs.npz: claims, and their proofs."""
 
 import dataclasses
 import json
@@ -42,7 +42,7 @@ class Certificate:
 
 @dataclasses.dataclass(frozen=True)
 class Unchecked:
-    """A certificate that this program cannot check, and why."""
+    """A certificate that this program cannot check, and the reason."""
 
     index: int
     rung: str
@@ -51,10 +51,10 @@ class Unchecked:
 
 @dataclasses.dataclass(frozen=True)
 class Proofs:
-    """All of a file, and the threat that it speaks of.
+    """All certificates of a file, and the threat that they are about.
 
-    domain: the least and the greatest inputs, numbers or arrays of the input's shape. scale:
-    likewise, by how much of eps each input may move.
+    domain: the least and the greatest inputs, numbers or arrays of the input's shape. scale: a
+    number or such an array, the share of eps by which each input may move.
     """
 
     threat: str
@@ -67,7 +67,7 @@ class Proofs:
 
 
 def load(path: Path, network: Network) -> Proofs:
-    """Reads proofs about a network; MalformedError if they are not, or are about another one."""
+    """The proofs of a network; MalformedError if the file has none, or is about another one."""
     return from_arrays(archive.read(path), network, str(path))
 
 
@@ -135,7 +135,7 @@ class _Reader:
         return lower, upper
 
     def _scale(self, threat: str) -> np.ndarray:
-        """By how much of eps each input may move: null for all of it."""
+        """The share of eps by which each input may move: null for all of it."""
         require("scale" in self.header, self.where, "a 'scale'", "none")
         scale = self._by_input(self.header["scale"], "'scale'", 1.0)
         require(bool((scale >= 0.0).all()), self.where, "'scale' to be at least 0", "others")
@@ -239,7 +239,7 @@ def _has_shape(value: Any, shape: tuple[int, ...]) -> bool:
 
 
 def _flat(value: Any) -> list[Any]:
-    """All that nested lists hold, in order."""
+    """All numbers of nested lists, in order."""
     return [one for part in value for one in _flat(part)] if isinstance(value, list) else [value]
 
 

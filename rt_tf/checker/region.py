@@ -1,4 +1,4 @@
-"""The inputs that a certificate speaks of: a norm ball around an image, within a domain."""
+"""The inputs that a certificate is about: a norm ball around an image, within a domain."""
 
 import dataclasses
 
@@ -32,7 +32,7 @@ class Region:
         return np.maximum(least, self._in_ball(coefficients))
 
     def _in_ball(self, coefficients: np.ndarray) -> np.ndarray:
-        """v . x - eps |v| in the dual norm."""
+        """The minimum over the ball: v . x - eps |v| in the dual norm."""
         sizes, error = np.abs(coefficients), rounding.own(len(self.x))
         euclidean = self.threat == "l2"
         norm = np.sqrt((sizes * sizes).sum(axis=1)) if euclidean else sizes.max(axis=1)
@@ -49,8 +49,8 @@ def region(
 ) -> Region:
     """The region around an image, its ends rounded outward.
 
-    domain: the least and the greatest inputs, numbers or of the image's shape. scale: likewise, by
-    how much of eps each input may move, of Linf alone.
+    domain: the least and the greatest inputs, numbers or of the image's shape. scale: the share
+    of eps by which each input may move, of Linf alone.
     """
     x = image.astype(np.float64).ravel()
     lowest, highest = (np.ravel(end) for end in domain)

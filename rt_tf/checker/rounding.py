@@ -1,8 +1,8 @@
-"""What rounding may change: in the served network's float32, and in float64 here.
+"""The effect of rounding: in the served network's float32, and in float64 here.
 
-A sum of m products and a bias in float32, in any order, errs by at most
-`gamma(m + 1) (|W| |x| + |b|)`, and by `m tiny (1 + max|W| + max|x|)` where numbers below the normal
-range are flushed to zero (Higham, Accuracy and Stability of Numerical Algorithms, ch. 3).
+A sum of m products and a bias in float32, in any order, errs by at most `gamma(m + 1) (|W| |x| +
+|b|)`, and by `m tiny (1 + max|W| + max|x|)` where numbers below the normal range are flushed to
+zero (Higham, Accuracy and Stability of Numerical Algorithms, ch. 3).
 """
 
 UNIT = 2.0**-24  # float32: the largest relative error of one rounding

@@ -1,4 +1,4 @@
-"""Trees of splits: what their leaves know, and the bound of each."""
+"""Trees of splits: the signs that their leaves assume, and the bound of each."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -25,9 +25,10 @@ class Split(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """Of one other class. leaves: the splits above each leaf, in preorder, from the root down.
+    """The splits of the proof against one other class.
 
-    slopes: float64 [leaves, units]; multipliers: of each leaf's splits, in order.
+    leaves: the splits above each leaf, in preorder, from the root down. slopes: float64
+    [leaves, units]. multipliers: of each leaf's splits, in order.
     """
 
     leaves: list[tuple[Split, ...]]
@@ -37,7 +38,7 @@ class Tree(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """How pre-activations are bounded, and the lines of units whose slopes are not given."""
+    """The method of pre-activation bounds, and the lines of units without slopes in the proof."""
 
     intermediate: str
     slope: str
@@ -45,7 +46,7 @@ class Rule:
 
 
 class Leaf(NamedTuple):
-    """One backward pass: for the other class, over what the splits leave."""
+    """One backward pass: for the other class, over the part that the splits leave."""
 
     other: int
     splits: tuple[Split, ...]
@@ -129,7 +130,7 @@ class Leaves:
     def _cut(self, leaves: list[Leaf]) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
         """The ends of the pre-activation nodes, by leaf where splits cut them: [1 or leaves, n].
 
-        Where a split leaves nothing, both ends are 0: nothing is what any bound is true of.
+        Where a split leaves nothing, both ends are 0: every bound is true of nothing.
         """
         lower = {k: self.enclosure.lower[k][np.newaxis] for _, k in self._relus()}
         upper = {k: self.enclosure.upper[k][np.newaxis] for _, k in self._relus()}

@@ -1,4 +1,4 @@
-"""Whether a certificate holds."""
+"""Verdicts on certificates: whether they hold."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from rt_tf.checker.trees import Leaves, listed, margins
 
 
 class CheckOutcome(NamedTuple):
-    """Lower bounds of logit[label] - logit[other] by other class; why there are none, if so."""
+    """Lower bounds of logit[label] - logit[other] by other class; else why there are none."""
 
     margins: dict[int, float]
     why: str | None = None

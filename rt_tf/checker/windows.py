@@ -10,7 +10,7 @@ Some = tuple[slice, slice]  # of the windows: the rows and the columns of them
 
 
 class Axis(NamedTuple):
-    """Windows along an axis of `size` pixels: how many, and the pixels put before and after."""
+    """Windows along an axis of `size` pixels: their number, and the pixels put before and after."""
 
     size: int
     taps: int
@@ -50,7 +50,7 @@ class Windows(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """How many windows there are, down and across."""
+        """The number of windows, down and across."""
         return self.rows.windows, self.columns.windows
 
     @property
@@ -95,7 +95,7 @@ class Windows(NamedTuple):
         return np.ascontiguousarray(inside)
 
     def counts(self) -> np.ndarray:
-        """How many pixels of each window are inside the image: [rows, columns, 1]."""
+        """The number of pixels of each window that are inside the image: [rows, columns, 1]."""
         ones = np.ones((1, self.rows.size, self.columns.size, 1))
         return self.gather(ones).sum(axis=-1, keepdims=True)[0]
 
@@ -112,5 +112,5 @@ def _span(used: np.ndarray, across: int) -> slice:
 
 
 def flat(shape: tuple[int, ...]) -> int:
-    """How many values a shape has."""
+    """The number of values of a shape."""
     return math.prod(shape)
