@@ -57,6 +57,12 @@ MAY_USE = {  # besides a room's own files
 }
 USED_BY_ALL = {"errors", "domain", "exactly", "files", "folders", "notes", "numbers"}
 USED_BY_ALL |= {"replicas", "catalogue"}
+# Rooms whose docstrings each say their subject by themselves, not by the sentence before.
+WORDED = (
+    *("network", "threats", "bounds", "attacks", "data", "models", "layers", "interchange"),
+    *("checker", "domain", "exactly", "files", "folders", "notes", "numbers", "replicas"),
+)
+HANGING = ("The same", "Those", "What ", "The contrary", "This one", "That of", "As ")
 # Each uses earlier ones alone.
 NETWORK = [
     *("ops", "convolution", "groups", "curves", "functions", "relaxations", "steps", "activations"),
@@ -180,6 +186,18 @@ def test_modules_and_what_they_offer_have_docstrings():
         return [node for node in (tree, *offered) if not ast.get_docstring(node)]
 
     assert not places(undocumented)
+
+
+def test_docstrings_hang_on_no_sentence_before():
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    assert {room_of(path) for path in LIBRARY} >= set(WORDED)
+    assert not [
+        f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}"
+        for path in LIBRARY
+        if room_of(path) in WORDED
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, kinds) and (ast.get_docstring(node) or "").startswith(HANGING)
+    ]
 
 
 def test_flags_and_names_need_no_tensorflow():
