@@ -66,7 +66,8 @@ def _original(given: keras.Model, wiring: Wiring, path: Path) -> Original:
             return answers(given, nearest(inputs))
         except Exception as error:  # whatever Keras and a foreign model make of each other
             raise UserError(
-                f"keras_file: expected a network that Keras computes; {path} is not: {error_line(error)}"
+                f"keras_file: expected a network that Keras computes; {path} is not: "
+                f"{error_line(error)}"
             ) from error
 
     return Original(

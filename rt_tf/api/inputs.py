@@ -128,7 +128,7 @@ def threat_of(threat: Any, norm: Any) -> Threat:
     return threat
 
 
-def radius_of(threat: Threat, eps: Any, domain: Domain) -> tuple[Threat, float]:
+def radius_of(threat: Threat, eps: Any, domain: Given) -> tuple[Threat, float]:
     """The threat and its radius. eps: a number, or for Linf an array, a radius for each feature.
 
     UserError for a radius that is not in (0, the largest there is].
