@@ -112,8 +112,8 @@ def attack(
     budget = _budget(method, steps, restarts, step_size, start, loss)
     if suite is not None and suite not in SUITES:
         raise UserError(f"suite: expected one of {', '.join(SUITES)}; received '{suite}'")
-    given = {"threat": threat, "norm": norm, "eps": eps, "domain": domain, "path": path}
-    with subject_of(model, images, labels, **given) as (subject, radius):
+    options = {"threat": threat, "norm": norm, "eps": eps, "domain": domain, "path": path}
+    with subject_of(model, images, labels, **options) as (subject, radius):
         shown = progress_of(progress)
         settings = EvaluationSettings(suite=suite, budget=budget, seed=seed, curve_samples=0)
         evaluation = Evaluation(subject, [radius], settings, shown)

@@ -114,8 +114,8 @@ def certify(
     """
     settings = CertifySettings(rungs, dict(bounds or {}), time_limit)
     _refuse_no_radius(eps)
-    given = {"threat": threat, "norm": norm, "eps": eps, "domain": domain, "path": path}
-    with subject_of(model, images, labels, **given) as (subject, radius):
+    options = {"threat": threat, "norm": norm, "eps": eps, "domain": domain, "path": path}
+    with subject_of(model, images, labels, **options) as (subject, radius):
         _refuse_without_bounds(subject)
         shown = progress_of(progress)
         (records,) = certifying.certify(subject, [(radius, 0)], settings, shown)
@@ -194,8 +194,8 @@ def certified_radius(
     [0.35, 0.05]
     """
     settings = RadiusSettings(tuple(rungs), tolerance, dict(bounds or {}))
-    given = {"threat": threat, "norm": norm, "eps": largest, "domain": domain, "path": path}
-    with subject_of(model, images, None, **given) as (subject, radius):
+    options = {"threat": threat, "norm": norm, "eps": largest, "domain": domain, "path": path}
+    with subject_of(model, images, None, **options) as (subject, radius):
         _refuse_without_bounds(subject)
         radius = radius or largest_radius(subject.threat, subject.wiring.domain)
         records = search_radii(subject, radius, settings, progress_of(progress))

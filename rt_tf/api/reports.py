@@ -59,8 +59,8 @@ def report(
     path = Path(path)
     if suite is not None and suite not in SUITES:
         raise UserError(f"suite: expected one of {', '.join(SUITES)}; received '{suite}'")
-    given = {"threat": threat, "norm": norm, "eps": eps, "domain": domain}
-    with subject_of(model, test, **given, path=path / "records") as (subject, radius):
+    options = {"threat": threat, "norm": norm, "eps": eps, "domain": domain}
+    with subject_of(model, test, **options, path=path / "records") as (subject, radius):
         network = network_of(model, domain)
         _note(path, network, subject, radius, title or network.keras_model.name)
         save_network(network.keras_model, path / "best" / "network.keras")
@@ -135,8 +135,8 @@ def export(
     images = _probes(network)
     with full_float32():
         try:
-            made = threat_of(threat, norm)
-            saved_model.export(network.keras_model, made, images, path, network.domain)
+            chosen_threat = threat_of(threat, norm)
+            saved_model.export(network.keras_model, chosen_threat, images, path, network.domain)
         except saved_model.ParityError as error:
             raise UserError(
                 f"export: expected the SavedModel to compute what the model does; {error}; {path} "

@@ -38,13 +38,13 @@ def subject_of(
     """
     network = network_of(model, domain)
     examples = examples_of(network, data, labels)
-    made, radius = threat_of(threat, norm), 0.0
+    resolved, radius = threat_of(threat, norm), 0.0
     if eps is not None:
-        made, radius = radius_of(made, eps, network.domain)
+        resolved, radius = radius_of(resolved, eps, network.domain)
     with contextlib.ExitStack() as stack:
         stack.enter_context(full_float32())
         folder = path or stack.enter_context(tempfile.TemporaryDirectory(prefix="rt_tf-"))
-        yield _subject(network, examples, made, Path(folder)), radius
+        yield _subject(network, examples, resolved, Path(folder)), radius
 
 
 def _subject(network: Any, examples: ArrayExamples, threat: Threat, folder: Path) -> Subject:

@@ -78,9 +78,9 @@ def fit(
     x, y = _arrays(train, size)
     if validation is not None:
         options["validation_data"] = _validation(validation, size)
-    own = [*_schedules(phase, robust.optimizer), *callbacks]
+    callbacks = [*_schedules(phase, robust.optimizer), *callbacks]
     batches = {} if y is None else {"batch_size": min(size, len(y))}
-    robust.fit(x, y, epochs=phase.epochs, callbacks=own, **batches, **options)
+    robust.fit(x, y, epochs=phase.epochs, callbacks=callbacks, **batches, **options)
     return robust
 
 

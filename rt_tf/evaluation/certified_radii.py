@@ -45,14 +45,14 @@ def search_radii(
     an answer to the threat, and for a cascade; Inconsistent for records that contradict each other.
     """
     _refuse(subject, settings.rungs)
-    said = {
+    settings_kept = {
         "rungs": list(settings.rungs),
         "largest": largest,
         "tolerance": settings.tolerance,
         "arithmetic": "sound",
         **settings_taken(settings.rungs, settings.bounds),
     }
-    header = headed(subject, "radius", "radius", said)
+    header = headed(subject, "radius", "radius", settings_kept)
     records = RecordFile(subject.records / radii.file_name(subject.threat.name), header)
     rungs, bounds = list(settings.rungs), dict(settings.bounds)
     search = RadiusSearch(subject.wiring, subject.threat, rungs, settings.tolerance, bounds)
@@ -96,11 +96,11 @@ class RadiusMethod(NamedTuple):
     def rows(self, places: np.ndarray, examples: list[Row]) -> Iterator[Row]:
         """The radii of the examples at some places, as each search ends."""
         labels = np.array([example["prediction"] for example in examples], np.int64)
-        known = [self.counterexamples.get(example["index"], math.inf) for example in examples]
-        most = np.array([min(self.largest, math.nextafter(end, 0.0)) for end in known])
+        distances = [self.counterexamples.get(example["index"], math.inf) for example in examples]
+        most = np.array([min(self.largest, math.nextafter(end, 0.0)) for end in distances])
         images = self.subject.test.images(places)
         for k, radius in self.search.search(images, labels, most):
-            distance = known[k] if known[k] <= self.largest else None
+            distance = distances[k] if distances[k] <= self.largest else None
             yield {**examples[k], **_row(radius), "counterexample_at": distance}
 
     def begun(self, example: Row) -> Row:

@@ -77,13 +77,15 @@ def certify(
     rungs = ladders.choose_rungs(subject, settings.rungs, progress)
     for rung in rungs:
         refuse_unanswered(rung, subject.threat)
-    made = functools.cache(lambda names: ladders.make_ladders(subject, names, settings.of_rungs()))
+    ladders_of = functools.cache(
+        lambda names: ladders.make_ladders(subject, names, settings.of_rungs())
+    )
     records = []
     for eps, samples in radii:
         before = ladders.rungs_before(subject, eps)
         wanted = (*before, *(rung for rung in rungs if rung not in before))
         # Before any file is touched: a rung may refuse the network.
-        records.append(_certify_at(subject, eps, samples, made(wanted), settings, progress))
+        records.append(_certify_at(subject, eps, samples, ladders_of(wanted), settings, progress))
     return records
 
 
@@ -96,10 +98,10 @@ def _certify_at(
     progress: Progress,
 ) -> RecordFile:
     rungs = list(climbed[0].rungs)
-    said = {"rungs": rungs, "arithmetic": "sound"}
-    said |= ladders.settings_taken(rungs, settings.bounds)
+    settings_kept = {"rungs": rungs, "arithmetic": "sound"}
+    settings_kept |= ladders.settings_taken(rungs, settings.bounds)
     part, again = settings.part_name, settings.exceed_limits_of
-    records = certificate_file(subject, eps, said, part, again, _carried(said))
+    records = certificate_file(subject, eps, settings_kept, part, again, _carried(settings_kept))
     places = _own_part(subject.first(samples), settings.part)
     if settings.rungs is None:
         left = [place for place in places if place not in records.done]

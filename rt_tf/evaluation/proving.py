@@ -70,17 +70,17 @@ def _certificates(
 ) -> Iterator[Certified]:
     """Those that are proved, and those that are so in a weaker sense."""
     for row in rows:
-        told = _told(row)
-        if told is None:
+        certificate = _certificate_of(row)
+        if certificate is None:
             continue
-        rung, weaker = told
-        kept = row["proof"] and not weaker
-        proof = store.load(folder / row["proof"]) if kept else None
+        rung, weaker = certificate
+        is_kept = row["proof"] and not weaker
+        proof = store.load(folder / row["proof"]) if is_kept else None
         image = originals([row["index"]])[0]
         yield Certified(row["index"], row["label"], image, rung, proof, why or weaker)
 
 
-def _told(row: Row) -> tuple[str, str | None] | None:
+def _certificate_of(row: Row) -> tuple[str, str | None] | None:
     """The rung that a certificate is by, and why it is not a proof; None where there is none."""
     if row["verdict"] == "certified":
         return row["rung"], None

@@ -139,7 +139,7 @@ def headed(subject: Subject, kind: str, name: str, settings: Row) -> Row:
         "kind": kind,
         "id": name,
         "threat": subject.threat.name,
-        **_made(subject.threat),
+        **_threat_settings(subject.threat),
         "split": subject.test.name,
         "domain": subject.wiring.domain.config(),
         "network_sha256": subject.checksum,
@@ -147,8 +147,8 @@ def headed(subject: Subject, kind: str, name: str, settings: Row) -> Row:
     }
 
 
-def _made(threat: Threat) -> Row:
+def _threat_settings(threat: Threat) -> Row:
     """What a threat is made with, such as a union's radii, if it is with anything."""
-    made: Row = dataclasses.asdict(threat) if dataclasses.is_dataclass(threat) else {}
-    settings = {name: value for name, value in made.items() if value is not None}
+    fields: Row = dataclasses.asdict(threat) if dataclasses.is_dataclass(threat) else {}
+    settings = {name: value for name, value in fields.items() if value is not None}
     return {"threat_settings": settings} if settings else {}

@@ -30,10 +30,10 @@ def refuse_unanswered(bound: str, threat: Threat) -> None:
             f"bound: expected none for {threat.name}, which has no support function; "
             f"received {bound}"
         )
-    known = () if bound == "none" else _entry(bound).threats
-    if known and threat.name not in known:
+    threats = () if bound == "none" else _entry(bound).threats
+    if threats and threat.name not in threats:
         raise UserError(
-            f"threat: expected {' or '.join(known)} with {bound}; received {threat.name}"
+            f"threat: expected {' or '.join(threats)} with {bound}; received {threat.name}"
         )
 
 
@@ -44,8 +44,8 @@ def _entry(rung: str) -> catalogue.Entry:
 
 def refuse_start(flag: str, start: str, threat: Threat) -> None:
     """UserError for a start that is for other threats."""
-    known = catalogue.STARTS[start].threats if start in catalogue.STARTS else ()
-    if known and threat.name not in known:
+    threats = catalogue.STARTS[start].threats if start in catalogue.STARTS else ()
+    if threats and threat.name not in threats:
         raise UserError(
             f"{flag}: expected another than {start} for {threat.name}; received {start}"
         )
@@ -64,14 +64,14 @@ def refuse_loss(attack: str, loss: str) -> None:
 def refuse_other_threats(attack: str, threat: Threat) -> None:
     """UserError for an attack that is for other threats."""
     if attack == "none" or attack in POINT_TERMS:
-        known = TERM_THREATS.get(attack, ())
+        threats = TERM_THREATS.get(attack, ())
     else:
-        known = catalogue.find("attack", attack).threats
-    if known and threat.name not in known:
+        threats = catalogue.find("attack", attack).threats
+    if threats and threat.name not in threats:
         raise UserError(
             f"attack: expected one for {threat.name} "
             f"({', '.join(catalogue.attacks_on(threat.name))}); received {attack}, which is for "
-            f"{' and '.join(known)}"
+            f"{' and '.join(threats)}"
         )
 
 
@@ -84,10 +84,10 @@ def refuse_attack_on_members(attack: str, is_cascade: bool) -> None:
         )
 
 
-def refuse_other_answers(threat: Threat, own: str) -> None:
+def refuse_other_answers(threat: Threat, certified_for: str) -> None:
     """UserError for a cascade under another threat than the one its answers are certified for."""
-    if threat.name != own:
+    if threat.name != certified_for:
         raise UserError(
-            f"threat: expected {own} for a cascade that answers by its certificates for {own}; "
-            f"received {threat.name}"
+            f"threat: expected {certified_for} for a cascade, whose answers are certified for that "
+            f"alone; received {threat.name}"
         )

@@ -82,11 +82,11 @@ class Evaluation:
             refuse_start("eval_start", budget.start, self.subject.threat)
             return [AttackPlan(self.subject, eps, [budget]) for eps in radii]
         suite = SUITES[self.settings.suite]
-        asked = parts_of(self.subject) if suite.by_part else [(self.subject, eps) for eps in radii]
+        parts = parts_of(self.subject) if suite.by_part else [(self.subject, eps) for eps in radii]
         budgets = (*suite.budgets, *cascades.added(self.subject))
         return [
             AttackPlan(subject, eps, [b for b in budgets if b.is_for(subject.threat.name)])
-            for subject, eps in asked
+            for subject, eps in parts
         ]
 
     def attack(self, plan: AttackPlan) -> list[RecordFile]:
