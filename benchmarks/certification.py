@@ -29,7 +29,7 @@ from rich.table import Table
 import rt_tf.models  # noqa: F401 - tells Keras of this library's layers
 from benchmarks.timing import surroundings
 from rt_tf import data
-from rt_tf.certification.ladder import Ladder, made
+from rt_tf.certification.ladder import Ladder, build_rung
 from rt_tf.certification.rung import Finding, Query
 from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
@@ -70,7 +70,7 @@ def hard(wiring: Wiring, split: data.Split, eps: float, samples: int, most: int)
 
 def timed(wiring: Wiring, name: str, asked: Query, limit: float) -> tuple[list[Finding], float]:
     """What a rung finds and the seconds it takes, compilation aside."""
-    rung = made(name, wiring, Linf(), {"time_limit": limit})
+    rung = build_rung(name, wiring, Linf(), {"time_limit": limit})
     one = Query(asked.images[:1], asked.labels[:1], asked.eps, asked.points[:1])
     list(rung(one))
     began = time.perf_counter()

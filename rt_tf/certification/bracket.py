@@ -10,16 +10,17 @@ Illinois rule (Dowell & Jarratt 1971), with bisection where that is slow.
 import math
 from typing import NamedTuple
 
-SMALLEST = 2.0**-14  # of the largest eps: a failure below is the last trial
-GROWTH = 2.0  # at most, from one certified eps to the next
-FURTHER = 1.05  # from where another bound has certified
-SLOW = 3  # trials that may leave more than half of the bracket
+SMALLEST = 2.0**-14  # share of the largest eps: a failure below it is the last trial
+GROWTH = 2.0  # the largest factor from one certified eps to the next
+FURTHER = 1.05  # factor from another bound's certified eps to the first trial
+SLOW = 3  # trials, after which more than half of a bracket left means that bisection is due
 
 
 class Trial(NamedTuple):
-    """An eps, the rung that was asked, and what it found.
+    """One eps that a rung has tried, and the outcome.
 
-    margin: the least margin's proved lower bound; -inf: none. cause: what stopped it, if anything.
+    margin: the proved lower bound of the least margin; -inf where there is none. cause: what
+    stopped the rung, or None.
     """
 
     eps: float
@@ -30,10 +31,10 @@ class Trial(NamedTuple):
 
 
 class Start(NamedTuple):
-    """What is known of an example before a bound is asked.
+    """Where one example's search begins.
 
-    margin: the network's own. guess: an eps to begin with. most: the largest eps to try. certified:
-    an eps that has a certificate already, 0 if there is none.
+    margin: the network's own margin, at eps 0. guess: the first eps to try. most: the largest eps
+    to try. certified: the largest eps that has a certificate already, 0 if there is none.
     """
 
     margin: float
@@ -43,9 +44,9 @@ class Start(NamedTuple):
 
 
 class Bracket:
-    """Between the largest eps certified and the least that the bound has failed at above it.
+    """One example's interval: from the largest eps certified to the least failure above it.
 
-    tolerance: its width, relative to the upper end, at which the search ends.
+    tolerance: the width, relative to the upper end, at which the search ends.
     """
 
     def __init__(self, start: Start, tolerance: float) -> None:
@@ -58,7 +59,7 @@ class Bracket:
         self._widths: list[float] = []
 
     def tell(self, trial: Trial) -> None:
-        """Takes up what was found at the eps that `next` gave."""
+        """Takes the outcome of the trial at the eps that `next` proposed."""
         again = bool(self.trials) and self.trials[-1].certified == trial.certified
         if trial.certified:
             self.low, self._left = trial.eps, (trial.eps, trial.margin)
@@ -72,7 +73,7 @@ class Bracket:
         self._widths.append(self.high - self.low)
 
     def next(self) -> float | None:
-        """The eps to try next; None: the search is over."""
+        """The eps to try next; None once the search is over."""
         if self.low >= self.start.most:
             return None
         if not self.trials:
@@ -93,9 +94,10 @@ class Bracket:
         return min(guess, self.start.most) if guess > self._floor else self._floor
 
     def _above(self) -> float:
-        """Where the line from the margin at 0 through the last one falls to zero, or a bit beyond.
+        """An eps above the certified one, near where the margin is expected to reach 0.
 
-        Between limits: from twice the tolerance to twice as far.
+        That is the root of the line through the margins at 0 and at the certified eps, moved up by
+        the tolerance and kept between (1 + 2 tolerance) and GROWTH times the certified eps.
         """
         left, fall = self._left[1], self.start.margin - self._left[1]
         further = (1.0 + self.tolerance) * (1.0 + left / fall) if fall > 0.0 else math.inf
@@ -110,7 +112,7 @@ class Bracket:
         return begin + (end - begin) * upper / (upper - lower)
 
     def _middle(self) -> float:
-        """Of magnitudes where the ends are far apart, else of the ends."""
+        """The bracket's middle: geometric while its ends are far apart, else arithmetic."""
         low = max(self.low, self._floor)
         return math.sqrt(low * self.high) if self.high > 4.0 * low else 0.5 * (low + self.high)
 

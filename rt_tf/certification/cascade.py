@@ -1,6 +1,6 @@
-"""Certifying by a cascade: what the ladders of its members find, which are asked in turn.
+"""Certification of a cascade: the findings of its members' ladders, climbed in turn.
 
-What a cascade answers is said in `rt_tf.bounds.cascade`.
+`rt_tf.bounds.cascade` says how a cascade answers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,21 +10,22 @@ import tensorflow as tf
 
 from rt_tf.certification.ladder import Findings, Ladder
 
-MEMBER = ", member "  # in a rung's name, before the number of the member that it was asked of
+MEMBER = ", member "  # in a rung's name, before the number of the member whose ladder it belongs to
 
 
 def is_of_member(rung: str) -> bool:
-    """Whether a rung of this name was asked of a member of a cascade."""
+    """Whether a rung's name says that it belongs to the ladder of a cascade's member."""
     return MEMBER in rung
 
 
 def climb(
     ladders: Sequence[Ladder], images: np.ndarray, labels: np.ndarray, eps: float
 ) -> Iterator[tuple[int, Findings]]:
-    """Yields (row, what the ladders of a cascade's members find up to the first certificate).
+    """Yields (row, findings of the members' ladders up to the first certificate).
 
-    One ladder: of a network alone. labels: [batch], those to certify. A member is asked where all
-    before it, and it too, give that label.
+    ladders: one for each member; a single ladder is of a network alone. images: [batch, ...];
+    labels: [batch], the classes to certify; eps: the radius. A member's ladder is climbed where it
+    and all members before it predict the label.
     """
     if len(ladders) == 1:
         yield from ladders[0].climb(images, labels, eps)
@@ -32,13 +33,15 @@ def climb(
     findings: list[Findings] = [{} for _ in labels]
     open_rows = np.arange(len(labels))
     for number, ladder in enumerate(ladders, start=1):
-        given = tf.argmax(ladder.wiring.lower()(images[open_rows]), axis=-1).numpy()
-        open_rows = open_rows[given == labels[open_rows]]
+        predictions = tf.argmax(ladder.wiring.lower()(images[open_rows]), axis=-1).numpy()
+        open_rows = open_rows[predictions == labels[open_rows]]
         if not len(open_rows):
             break
         left = np.ones(len(open_rows), bool)
-        for k, own in ladder.climb(images[open_rows], labels[open_rows], eps):
-            findings[open_rows[k]] |= {f"{rung}{MEMBER}{number}": f for rung, f in own.items()}
-            left[k] = not any(one.certified for one in own.values())
+        for k, of_member in ladder.climb(images[open_rows], labels[open_rows], eps):
+            findings[open_rows[k]] |= {
+                f"{rung}{MEMBER}{number}": f for rung, f in of_member.items()
+            }
+            left[k] = not any(finding.certified for finding in of_member.values())
         open_rows = open_rows[left]
     yield from enumerate(findings)

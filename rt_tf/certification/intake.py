@@ -1,4 +1,4 @@
-"""Examples to be certified, as users have them: checked once, before any rung sees them."""
+"""A user's images, labels and radius, checked before any rung sees them."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from rt_tf.network.wiring import Wiring
 
 
 def images_of(wiring: Wiring, images: Any) -> np.ndarray:
-    """Images [batch, ...] as float32, which is what certificates are about.
+    """Images [batch, ...] as float32, the precision that certificates are about.
 
     UserError unless they are numbers of the network's input shape, inside its domain.
     """
@@ -26,7 +26,10 @@ def images_of(wiring: Wiring, images: Any) -> np.ndarray:
 
 
 def labels_of(wiring: Wiring, labels: Any, count: int) -> np.ndarray:
-    """The labels of so many images; UserError unless each is the number of a class: [batch]."""
+    """The labels of `count` images as int64 [batch].
+
+    UserError unless there is one for each image and each is the number of a class.
+    """
     values = np.asarray(labels)
     if values.shape != (count,) or (count and values.dtype.kind not in "iu"):
         raise UserError(
@@ -40,5 +43,5 @@ def labels_of(wiring: Wiring, labels: Any, count: int) -> np.ndarray:
 
 
 def radius_of(eps: Any) -> float:
-    """A radius; UserError unless it is a finite number of at least 0."""
+    """A radius as a float; UserError unless it is a finite number of at least 0."""
     return numbers.between("eps", eps, 0.0, numbers.LARGEST, "a finite number of at least 0")

@@ -1,4 +1,4 @@
-"""A ladder of attacks, bounds and searches: each rung only on what the ones before left open."""
+"""A ladder of attacks, bounds and searches: each rung takes only what those before left open."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,9 +22,9 @@ __all__ = ["Finding", "Findings", "Ladder"]
 class Ladder:
     """Certifies examples of a network against a threat, in sound arithmetic, or falsifies them.
 
-    settings: of the rungs; each takes what concerns it. UserError while TF32 is on, whose products
-    are too coarse for the error model, for bounds that are for training alone, and for rungs that
-    have no answer to the threat or the network.
+    rungs: their names, in order. settings: of all rungs by name; each takes those that it has.
+    UserError while TF32 is on, whose products are too coarse for the error model, for bounds that
+    are for training alone, and for rungs that do not work for the threat or the network.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Ladder:
     ) -> None:
         refuse_coarse_products()
         self.wiring = wiring
-        self.rungs = {name: made(name, wiring, threat, settings) for name in rungs}
+        self.rungs = {name: build_rung(name, wiring, threat, settings) for name in rungs}
 
     def reordered(self, names: Sequence[str]) -> "Ladder":
         """A ladder of some of the same rungs, in this order."""
@@ -47,12 +47,12 @@ class Ladder:
     def climb(
         self, images: np.ndarray, labels: np.ndarray, eps: float
     ) -> Iterator[tuple[int, Findings]]:
-        """Yields (row, what each rung says), as soon as one settles it or none is left to ask.
+        """Yields (row, the findings by rung), as soon as one settles it or no rung is left.
 
         images: [batch, ...], which are taken as float32; labels: [batch], numbers of classes; eps:
-        a number. UserError for others, and for images outside of the wiring's domain. A probable
-        bound or a solver's word settles nothing, and neither does a rung that was stopped, which
-        says so.
+        the radius. UserError for others, and for images outside of the wiring's domain. A probable
+        bound or a solver's word settles nothing, and neither does a rung that was stopped: its
+        finding has the cause.
         """
         refuse_coarse_products()
         images = images_of(self.wiring, images)
@@ -66,25 +66,25 @@ class Ladder:
             rows, open_rows = open_rows, []
             if not rows:
                 return
-            asked = Query(images[rows], labels[rows], eps, [points[row] for row in rows])
-            for row, found in zip(rows, rung(asked), strict=True):
-                findings[row][name] = found
-                points[row] = found.point if found.point is not None else points[row]
-                if found.settled or not left:
+            query = Query(images[rows], labels[rows], eps, [points[row] for row in rows])
+            for row, finding in zip(rows, rung(query), strict=True):
+                findings[row][name] = finding
+                points[row] = finding.point if finding.point is not None else points[row]
+                if finding.settled or not left:
                     yield row, findings[row]
                 else:
                     open_rows.append(row)
 
 
-def made(name: str, wiring: Wiring, threat: Threat, settings: Mapping[str, Any]) -> Rung:
-    """A rung by name, with those of the settings that it takes."""
+def build_rung(name: str, wiring: Wiring, threat: Threat, settings: Mapping[str, Any]) -> Rung:
+    """The rung of this name, with those of the settings that it takes."""
     if name in catalogue.SEARCHES:
         return catalogue.search(name, settings)(wiring, threat)
     return BoundRung(name, wiring, threat, settings)
 
 
 def refuse_coarse_products() -> None:
-    """UserError while TF32 is on."""
+    """Raises UserError while TF32 is on."""
     if tf.config.experimental.tensor_float_32_execution_enabled():
         raise UserError(
             "certify: expected full float32 products; TF32 is on; call "

@@ -1,4 +1,4 @@
-"""The order of a ladder's rungs, chosen from what each costs and settles on some examples."""
+"""The order of a ladder's rungs, chosen by the time that each takes and what it settles."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -9,23 +9,20 @@ import numpy as np
 from rt_tf.certification.ladder import Ladder
 from rt_tf.certification.rung import Finding, Query, Rung
 
-TRIED = 3  # examples of either kind, easy and hard, that the last rung is tried on
+TRIED = 3  # examples of either kind, easy and hard, for the last rung
 
 
 class Measured(NamedTuple):
-    """What a rung was seen to do: the seconds an example takes, and whether it settles it.
-
-    Both [examples].
-    """
+    """A rung's trial on examples: the seconds each took, and whether it was settled; [examples]."""
 
     seconds: np.ndarray
     settles: np.ndarray
 
 
 def order(measured: Mapping[str, Measured]) -> list[str]:
-    """The sequence of rungs that takes least time in all; the last of `measured` stays the last.
+    """The sequence of rungs that takes the least time in all; the last of `measured` stays last.
 
-    Others may be left out: the last rung settles all that can be settled.
+    Other rungs may be left out: the last one settles whatever can be settled.
     """
     *others, last = measured
     sequences = itertools.chain.from_iterable(
@@ -35,7 +32,7 @@ def order(measured: Mapping[str, Measured]) -> list[str]:
 
 
 def total(measured: Mapping[str, Measured], names: Sequence[str]) -> float:
-    """The seconds that rungs in this order take: each for the examples that are still open."""
+    """The seconds that rungs take in this order, each for the examples that are still open."""
     taken, left = 0.0, np.ones_like(measured[names[0]].settles)
     for name in names:
         taken += float(measured[name].seconds[left].sum())
@@ -46,32 +43,33 @@ def total(measured: Mapping[str, Measured], names: Sequence[str]) -> float:
 def measure(
     ladder: Ladder, images: np.ndarray, labels: np.ndarray, eps: float
 ) -> dict[str, Measured]:
-    """Tries all rungs but the last on all examples.
+    """Tries all rungs but the last on all examples, and the last one on a few: results by rung.
 
-    The last, which searches, is tried on a few that a bound certifies and on a few others; what it
-    takes for those is taken for its cost on all of their kind.
+    images: [examples, ...]; labels: [examples]; eps: the radius. The last rung, which searches, is
+    tried on TRIED examples that a bound certifies and on TRIED others; its mean time on them stands
+    for all examples of their kind.
     """
     *others, last = ladder.rungs.values()
-    asked = Query(images, labels, eps, [None] * len(labels))
-    findings = [_tried(rung, asked) for rung in others]
-    easy = np.array([any(f.certified for f in found) for found in zip(*findings, strict=True)])
+    query = Query(images, labels, eps, [None] * len(labels))
+    findings = [_timed_findings(rung, query) for rung in others]
+    easy = np.array([any(f.certified for f in by_rung) for by_rung in zip(*findings, strict=True)])
     seconds = np.zeros(len(labels))
     for kind in (easy, ~easy):
         rows = np.flatnonzero(kind)[:TRIED]
         if len(rows):
             some = Query(images[rows], labels[rows], eps, [None] * len(rows))
-            seconds[kind] = np.mean([finding.seconds for finding in _tried(last, some)])
-    told = [*map(_told, findings), Measured(seconds, np.ones(len(labels), bool))]
-    return dict(zip(ladder.rungs, told, strict=True))
+            seconds[kind] = np.mean([finding.seconds for finding in _timed_findings(last, some)])
+    measured = [*map(_measured, findings), Measured(seconds, np.ones(len(labels), bool))]
+    return dict(zip(ladder.rungs, measured, strict=True))
 
 
-def _tried(rung: Rung, asked: Query) -> list[Finding]:
-    """The second time, since the first one compiles."""
-    one = Query(asked.images[:1], asked.labels[:1], asked.eps, asked.points[:1])
-    list(rung(one))
-    return list(rung(asked))
+def _timed_findings(rung: Rung, query: Query) -> list[Finding]:
+    """The findings of a rung; it runs on one example first, since the first run compiles."""
+    first = Query(query.images[:1], query.labels[:1], query.eps, query.points[:1])
+    list(rung(first))
+    return list(rung(query))
 
 
-def _told(findings: Sequence[Finding]) -> Measured:
+def _measured(findings: Sequence[Finding]) -> Measured:
     seconds = np.array([finding.seconds for finding in findings])
     return Measured(seconds, np.array([finding.settled for finding in findings]))

@@ -1,4 +1,4 @@
-"""What a certificate was made of: trees of splits with slopes and multipliers (docs/proofs.md)."""
+"""The content of a certificate: trees of splits with slopes and multipliers (docs/proofs.md)."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -15,30 +15,37 @@ SLOPE_RULES: dict[str, Rule] = {
     "alpha_crown": CROWN,
     "shared_slope": {"intermediate": "backward", "slope": "parallel", "shared": True},
 }
-# What a rung asks of its bound besides: of two that are both sound, the better one.
+# Arguments of a rung's bound besides the settings; cut=None: the better of two sound bounds.
 OPTIONS: dict[str, dict[str, None]] = {"dual": {"cut": None}}
 LEAF = (-1, -1)  # in a tree's nodes
 
 
 class Leaf(NamedTuple):
-    """One backward pass. slopes: float16 [units]; multipliers: float32, of the splits above it."""
+    """One backward pass that proves a part of a split region.
+
+    slopes: float16 [units]; multipliers: of the splits from the root to here, float32 [splits].
+    """
 
     slopes: np.ndarray
     multipliers: np.ndarray
 
 
 class Tree(NamedTuple):
-    """Splits in preorder: (pre-activation node, flat unit), or (-1, -1) for a leaf; the leaves."""
+    """A tree of splits in preorder, and its leaves in the same order.
 
-    nodes: np.ndarray  # int32 [nodes, 2]
+    nodes: int32 [nodes, 2], (pre-activation node, flat unit) for a split, LEAF for a leaf.
+    """
+
+    nodes: np.ndarray
     leaves: list[Leaf]
 
 
 class Proof(NamedTuple):
-    """A certificate of one example by the trees of its open rows.
+    """The certificate of one example: a tree for each of its open rows.
 
-    rule: of the pre-activation bounds, {"intermediate", "slope", "shared"}. units: (activation
-    node, flat unit) whose slopes the leaves give, int32 [units, 2]. trees: by the other class.
+    rule: of the pre-activation bounds, {"intermediate", "slope", "shared"}. units: int32 [units,
+    2], (activation node, flat unit) of the slopes that the leaves give. trees: by the row's other
+    class.
     """
 
     rule: Rule
@@ -47,7 +54,7 @@ class Proof(NamedTuple):
 
 
 def unsplit(slopes: np.ndarray) -> Tree:
-    """The tree of one leaf. slopes: float16 [units]."""
+    """A tree of a single leaf. slopes: float16 [units]."""
     return Tree(np.array([LEAF], np.int32), [Leaf(slopes, np.zeros(0, np.float32))])
 
 
@@ -57,10 +64,11 @@ def leaf_proofs(
     slopes: Mapping[int, Tensor],
     counts: Mapping[int, Tensor],
 ) -> list[Proof]:
-    """The proofs of a batch. others: [batch, rows], the classes that rows compare the label with.
+    """The proofs of a batch of examples by backward passes without splits.
 
-    slopes: by activation, [batch, rows, ...], those that the bound was computed with; counts:
-    [batch, ...], whether a unit's slope makes a difference.
+    rule: of the pre-activation bounds. others: [batch, rows], the class that each row compares the
+    label with. slopes: by activation, [batch, rows, ...], those of the bound's lower lines. counts:
+    by activation, [batch, ...], whether a unit's slope makes a difference.
     """
     units = np.concatenate([_units(i, t.shape[1:].num_elements()) for i, t in counts.items()])
     kept = np.concatenate([np.reshape(t.numpy(), (len(others), -1)) for t in counts.values()], 1)
@@ -79,5 +87,5 @@ def _units(activation: int, count: int) -> np.ndarray:
 
 
 def _trees(others: np.ndarray, slopes: np.ndarray) -> dict[int, Tree]:
-    """One leaf for every row. slopes: [rows, units]."""
+    """A tree of one leaf for every row. others: [rows]; slopes: [rows, units]."""
     return {int(j): unsplit(row) for j, row in zip(others, slopes, strict=True)}

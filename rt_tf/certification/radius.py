@@ -1,4 +1,4 @@
-"""Certified radii: by example, the largest eps tried that has a certificate."""
+"""Certified radii: for each example, the largest eps tried that has a certificate."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,9 +22,10 @@ SHARE = 0.5  # of the radius of the network's linearisation: where the first bou
 
 
 class Radius(NamedTuple):
-    """What was found for one example.
+    """The result of one example's search.
 
-    radius: the largest eps certified in a trial, 0 if there is none; rung: which certified it.
+    radius: the largest eps certified in a trial, 0 if there is none. rung: the one that certified
+    it. trials: of all rungs, in order. seconds: that the example took.
     """
 
     radius: float
@@ -36,8 +37,9 @@ class Radius(NamedTuple):
 class RadiusSearch:
     """Searches certified radii of a network against a threat, in sound arithmetic.
 
-    rungs: bounds that prove; each goes on above what those before it have certified. tolerance:
-    relative, see `Bracket`. UserError for rungs that are no such bounds, and while TF32 is on.
+    rungs: bounds that prove; each goes on above the radius that those before it have certified.
+    tolerance: relative, see `Bracket`. settings: of all rungs by name; each takes those that it
+    has. UserError for rungs that are no bounds that prove, and while TF32 is on.
     """
 
     def __init__(
@@ -63,34 +65,35 @@ class RadiusSearch:
     def search(
         self, images: np.ndarray, labels: np.ndarray, most: np.ndarray
     ) -> Iterator[tuple[int, Radius]]:
-        """Yields (row, what was found) as each search ends; all examples step together.
+        """Yields (row, its radius) as each search ends; all examples step together.
 
-        images: [batch, ...], which are taken as float32; labels, most: [batch], classes to certify
-        and largest eps to try. UserError for others, and for images outside of the wiring's domain.
+        images: [batch, ...], which are taken as float32; labels: [batch], the classes to certify;
+        most: [batch], the largest eps to try. UserError for others, and for images outside of the
+        wiring's domain.
         """
         refuse_coarse_products()
         images = images_of(self.wiring, images)
         labels = labels_of(self.wiring, labels, len(images))
         starts, seconds = self._starts(images, labels, most)
-        found = [Radius(0.0, None, (), seconds) for _ in starts]
+        radii = [Radius(0.0, None, (), seconds) for _ in starts]
         rows = list(range(len(starts)))
         for left, name in zip(range(len(self.rungs))[::-1], self.rungs, strict=True):
             brackets = {
-                row: Bracket(starts[row]._replace(certified=found[row].radius), self.tolerance)
+                row: Bracket(starts[row]._replace(certified=radii[row].radius), self.tolerance)
                 for row in rows
             }
             rows = []
             for row, bracket, spent in self._narrowed(name, brackets, images, labels):
-                found[row] = _further(found[row], bracket, spent)
-                if not left or found[row].radius >= starts[row].most:
-                    yield row, found[row]
+                radii[row] = _further(radii[row], bracket, spent)
+                if not left or radii[row].radius >= starts[row].most:
+                    yield row, radii[row]
                 else:
                     rows.append(row)
 
     def _starts(
         self, images: np.ndarray, labels: np.ndarray, most: np.ndarray
     ) -> tuple[list[Start], float]:
-        """Where the searches begin, and the seconds an example took."""
+        """The searches' starts, and the seconds that each example took for its own."""
         began = time.perf_counter()
         linear = (t.numpy() for t in self._linear(images, labels.astype(np.int64)))
         columns = zip(*(values.tolist() for values in (*linear, most)), strict=True)
@@ -100,35 +103,40 @@ class RadiusSearch:
     def _narrowed(
         self, name: str, brackets: dict[int, Bracket], images: np.ndarray, labels: np.ndarray
     ) -> Iterator[tuple[int, Bracket, float]]:
-        """Yields (row, bracket, seconds) as each ends, of one rung at an eps for each example."""
+        """Yields (row, bracket, seconds) as each search of a rung ends; all step together."""
         seconds = dict.fromkeys(brackets, 0.0)
-        asked = {row: bracket.next() for row, bracket in brackets.items()}
-        while asked:
-            yield from ((row, brackets[row], seconds[row]) for row in asked if asked[row] is None)
-            trials = {row: eps for row, eps in asked.items() if eps is not None}
+        proposals = {row: bracket.next() for row, bracket in brackets.items()}
+        while proposals:
+            yield from (
+                (row, brackets[row], seconds[row]) for row in proposals if proposals[row] is None
+            )
+            trials = {row: eps for row, eps in proposals.items() if eps is not None}
             rows, eps = np.array(list(trials), np.int64), np.array(list(trials.values()))
             findings = self.rungs[name].at(images[rows], labels[rows], eps) if trials else ()
-            for (row, tried), f in zip(trials.items(), findings, strict=True):
-                margin = f.margin if np.isfinite(f.margin) else -np.inf
-                brackets[row].tell(Trial(tried, name, margin, f.certified, f.cause))
-                seconds[row] += f.seconds
-            asked = {row: brackets[row].next() for row in trials}
+            for (row, tried), finding in zip(trials.items(), findings, strict=True):
+                margin = finding.margin if np.isfinite(finding.margin) else -np.inf
+                brackets[row].tell(Trial(tried, name, margin, finding.certified, finding.cause))
+                seconds[row] += finding.seconds
+            proposals = {row: brackets[row].next() for row in trials}
 
     def _linearised(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The margins, and the eps at which each would be lost if the network were linear."""
+        """The margins [batch], and the eps [batch] at which a linear network would lose them.
+
+        The network is taken as linear with the gradients that its margins have at the images.
+        """
         graph = self.wiring.lower()
         with tf.GradientTape() as tape:
             tape.watch(images)
             logits = graph(images)
-            own = tf.one_hot(labels, self.wiring.classes, on_value=True, off_value=False)
-            others = tf.reduce_max(tf.where(own, -np.inf, logits), axis=1)
+            is_label = tf.one_hot(labels, self.wiring.classes, on_value=True, off_value=False)
+            others = tf.reduce_max(tf.where(is_label, -np.inf, logits), axis=1)
             margins = tf.gather(logits, labels, batch_dims=1) - others
         slopes = tape.gradient(margins, images)[:, tf.newaxis]
         return margins, margins / self.threat.dual_norm(slopes)[:, 0]
 
 
 def refuse_unproving(rungs: Sequence[str]) -> None:
-    """UserError for rungs that are no bounds, or that prove nothing."""
+    """Raises UserError for rungs that are no bounds, or whose bounds prove nothing."""
     proving = [n for n in catalogue.certifying_bounds() if not catalogue.BOUNDS[n].probable]
     for rung in rungs:
         if rung not in proving:
@@ -138,7 +146,7 @@ def refuse_unproving(rungs: Sequence[str]) -> None:
 
 
 def _further(before: Radius, bracket: Bracket, seconds: float) -> Radius:
-    """With the trials of one more rung."""
+    """The radius with the trials of one more rung, whose bracket has ended."""
     best = [trial for trial in bracket.trials if trial.certified]
     rung = best[-1].rung if best else before.rung
     trials = (*before.trials, *bracket.trials)

@@ -1,4 +1,4 @@
-"""What a rung of the ladder is asked, and what it finds."""
+"""The interface of a ladder's rungs: a query of examples in, a finding for each out."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
@@ -9,9 +9,10 @@ from rt_tf.certification.proof import Proof
 
 
 class Query(NamedTuple):
-    """Examples that are open: images [batch, ...], their labels [batch], the radius.
+    """Examples that are open, and the radius: images [batch, ...], labels [batch].
 
-    points: for each the worst input of its region met so far, if any: where a search may begin.
+    points: for each example the worst input of its region so far, where a search may begin, or
+    None.
     """
 
     images: np.ndarray
@@ -21,12 +22,13 @@ class Query(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What one rung found for one example: the least margin's lower bound, and the time.
+    """The result of one rung for one example.
 
-    margin: -inf where there is no bound. cause: what stopped the rung, if anything: time, memory or
-    error. probable: the bound holds with a probability only; trusted: it rests on a solver's word;
-    neither certifies anything. point: the worst input of the region that was met. falsified: the
-    network errs at `point`. proof: what a bound was made of, beside the rung's rule.
+    margin: a lower bound of the least margin; -inf where there is none. seconds: that it took.
+    cause: what stopped the rung (time, memory, error), or None. probable: the bound holds with a
+    probability only; trusted: it rests on a solver's word; neither certifies anything. point: the
+    worst input of the region that the rung came upon. falsified: the network errs at `point`.
+    proof: the slopes and splits of the bound, where they do not follow from the rung's rule.
     """
 
     margin: float
@@ -40,7 +42,7 @@ class Finding(NamedTuple):
 
     @property
     def certified(self) -> bool:
-        """Whether the margin is proved."""
+        """Whether the finding proves the margin positive."""
         return self.margin > 0.0 and not (self.probable or self.trusted)
 
     @property
@@ -53,7 +55,7 @@ Findings = dict[str, Finding]
 
 
 class Rung(Protocol):
-    """Finds for each example in turn; slow rungs take the time limit for each by itself."""
+    """A step of a ladder; slow rungs apply their time limit to each example by itself."""
 
-    def __call__(self, asked: Query) -> Iterator[Finding]:
-        """One finding for every example, in order, each as soon as it is there."""
+    def __call__(self, query: Query) -> Iterator[Finding]:
+        """Yields one finding for every example, in order, each as soon as it is there."""

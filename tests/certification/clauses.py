@@ -42,14 +42,14 @@ def clause(rows: list[list[float]], offsets: list[Fraction | float]) -> Clause:
     return Clause(np.float32(rows), tuple(Fraction(offset) for offset in offsets))
 
 
-def least_excess(model: keras.Model, region: Region, asked: Clause) -> float:
+def least_excess(model: keras.Model, region: Region, clause: Clause) -> float:
     """The least over the box of the largest excess of a row over its offset.
 
     An input is in the clause if it is not above 0. One linear program for each pattern of signs.
     """
     layers = [[w.numpy().astype(float) for w in layer.weights] for layer in model.layers]
     units = sum(len(bias) for _, bias in layers[:-1])
-    solved = (_program(layers, signs, region, asked) for signs in _patterns(units))
+    solved = (_program(layers, signs, region, clause) for signs in _patterns(units))
     return min(result.fun for result in solved if result.status == 0)
 
 
@@ -57,19 +57,21 @@ def _patterns(units: int) -> Iterator[np.ndarray]:
     return (np.array(signs) for signs in itertools.product((1.0, -1.0), repeat=units))
 
 
-def _program(layers: list, signs: np.ndarray, region: Region, asked: Clause):
+def _program(layers: list, signs: np.ndarray, region: Region, clause: Clause):
     """Minimises t over (x, t), the network being linear where its units have these signs."""
     inputs = layers[0][0].shape[0]
     matrix, shift, below = np.eye(inputs), np.zeros(inputs), []
     for kernel, bias in layers[:-1]:
         matrix, shift = kernel.T @ matrix, kernel.T @ shift + bias
-        own, signs = signs[: len(bias)], signs[len(bias) :]
-        below.append((-own[:, np.newaxis] * matrix, own * shift, np.zeros(len(bias))))
-        matrix, shift = (own > 0)[:, np.newaxis] * matrix, (own > 0) * shift
+        layer_signs, signs = signs[: len(bias)], signs[len(bias) :]
+        below.append(
+            (-layer_signs[:, np.newaxis] * matrix, layer_signs * shift, np.zeros(len(bias)))
+        )
+        matrix, shift = (layer_signs > 0)[:, np.newaxis] * matrix, (layer_signs > 0) * shift
     kernel, bias = layers[-1]
     matrix, shift = kernel.T @ matrix, kernel.T @ shift + bias
-    offsets = np.array([float(offset) for offset in asked.offsets])
-    below.append((asked.rows @ matrix, offsets - asked.rows @ shift, -np.ones(len(offsets))))
+    offsets = np.array([float(offset) for offset in clause.offsets])
+    below.append((clause.rows @ matrix, offsets - clause.rows @ shift, -np.ones(len(offsets))))
     left, right, t = (np.concatenate(parts) for parts in zip(*below, strict=True))
     ends = zip(region.lower.numpy()[0], region.upper.numpy()[0], strict=True)
     goal = [*np.zeros(inputs), 1.0]

@@ -1,4 +1,4 @@
-"""What tests of certificates share."""
+"""Fixtures of the tests of certificates."""
 
 from collections.abc import Iterator
 

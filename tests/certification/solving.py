@@ -1,4 +1,4 @@
-"""Networks, their programs and the oracle's, for the tests of what asks the solver."""
+"""Networks, their programs and the oracle's, for the tests of the solver's rungs."""
 
 import functools
 
@@ -44,11 +44,11 @@ def from_proof(reader: Reader, example: Example, proof) -> np.ndarray:
     for i in reader.graph.activations():
         shape = reader.shapes[i]
         rows = np.full((len(proof.trees), int(np.prod(shape))), 0.5, np.float32)
-        own = proof.units[:, 0] == i
+        here = proof.units[:, 0] == i
         for row, tree in zip(rows, proof.trees.values(), strict=True):
             assert tree.nodes.tolist() == [[-1, -1]]
             assert tree.leaves[0].slopes.dtype == np.float16
-            row[proof.units[own, 1]] = tree.leaves[0].slopes[own]
+            row[proof.units[here, 1]] = tree.leaves[0].slopes[here]
         slopes[i] = tf.constant(rows.reshape(1, -1, *shape))
     spec = np.zeros((1, len(proof.trees), reader.wiring.classes), np.float32)
     spec[0, :, example.label] = 1.0

@@ -9,8 +9,8 @@ from rt_tf.serving.bisection import STEPS, largest
 CAP = 0.5  # so that all that is tried is exact in float32
 
 
-class Asked:
-    """Certifies by a rule (radii [batch] -> [batch] int) and keeps what it was asked."""
+class Recorder:
+    """Certifies by a rule (radii [batch] -> [batch] int) and keeps the radii of each call."""
 
     def __init__(self, rule) -> None:
         self.rule = rule
@@ -23,12 +23,12 @@ class Asked:
 
 def test_the_largest_of_a_grid_where_what_is_certified_is_monotone() -> None:
     limits = np.array([0.0, 1e-9, CAP / 2**STEPS, 0.1, 0.25, 0.3, 0.4999, 0.5, 7.0])
-    asked = Asked(lambda radii: radii <= limits)
-    found = largest(asked, tf.fill(limits.shape, CAP))
+    certify = Recorder(lambda radii: radii <= limits)
+    result = largest(certify, tf.fill(limits.shape, CAP))
     step = CAP / 2**STEPS
-    np.testing.assert_array_equal(found.radius, np.minimum(limits // step * step, CAP))
-    np.testing.assert_array_equal(found.by, limits >= step)
-    assert len(asked.radii) == STEPS + 1
+    np.testing.assert_array_equal(result.radius, np.minimum(limits // step * step, CAP))
+    np.testing.assert_array_equal(result.by, limits >= step)
+    assert len(certify.radii) == STEPS + 1
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -39,28 +39,28 @@ def test_what_is_returned_was_certified_whatever_the_answers(seed: int) -> None:
     def rule(radii: np.ndarray) -> np.ndarray:
         return table[np.arange(50), np.round(radii / CAP * 2**STEPS).astype(int)]
 
-    asked = Asked(rule)
-    found = largest(asked, tf.fill([50], CAP))
-    radius, by = found.radius.numpy(), found.by.numpy()
+    certify = Recorder(rule)
+    result = largest(certify, tf.fill([50], CAP))
+    radius, by = result.radius.numpy(), result.by.numpy()
     none = by == 0
     np.testing.assert_array_equal(by[~none], rule(radius)[~none])
     assert (radius[none] == 0.0).all()
     assert 0 < none.sum() < 50
     for row, one in enumerate(radius):
-        tried = np.array([radii[row] for radii in asked.radii])
+        tried = np.array([radii[row] for radii in certify.radii])
         certified = [r for r in tried[~np.isnan(tried)] if rule(np.full(50, r))[row]]
         assert one == max(certified, default=0.0)
 
 
 def test_an_example_whose_cap_is_certified_is_asked_once() -> None:
-    asked = Asked(lambda radii: np.array([1, 0]))
-    found = largest(asked, tf.constant([0.3, 0.3]))
-    np.testing.assert_array_equal(found.radius, np.float32([0.3, 0.0]))
-    assert np.isfinite([radii[0] for radii in asked.radii]).sum() == 1
-    assert np.isfinite([radii[1] for radii in asked.radii]).sum() == STEPS + 1
+    certify = Recorder(lambda radii: np.array([1, 0]))
+    result = largest(certify, tf.constant([0.3, 0.3]))
+    np.testing.assert_array_equal(result.radius, np.float32([0.3, 0.0]))
+    assert np.isfinite([radii[0] for radii in certify.radii]).sum() == 1
+    assert np.isfinite([radii[1] for radii in certify.radii]).sum() == STEPS + 1
 
 
 def test_a_cap_of_zero_is_tried_and_those_below_or_undefined_find_nothing() -> None:
-    found = largest(Asked(lambda radii: 2 * (radii >= 0.0)), tf.constant([0.0, -1.0, np.nan]))
-    np.testing.assert_array_equal(found.radius, [0.0, 0.0, 0.0])
-    np.testing.assert_array_equal(found.by, [2, 0, 0])
+    result = largest(Recorder(lambda radii: 2 * (radii >= 0.0)), tf.constant([0.0, -1.0, np.nan]))
+    np.testing.assert_array_equal(result.radius, [0.0, 0.0, 0.0])
+    np.testing.assert_array_equal(result.by, [2, 0, 0])

@@ -24,8 +24,8 @@ def searched(margin, start: Start, tolerance: float = TOLERANCE) -> Bracket:
         assert 0.0 < eps <= start.most
         assert bracket.low < eps < bracket.high
         assert len(bracket.trials) < 60, "no end"
-        found = margin(eps)
-        bracket.tell(Trial(eps, "bound", found, found > 0.0))
+        value = margin(eps)
+        bracket.tell(Trial(eps, "bound", value, value > 0.0))
     return bracket
 
 

@@ -89,32 +89,32 @@ QUESTIONS = [(name, eps) for name in RELU_ALONE for eps in RADII[name]]
 
 
 @pytest.mark.parametrize(
-    "asked", networks.mostly_slow(QUESTIONS, [("dense", 0.1), ("dense", 0.15)])
+    "question", networks.mostly_slow(QUESTIONS, [("dense", 0.1), ("dense", 0.15)])
 )
-def test_it_settles_small_networks_as_programs_with_binaries_do(asked: tuple) -> None:
-    name, eps = asked
-    for found, least in zip(settled(name, eps), least_margins(name, eps), strict=True):
+def test_it_settles_small_networks_as_programs_with_binaries_do(question: tuple) -> None:
+    name, eps = question
+    for finding, least in zip(settled(name, eps), least_margins(name, eps), strict=True):
         if abs(least) > CLOSE:
-            assert found.settled, (found, least)
-            assert found.certified == (least > 0.0)
-        if found.certified:
-            assert found.margin <= least + 1e-5
+            assert finding.settled, (finding, least)
+            assert finding.certified == (least > 0.0)
+        if finding.certified:
+            assert finding.margin <= least + 1e-5
 
 
 @pytest.mark.parametrize("name", networks.mostly_slow(list(RADII), ["dense", "leaky_relu"]))
 def test_what_falsifies_is_inside_and_answered_otherwise(name: str) -> None:
     model, _ = networks.known(name)
     x, labels = examples(name)
-    met = 0
+    falsified = 0
     for eps in RADII[name]:
-        for image, label, found in zip(x, labels, settled(name, eps), strict=True):
-            if found.falsified:
-                assert not found.certified
-                assert np.abs(found.point - image).max() < eps
-                assert ((found.point >= 0.0) & (found.point <= 1.0)).all()
-                assert model(found.point[np.newaxis]).numpy().argmax() != label
-                met += 1
-    assert met
+        for image, label, finding in zip(x, labels, settled(name, eps), strict=True):
+            if finding.falsified:
+                assert not finding.certified
+                assert np.abs(finding.point - image).max() < eps
+                assert ((finding.point >= 0.0) & (finding.point <= 1.0)).all()
+                assert model(finding.point[np.newaxis]).numpy().argmax() != label
+                falsified += 1
+    assert falsified
 
 
 @pytest.mark.parametrize("name", ["dense", "conv_4x4", "leaky_relu"])
@@ -127,11 +127,11 @@ def test_a_linear_program_says_all_of_a_leaf_whose_units_have_signs(name: str) -
     for _ in range(4):
         inner = np.clip(x[:1] + rng.uniform(-eps, eps, x[:1].shape), 0, 1).astype(np.float32)
         values = enclose(bounder.network(), Box(tf.constant(inner), tf.constant(inner))).boxes
-        signs = [values[i].lower.numpy().ravel()[own] for i, own in bounder.places(root)]
+        signs = [values[i].lower.numpy().ravel()[unit] for i, unit in bounder.places(root)]
         signs = np.where(np.array(signs) >= 0.0, 1.0, -1.0).astype(np.float32)
         vertex = program.least(row, signs, 10.0)
-        asked = (row, signs, np.zeros_like(signs), vertex.multipliers)
-        proved = bounder.bound(root, Leaves(*(values[np.newaxis] for values in asked)), 0)
+        leaf = (row, signs, np.zeros_like(signs), vertex.multipliers)
+        proved = bounder.bound(root, Leaves(*(values[np.newaxis] for values in leaf)), 0)
         value = float(bounder.network()(vertex.point[np.newaxis]).numpy()[0] @ row)
         assert proved.margins[0] <= value + 1e-4
         assert proved.margins[0] >= value - 1e-3
@@ -140,16 +140,16 @@ def test_a_linear_program_says_all_of_a_leaf_whose_units_have_signs(name: str) -
 CHECKED = ["dense", "conv_4x4", "residual", "batch_norm"]  # the checker knows no others of these
 
 
-def accepted(model: keras.Model, asked: Query, found: list[Finding]) -> list[Proof]:
+def accepted(model: keras.Model, query: Query, findings: list[Finding]) -> list[Proof]:
     """The proofs among findings, all of which the checker accepts."""
     arrays = network_arrays(model)
     network, classes = checked_network.from_arrays(arrays), model.output_shape[-1]
     certified = [
-        Certified(k, int(asked.labels[k]), asked.images[k], "branch_and_bound", f.proof, None)
-        for k, f in enumerate(found)
+        Certified(k, int(query.labels[k]), query.images[k], "branch_and_bound", f.proof, None)
+        for k, f in enumerate(findings)
         if f.certified
     ]
-    kept = proof_arrays(network_sha256(arrays), Statement("linf", asked.eps), classes, certified)
+    kept = proof_arrays(network_sha256(arrays), Statement("linf", query.eps), classes, certified)
     proofs = checked_proofs.from_arrays(kept, network)
     assert len(proofs.certificates) == len(certified)
     assert all(check(network, proofs, certificate).holds for certificate in proofs.certificates)
@@ -162,8 +162,8 @@ def test_the_checker_accepts_its_proofs(name: str) -> None:
     x, labels = examples(name)
     forks = 0
     for eps in RADII[name]:
-        asked = Query(x, labels, eps, [None] * len(x))
-        proofs = accepted(networks.known(name)[0], asked, settled(name, eps))
+        query = Query(x, labels, eps, [None] * len(x))
+        proofs = accepted(networks.known(name)[0], query, settled(name, eps))
         trees = [tree for proof in proofs for tree in proof.trees.values()]
         forks += sum(len(tree.nodes) > 1 for tree in trees)
     assert forks
@@ -179,20 +179,20 @@ def test_the_checker_accepts_what_linear_programs_prove(monkeypatch: pytest.Monk
     )
     model = dense_relu(2, 5, 4, 3, seed=0)
     x = np.float32([[0.5, 0.5], [0.3, 0.6], [0.7, 0.2]])
-    asked = Query(x, model(x).numpy().argmax(axis=1), 0.3, [None] * 3)
-    found = list(BranchAndBound(trace(model), Linf())(asked))
+    query = Query(x, model(x).numpy().argmax(axis=1), 0.3, [None] * 3)
+    findings = list(BranchAndBound(trace(model), Linf())(query))
     assert all(leaf.bound <= 0.0 for leaf in unsplittable)
     assert len(unsplittable) > 10
-    assert len(accepted(model, asked, found)) == 3
+    assert len(accepted(model, query, findings)) == 3
 
 
 def test_it_asks_of_a_ball_what_the_threat_says() -> None:
     """An L2 ball lies within the Linf ball of its radius: what holds there holds in it."""
     _, wiring = networks.known("dense")
     x, labels = examples("dense")
-    asked = Query(x, labels, 0.2, [None] * len(x))
-    in_l2 = list(BranchAndBound(wiring, L2(), 20.0)(asked))
-    assert all(found.settled for found in in_l2)
+    query = Query(x, labels, 0.2, [None] * len(x))
+    in_l2 = list(BranchAndBound(wiring, L2(), 20.0)(query))
+    assert all(finding.settled for finding in in_l2)
     for round_, square in zip(in_l2, settled("dense", 0.2), strict=True):
         assert round_.certified >= square.certified
 
@@ -200,8 +200,8 @@ def test_it_asks_of_a_ball_what_the_threat_says() -> None:
 def test_time_that_is_over_is_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(f.certified for f in settled("conv_4x4", 0.25))
     monkeypatch.setattr(rung("conv_4x4"), "time_limit", 0.0)
-    found = settled("conv_4x4", 0.25)
-    assert all(f.cause == "time" and f.margin <= 0.0 and f.proof is None for f in found)
+    findings = settled("conv_4x4", 0.25)
+    assert all(f.cause == "time" and f.margin <= 0.0 and f.proof is None for f in findings)
 
 
 def test_memory_that_is_too_little_is_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +244,7 @@ def test_a_network_without_activations_is_settled_at_once() -> None:
     x = networks.images(wiring.input_shape, EXAMPLES)
     labels = model(x).numpy().argmax(axis=1)
     searching = BranchAndBound(wiring, Linf())
-    found = list(searching(Query(x, labels, 0.02, [None] * EXAMPLES)))
-    assert all(f.settled for f in found)
+    right = list(searching(Query(x, labels, 0.02, [None] * EXAMPLES)))
+    assert all(f.settled for f in right)
     wrong = list(searching(Query(x, labels, 0.9, [None] * EXAMPLES)))
     assert all(f.falsified for f in wrong)

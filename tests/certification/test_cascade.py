@@ -26,10 +26,10 @@ def full_products() -> None:
 def test_the_rule_by_hand() -> None:
     labels = [[1, 1, 1, 1, 1], [1, 1, 2, 1, 2], [1, 1, 1, 2, 1]]
     margins = [[0.5, -0.1, -0.1, -0.1, 0.2], [0.1, 0.3, 0.9, -0.2, 0.1], [9.0, 9.0, 9.0, 0.7, 9.0]]
-    found = answer([tf.constant(row) for row in labels], [tf.constant(row) for row in margins])
-    # the best that agreed so far; asked until one disagrees
-    np.testing.assert_array_equal(found.label, [1] * 5)
-    np.testing.assert_allclose(found.margin, [9.0, 9.0, -0.1, -0.1, 0.2])
+    cascade = answer([tf.constant(row) for row in labels], [tf.constant(row) for row in margins])
+    # the best margin of the members up to the first that disagrees
+    np.testing.assert_array_equal(cascade.label, [1] * 5)
+    np.testing.assert_allclose(cascade.margin, [9.0, 9.0, -0.1, -0.1, 0.2])
 
 
 def conflicts(labels: np.ndarray) -> int:
@@ -48,8 +48,8 @@ def test_no_ball_has_two_answers(seed: int) -> None:
 
 def test_without_the_agreement_balls_have_two_answers() -> None:
     """So the test above can fail."""
-    found = [conflicts(answered(seed, agree=False)) for seed in range(6)]
-    assert sum(found) > 0
+    counts = [conflicts(answered(seed, agree=False)) for seed in range(6)]
+    assert sum(counts) > 0
 
 
 def test_further_members_certify_more() -> None:
@@ -63,16 +63,16 @@ def test_climbing_finds_what_is_served(tmp_path: Path) -> None:
     united, images = models.cascade(networks), grid()[::20]
     saved_model.export(united, Linf(), images, tmp_path / "export")
     served = saved_model.load(tmp_path / "export")
-    told = served.certify(images, tf.constant(EPS))
-    labels = told["label"].numpy()
+    answers = served.certify(images, tf.constant(EPS))
+    labels = answers["label"].numpy()
     np.testing.assert_array_equal(labels, served.serve(images)["label"])
     np.testing.assert_array_equal(labels, networks[0](images).numpy().argmax(1))
     ladders = [Ladder(trace(net), Linf(), ["interval", "crown_ibp"]) for net in networks]
     findings = dict(climb(ladders, images, labels, EPS)).values()
-    climbed = [any(found.certified for found in one.values()) for one in findings]
-    np.testing.assert_array_equal(climbed, told["certified"])
+    climbed = [any(finding.certified for finding in by_rung.values()) for by_rung in findings]
+    np.testing.assert_array_equal(climbed, answers["certified"])
     assert 0 < sum(climbed) < len(images)
-    assert any("interval, member 2" in one for one in findings)
+    assert any("interval, member 2" in by_rung for by_rung in findings)
 
 
 def test_a_member_is_not_asked_where_an_earlier_one_disagrees() -> None:

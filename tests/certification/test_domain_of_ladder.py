@@ -46,8 +46,8 @@ def small_network() -> keras.Model:
 
 def rungs_for(threat: str) -> list[str]:
     tables = catalogue.SEARCHES | catalogue.BOUNDS
-    known = {name: tables[name].threats for name in [*RUNGS, *SEARCHES, "lp", "milp"]}
-    return [name for name, threats in known.items() if not threats or threat in threats]
+    supported = {name: tables[name].threats for name in [*RUNGS, *SEARCHES, "lp", "milp"]}
+    return [name for name, threats in supported.items() if not threats or threat in threats]
 
 
 QUICK = ("interval", "crown", "attack")  # of the other threats; tracing takes a second each

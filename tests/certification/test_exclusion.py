@@ -32,15 +32,15 @@ def test_many_boxes_are_bounded_as_each_by_itself(rows: int, monkeypatch) -> Non
     """In passes of so many rows, compiled where there are many passes."""
     monkeypatch.setattr(exclusion, "OFTEN", 20)
     screen = Screen(graph_of(dense_relu(2, 5, 4, 3, seed=4)), (2,), lambda: 60.0)
-    (lower, upper), asked = boxes(15), clauses(15)
+    (lower, upper), by_box = boxes(15), clauses(15)
     alone = [
-        screen.left_open("crown_ibp", (lower[k : k + 1], upper[k : k + 1]), [asked[k]])[0]
+        screen.left_open("crown_ibp", (lower[k : k + 1], upper[k : k + 1]), [by_box[k]])[0]
         for k in range(15)
     ]
-    assert 5 < sum(map(len, alone)) < sum(map(len, asked)) - 5
+    assert 5 < sum(map(len, alone)) < sum(map(len, by_box)) - 5
     screen.rows = rows
-    together = screen.left_open("crown_ibp", (lower, upper), asked)
-    assert [list(map(id, own)) for own in together] == [list(map(id, own)) for own in alone]
+    together = screen.left_open("crown_ibp", (lower, upper), by_box)
+    assert [list(map(id, left)) for left in together] == [list(map(id, left)) for left in alone]
 
 
 def test_boxes_that_time_is_over_for_stay_open() -> None:

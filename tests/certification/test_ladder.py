@@ -22,10 +22,10 @@ EPS = 0.02
 
 
 def climbed(ladder, x, labels, eps):
-    """What the rungs find, in the examples' order."""
-    found = dict(ladder.climb(x, labels, eps))
-    assert len(found) == len(labels)
-    return [found[row] for row in range(len(labels))]
+    """The findings by rung, in the examples' order."""
+    findings = dict(ladder.climb(x, labels, eps))
+    assert len(findings) == len(labels)
+    return [findings[row] for row in range(len(labels))]
 
 
 pytestmark = pytest.mark.usefixtures("full_precision")
@@ -131,7 +131,7 @@ def test_a_rung_out_of_memory_leaves_its_examples_to_the_next(examples, monkeypa
     wiring, x, labels = examples
     expected = climbed(Ladder(wiring, Linf(), ["crown_ibp"]), x, labels, EPS)
     ladder = Ladder(wiring, Linf(), RUNGS)
-    monkeypatch.setattr(ladder.rungs["interval"], "_found", exhausted)
+    monkeypatch.setattr(ladder.rungs["interval"], "_compiled", exhausted)
     for f, alone in zip(climbed(ladder, x, labels, EPS), expected, strict=True):
         assert (f["interval"].cause, f["interval"].certified) == ("memory", False)
         assert f["crown_ibp"].cause is None
@@ -152,8 +152,8 @@ def test_what_numpy_takes_is_answered_alike(examples, kind):
     wiring, x, labels = examples
     ladder = Ladder(wiring, Linf(), ["attack", "crown", "lp", "branch_and_bound"])
     expected = climbed(ladder, x[:4], labels[:4], 0.0625)
-    found = climbed(ladder, *KINDS[kind](x[:4], labels[:4], 0.0625))
-    for before, after in zip(expected, found, strict=True):
+    findings = climbed(ladder, *KINDS[kind](x[:4], labels[:4], 0.0625))
+    for before, after in zip(expected, findings, strict=True):
         assert {n: f.margin for n, f in before.items()} == {n: f.margin for n, f in after.items()}
 
 
@@ -232,14 +232,14 @@ COARSE = {
 
 @pytest.mark.parametrize("case", COARSE)
 def test_what_is_not_in_float32_is_certified_by_nothing(case):
-    wiring, told = trace(COARSE[case]()), "network: expected one that computes in float32"
+    wiring, message = trace(COARSE[case]()), "network: expected one that computes in float32"
     for rung in set(catalogue.rungs()) - {"attack"}:
-        with pytest.raises(UserError, match=told) as caught:
+        with pytest.raises(UserError, match=message) as caught:
             Ladder(wiring, Linf(), [rung])
         assert "\n" not in str(caught.value)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         RadiusSearch(wiring, Linf(), ["interval"], 0.1)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         network_arrays(COARSE[case]())
 
 
@@ -247,5 +247,5 @@ def test_what_is_not_in_float32_is_attacked():
     ladder = Ladder(trace(half("mixed_bfloat16")), Linf(), ["attack"])
     x = np.full((2, 4), 0.5, np.float32)
     labels = ladder.wiring.lower()(tf.constant(x)).numpy().argmax(axis=1)
-    found = climbed(ladder, x, labels, 0.5)
-    assert any(f["attack"].falsified for f in found)
+    findings = climbed(ladder, x, labels, 0.5)
+    assert any(by_rung["attack"].falsified for by_rung in findings)

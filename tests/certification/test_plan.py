@@ -7,8 +7,8 @@ from rt_tf.certification.plan import Measured, order, total
 
 def measured(seconds: float | list[float], settles: str) -> Measured:
     """settles: a digit for every example."""
-    told = np.array([digit == "1" for digit in settles])
-    return Measured(np.broadcast_to(np.array(seconds, float), told.shape), told)
+    settled = np.array([digit == "1" for digit in settles])
+    return Measured(np.broadcast_to(np.array(seconds, float), settled.shape), settled)
 
 
 def test_a_rung_is_paid_for_what_is_still_open() -> None:

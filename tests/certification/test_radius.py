@@ -31,15 +31,15 @@ def examples():
     return wiring, x, model(x).numpy().argmax(axis=-1)
 
 
-def made(threat: str):
+def threat_of(threat: str):
     return catalogue.threat(threat, {"radii": (0.1, 0.5, 1.0)})
 
 
-def found(search, x, labels, largest):
+def radii_of(search, x, labels, largest):
     """Radii in the examples' order."""
-    told = dict(search.search(x, labels, np.full(len(x), largest)))
-    assert sorted(told) == list(range(len(x)))
-    return [told[row] for row in range(len(x))]
+    by_row = dict(search.search(x, labels, np.full(len(x), largest)))
+    assert sorted(by_row) == list(range(len(x)))
+    return [by_row[row] for row in range(len(x))]
 
 
 @pytest.mark.parametrize("threat", DUAL)
@@ -63,8 +63,8 @@ def test_of_a_linear_network_it_is_margin_over_dual_norm(threat):
         for i, y in enumerate(labels)
     ]
     assert max(expected) < 0.48
-    search = RadiusSearch(trace(model), made(threat), ["crown"], TOLERANCE)
-    for radius, exact in zip(found(search, x, labels, 0.9), expected, strict=True):
+    search = RadiusSearch(trace(model), threat_of(threat), ["crown"], TOLERANCE)
+    for radius, exact in zip(radii_of(search, x, labels, 0.9), expected, strict=True):
         assert exact * (1.0 - TOLERANCE) - 1e-5 <= radius.radius <= exact * (1.0 + 1e-5)
 
 
@@ -72,13 +72,13 @@ def test_of_a_linear_network_it_is_margin_over_dual_norm(threat):
 def test_the_sound_bound_certifies_what_it_returns(examples, threat):
     wiring, x, labels = examples
     largest = THREATS.get(threat, 3.0)
-    radii = found(
-        RadiusSearch(wiring, made(threat), ["crown_ibp", "crown"], 0.05), x, labels, largest
+    radii = radii_of(
+        RadiusSearch(wiring, threat_of(threat), ["crown_ibp", "crown"], 0.05), x, labels, largest
     )
     assert {radius.rung for radius in radii} >= {"crown"}
     for i, radius in enumerate(radii):
         assert 0.0 < radius.radius <= largest
-        region = Region(made(threat), tf.constant(x[i : i + 1]), radius.radius)
+        region = Region(threat_of(threat), tf.constant(x[i : i + 1]), radius.radius)
         spec = margin_spec(tf.constant(labels[i : i + 1]), networks.CLASSES)
         bound = catalogue.resolve("bound", radius.rung)
         margins = bound(wiring.lower(), region, spec, arithmetic="sound").margins
@@ -92,13 +92,13 @@ def test_the_sound_bound_certifies_what_it_returns(examples, threat):
 @pytest.mark.parametrize("threat", networks.mostly_slow(list(THREATS), ["linf"]))
 def test_no_attack_succeeds_within_it(examples, threat):
     wiring, x, labels = examples
-    search = RadiusSearch(wiring, made(threat), ["crown"], TOLERANCE)
-    radii = np.array([radius.radius for radius in found(search, x, labels, THREATS[threat])])
-    attack, nearest = catalogue.search("attack")(wiring, made(threat)), np.full(len(x), np.inf)
+    search = RadiusSearch(wiring, threat_of(threat), ["crown"], TOLERANCE)
+    radii = np.array([radius.radius for radius in radii_of(search, x, labels, THREATS[threat])])
+    attack, nearest = catalogue.search("attack")(wiring, threat_of(threat)), np.full(len(x), np.inf)
     for eps in THREATS[threat] * np.array([0.25, 0.5, 1.0, 2.0]):
         findings = list(attack(Query(x, labels, eps, [None] * len(x))))
         points = tf.constant(np.stack([finding.point for finding in findings]))
-        distances = Region(made(threat), tf.constant(x), eps).distance(points).numpy()
+        distances = Region(threat_of(threat), tf.constant(x), eps).distance(points).numpy()
         broken = [finding.falsified for finding in findings]
         nearest = np.where(broken, np.minimum(nearest, distances), nearest)
     assert np.isfinite(nearest).sum() >= 6
@@ -109,18 +109,18 @@ def test_no_attack_succeeds_within_it(examples, threat):
 @pytest.mark.parametrize("threat", networks.mostly_slow(["linf", "l2"], ["linf"]))
 def test_every_bound_takes_an_eps_for_each_example(examples, name, threat):
     wiring, x, labels = examples
-    rung = BoundRung(name, wiring, made(threat), {"steps": 2})
+    rung = BoundRung(name, wiring, threat_of(threat), {"steps": 2})
     eps = np.linspace(0.001, 0.2, 5)
     together = [finding.margin for finding in rung.at(x[:5], labels[:5], eps)]
     for i, margin in enumerate(together):
-        asked = Query(x[i : i + 1], labels[i : i + 1], eps[i], [None])
-        assert next(rung(asked)).margin == pytest.approx(margin, rel=1e-4, abs=1e-4)
+        query = Query(x[i : i + 1], labels[i : i + 1], eps[i], [None])
+        assert next(rung(query)).margin == pytest.approx(margin, rel=1e-4, abs=1e-4)
     assert len(set(together)) == 5
 
 
 def test_nothing_is_tried_above_each_examples_own_end(examples):
     wiring, x, labels = examples
-    search = RadiusSearch(wiring, made("linf"), ["crown_ibp"], TOLERANCE)
+    search = RadiusSearch(wiring, threat_of("linf"), ["crown_ibp"], TOLERANCE)
     most = np.linspace(0.0, 0.02, len(x))
     radii = dict(search.search(x, labels, most))
     assert radii[0].trials == ()
@@ -132,20 +132,20 @@ def test_nothing_is_tried_above_each_examples_own_end(examples):
 
 def test_a_class_that_the_network_does_not_give_has_no_radius(examples):
     wiring, x, labels = examples
-    search = RadiusSearch(wiring, made("linf"), ["crown_ibp"], TOLERANCE)
-    radii = found(search, x, (labels + 1) % networks.CLASSES, 0.3)
+    search = RadiusSearch(wiring, threat_of("linf"), ["crown_ibp"], TOLERANCE)
+    radii = radii_of(search, x, (labels + 1) % networks.CLASSES, 0.3)
     assert {(radius.radius, radius.rung) for radius in radii} == {(0.0, None)}
 
 
 def test_a_rung_out_of_memory_says_so_and_the_next_goes_on(examples, monkeypatch):
     wiring, x, labels = examples
-    search = RadiusSearch(wiring, made("linf"), ["interval", "crown_ibp"], TOLERANCE)
+    search = RadiusSearch(wiring, threat_of("linf"), ["interval", "crown_ibp"], TOLERANCE)
 
     def exhausted(images, labels, eps):
         return iter([Finding(-np.inf, 0.0, "memory") for _ in labels])
 
     monkeypatch.setattr(search.rungs["interval"], "at", exhausted)
-    for radius in found(search, x, labels, 0.3):
+    for radius in radii_of(search, x, labels, 0.3):
         assert radius.rung == "crown_ibp"
         stopped = [trial.cause for trial in radius.trials if trial.rung == "interval"]
         assert set(stopped) == {"memory"}
@@ -154,4 +154,4 @@ def test_a_rung_out_of_memory_says_so_and_the_next_goes_on(examples, monkeypatch
 @pytest.mark.parametrize("rung", ["probable", "cauchy", "attack", "branch_and_bound", "milp"])
 def test_rungs_that_prove_nothing_are_refused(examples, rung):
     with pytest.raises(UserError, match=f"rungs: expected bounds that prove.*received {rung}"):
-        RadiusSearch(examples[0], made("linf"), ["crown", rung], TOLERANCE)
+        RadiusSearch(examples[0], threat_of("linf"), ["crown", rung], TOLERANCE)

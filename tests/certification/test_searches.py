@@ -28,7 +28,7 @@ ROWS = {
 NEAR = 1e-3  # from the exact border of a clause; relaxations are off by far more
 
 
-class Asked(NamedTuple):
+class Question(NamedTuple):
     """A network, a box, and rows with offsets of which the box is just outside, or just inside."""
 
     graph: Graph
@@ -45,12 +45,12 @@ def tiny() -> tuple[keras.Model, Graph]:
 
 
 @functools.cache
-def asked(name: str) -> Asked:
+def question(name: str) -> Question:
     model, graph = tiny()
     region, rows = box([-1.0, -0.8], [0.9, 1.0]), ROWS[name]
     least = least_excess(model, region, clause(rows, [0.0] * len(rows)))
     outside, inside = (clause(rows, [least - side] * len(rows)) for side in (NEAR, -NEAR))
-    return Asked(graph, region, outside, inside)
+    return Question(graph, region, outside, inside)
 
 
 def ask(search, graph: Graph, region: Region, of: Clause, seconds: float = 60.0) -> ClauseResult:
@@ -58,7 +58,7 @@ def ask(search, graph: Graph, region: Region, of: Clause, seconds: float = 60.0)
 
 
 def left_open(method: str, graph: Graph, region: Region, clauses: list[Clause]) -> list[Clause]:
-    """Of the clauses about one box."""
+    """The clauses about one box that a bound leaves open."""
     screen = Screen(graph, region.x.shape[1:], lambda: 60.0)
     (still,) = screen.left_open(method, (region.lower.numpy(), region.upper.numpy()), [clauses])
     return still
@@ -66,14 +66,14 @@ def left_open(method: str, graph: Graph, region: Region, clauses: list[Clause]) 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_earlier_bounds_leave_these_clauses_open(name: str) -> None:
-    q = asked(name)
+    q = question(name)
     for method in METHODS:
         assert left_open(method, q.graph, q.region, [q.outside]), method
 
 
 def test_neither_of_two_rows_excludes_the_clause_alone() -> None:
     """So that the search must weigh or tell apart rows."""
-    q = asked("two")
+    q = question("two")
     for row, offset in zip(q.outside.rows, q.outside.offsets, strict=True):
         assert least_excess(tiny()[0], q.region, clause([row], [offset])) < -NEAR
 
@@ -81,19 +81,19 @@ def test_neither_of_two_rows_excludes_the_clause_alone() -> None:
 @pytest.mark.parametrize("name", networks.mostly_slow(list(ROWS), ["two"]))
 @pytest.mark.parametrize("search", SEARCHES)
 def test_a_clause_is_excluded_if_and_only_if_no_input_is_in_it(search: str, name: str) -> None:
-    q = asked(name)
+    q = question(name)
     assert ask(SEARCHES[search], q.graph, q.region, q.outside) == ClauseResult(True)
-    found = ask(SEARCHES[search], q.graph, q.region, q.inside)
-    assert not found.excluded
-    assert q.inside.holds(q.graph(found.point[np.newaxis]).numpy()[0])
-    assert (q.region.lower[0] <= found.point).numpy().all()
-    assert (found.point <= q.region.upper[0]).numpy().all()
+    result = ask(SEARCHES[search], q.graph, q.region, q.inside)
+    assert not result.excluded
+    assert q.inside.holds(q.graph(result.point[np.newaxis]).numpy()[0])
+    assert (q.region.lower[0] <= result.point).numpy().all()
+    assert (result.point <= q.region.upper[0]).numpy().all()
 
 
 @pytest.mark.parametrize("search", SEARCHES)
 def test_a_clause_with_a_known_input_is_never_excluded(search: str) -> None:
     """Inputs that are at the border of their clause, to the last digit."""
-    q = asked("two")
+    q = question("two")
     noise = np.random.default_rng(0).random((6, 2), np.float32)
     for y in q.graph(q.region.start(tf.constant(noise))).numpy():
         exact = [Fraction(float(value)) for value in y]
@@ -106,7 +106,7 @@ def test_a_clause_with_a_known_input_is_never_excluded(search: str) -> None:
 
 @pytest.mark.parametrize("search", SEARCHES)
 def test_without_time_nothing_is_found(search: str) -> None:
-    q = asked("one")
+    q = question("one")
     assert ask(SEARCHES[search], q.graph, q.region, q.outside, 0.0) == ClauseResult(
         False, why="time"
     )
@@ -123,8 +123,8 @@ def test_five_inputs_are_split() -> None:
     assert left_open("alpha_crown", graph, region, [above])
     search = InputSplitting()
     assert ask(search, graph, region, above) == ClauseResult(True)
-    found = ask(search, graph, region, below)
-    assert below.holds(graph(found.point[np.newaxis]).numpy()[0])
+    result = ask(search, graph, region, below)
+    assert below.holds(graph(result.point[np.newaxis]).numpy()[0])
 
 
 def test_what_is_known_of_a_box_holds_in_its_halves_and_tightens_their_bounds() -> None:
@@ -133,41 +133,47 @@ def test_what_is_known_of_a_box_holds_in_its_halves_and_tightens_their_bounds() 
     graph, rows = graph_of(model), np.eye(2, dtype=np.float32)
     compiled = Compiled(graph, (3,), 2, memory=64.0)
     whole = compiled.whole(box([-0.5] * 3, [0.5] * 3))
-    found = compiled.bound(whole, rows)
-    halves = whole._replace(known=found.known, effects=np.float32([[0, 1, 0]])).halves()
-    own = compiled.bound(halves, rows)
-    afresh = compiled.bound(halves._replace(known=np.concatenate([whole.known] * 2)), rows)
-    assert (own.margins >= afresh.margins).all()
-    assert (own.margins > afresh.margins).any()
+    bounds = compiled.bound(whole, rows)
+    halves = whole._replace(
+        preactivations=bounds.preactivations, effects=np.float32([[0, 1, 0]])
+    ).halves()
+    tightened = compiled.bound(halves, rows)
+    afresh = compiled.bound(
+        halves._replace(preactivations=np.concatenate([whole.preactivations] * 2)), rows
+    )
+    assert (tightened.margins >= afresh.margins).all()
+    assert (tightened.margins > afresh.margins).any()
     for k in range(2):
         noise = np.random.default_rng(k).random((2000, 3), np.float32)
         x = halves.lower[k] + noise * (halves.upper[k] - halves.lower[k])
-        assert (graph(x).numpy() >= own.margins[k]).all()
+        assert (graph(x).numpy() >= tightened.margins[k]).all()
         values = []
         for layer in model.layers[:-1]:
             values.append(x @ layer.kernel.numpy() + layer.bias.numpy())
             x = np.maximum(values[-1], 0.0)
         values = np.concatenate(values, axis=1)
-        assert ((own.known[k, 0] <= values) & (values <= own.known[k, 1])).all()
+        assert (
+            (tightened.preactivations[k, 0] <= values) & (values <= tightened.preactivations[k, 1])
+        ).all()
 
 
 def test_inputs_are_split_below_any_activation_and_units_are_not() -> None:
-    """tanh(x_0 - x_1) + tanh(x_1 - x_0) is 0; only the layer's name is said of units."""
+    """tanh(x_0 - x_1) + tanh(x_1 - x_0) is 0; a search by units names the layer alone."""
     model = keras.Sequential([L.Input((2,)), L.Dense(2, "tanh", name="bent"), L.Dense(1)])
     model.layers[0].set_weights([np.float32([[1, -1], [-1, 1]]), np.zeros(2)])
     model.layers[1].set_weights([np.ones((2, 1)), np.zeros(1)])
     graph, region = graph_of(model), box([-1.0, -1.0], [1.0, 1.0])
-    asked = clause([[-1.0]], [Fraction(-1, 4)])
-    assert left_open("alpha_crown", graph, region, [asked])
-    assert ask(InputSplitting(), graph, region, asked) == ClauseResult(True)
-    found = ask(UnitSplitting(), graph, region, asked)
-    assert found == ClauseResult(False, why="layer 'bent' has another activation than ReLU")
+    below = clause([[-1.0]], [Fraction(-1, 4)])
+    assert left_open("alpha_crown", graph, region, [below])
+    assert ask(InputSplitting(), graph, region, below) == ClauseResult(True)
+    result = ask(UnitSplitting(), graph, region, below)
+    assert result == ClauseResult(False, why="layer 'bent' has another activation than ReLU")
 
 
 def test_many_inputs_are_not_split() -> None:
-    q = asked("one")
-    found = ask(InputSplitting(most_inputs=1), q.graph, q.region, q.outside)
-    assert found == ClauseResult(False, why="more than 1 inputs")
+    q = question("one")
+    result = ask(InputSplitting(most_inputs=1), q.graph, q.region, q.outside)
+    assert result == ClauseResult(False, why="more than 1 inputs")
 
 
 def test_a_box_that_is_too_small_ends_the_search() -> None:
@@ -176,8 +182,8 @@ def test_a_box_that_is_too_small_ends_the_search() -> None:
     model.layers[0].set_weights([np.float32([[1, -1], [-1, 1]]), np.zeros(2)])
     model.layers[1].set_weights([np.ones((2, 1)), np.zeros(1)])
     beside = clause([[-1.0]], [-1 - Fraction(1, 10**8)])
-    found = ask(InputSplitting(), graph_of(model), box([0.0, 0.0], [1.0, 1.0]), beside)
-    assert found == ClauseResult(False, why="a box is too small to be cut")
+    result = ask(InputSplitting(), graph_of(model), box([0.0, 0.0], [1.0, 1.0]), beside)
+    assert result == ClauseResult(False, why="a box is too small to be cut")
 
 
 def test_halves_join_without_a_gap() -> None:

@@ -13,7 +13,7 @@ from scipy.optimize import linprog
 from solving import LONG, RADII, example_of, from_proof, oracle_of
 
 from rt_tf.certification.solver.binaries import after_convolutions, every_unit, last_units
-from rt_tf.certification.solver.dual_slopes import confirmed, shares
+from rt_tf.certification.solver.dual_slopes import confirmed, dual_slopes
 from rt_tf.certification.solver.examples import Example, Reader
 from rt_tf.certification.solver.matrices import entries, matrices, shapes_of
 from rt_tf.certification.solver.solver import ModelError, Solver
@@ -46,8 +46,8 @@ def test_the_matrices_are_the_network(name):
         else:
             parts = zip(node.inputs, linear[i].parts, strict=True)
             values.append(sum((values[k] @ part.T for k, part in parts), linear[i].bias))
-    found, expected = values[graph.output], model(x).numpy()
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * max(1, abs(expected).max()))
+    outputs, expected = values[graph.output], model(x).numpy()
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * max(1, abs(expected).max()))
 
 
 @programs
@@ -83,11 +83,11 @@ def test_the_duals_slopes_attain_the_linear_program(name):
     for k in range(len(example.others)):
         solved = solver.linear(*example.program.objective(example.row(k)), LONG)
         before = float(example.margins[k])
-        after = confirmed(reader.graph, example, {k: shares(example.program, solved)})[1]
-        found = from_proof(reader, example, after)[0]
+        after = confirmed(reader.graph, example, {k: dual_slopes(example.program, solved)})[1]
+        proved = from_proof(reader, example, after)[0]
         size = max(1.0, abs(solved.value))
-        assert solved.value - 2e-3 * size <= found <= solved.value + 1e-5 * size
-        assert found >= before - 1e-3 * size
+        assert solved.value - 2e-3 * size <= proved <= solved.value + 1e-5 * size
+        assert proved >= before - 1e-3 * size
 
 
 @functools.cache
@@ -158,8 +158,8 @@ def test_an_assignment_is_feasible_and_of_the_networks_value(name):
         assert (values <= model.most).all()
         costs, constant = program.objective(example.row(0))
         logits = graph(tf.constant(point.reshape(example.region.x.shape), tf.float32)).numpy()[0]
-        found = costs @ values[: len(costs)] + constant
-        assert found == pytest.approx(example.row(0) @ logits, abs=1e-4)
+        value = costs @ values[: len(costs)] + constant
+        assert value == pytest.approx(example.row(0) @ logits, abs=1e-4)
 
 
 def test_a_start_is_accepted_and_ends_the_search_where_it_is_good_enough(monkeypatch):
@@ -235,5 +235,5 @@ def test_the_numbers_that_matrices_may_hold_are_counted_before_they_are_made() -
     graph = graph_of(dense_relu(3, 6, 4, seed=0))
     shapes = shapes_of(graph, (3,))
     assert entries(graph, shapes) == 6 * 3 + 4 * 6
-    made = sum(part.nnz for linear in matrices(graph, shapes).values() for part in linear.parts)
-    assert made == 6 * 3 + 4 * 6
+    stored = sum(part.nnz for linear in matrices(graph, shapes).values() for part in linear.parts)
+    assert stored == 6 * 3 + 4 * 6

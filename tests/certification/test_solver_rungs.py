@@ -1,4 +1,4 @@
-"""What the rungs that ask the solver find, against the oracle's minima of the network."""
+"""The findings of the solver's rungs, against the oracle's minima of the network."""
 
 import functools
 
@@ -25,7 +25,7 @@ USED = [*RADII, "conv_4x4"]
 
 
 @functools.cache
-def asked(name: str, eps: float, count: int = 5) -> tuple[Wiring, Query]:
+def query_of(name: str, eps: float, count: int = 5) -> tuple[Wiring, Query]:
     model, wiring = networks.known(name)
     x = networks.images(wiring.input_shape, count)
     labels = model(x).numpy().argmax(axis=-1)
@@ -34,16 +34,16 @@ def asked(name: str, eps: float, count: int = 5) -> tuple[Wiring, Query]:
 
 @functools.cache
 def findings(kind: str, name: str, eps: float) -> list[Finding]:
-    wiring, question = asked(name, eps)
-    return list(getattr(programs, kind)(wiring, Linf(), time_limit=LONG)(question))
+    wiring, query = query_of(name, eps)
+    return list(getattr(programs, kind)(wiring, Linf(), time_limit=LONG)(query))
 
 
 @functools.cache
 def exact_margins(name: str, eps: float) -> list[float]:
     """Least margins of the network, by the oracle."""
-    reader, question, least = reader_of(name), asked(name, eps)[1], []
+    reader, query, least = reader_of(name), query_of(name, eps)[1], []
     network = read(reader.graph, reader.wiring.input_shape)
-    for image, label in zip(question.images, question.labels, strict=True):
+    for image, label in zip(query.images, query.labels, strict=True):
         example = reader.read(image, int(label), eps)
         oracle = Relaxation(network, ends_of(example.region, example.enclosure.boxes)[0])
         rows = [example.row(k) for k in range(len(example.others))]
@@ -71,9 +71,9 @@ questions = pytest.mark.parametrize(("name", "eps"), QUESTIONS)
 @questions
 @rungs
 def test_the_whole_network_is_decided(name, eps):
-    least, found = exact_margins(name, eps), findings("milp", name, eps)
+    least, results = exact_margins(name, eps), findings("milp", name, eps)
     assert min(least) < 0.0 < max(least)
-    for margin, finding in zip(least, found, strict=True):
+    for margin, finding in zip(least, results, strict=True):
         assert abs(margin) > 1e-3
         assert finding.certified == (margin > 0.0)
         assert finding.falsified == (margin < 0.0)
@@ -85,16 +85,16 @@ def test_the_whole_network_is_decided(name, eps):
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_certified_is_true_and_what_errs_errs(kind, name, eps):
     model = networks.known(name)[0]
-    question, least = asked(name, eps)[1], exact_margins(name, eps)
+    query, least = query_of(name, eps)[1], exact_margins(name, eps)
     for k, finding in enumerate(findings(kind, name, eps)):
         assert finding.cause is None
         assert finding.margin <= least[k] + 1e-5 or finding.falsified
         if finding.falsified:
-            moved = np.abs(finding.point.astype(np.float64) - question.images[k])
+            moved = np.abs(finding.point.astype(np.float64) - query.images[k])
             assert moved.max() <= eps
             assert finding.point.min() >= 0.0
             assert finding.point.max() <= 1.0
-            assert model(finding.point[np.newaxis]).numpy().argmax() != question.labels[k]
+            assert model(finding.point[np.newaxis]).numpy().argmax() != query.labels[k]
 
 
 @rungs
@@ -110,9 +110,9 @@ def test_more_binaries_certify_no_less(name, eps):
 @pytest.mark.parametrize("name", ["conv_4x4", "residual"])
 def test_confirmed_certificates_need_nobodys_word(name):
     """At radii where CROWN just fails."""
-    wiring, question = asked(name, 0.0)
+    wiring, query = query_of(name, 0.0)
     reader, rung, trees = reader_of(name), programs.lp(wiring, Linf()), 0
-    for k, (image, label) in enumerate(zip(question.images, question.labels, strict=True)):
+    for k, (image, label) in enumerate(zip(query.images, query.labels, strict=True)):
         eps = _just_open(name, k)
         (finding,) = rung(Query(image[np.newaxis], np.array([label]), eps, [None]))
         if finding.proof is None:
@@ -131,8 +131,8 @@ def test_confirmed_certificates_need_nobodys_word(name):
 @functools.cache
 def _just_open(name: str, k: int) -> float:
     """A radius where CROWN fails, not 1e-3 above one where it does not."""
-    reader, question = reader_of(name), asked(name, 0.0)[1]
-    image, label = question.images[k], int(question.labels[k])
+    reader, query = reader_of(name), query_of(name, 0.0)[1]
+    image, label = query.images[k], int(query.labels[k])
     closed, open_ = 0.0, 0.5
     while open_ - closed > 1e-3:
         middle = (closed + open_) / 2
@@ -143,42 +143,42 @@ def _just_open(name: str, k: int) -> float:
 
 @rungs
 def test_a_point_that_errs_already_settles_it():
-    wiring, question = asked(*QUESTIONS[0])
-    found = findings("milp", *QUESTIONS[0])
-    (k, *_) = [i for i, finding in enumerate(found) if finding.falsified]
-    again = question._replace(
-        images=question.images[k : k + 1],
-        labels=question.labels[k : k + 1],
-        points=[found[k].point],
+    wiring, query = query_of(*QUESTIONS[0])
+    results = findings("milp", *QUESTIONS[0])
+    (k, *_) = [i for i, finding in enumerate(results) if finding.falsified]
+    again = query._replace(
+        images=query.images[k : k + 1],
+        labels=query.labels[k : k + 1],
+        points=[results[k].point],
     )
     (finding,) = programs.lp(wiring, Linf(), time_limit=0.0)(again)
     assert finding.falsified
-    np.testing.assert_array_equal(finding.point, found[k].point)
+    np.testing.assert_array_equal(finding.point, results[k].point)
 
 
 @rungs
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_answer_is_no_certificate(kind, monkeypatch):
-    wiring, question = asked("residual", _just_open("residual", 0), 1)
+    wiring, query = query_of("residual", _just_open("residual", 0), 1)
     rung = getattr(programs, kind)
-    (late,) = rung(wiring, Linf(), time_limit=0.0)(question)
+    (late,) = rung(wiring, Linf(), time_limit=0.0)(query)
     assert (late.margin, late.cause, late.certified) == (-np.inf, "time", False)
     with monkeypatch.context() as patched:
         patched.setattr(examples, "MOST_ENTRIES", 10)
-        (large,) = rung(wiring, Linf())(question)
+        (large,) = rung(wiring, Linf())(query)
     assert (large.margin, large.cause, large.certified) == (-np.inf, "memory", False)
     failed = highspy.HighsModelStatus.kSolveError
     monkeypatch.setattr(highspy.Highs, "getModelStatus", lambda highs: failed)
-    (lost,) = rung(wiring, Linf())(question)
+    (lost,) = rung(wiring, Linf())(query)
     assert (lost.margin, lost.cause, lost.certified) == (-np.inf, "error", False)
 
 
 @rungs
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_crown_proves_needs_no_solver(kind):
-    wiring, question = asked("conv_4x4", 0.001, 1)
-    (finding,) = getattr(programs, kind)(wiring, Linf(), time_limit=0.0)(question)
-    expected = reader_of("conv_4x4").read(question.images[0], int(question.labels[0]), 0.001)
+    wiring, query = query_of("conv_4x4", 0.001, 1)
+    (finding,) = getattr(programs, kind)(wiring, Linf(), time_limit=0.0)(query)
+    expected = reader_of("conv_4x4").read(query.images[0], int(query.labels[0]), 0.001)
     assert finding.margin == expected.margins.min() > 0.0
     assert not finding.trusted
     assert finding.proof.trees == {}
@@ -191,9 +191,9 @@ def test_what_overflows_is_no_certificate():
     wiring = trace(networks.randomize(model))
     for layer in model.layers[1:3]:
         layer.kernel.assign(layer.kernel * 1e25)
-    question, rung = asked("dense", 0.1, 1)[1], programs.lp(wiring, Linf())
+    query, rung = query_of("dense", 0.1, 1)[1], programs.lp(wiring, Linf())
     for label in range(networks.CLASSES):
-        again = question._replace(labels=np.array([label]))
+        again = query._replace(labels=np.array([label]))
         (finding,) = rung(again)
         assert (finding.margin, finding.cause, finding.certified) == (-np.inf, "error", False)
 

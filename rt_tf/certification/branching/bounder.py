@@ -17,11 +17,12 @@ from rt_tf.threats.region import Region
 class Root(NamedTuple):
     """One example before any split.
 
-    given: what its region is made of. enclosure: of batch 1, sound. units: [units], those whose
-    sign is open, among all pre-activation values; lower, upper: their bounds.
+    region_inputs: the tensors that its region is made of. enclosure: of batch 1, sound. units:
+    int32 [units], those whose sign is open, among all pre-activation values; lower, upper: their
+    bounds, [units].
     """
 
-    given: tuple[Tensor, ...]
+    region_inputs: tuple[Tensor, ...]
     enclosure: Enclosure
     units: np.ndarray
     lower: np.ndarray
@@ -43,7 +44,7 @@ class Judged(NamedTuple):
 class Bounder:
     """Bounds examples and their leaves.
 
-    network: lowers the network. region: makes an example's region (batch 1) of tensors of the given
+    network: lowers the network. region: makes an example's region (batch 1) of tensors of this
     signature. memory: MiB that an example's enclosure may take.
     """
 
@@ -60,73 +61,79 @@ class Bounder:
         self.nodes = split_nodes(network())
         self._compile(list(signature))
 
-    def root(self, *given: Tensor) -> Root:
-        """Encloses one example."""
-        enclosure = self._enclose(*given)
+    def root(self, *region_inputs: Tensor) -> Root:
+        """Encloses one example, whose region is made of these tensors."""
+        enclosure = self._enclose(*region_inputs)
         boxes = [enclosure.boxes[i] for i in self.nodes]
         lower = np.concatenate([box.lower.numpy().ravel() for box in boxes] or [np.zeros(0)])
         upper = np.concatenate([box.upper.numpy().ravel() for box in boxes] or [np.zeros(0)])
         units = np.flatnonzero((lower < 0.0) & (upper > 0.0)).astype(np.int32)
-        return Root(given, enclosure, units, lower[units], upper[units])
+        return Root(region_inputs, enclosure, units, lower[units], upper[units])
 
     def places(self, root: Root) -> np.ndarray:
-        """The units' pre-activation nodes and numbers there: int32 [units, 2]."""
+        """The pre-activation node of each open unit, and its number there: int32 [units, 2]."""
         shapes = root.enclosure.shapes
         sizes = [int(np.prod(shapes[i])) for i in self.nodes]
         nodes = np.repeat(self.nodes, sizes)
-        own = np.concatenate([np.arange(size) for size in sizes] or [np.zeros(0, int)])
-        return np.stack([nodes[root.units], own[root.units]], axis=1).astype(np.int32)
+        numbers = np.concatenate([np.arange(size) for size in sizes] or [np.zeros(0, int)])
+        return np.stack([nodes[root.units], numbers[root.units]], axis=1).astype(np.int32)
 
     def slope_units(self, root: Root) -> tuple[np.ndarray, np.ndarray]:
-        """The units of every activation: (activation node, flat unit), and which of the root's."""
+        """The open units that each activation reads, with the root's numbers for them.
+
+        Returns int32 [slopes, 2], (activation node, flat unit), and int32 [slopes], the root's
+        units.
+        """
         graph, places = self.network(), self.places(root)
-        found = [
+        units = [
             (activation, places[k, 1], k)
             for activation in graph.activations()
             for k in np.flatnonzero(places[:, 0] == graph.nodes[activation - 1].inputs[0])
         ]
-        table = np.array(found, np.int32).reshape(-1, 3)
+        table = np.array(units, np.int32).reshape(-1, 3)
         return table[:, :2], table[:, 2]
 
     def bound(self, root: Root, leaves: Leaves, steps: int) -> Judged:
-        """Optimises and judges leaves of an example."""
-        found = self._judged(*self._given(root, leaves), tf.constant(steps))
-        return Judged(*(t.numpy() for t in found))
+        """The bounds of an example's leaves after this many steps of ascent, as arrays."""
+        bounds = self._judged(*self._arguments(root, leaves), tf.constant(steps))
+        return Judged(*(t.numpy() for t in bounds))
 
     def quick(self, root: Root, leaves: Leaves) -> np.ndarray:
         """Lower bounds of leaves as they are, not sound to the last digit: [leaves]."""
-        return self._quickly(*self._given(root, leaves)).numpy()
+        return self._quickly(*self._arguments(root, leaves)).numpy()
 
-    def _given(self, root: Root, leaves: Leaves) -> tuple[Any, ...]:
+    def _arguments(self, root: Root, leaves: Leaves) -> tuple[Any, ...]:
         numbers = Leaves(*(tf.constant(values, tf.float32) for values in leaves))
-        return root.given, root.enclosure, tf.constant(root.units), numbers
+        return root.region_inputs, root.enclosure, tf.constant(root.units), numbers
 
-    def _enclosure(self, *given: Tensor) -> Enclosure:
-        return full_enclosure(self.network(), self.region(*given).outward(), self.settings)
+    def _enclosure(self, *region_inputs: Tensor) -> Enclosure:
+        return full_enclosure(self.network(), self.region(*region_inputs).outward(), self.settings)
 
-    def _judge(self, given: Any, *asked: Any) -> tuple[Tensor, ...]:
-        *root, leaves, steps = asked
-        bounder = self._leaf_bounder(given, *root)
-        found = bounder.bound(leaves, steps)
-        inside = self.region(*given).inside(found.points)
-        return *found, inside, bounder.graph(found.points)
+    def _judge(self, region_inputs: Any, *arguments: Any) -> tuple[Tensor, ...]:
+        *root, leaves, steps = arguments
+        bounder = self._leaf_bounder(region_inputs, *root)
+        bounds = bounder.bound(leaves, steps)
+        inside = self.region(*region_inputs).inside(bounds.points)
+        return *bounds, inside, bounder.graph(bounds.points)
 
-    def _quick(self, given: Any, *asked: Any) -> Tensor:
-        *root, leaves = asked
-        return self._leaf_bounder(given, *root).quick(leaves)
+    def _quick(self, region_inputs: Any, *arguments: Any) -> Tensor:
+        *root, leaves = arguments
+        return self._leaf_bounder(region_inputs, *root).quick(leaves)
 
-    def _leaf_bounder(self, given: Any, enclosure: Enclosure, units: Tensor) -> LeafBounder:
-        return LeafBounder(self.network(), self.region(*given), enclosure, units)
+    def _leaf_bounder(self, region_inputs: Any, enclosure: Enclosure, units: Tensor) -> LeafBounder:
+        return LeafBounder(self.network(), self.region(*region_inputs), enclosure, units)
 
     def _compile(self, signature: list[tf.TensorSpec]) -> None:
-        """The enclosure's function first, since the others' signatures hold what it returns."""
+        """Compiles the enclosure first, since the other functions' signatures hold its result."""
         self._enclose = tf.function(self._enclosure, autograph=False, input_signature=signature)
         returned = self._enclose.get_concrete_function().structured_outputs
         enclosure = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), returned)
         outputs = returned.boxes[self.network().output].lower.shape[1]
         numbers = tf.TensorSpec([None, None])
         leaves = Leaves(tf.TensorSpec([None, outputs]), numbers, numbers, numbers)
-        given = [tuple(signature), enclosure, tf.TensorSpec([None], tf.int32), leaves]
+        arguments = [tuple(signature), enclosure, tf.TensorSpec([None], tf.int32), leaves]
         steps = tf.TensorSpec([], tf.int32)
-        self._judged = tf.function(self._judge, autograph=False, input_signature=[*given, steps])
-        self._quickly = tf.function(self._quick, autograph=False, input_signature=given)
+        self._judged = tf.function(
+            self._judge, autograph=False, input_signature=[*arguments, steps]
+        )
+        self._quickly = tf.function(self._quick, autograph=False, input_signature=arguments)

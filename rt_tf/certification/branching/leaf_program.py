@@ -1,7 +1,7 @@
-"""Leaves whose units all have signs: there the network is linear, and a linear program says all.
+"""Linear programs of leaves whose units all have signs: the network is linear there.
 
-Its dual solution is the best multipliers, which prove a leaf in sound arithmetic if anything does;
-its primal solution is where the network is least. The program itself is not trusted.
+A program's dual solution is the best multipliers, which prove a leaf in sound arithmetic if
+anything does; its primal solution is where the network is least. The solver itself is not trusted.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ PRICE = 1e4  # of a unit on the wrong side: more than any multiplier that is of 
 
 
 class Vertex(NamedTuple):
-    """Where a leaf is least: the input [...], and what its signs cost there, [units]."""
+    """The input [...] where a leaf's row is least, and the costs of its signs there, [units]."""
 
     point: np.ndarray
     multipliers: np.ndarray
@@ -34,7 +34,7 @@ class LeafProgram:
 
     def __init__(self, bounder: Bounder, root: Root) -> None:
         self.graph: Graph = bounder.network()
-        self.region: Region = bounder.region(*root.given).inward()
+        self.region: Region = bounder.region(*root.region_inputs).inward()
         self.places = bounder.places(root)
         lower, upper = self.region.box()
         self.centre, self.radii = 0.5 * (lower + upper), 0.5 * (upper - lower)
@@ -42,47 +42,51 @@ class LeafProgram:
         self.active = {i: boxes[i].centre.numpy()[0] >= 0.0 for i in (0, *bounder.nodes)}
 
     def least(self, row: np.ndarray, signs: np.ndarray, seconds: float) -> Vertex | None:
-        """Solves the program of a leaf, or has no solution within so many seconds.
+        """The solution of a leaf's program; None if there is none within these seconds.
 
-        row: [outputs], whose value is least; signs: [units], 1 or -1.
+        row: [outputs], the row of the specification to minimise; signs: [units], 1 or -1.
         """
         constants, slopes = self._linear(row, self._sides(signs))
-        left = np.c_[-signs[:, np.newaxis] * slopes[1:], -np.ones(len(signs))]
+        rows = np.c_[-signs[:, np.newaxis] * slopes[1:], -np.ones(len(signs))]
         ends = [(-1.0, 1.0)] * slopes.shape[1] + [(0.0, None)]
-        found = linprog(
+        solution = linprog(
             [*slopes[0], PRICE],
-            left,
+            rows,
             signs * constants[1:],
             bounds=ends,
             options={"time_limit": max(seconds, 0.0)},
         )
-        if found.status != 0:
+        if solution.status != 0:
             return None
-        return Vertex(self._shaped(found.x[:-1]), np.maximum(-found.ineqlin.marginals, 0.0))
+        return Vertex(self._shaped(solution.x[:-1]), np.maximum(-solution.ineqlin.marginals, 0.0))
 
     def _sides(self, signs: np.ndarray) -> dict[int, np.ndarray]:
-        """Of every pre-activation node, which units are active in a leaf."""
+        """Whether each unit is active in a leaf, by pre-activation node. signs: [units]."""
         sides = {i: active.copy() for i, active in self.active.items()}
-        for (node, own), sign in zip(self.places, signs, strict=True):
-            sides[node].reshape(-1)[own] = sign > 0
+        for (node, unit), sign in zip(self.places, signs, strict=True):
+            sides[node].reshape(-1)[unit] = sign > 0
         return sides
 
     def _linear(self, row: np.ndarray, sides: dict[int, np.ndarray]) -> tuple[np.ndarray, ...]:
-        """The row's value and those of the units, of the linear network that sides make.
+        """The row's value and the units' values, in the linear network that the sides make.
 
         Constants [1 + units], at the centre, and slopes [1 + units, inputs], of inputs that are
         scaled to [-1, 1].
         """
         constants, slopes = [], []
         for begin in range(0, 1 + len(self.places), CHUNK):
-            asked = tf.range(begin, min(begin + CHUNK, 1 + len(self.places)))
-            x = tf.repeat(self.centre, len(asked), axis=0)  # one for each value, by its own slopes
+            numbers = tf.range(begin, min(begin + CHUNK, 1 + len(self.places)))
+            x = tf.repeat(
+                self.centre, len(numbers), axis=0
+            )  # one for each value, by its own slopes
             with tf.GradientTape() as tape:
                 tape.watch(x)
-                own = tf.linalg.diag_part(tf.gather(self._values(row, sides, x), asked, axis=1))
-            gradient = tape.gradient(own, x) * self.radii
-            constants.append(own.numpy().astype(np.float64))
-            slopes.append(gradient.numpy().reshape(len(asked), -1).astype(np.float64))
+                values = tf.linalg.diag_part(
+                    tf.gather(self._values(row, sides, x), numbers, axis=1)
+                )
+            gradient = tape.gradient(values, x) * self.radii
+            constants.append(values.numpy().astype(np.float64))
+            slopes.append(gradient.numpy().reshape(len(numbers), -1).astype(np.float64))
         return np.concatenate(constants), np.concatenate(slopes)
 
     def _values(self, row: np.ndarray, sides: dict[int, np.ndarray], x: Tensor) -> Tensor:
@@ -97,8 +101,8 @@ class LeafProgram:
         count = tf.shape(x)[0]
         parts = [tf.linalg.matvec(values[self.graph.output], row)[:, tf.newaxis]]
         for node in dict.fromkeys(self.places[:, 0].tolist()):  # in the units' order
-            own = self.places[self.places[:, 0] == node, 1]
-            parts.append(tf.gather(tf.reshape(values[node], [count, -1]), own, axis=1))
+            units = self.places[self.places[:, 0] == node, 1]
+            parts.append(tf.gather(tf.reshape(values[node], [count, -1]), units, axis=1))
         return tf.concat(parts, axis=1)
 
     def _shaped(self, scaled: np.ndarray) -> np.ndarray:
@@ -107,6 +111,6 @@ class LeafProgram:
 
 
 def _slopes(op: Activation, active: np.ndarray) -> Tensor:
-    """Of an activation that is linear on either side of 0, where it is active and where not."""
+    """An activation's slopes, where it is linear on either side of 0. active: bool [...]."""
     one = tf.constant(1.0)
     return tf.where(active, op(one), -op(-one))

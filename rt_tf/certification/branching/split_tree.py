@@ -1,4 +1,4 @@
-"""The tree of splits of one row, as it grows, and what closed its leaves."""
+"""The tree of splits of one row while it grows, and what proves its leaves."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from rt_tf.certification.proof import LEAF, Leaf, Tree
 
 
 class SplitNode(NamedTuple):
-    """A split of a unit: the nodes where it is >= 0 and where it is <= 0."""
+    """A split of a unit: the nodes where it is >= 0 and where it is <= 0, by number."""
 
     unit: int
     active: int
@@ -17,7 +17,7 @@ class SplitNode(NamedTuple):
 
 
 class SplitTree:
-    """Nodes by number, the root being 0: forks, and leaves once they are proved."""
+    """Nodes by number, the root being 0: splits, and leaves once they are proved."""
 
     def __init__(self) -> None:
         self.splits: dict[int, SplitNode] = {}
@@ -25,20 +25,20 @@ class SplitTree:
         self._size = 1
 
     def split(self, node: int, unit: int) -> tuple[int, int]:
-        """Splits a leaf; the numbers of the two new ones."""
+        """Splits a leaf and returns the numbers of its two parts, active and inactive."""
         self.splits[node] = SplitNode(unit, self._size, self._size + 1)
         self._size += 2
         return self.splits[node].active, self.splits[node].inactive
 
     def close(self, node: int, slopes: np.ndarray, multipliers: np.ndarray) -> None:
-        """A leaf is proved by slopes and multipliers, each [units]."""
+        """Notes the slopes and multipliers, each [units], that prove a leaf."""
         self.leaves[node] = slopes.astype(np.float16), multipliers
 
     def tree(self, places: np.ndarray, columns: np.ndarray) -> Tree:
         """The tree, once all its leaves are closed.
 
-        places: [units, 2], pre-activation node and flat unit. columns: of the units whose slopes
-        the leaves give.
+        places: [units, 2], pre-activation node and flat unit. columns: [slopes], the units whose
+        slopes the leaves give.
         """
         nodes: list[tuple[int, int]] = []
         leaves: list[Leaf] = []
@@ -58,6 +58,6 @@ class SplitTree:
             node, path = stack.pop()
             yield node, path
             if node in self.splits:
-                fork = self.splits[node]
-                below = [*path, fork.unit]
-                stack += [(fork.inactive, below), (fork.active, below)]
+                split = self.splits[node]
+                below = [*path, split.unit]
+                stack += [(split.inactive, below), (split.active, below)]

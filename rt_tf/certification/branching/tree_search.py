@@ -1,4 +1,4 @@
-"""The search of branch and bound for one example: leaves that are open, and what becomes of them.
+"""The search of branch and bound for one example: it bounds open leaves and splits them.
 
 Sources: Wang et al. 2021 (beta-CROWN); De Palma et al. 2021, filtered smart branching: of the units
 that cost the bound most, the one whose children's bounds are best.
@@ -30,26 +30,31 @@ CANDIDATES = 4  # units whose splits are tried for a leaf
 class Open(NamedTuple):
     """A leaf that is not proved; the one with the least bound comes first.
 
-    number: of the leaf among all. row: which of the specification; node: of the row's tree.
+    number: of the leaf among all. row: the leaf's row of the specification; node: of the row's
+    tree. signs: int8 [units]; slopes: float16 [units]; multipliers: float32 [units]. candidates:
+    units to split, the costliest first.
     """
 
     bound: float
     number: int
     row: int
     node: int
-    signs: np.ndarray  # int8 [units]
-    slopes: np.ndarray  # float16 [units]
-    multipliers: np.ndarray  # float32 [units]
-    candidates: np.ndarray  # units to split, the costliest first
+    signs: np.ndarray
+    slopes: np.ndarray
+    multipliers: np.ndarray
+    candidates: np.ndarray
 
     @property
     def batch_row(self) -> tuple:
-        """What a batch holds of it."""
+        """The leaf's entries in a batch, in the order of the batch's fields."""
         return self.row, self.node, self.signs, self.slopes, self.multipliers
 
 
 class Batch(NamedTuple):
-    """Leaves to bound: whose rows and nodes they are, and their numbers by unit."""
+    """Leaves to bound, by their rows and nodes.
+
+    rows, nodes: [leaves]; signs, slopes, multipliers: [leaves, units].
+    """
 
     rows: np.ndarray
     nodes: np.ndarray
@@ -58,7 +63,7 @@ class Batch(NamedTuple):
     multipliers: np.ndarray
 
     def take(self, places: np.ndarray) -> "Batch":
-        """Some of the leaves."""
+        """The leaves at these places."""
         return Batch(*(values[places] for values in self))
 
 
@@ -75,33 +80,36 @@ class TreeSearch:
         self.open: list[Open] = []
         self.unsplittable: list[Open] = []  # leaves without units to split, or without bounds
         self.triangles = heights(self.root.lower, self.root.upper)
-        self.least = np.inf  # bound of all leaves that are proved
+        self.least = np.inf  # least bound of the leaves that are proved
         self.bounded = 0
-        self.timed_out = False  # whether time was over before all that are stuck were asked again
+        self.timed_out = False  # before all unsplittable leaves were bounded a last time
 
     def run(self, deadline: float) -> Finding:
-        """Searches until everything is proved, a counterexample is met, or time is over."""
+        """Searches until all rows are proved, a counterexample turns up, or time is over."""
         point = self._bound(self.start(), ROOT_STEPS)
         while point is None and self.open:
             if time.perf_counter() > deadline:
                 return self._finding("time")
             point = self._bound(self._children(self._parents()), STEPS)
         if point is None and self.unsplittable and self.root.units.size:
-            is_box = self.bounder.region(*self.root.given).threat.is_box
+            is_box = self.bounder.region(*self.root.region_inputs).threat.is_box
             point = self._solved(deadline) if is_box else self._ascended(deadline)
         if point is not None:
             return Finding(-np.inf, 0.0, point=point, falsified=True)
         return self._finding("time" if self.timed_out else None)
 
     def _ascended(self, deadline: float) -> np.ndarray | None:
-        """Bounds leaves without units to split by a longer ascent."""
+        """Bounds leaves without units to split by a longer ascent; a counterexample, if any."""
         for some in self._unsplittable_leaves(PARENTS, deadline):
             if (point := self._bound(_batch(some), LAST_STEPS)) is not None:
                 return point
         return None
 
     def _solved(self, deadline: float) -> np.ndarray | None:
-        """Bounds leaves of a box by linear programs, whose multipliers are the best there are."""
+        """Bounds leaves of a box by linear programs; a counterexample, if any.
+
+        The multipliers of a linear program are the best there are.
+        """
         program = LeafProgram(self.bounder, self.root)
         for [leaf] in self._unsplittable_leaves(1, deadline):
             left = deadline - time.perf_counter()
@@ -118,7 +126,7 @@ class TreeSearch:
         return None
 
     def _unsplittable_leaves(self, count: int, deadline: float) -> Iterator[list[Open]]:
-        """Takes leaves without units to split, the worst first, so many at a time."""
+        """Takes leaves without units to split, the worst first, `count` at a time."""
         stuck = sorted(leaf for leaf in self.unsplittable if np.isfinite(leaf.bound))
         self.unsplittable = [leaf for leaf in self.unsplittable if not np.isfinite(leaf.bound)]
         for begin in range(0, len(stuck), count):
@@ -129,9 +137,9 @@ class TreeSearch:
             yield stuck[begin : begin + count]
 
     def _is_wrong(self, graph: Graph, point: np.ndarray) -> bool:
-        """Whether an input is a counterexample."""
+        """Whether an input [...] is a counterexample."""
         x = tf.constant(point[np.newaxis])
-        inside = self.bounder.region(*self.root.given).inside(x).numpy()[0]
+        inside = self.bounder.region(*self.root.region_inputs).inside(x).numpy()[0]
         return bool(inside) and graph(x).numpy()[0].argmax() != self.label
 
     def _finding(self, cause: str | None) -> Finding:
@@ -139,7 +147,7 @@ class TreeSearch:
         return Finding(float(margin), 0.0, cause, proof=self._proof() if margin > 0.0 else None)
 
     def start(self) -> Batch:
-        """Every row, unsplit, with CROWN's slopes."""
+        """The unsplit leaf of every row, with CROWN's slopes."""
         count, units = len(self.others), len(self.root.units)
         crown = (self.root.upper > -self.root.lower).astype(np.float32)
         zeros = np.zeros((count, units), np.float32)
@@ -151,7 +159,7 @@ class TreeSearch:
         return [heapq.heappop(self.open) for _ in range(count)]
 
     def _children(self, parents: Sequence[Open]) -> Batch:
-        """Both sides of the best of each leaf's candidates."""
+        """The two parts of each leaf, split at the best of its candidates."""
         units = np.stack([np.resize(parent.candidates, CANDIDATES) for parent in parents])
         tried = self._sides(parents, units)
         best = best_splits(self.bounder.quick(self.root, self.leaves(tried)), len(parents))
@@ -162,32 +170,32 @@ class TreeSearch:
         return chosen._replace(nodes=np.array(nodes).ravel())
 
     def _sides(self, parents: Sequence[Open], units: np.ndarray) -> Batch:
-        """Both sides of splits at units [parents, candidates]: >= 0, <= 0, >= 0, ..."""
+        """Both parts of leaves split at units [parents, candidates]: >= 0, <= 0, >= 0, ..."""
         batch = Batch(*(np.repeat(c, 2 * units.shape[1], axis=0) for c in _batch(parents)))
         where = np.arange(2 * units.size), np.repeat(units.ravel(), 2)
         batch.signs[where] = np.tile([1, -1], units.size)
         return batch
 
     def leaves(self, batch: Batch) -> Leaves:
-        """A batch with the rows that it asks about."""
+        """The leaves of a batch with their rows of the specification."""
         return Leaves(self.spec[batch.rows], batch.signs, batch.slopes, batch.multipliers)
 
     def _bound(self, batch: Batch, steps: int) -> np.ndarray | None:
-        """Bounds leaves; keeps those that stay open. A counterexample, if one was met."""
-        found = self.bounder.bound(self.root, self.leaves(batch), steps)
-        wrong = found.inside & (found.logits.argmax(axis=1) != self.label)
+        """Bounds leaves and keeps those that stay open; returns a counterexample, if any."""
+        bounds = self.bounder.bound(self.root, self.leaves(batch), steps)
+        wrong = bounds.inside & (bounds.logits.argmax(axis=1) != self.label)
         if wrong.any():
-            return found.points[wrong][0]
+            return bounds.points[wrong][0]
         for k in range(len(batch.rows)):
-            self._keep(batch, found, k)
+            self._keep(batch, bounds, k)
         self.bounded += len(batch.rows)
         return None
 
-    def _keep(self, batch: Batch, found: Judged, k: int) -> None:
-        """Closes a leaf that is proved; else it stays open, with the units to split next."""
-        row, node, margin = int(batch.rows[k]), int(batch.nodes[k]), float(found.margins[k])
+    def _keep(self, batch: Batch, bounds: Judged, k: int) -> None:
+        """Closes leaf k of the batch if it is proved; else keeps it open, with units to split."""
+        row, node, margin = int(batch.rows[k]), int(batch.nodes[k]), float(bounds.margins[k])
         if margin > 0.0:
-            self.trees[row].close(node, found.slopes[k], found.multipliers[k])
+            self.trees[row].close(node, bounds.slopes[k], bounds.multipliers[k])
             self.least = min(self.least, margin)
             return
         leaf = Open(
@@ -196,9 +204,9 @@ class TreeSearch:
             row,
             node,
             batch.signs[k].astype(np.int8),
-            found.slopes[k].astype(np.float16),
-            found.multipliers[k],
-            self._candidates(batch.signs[k], found.scores[k]),
+            bounds.slopes[k].astype(np.float16),
+            bounds.multipliers[k],
+            self._candidates(batch.signs[k], bounds.scores[k]),
         )
         if leaf.candidates.size and np.isfinite(margin):
             heapq.heappush(self.open, leaf)
@@ -206,7 +214,7 @@ class TreeSearch:
             self.unsplittable.append(leaf)
 
     def _candidates(self, signs: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """The costliest of the units that are open, then those with the largest triangles."""
+        """The costliest of the units whose sign is open; among equals, the largest triangles."""
         ranks = scores + 1e-9 * self.triangles
         order = np.argsort(-ranks, kind="stable")
         return order[signs[order] == 0][:CANDIDATES]
@@ -222,21 +230,21 @@ class TreeSearch:
 
 
 def _batch(leaves: Sequence[Open]) -> Batch:
-    """What a batch holds of leaves."""
+    """The leaves as a batch."""
     columns = zip(*(leaf.batch_row for leaf in leaves), strict=True)
     return Batch(*(np.array(column) for column in columns))
 
 
 def heights(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """How high the ReLU's triangle is above 0, of units that are open."""
+    """The height of the ReLU's triangle above 0, for units whose sign is open: [units]."""
     return upper * -lower / (upper - lower)
 
 
 def best_splits(bounds: np.ndarray, parents: int) -> np.ndarray:
-    """Which of the splits tried for each parent is best: [parents].
+    """The number of the best of the splits tried for each parent: [parents].
 
-    bounds: of both sides of all, [parents * candidates * 2]. Best is the split whose worse side is,
-    with a tenth of what both sides lack.
+    bounds: of both parts of all, [parents * candidates * 2]. The best split has the best sum of its
+    worse part and a tenth of both parts, of which only what is below 0 counts.
     """
     lacking = np.minimum(bounds, 0.0).reshape(parents, -1, 2)
     return (lacking.min(axis=2) + 0.1 * lacking.sum(axis=2)).argmax(axis=1)

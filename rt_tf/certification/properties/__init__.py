@@ -1,1 +1,1 @@
-"""Properties of VNN-LIB: whether any input of a box meets them, by splits and by attacks."""
+"""Properties of VNN-LIB: whether any input of a box meets one, by bounds, splits and attacks."""

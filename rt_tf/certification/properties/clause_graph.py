@@ -1,9 +1,9 @@
-"""A clause as a classification: a network's own outputs, and on top of them which class wins.
+"""A clause as a classification: two outputs on top of a network's own, of which the larger wins.
 
-Of two new outputs, 0 and the largest excess of a row over its offset, the second one is larger
-wherever the clause does not hold. So what proves a label proves that a clause never holds. The
-maximum is made of ReLUs: their slopes weigh the rows against each other, their signs say which row
-is larger, so that splits decide clauses that no row excludes alone.
+Of the two, 0 and the largest excess of a row over its offset, the second is larger wherever the
+clause does not hold. So what proves a label proves that a clause never holds. The maximum is made
+of ReLUs: their slopes weigh the rows against each other, their signs say which row is larger, so
+that splits decide clauses that no row excludes alone.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ LABEL, CLASSES = 1, 2
 
 
 def clause_graph(graph: Graph, rows: Tensor, offsets: Tensor) -> Graph:
-    """The network with outputs 0 and max_i (rows_i . y - offsets_i), for its own outputs y.
+    """The network with the outputs 0 and max_i (rows_i . y - offsets_i), y being its own outputs.
 
-    rows: [rows, outputs]; offsets: [rows], as `raised` gives them.
+    rows: [rows, outputs]; offsets: [rows], from `raised`.
     """
     count, outputs = rows.shape
     excess = Affine(tf.matmul, tf.transpose(rows), -offsets, outputs, count, tf.abs(offsets))
@@ -38,7 +38,7 @@ def clause_graph(graph: Graph, rows: Tensor, offsets: Tensor) -> Graph:
 
 
 def raised(offsets: Sequence[Fraction]) -> np.ndarray:
-    """The least float32 numbers not below offsets; infinite where there are none."""
+    """The least float32 numbers not below the offsets, infinite where there are none: [offsets]."""
     numbers = np.array([_raised(offset) for offset in offsets], np.float32)
     numbers[(numbers > 0) & (numbers < TINY)] = TINY  # which would be flushed to 0
     numbers[(numbers < 0) & (numbers > -TINY)] = 0.0
@@ -46,7 +46,10 @@ def raised(offsets: Sequence[Fraction]) -> np.ndarray:
 
 
 def lowered(offsets: Sequence[Fraction]) -> np.ndarray:
-    """The largest float32 numbers not above offsets: a float32 is above both, or above neither."""
+    """The largest float32 numbers not above the offsets: [offsets].
+
+    A float32 number is above both the offset and this, or above neither.
+    """
     return -np.array([_raised(-offset) for offset in offsets], np.float32)
 
 

@@ -1,4 +1,4 @@
-"""A search for inputs of boxes whose outputs break a property, by projected gradients."""
+"""A search, by projected gradients, for inputs of boxes whose outputs break a property."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from rt_tf.network.ops import Tensor
 from rt_tf.threats.box import between
 
 STEPS = 100
-TRIALS = 200  # at once, shared by the clauses
+TRIALS = 200  # that run at once, shared by the clauses
 LARGEST_STEP = 0.5  # of half the box, in the first step; the last is this times LEAST
 LEAST = 0.01
 
@@ -27,23 +27,23 @@ class Counterexample(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """A clause that a trial is to break, and the number of the box that it starts in."""
+    """A clause for a trial to break, and the number of the box that the trial starts in."""
 
     box: int
     clause: Clause
 
 
 class Slack(NamedTuple):
-    """How far outputs are from breaking each trial's clause.
+    """The gap between outputs and each trial's clause.
 
-    rows: [rows, outputs]; offsets: [trials, rows], infinite for rows of others' clauses.
+    rows: [rows, outputs]; offsets: [trials, rows], infinite for rows of other trials' clauses.
     """
 
     rows: Tensor
     offsets: Tensor
 
     def of(self, outputs: Tensor) -> Tensor:
-        """The largest excess over a row's offset, [trials]; not above zero where broken."""
+        """The largest excess over a row's offset, [trials]: <= 0 where the clause is broken."""
         excess = tf.matmul(outputs, self.rows, transpose_b=True) - self.offsets
         return tf.reduce_max(excess, axis=1)
 
@@ -55,11 +55,12 @@ def candidates(
     seed: int,
     left: Callable[[], float],
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Inputs that break a clause as float32 has it, with the numbers of their boxes, one a step.
+    """Yields (box, input), at most one a step, for inputs that break a clause in float32.
 
-    ends: of the boxes, each [boxes, ...]. Every goal has trials of its own: the centre first, then
-    random points. Goals that are too many for all to have one at once take turns, in half of the
-    time that is left. Ends with that time.
+    ends: lower and upper ends of the boxes, each [boxes, ...]. seed: of the starts. left: the
+    seconds that are left. Every goal has trials of its own: the centre first, then random points.
+    Goals that are too many to be tried together take turns, in half of the time that is left. Ends
+    when time is over.
     """
     random = np.random.default_rng(seed)
     rate = tf.function(functools.partial(_step, graph), reduce_retracing=True)
@@ -67,21 +68,21 @@ def candidates(
     for k in range(0, len(goals), count):
         if k > 0 and left() <= 0.5 * start:
             return
-        own = goals[k : k + count]
-        trials = np.resize(np.arange(len(own)), TRIALS // count * count).tolist()
-        boxes = np.array([own[i].box for i in trials])
+        some = goals[k : k + count]
+        trials = np.resize(np.arange(len(some)), TRIALS // count * count).tolist()
+        boxes = np.array([some[i].box for i in trials])
         noise = random.random((len(trials), *ends[0].shape[1:]), np.float32)
-        noise[: len(own)] = 0.5
+        noise[: len(some)] = 0.5
         bounds = [tf.constant(end[boxes]) for end in ends]
-        step = functools.partial(rate, *bounds, *_slack([goal.clause for goal in own], trials))
-        found = _descended(step, between(*bounds).start(tf.constant(noise)), left)
-        yield from ((int(boxes[i]), x) for i, x in found)
+        step = functools.partial(rate, *bounds, *_slack([goal.clause for goal in some], trials))
+        broken = _descended(step, between(*bounds).start(tf.constant(noise)), left)
+        yield from ((int(boxes[i]), x) for i, x in broken)
 
 
 def _descended(
     step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], x: Tensor, left: Callable[[], float]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """The numbers of trials that break their clauses, with their inputs, one a step."""
+    """Yields (trial, its input) where a trial breaks its clause, at most one a step."""
     for i in range(STEPS):
         excess, moved = step(x, tf.constant(_size(i)))
         best = int(np.argmin(excess))
@@ -95,7 +96,10 @@ def _descended(
 def _step(
     graph: Graph, lower: Tensor, upper: Tensor, rows: Tensor, offsets: Tensor, *at: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The slacks at x, and the points after a step of steepest descent."""
+    """The slacks at x, [trials], and the points after a step of steepest descent.
+
+    at: x, and the size of the step.
+    """
     (x, size), region = at, between(lower, upper)
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -109,9 +113,9 @@ def _size(i: int) -> float:
 
 
 def _slack(clauses: Sequence[Clause], trials: list[int]) -> Slack:
-    """trials: the number of the clause of each."""
+    """The slack of trials; trials: the number of each one's clause."""
     rows = distinct(clauses)
     offsets = np.full((len(clauses), len(rows.matrix)), np.inf, np.float32)
-    for own, places, clause in zip(offsets, rows.owners, clauses, strict=True):
-        own[places] = [float(offset) for offset in clause.offsets]
+    for row, places, clause in zip(offsets, rows.owners, clauses, strict=True):
+        row[places] = [float(offset) for offset in clause.offsets]
     return Slack(tf.constant(rows.matrix), tf.constant(offsets[trials]))

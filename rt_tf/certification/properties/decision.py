@@ -1,4 +1,4 @@
-"""Deciding properties of a network: an attack, bounds from loose to tight, complete searches."""
+"""Decisions on a network's properties: an attack, bounds from loose to tight, complete searches."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -27,9 +27,9 @@ from rt_tf.threats.region import Region
 
 
 class VnnAnswer(NamedTuple):
-    """The answer, in VNN-COMP's words: unsat (proved), sat (with an input), unknown, timeout.
+    """The answer in VNN-COMP's words: unsat (proved), sat (with an input), unknown, timeout.
 
-    by: what found it, or why nothing was found.
+    by: the method that decided, or why none did.
     """
 
     answer: str
@@ -39,9 +39,10 @@ class VnnAnswer(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Decider:
-    """Decides properties of one network. left: the seconds that are left.
+    """Decides properties of one network.
 
-    searches: complete ones, by name, for what the bounds leave open.
+    left: the seconds that are left. searches: complete ones by name, for clauses that the bounds
+    leave open. seed: of the attack.
     """
 
     network: OnnxNetwork
@@ -51,11 +52,11 @@ class Decider:
     seed: int = 0
 
     def decide(self, properties: Sequence[Property]) -> VnnAnswer:
-        """One verdict on all properties: sat if any has a counterexample."""
+        """The verdict on all properties together: sat if any has a counterexample."""
         if not properties:
             return VnnAnswer("unsat", "no case is possible")
-        if found := self._attacked(properties):
-            return VnnAnswer("sat", "attack", found)
+        if counterexample := self._attacked(properties):
+            return VnnAnswer("sat", "attack", counterexample)
         rest = {i: list(property_.clauses) for i, property_ in enumerate(properties)}
         lower, upper = self._laid(*outer(properties))
         screen = Screen(self.graph, lower.shape[1:], self.left)
@@ -73,12 +74,12 @@ class Decider:
         goals = [Goal(i, clause) for i, each in enumerate(properties) for clause in each.clauses]
         ends = self._laid(*inner(properties))
         for i, x in candidates(self.graph, ends, goals, self.seed, self.left):
-            if found := self._judged(properties[i], x):
-                return found
+            if counterexample := self._judged(properties[i], x):
+                return counterexample
         return None
 
     def _judged(self, property_: Property, x: np.ndarray) -> Counterexample | None:
-        """The counterexample at a Keras input, if the file's network too breaks the property."""
+        """The counterexample at a Keras input, if the ONNX network too breaks the property."""
         flat = x.ravel()[self.network.positions]
         ours = self.network.model(x[np.newaxis], training=False).numpy()[0]
         theirs = self.network.evaluate(flat)
@@ -89,7 +90,7 @@ class Decider:
     def _all_searched(
         self, properties: Sequence[Property], ends: Ends, rest: dict[int, list[Clause]]
     ) -> VnnAnswer:
-        """By the complete searches, box by box; one that stays open does not end the search."""
+        """The verdict of the complete searches, box by box; an open box does not end them."""
         verdicts = []
         for i, clauses in rest.items():
             region = between(*(tf.constant(end[i : i + 1]) for end in ends))
@@ -100,31 +101,31 @@ class Decider:
         return undecided[0] if undecided else verdicts[-1]
 
     def _searched(self, property_: Property, region: Region, rest: list[Clause]) -> VnnAnswer:
-        """By each complete search, clause by clause."""
+        """The verdict of each complete search in turn, clause by clause."""
         reasons: dict[str, None] = {"all methods": None}  # in order, and each once
         for by, search in self.searches.items():
             still = []
             for clause in rest:
                 if self.left() <= 0.0:
                     return VnnAnswer("timeout", by)
-                found = searched(search, self.graph, region, clause, self.left())
-                if point := self._met(property_, found):
+                result = searched(search, self.graph, region, clause, self.left())
+                if point := self._confirmed(property_, result):
                     return VnnAnswer("sat", by, point)
-                if not found.excluded:
+                if not result.excluded:
                     still.append(clause)
-                    reasons |= {f"{by}: {found.why}": None} if found.why else {}
+                    reasons |= {f"{by}: {result.why}": None} if result.why else {}
             rest = still
             if not rest:
                 return VnnAnswer("unsat", by)
         return VnnAnswer("timeout" if self.left() <= 0.0 else "unknown", "; ".join(reasons))
 
-    def _met(self, property_: Property, found: ClauseResult) -> Counterexample | None:
-        """What a search met, moved from the outer ends to the inner ones and judged there."""
-        if found.point is None:
+    def _confirmed(self, property_: Property, result: ClauseResult) -> Counterexample | None:
+        """The counterexample at a search's point, moved from the outer to the inner ends."""
+        if result.point is None:
             return None
         ends = self._laid(*inner([property_]))
         region = between(*(tf.constant(end) for end in ends))
-        return self._judged(property_, region.project(found.point[np.newaxis])[0].numpy())
+        return self._judged(property_, region.project(result.point[np.newaxis])[0].numpy())
 
     def _laid(self, lower: np.ndarray, upper: np.ndarray) -> Ends:
         return self.network.laid(lower), self.network.laid(upper)
@@ -137,7 +138,12 @@ def decider(
     searches: dict[str, Search],
     seed: int = 0,
 ) -> Decider:
-    """Prepares to decide; UserError where network and properties do not fit."""
+    """A decider of properties of this network.
+
+    left: the seconds that are left. searches: complete ones by name. seed: of the attack. UserError
+    where network and properties do not fit, where the network has a final softmax, and while TF32
+    is on.
+    """
     if network.notes:
         raise UserError(
             "onnx_file: expected a network without a final softmax, of whose outputs properties "
@@ -145,11 +151,11 @@ def decider(
         )
     sizes = (network.positions.size, network.model.output_shape[-1])
     for property_ in properties:
-        asked = (len(property_.lower), property_.clauses[0].rows.shape[1])
-        if asked != sizes:
+        received = (len(property_.lower), property_.clauses[0].rows.shape[1])
+        if received != sizes:
             raise UserError(
                 f"vnnlib_file: expected a property of {sizes[0]} inputs and {sizes[1]} outputs, as "
-                f"the network has; received one of {asked[0]} and {asked[1]}"
+                f"the network has; received one of {received[0]} and {received[1]}"
             )
     if not products_are_exact(tf.constant(1.0)):
         raise UserError("verify: expected full float32 products; TF32 is on")

@@ -19,15 +19,16 @@ from rt_tf.threats.box import between
 from rt_tf.threats.region import Region
 
 METHODS = ("crown_ibp", "crown", "alpha_crown")
-OFTEN = 8  # passes, from which on compiling one takes less time than it saves
+OFTEN = 8  # passes, from which on compiling a bound takes less time than it saves
 
 Ends: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 
 class ClauseResult(NamedTuple):
-    """What a complete search says of one clause.
+    """The result of a complete search for one clause.
 
-    point: an input to be judged, if it met one. why: what stopped it, if the clause is left open.
+    excluded: no input of the box has outputs in the clause. point: an input [...] that may break
+    the property, or None. why: what stopped the search, if it leaves the clause open.
     """
 
     excluded: bool
@@ -44,7 +45,7 @@ class Screen:
     """Bounds of clauses of one network's outputs, for many boxes of its inputs at once."""
 
     def __init__(self, graph: Graph, shape: Sequence[int], left: Callable[[], float]) -> None:
-        """shape: of an input. left: the seconds that are left."""
+        """shape: an input's, without batch. left: the seconds that are left."""
         self.graph = graph
         self.left = left
         zeros = tf.zeros([1, *shape])
@@ -52,29 +53,29 @@ class Screen:
         self.rows = max(1, int(MEMORY * 2**20) // (4 * TEMPORARIES * largest))
 
     def left_open(self, method: str, ends: Ends, clauses: Sequence[list[Clause]]) -> list:
-        """Of every box's clauses, those that a bound does not exclude, and those it is late for.
+        """For each box, the clauses that a bound does not exclude, or has no time for.
 
-        ends: lower and upper ends, each [boxes, ...]. A clause is excluded by one of its rows
-        alone: its lower bound is above its offset, as exact numbers.
+        ends: lower and upper ends, each [boxes, ...]. clauses: by box. A clause is excluded by one
+        of its rows alone: its lower bound is above its offset, as exact numbers.
         """
-        asked = [distinct(own) for own in clauses]
-        most = max(len(rows.matrix) for rows in asked)
+        by_box = [distinct(bounds) for bounds in clauses]
+        most = max(len(rows.matrix) for rows in by_box)
         count, size = max(1, self.rows // most), min(most, self.rows)
-        bound = self._bound(method, -(-len(asked) // count) * -(-most // size))
+        bound = self._bound(method, -(-len(by_box) // count) * -(-most // size))
         still: list[list[Clause]] = []
-        for k in range(0, len(asked), count):
+        for k in range(0, len(by_box), count):
             if self.left() <= 0.0:
                 return [*still, *clauses[k:]]
-            own = [tf.constant(end[k : k + count]) for end in ends]
-            filled = [_filled(rows.matrix, most) for rows in asked[k : k + count]]
+            bounds = [tf.constant(end[k : k + count]) for end in ends]
+            filled = [_filled(rows.matrix, most) for rows in by_box[k : k + count]]
             spec = tf.constant(np.stack(filled))
-            parts = [bound(*own, spec[:, i : i + size]) for i in range(0, most, size)]
+            parts = [bound(*bounds, spec[:, i : i + size]) for i in range(0, most, size)]
             margins = np.concatenate([part.numpy() for part in parts], axis=1)
-            still += map(_open, margins, asked[k : k + count], clauses[k : k + count])
+            still += map(_open, margins, by_box[k : k + count], clauses[k : k + count])
         return still
 
     def _bound(self, method: str, passes: int) -> Callable[..., Tensor]:
-        """Margins [boxes, rows] of boxes and rows; compiled where it is called often enough."""
+        """A function of boxes and rows to margins [boxes, rows], compiled if it is called often."""
         bound, graph = catalogue.bound(method, {}), self.graph
 
         def margins(lower: Tensor, upper: Tensor, spec: Tensor) -> Tensor:
@@ -85,13 +86,13 @@ class Screen:
 
 
 def _filled(rows: np.ndarray, count: int) -> np.ndarray:
-    """So many rows: the first one again and again after all of them."""
+    """`count` rows: all of them, then the first one again and again."""
     return rows[np.arange(count) * (np.arange(count) < len(rows))]
 
 
 def _open(margins: np.ndarray, rows: Rows, clauses: list[Clause]) -> list[Clause]:
-    own = zip(rows.owners, clauses, strict=True)
-    return [clause for places, clause in own if not _excluded(margins[places], clause)]
+    pairs = zip(rows.owners, clauses, strict=True)
+    return [clause for places, clause in pairs if not _excluded(margins[places], clause)]
 
 
 def _excluded(margins: np.ndarray, clause: Clause) -> bool:
@@ -104,6 +105,6 @@ def _excluded(margins: np.ndarray, clause: Clause) -> bool:
 def searched(
     search: Search, graph: Graph, region: Region, clause: Clause, seconds: float
 ) -> ClauseResult:
-    """What a complete search says of a clause."""
+    """The result of a complete search for one clause, within these seconds."""
     spec = tf.constant(clause.rows)[tf.newaxis]
     return search(graph, region, spec, clause.offsets, seconds)

@@ -28,27 +28,31 @@ from rt_tf.threats.region import Region
 
 MOST_INPUTS = 10
 BOXES = 256  # that are bounded at once
-LEAST = 2.0**-22  # of the region's width; in smaller boxes bounds are a matter of rounding
+LEAST = 2.0**-22  # share of the region's width; in smaller boxes rounding decides bounds
 
 
 class Judged(NamedTuple):
-    """Boxes bounded: margins [boxes, rows]; coefficients [boxes, rows, inputs]; `Boxes.known`."""
+    """The bounds of boxes.
+
+    margins: [boxes, rows]; coefficients: of the linear bounds, [boxes, rows, inputs];
+    preactivations: see `Boxes`.
+    """
 
     margins: np.ndarray
     coefficients: np.ndarray
-    known: np.ndarray
+    preactivations: np.ndarray
 
 
 class InputSplitting:
-    """A complete search for networks of at most so many inputs; leaves others open.
+    """A complete search for networks of few inputs; it leaves clauses of other networks open.
 
-    memory: MiB for intermediate bounds.
+    most_inputs: the largest number of inputs. memory: MiB for intermediate bounds.
     """
 
     def __init__(self, most_inputs: int = MOST_INPUTS, memory: float = MEMORY) -> None:
         self.most_inputs = most_inputs
         self.memory = memory
-        self._made: tuple[Graph, Compiled] | None = None
+        self._compiled: tuple[Graph, Compiled] | None = None
 
     def __call__(
         self,
@@ -58,21 +62,21 @@ class InputSplitting:
         offsets: Sequence[Fraction],
         seconds: float,
     ) -> ClauseResult:
-        """The contract is in `rt_tf.certification.properties.exclusion.Search`."""
+        """Searches one clause, by the contract of `exclusion.Search`."""
         deadline = time.perf_counter() + seconds
         shape = region.x.shape[1:]
         if math.prod(shape) > self.most_inputs:
             return ClauseResult(False, why=f"more than {self.most_inputs} inputs")
-        if self._made is None or self._made[0] is not graph:
-            self._made = graph, Compiled(graph, shape, rows.shape[-1], self.memory)
+        if self._compiled is None or self._compiled[0] is not graph:
+            self._compiled = graph, Compiled(graph, shape, rows.shape[-1], self.memory)
         try:
-            return _Splitting(self._made[1], region, rows[0].numpy(), offsets).run(deadline)
+            return _Splitting(self._compiled[1], region, rows[0].numpy(), offsets).run(deadline)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             return ClauseResult(False, why="memory")
 
 
 class Compiled:
-    """The computations for one network, whose inputs are flat here."""
+    """The compiled computations for one network, whose inputs are flat here."""
 
     def __init__(self, graph: Graph, shape: Sequence[int], outputs: int, memory: float) -> None:
         self.graph = graph
@@ -84,31 +88,33 @@ class Compiled:
         self.shapes = [shapes[i] for i in self.nodes]
         self.units = sum(map(math.prod, self.shapes))
         point = tf.TensorSpec([None, math.prod(shape)])
-        known = tf.TensorSpec([None, 2, self.units])
-        signature = [point, point, known, tf.TensorSpec([None, outputs])]
+        preactivations = tf.TensorSpec([None, 2, self.units])
+        signature = [point, point, preactivations, tf.TensorSpec([None, outputs])]
         self._bounded = tf.function(self._bound, autograph=False, input_signature=signature)
         self._evaluated = tf.function(
             lambda x: graph(self._shaped(x)), autograph=False, input_signature=[point]
         )
 
     def whole(self, region: Region) -> Boxes:
-        """The region as one box, of which nothing is known."""
+        """The region as one box, with infinite bounds of its pre-activation values."""
         lower, upper = (np.reshape(end, [1, -1]) for end in (region.lower, region.upper))
-        known = np.full((1, 2, self.units), np.inf, np.float32)
-        known[:, 0] = -np.inf
-        return Boxes(lower, upper, known, np.zeros_like(lower))
+        preactivations = np.full((1, 2, self.units), np.inf, np.float32)
+        preactivations[:, 0] = -np.inf
+        return Boxes(lower, upper, preactivations, np.zeros_like(lower))
 
     def bound(self, boxes: Boxes, rows: np.ndarray) -> Judged:
-        """Lower bounds of rows of outputs, in sound arithmetic."""
-        return Judged(*(found.numpy() for found in self._bounded(*boxes[:3], rows)))
+        """Lower bounds of rows [rows, outputs] of the outputs, in sound arithmetic."""
+        return Judged(*(t.numpy() for t in self._bounded(*boxes[:3], rows)))
 
     def outputs(self, points: np.ndarray) -> np.ndarray:
         """The network's outputs at points [points, inputs]."""
         return self._evaluated(points).numpy()
 
-    def _bound(self, lower: Tensor, upper: Tensor, known: Tensor, rows: Tensor) -> tuple:
+    def _bound(self, lower: Tensor, upper: Tensor, preactivations: Tensor, rows: Tensor) -> tuple:
         region = between(self._shaped(lower), self._shaped(upper)).outward()
-        enclosure = full_enclosure(self.graph, region, self.settings, boxes=self._boxes(known))
+        enclosure = full_enclosure(
+            self.graph, region, self.settings, boxes=self._boxes(preactivations)
+        )
         spec = tf.repeat(rows[tf.newaxis], tf.shape(lower)[0], axis=0)
         walk = walk_back(self.graph, region, spec, enclosure, arithmetic="sound")
         coefficients = tf.reshape(
@@ -119,18 +125,18 @@ class Compiled:
     def _shaped(self, x: Tensor) -> Tensor:
         return tf.reshape(x, [-1, *self.shape])
 
-    def _boxes(self, known: Tensor) -> dict[int, Box]:
-        """[boxes, 2, units] -> by pre-activation node."""
-        found, start = {}, 0
+    def _boxes(self, preactivations: Tensor) -> dict[int, Box]:
+        """The bounds of pre-activation values [boxes, 2, units] by node."""
+        by_node, start = {}, 0
         for i, shape in zip(self.nodes, self.shapes, strict=True):
             end = start + math.prod(shape)
-            ends = tf.unstack(known[:, :, start:end], axis=1)
-            found[i] = Box(*(tf.reshape(values, [-1, *shape]) for values in ends))
+            ends = tf.unstack(preactivations[:, :, start:end], axis=1)
+            by_node[i] = Box(*(tf.reshape(values, [-1, *shape]) for values in ends))
             start = end
-        return found
+        return by_node
 
     def _joined(self, enclosure: Enclosure) -> Tensor:
-        """The contrary."""
+        """The bounds of pre-activation values as one tensor, [boxes, 2, units]."""
         none = tf.zeros([tf.shape(enclosure.boxes[0].lower)[0], 2, 0])
         ends = [tf.stack(enclosure.boxes[i], axis=1) for i in self.nodes]
         flat = [tf.reshape(both, [-1, 2, math.prod(both.shape[2:])]) for both in ends]
@@ -153,7 +159,7 @@ class _Splitting:
         self.bounded = 0
 
     def run(self, deadline: float) -> ClauseResult:
-        """Splits until all boxes are excluded, a point is met, or time is over."""
+        """Splits until all boxes are excluded, an input in the clause turns up, or time is over."""
         fresh = self.start
         while time.perf_counter() <= deadline:
             still, excess, point = self._judged(fresh)
@@ -173,26 +179,33 @@ class _Splitting:
             heapq.heappush(self.open, (float(lacking), self.bounded, Boxes(*box)))
 
     def _worst(self) -> Boxes:
-        """As many boxes as are split at once, those that lack most."""
+        """The boxes to split next, those that lack most."""
         count = min(BOXES // 2, len(self.open))
         boxes = [heapq.heappop(self.open)[2] for _ in range(count)]
         return Boxes(*map(np.stack, zip(*boxes, strict=True)))
 
     def _judged(self, boxes: Boxes) -> tuple[Boxes, np.ndarray, np.ndarray | None]:
-        """Boxes that stay open, the excess of their best rows; an input in the clause, if met."""
-        found = self.compiled.bound(boxes, self.rows)
-        finite = np.isfinite(found.margins)
-        still = np.flatnonzero(~(finite & (found.margins > self.below)).any(axis=1))
-        excess = np.where(finite, found.margins - self.offsets, -np.inf)[still]
+        """Boxes that stay open, the excess of their best rows, an input in the clause, if any."""
+        bounds = self.compiled.bound(boxes, self.rows)
+        finite = np.isfinite(bounds.margins)
+        still = np.flatnonzero(~(finite & (bounds.margins > self.below)).any(axis=1))
+        excess = np.where(finite, bounds.margins - self.offsets, -np.inf)[still]
         row = excess.argmax(axis=1)
-        slopes = found.coefficients[still, row]
+        slopes = bounds.coefficients[still, row]
         lower, upper = boxes.lower[still], boxes.upper[still]
-        point = self._met(lower, upper, slopes) if still.size else None
-        rest = Boxes(lower, upper, found.known[still], effects(lower, upper, slopes, self.least))
+        point = self._deepest(lower, upper, slopes) if still.size else None
+        rest = Boxes(
+            lower, upper, bounds.preactivations[still], effects(lower, upper, slopes, self.least)
+        )
         return rest, excess[np.arange(len(still)), row], point
 
-    def _met(self, lower: np.ndarray, upper: np.ndarray, slopes: np.ndarray) -> np.ndarray | None:
-        """The point deepest in the clause, of the centres and where the linear bounds are least."""
+    def _deepest(
+        self, lower: np.ndarray, upper: np.ndarray, slopes: np.ndarray
+    ) -> np.ndarray | None:
+        """The point deepest in the clause, if any is in it.
+
+        Candidates are the boxes' centres, and where the boxes' linear bounds are least.
+        """
         points = np.concatenate([middles(lower, upper), np.where(slopes > 0.0, lower, upper)])
         outputs = self.compiled.outputs(points).astype(np.float64)
         worst = (outputs @ self.rows.T.astype(np.float64) - self.offsets).max(axis=1)

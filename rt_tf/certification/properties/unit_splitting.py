@@ -18,15 +18,15 @@ from rt_tf.threats.region import Region
 
 
 class UnitSplitting:
-    """A complete search for networks of ReLU and LeakyReLU; leaves others open.
+    """A complete search for networks of ReLU and LeakyReLU; it leaves clauses of others open.
 
-    memory: MiB for intermediate bounds. Compiled once for a network and a number of rows, since all
-    clauses share the variables that hold a clause.
+    memory: MiB for intermediate bounds. Compiled once for a network and a number of rows: all
+    clauses share the variables that hold the rows and offsets of one.
     """
 
     def __init__(self, memory: float = MEMORY) -> None:
         self.memory = memory
-        self._made: tuple[Graph, _Compiled] | None = None
+        self._last: tuple[Graph, _Compiled] | None = None
 
     def __call__(
         self,
@@ -36,7 +36,7 @@ class UnitSplitting:
         offsets: Sequence[Fraction],
         seconds: float,
     ) -> ClauseResult:
-        """The contract is in `rt_tf.certification.properties.exclusion.Search`."""
+        """Searches one clause, by the contract of `exclusion.Search`."""
         deadline = time.perf_counter() + seconds
         if curved := graph.curved:
             return ClauseResult(False, why=f"layer '{curved}' has another activation than ReLU")
@@ -44,22 +44,22 @@ class UnitSplitting:
             return ClauseResult(False, why="time")
         try:
             search = self._compiled(graph, region, rows[0]).search(region, rows[0], offsets)
-            settled = search.run(deadline)
+            finding = search.run(deadline)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             return ClauseResult(False, why="memory")
-        if settled.settled or settled.cause:
-            return ClauseResult(settled.certified, settled.point, settled.cause or "")
+        if finding.settled or finding.cause:
+            return ClauseResult(finding.certified, finding.point, finding.cause or "")
         return ClauseResult(False, why="a leaf without units to split is not proved")
 
     def _compiled(self, graph: Graph, region: Region, rows: Tensor) -> "_Compiled":
-        if self._made is None or self._made[0] is not graph or not self._made[1].takes(rows):
+        if self._last is None or self._last[0] is not graph or not self._last[1].takes(rows):
             shape = region.x.shape[1:]
-            self._made = graph, _Compiled(graph, shape, rows, self.memory)
-        return self._made[1]
+            self._last = graph, _Compiled(graph, shape, rows, self.memory)
+        return self._last[1]
 
 
 class _Compiled:
-    """The computations for all clauses of as many rows as the given one has."""
+    """The compiled computations for all clauses that have as many rows as the first one."""
 
     def __init__(self, graph: Graph, shape: Sequence[int], rows: Tensor, memory: float) -> None:
         self.rows = tf.Variable(tf.zeros_like(rows))
@@ -76,7 +76,7 @@ class _Compiled:
         return self.rows.shape == rows.shape
 
     def search(self, region: Region, rows: Tensor, offsets: Sequence[Fraction]) -> TreeSearch:
-        """Of one clause, whose root is bounded here."""
+        """The search for one clause, with the root's bounds."""
         self.rows.assign(rows)
         self.offsets.assign(raised(offsets))
         root = self.bounder.root(region.lower, region.upper)

@@ -1,4 +1,4 @@
-"""A quick attack as a rung: an example that is falsified needs no proof."""
+"""A quick attack as a rung: a falsified example needs no proof."""
 
 import time
 import zlib
@@ -21,7 +21,7 @@ SEED = 3
 
 
 class AttackRung:
-    """APGD on the margin, from random starts that an example's own pixels decide."""
+    """APGD on the margin (PGD where a threat has none), from starts drawn by the pixels."""
 
     def __init__(self, wiring: Wiring, threat: Threat) -> None:
         self.wiring = wiring
@@ -34,18 +34,20 @@ class AttackRung:
         ]
         self._attack = tf.function(self._points, autograph=False, input_signature=signature)
 
-    def __call__(self, asked: Query) -> Iterator[Finding]:
-        """One finding for every example, with the worst point of the attack."""
-        self.wiring.domain.check(asked.images)
-        began, labels = time.perf_counter(), asked.labels.astype(np.int64)
-        numbers = np.array([zlib.crc32(image.tobytes()) for image in asked.images], np.int64)
+    def __call__(self, query: Query) -> Iterator[Finding]:
+        """Yields one finding for every example, with the worst point of the attack."""
+        self.wiring.domain.check(query.images)
+        began, labels = time.perf_counter(), query.labels.astype(np.int64)
+        numbers = np.array([zlib.crc32(image.tobytes()) for image in query.images], np.int64)
         try:
-            found = self._attack(asked.images, labels, numbers, tf.constant(asked.eps, tf.float64))
+            results = self._attack(
+                query.images, labels, numbers, tf.constant(query.eps, tf.float64)
+            )
         except (tf.errors.ResourceExhaustedError, MemoryError):
             seconds = (time.perf_counter() - began) / len(labels)
             yield from [Finding(-np.inf, seconds, "memory")] * len(labels)
             return
-        points, success = (t.numpy() for t in found)
+        points, success = (t.numpy() for t in results)
         seconds = (time.perf_counter() - began) / len(labels)
         for point, wrong in zip(points, success, strict=True):
             yield Finding(-np.inf, seconds, point=point, falsified=bool(wrong))
@@ -59,5 +61,5 @@ class AttackRung:
         keys = noise.keys(tf.constant([SEED], tf.int64), numbers)
         loss = catalogue.resolve("loss", "margin")
         task = Task(self.wiring.lower(), region, labels, keys, loss)
-        found = attack_with_restarts(task, method, catalogue.resolve("start", "uniform"), RESTARTS)
-        return found.x, found.success
+        result = attack_with_restarts(task, method, catalogue.resolve("start", "uniform"), RESTARTS)
+        return result.x, result.success

@@ -1,4 +1,4 @@
-"""A bound method as a rung: sound arithmetic, all examples that are asked in one batch."""
+"""A bound method as a rung: sound arithmetic, all examples of a query in one batch."""
 
 import functools
 import time
@@ -22,9 +22,10 @@ UNCUT_PROOF = Proof(UNCUT, np.zeros((0, 2), np.int32), {})
 
 
 class BoundResult(NamedTuple):
-    """Least margins, [batch]; by activation, slopes [batch, rows, ...] and where they count.
+    """Bounds of a batch of examples.
 
-    uncut: as of `Bounds`.
+    margins: the least ones, [batch]. slopes: by activation, [batch, rows, ...]. counts: by
+    activation, whether a unit's slope makes a difference, [batch, ...]. uncut: see `Bounds`.
     """
 
     margins: Tensor
@@ -34,7 +35,10 @@ class BoundResult(NamedTuple):
 
 
 class BoundRung:
-    """Certifies by a bound of the catalogue; UserError for one that is for training alone."""
+    """Certifies by a bound of the catalogue.
+
+    UserError for a bound that is for training alone.
+    """
 
     def __init__(
         self,
@@ -59,20 +63,23 @@ class BoundRung:
             tf.TensorSpec([None], tf.int64),
             tf.TensorSpec([None], tf.float32),
         ]
-        self._found = tf.function(self._least, autograph=False, input_signature=signature)
+        self._compiled = tf.function(self._least, autograph=False, input_signature=signature)
 
-    def __call__(self, asked: Query) -> Iterator[Finding]:
-        """One finding for every example; without enough memory, all have none and say so."""
-        return self.at(asked.images, asked.labels, np.full(len(asked.labels), asked.eps))
+    def __call__(self, query: Query) -> Iterator[Finding]:
+        """Yields one finding for every example; without enough memory, none has a bound."""
+        return self.at(query.images, query.labels, np.full(len(query.labels), query.eps))
 
     def at(self, images: np.ndarray, labels: np.ndarray, eps: np.ndarray) -> Iterator[Finding]:
-        """The same for examples [batch, ...] of which each has a radius of its own, [batch]."""
+        """Yields one finding for every example, at a radius of its own.
+
+        images: [batch, ...]; labels, eps: [batch].
+        """
         self.wiring.domain.check(images)
         began, labels = time.perf_counter(), labels.astype(np.int64)
         count = len(labels)
         try:
-            found = self._found(images, labels, tf.constant(eps, tf.float32))
-            margins, proofs, cause = found.margins.numpy(), self._proofs(found, labels), None
+            result = self._compiled(images, labels, tf.constant(eps, tf.float32))
+            margins, proofs, cause = result.margins.numpy(), self._proofs(result, labels), None
         except (tf.errors.ResourceExhaustedError, MemoryError):
             margins, cause = np.full(count, -np.inf, np.float32), "memory"
             proofs = [None] * count
@@ -80,14 +87,17 @@ class BoundRung:
         for margin, proof in zip(margins, proofs, strict=True):
             yield Finding(float(margin), seconds, cause, self.probable, proof=proof)
 
-    def _proofs(self, found: BoundResult, labels: np.ndarray) -> Sequence[Proof | None]:
-        """Of bounds with slopes of their own, or uncut; others follow from the rung's rule."""
-        if found.uncut is not None:
-            return [UNCUT_PROOF if uncut else None for uncut in found.uncut.numpy()]
-        if not found.slopes:
+    def _proofs(self, result: BoundResult, labels: np.ndarray) -> Sequence[Proof | None]:
+        """The proofs of bounds that have slopes of their own or are uncut; else None for each.
+
+        The proofs of other bounds follow from the rung's rule.
+        """
+        if result.uncut is not None:
+            return [UNCUT_PROOF if uncut else None for uncut in result.uncut.numpy()]
+        if not result.slopes:
             return [None] * len(labels)
         others = np.array([np.delete(np.arange(self.wiring.classes), y) for y in labels])
-        return leaf_proofs(SLOPE_RULES[self.name], others, found.slopes, found.counts)
+        return leaf_proofs(SLOPE_RULES[self.name], others, result.slopes, result.counts)
 
     def _least(self, images: Tensor, labels: Tensor, eps: Tensor) -> BoundResult:
         region = Region(self.threat, images, eps, self.wiring.domain)

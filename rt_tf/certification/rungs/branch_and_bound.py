@@ -1,7 +1,7 @@
 """Branch and bound: splits units until all parts of a region are proved, or one is disproved.
 
-Subproblems (leaves) of one example are bounded many at a time, with slopes and multipliers that go
-on from their parents'.
+Many subproblems (leaves) of one example are bounded at once, with slopes and multipliers that start
+from their parents'.
 """
 
 import contextlib
@@ -20,14 +20,14 @@ from rt_tf.errors import UserError
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
 
-TIME_LIMIT = 30.0  # seconds an example
+TIME_LIMIT = 30.0  # seconds for each example
 
 
 class BranchAndBound:
-    """The complete rung: settles an example for good, given time.
+    """The complete rung: settles any example, given time.
 
-    time_limit: seconds an example. memory: MiB for an example's intermediate bounds. UserError for
-    activations other than ReLU and LeakyReLU, whose sides are not linear.
+    time_limit: seconds for each example. memory: MiB for an example's intermediate bounds.
+    UserError for activations other than ReLU and LeakyReLU, whose sides are not linear.
     """
 
     def __init__(
@@ -46,18 +46,18 @@ class BranchAndBound:
         self.time_limit = time_limit
         self.compiled = False
 
-    def __call__(self, asked: Query) -> Iterator[Finding]:
-        """One finding for every example, in order, each as soon as it is there."""
-        self.domain.check(asked.images)
-        for image, label in zip(asked.images, asked.labels, strict=True):
+    def __call__(self, query: Query) -> Iterator[Finding]:
+        """Yields one finding for every example, in order, each as soon as it is there."""
+        self.domain.check(query.images)
+        for image, label in zip(query.images, query.labels, strict=True):
             if not self.compiled:
-                self._compile(image, int(label), asked.eps)
+                self._compile(image, int(label), query.eps)
             began = time.perf_counter()
-            found = self._settled(image, int(label), asked.eps, began + self.time_limit)
-            yield found._replace(seconds=time.perf_counter() - began)
+            finding = self._settled(image, int(label), query.eps, began + self.time_limit)
+            yield finding._replace(seconds=time.perf_counter() - began)
 
     def _compile(self, image: np.ndarray, label: int, eps: float) -> None:
-        """First calls take seconds, which are no example's."""
+        """Makes the first calls, whose seconds of tracing belong to no example."""
         self.compiled = True
         with contextlib.suppress(tf.errors.ResourceExhaustedError, MemoryError):
             search = self._search(image, label, eps)
@@ -76,7 +76,7 @@ class BranchAndBound:
 
 
 def refuse_curved(wiring: Wiring, rung: str) -> None:
-    """UserError, by name, for an activation that is not linear on either side of 0."""
+    """Raises UserError, naming the layer, for an activation that is not linear beside 0."""
     if curved := wiring.lower().curved:
         raise UserError(
             f"rungs: expected ReLU and LeakyReLU alone for {rung}; layer '{curved}' has another "

@@ -1,9 +1,9 @@
-"""Rungs of the ladder that ask HiGHS: the triangles' linear program, and programs with binaries.
+"""Rungs of the ladder that use HiGHS: the triangles' linear program, and programs with binaries.
 
-Whatever rests on HiGHS's word is `trusted` in a finding: of the network in exact arithmetic, over
-sound bounds of its layers; its answers count from SLACK on. What the dual of a linear program says
-of the lower slopes makes a sound backward bound of our own, which needs nobody's word. Rungs are
-made once for a network and keep the weights that it had then.
+Whatever rests on HiGHS's word is `trusted` in a finding. HiGHS's word is of the network in exact
+arithmetic, over sound bounds of its layers, and its margins count only above SLACK. The dual of a
+linear program gives slopes of lower lines, and with them a backward bound that is sound by itself
+and certifies. A rung is made once for a network and keeps the weights that it had then.
 """
 
 import functools
@@ -23,10 +23,10 @@ from rt_tf.certification.solver.solver_answers import Answer, Search, by_triangl
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Threat
 
-TIME_LIMIT = 30.0
-BINARIES = 300  # P1, section 7
+TIME_LIMIT = 30.0  # seconds for each example
+BINARIES = 300  # units of milp_conv
 
-Answers = Callable[[Example, np.ndarray | None, float], Answer]  # from a point, until a time
+Answers = Callable[[Example, np.ndarray | None, float], Answer]  # start, deadline
 
 
 def lp(
@@ -36,9 +36,11 @@ def lp(
     memory: float = MEMORY,
     threads: int = 1,
 ) -> Rung:
-    """The triangles' linear program (Ehlers 2017; P2, eq. 3.5), over CROWN's bounds of every layer.
+    """A rung of the triangles' linear program over CROWN's bounds of every layer.
 
-    time_limit: seconds for each example. memory: MiB of coefficients. threads: of HiGHS.
+    time_limit: seconds for each example. memory: MiB of coefficients. threads: of HiGHS. UserError
+    for threats other than linf and activations other than ReLU and LeakyReLU.
+    Source: Ehlers 2017; Wong 2020 (thesis), eq. 3.5.
     """
     reader = Reader(wiring, threat, "lp", memory)
     return functools.partial(
@@ -53,7 +55,10 @@ def milp_last(
     memory: float = MEMORY,
     threads: int = 1,
 ) -> Rung:
-    """The same with binaries for the last hidden layer, so that its ReLUs are exact (P1)."""
+    """A rung of the program with binaries for the last hidden layer, so that its ReLUs are exact.
+
+    Its parameters and errors are those of `lp`.
+    """
     reader = Reader(wiring, threat, "milp_last", memory)
     return _with_binaries(reader, last_units(reader.graph), time_limit, threads)
 
@@ -66,7 +71,11 @@ def milp_conv(
     threads: int = 1,
     binaries: int = BINARIES,
 ) -> Rung:
-    """Binaries for the ReLU after the last convolution, at most so many: the largest triangles."""
+    """A rung of the program with binaries for the ReLU after the last convolution.
+
+    binaries: how many units have one at most; those with the largest triangles. Other parameters
+    and errors are those of `lp`; UserError also without an activation after a convolution.
+    """
     reader = Reader(wiring, threat, "milp_conv", memory)
     return _with_binaries(reader, after_convolutions(reader.graph, binaries), time_limit, threads)
 
@@ -78,7 +87,10 @@ def milp(
     memory: float = MEMORY,
     threads: int = 1,
 ) -> Rung:
-    """Binaries for every unstable unit: the network itself (Tjeng et al. 2019)."""
+    """A rung of the program with binaries for every unstable unit: the network itself.
+
+    Its parameters and errors are those of `lp`. Source: Tjeng et al. 2019.
+    """
     reader = Reader(wiring, threat, "milp", memory)
     return _with_binaries(reader, every_unit, time_limit, threads)
 
@@ -90,22 +102,24 @@ def _with_binaries(reader: Reader, choice: Choice, time_limit: float, threads: i
     return functools.partial(_climb, reader, answers, time_limit)
 
 
-def _climb(reader: Reader, answers: Answers, time_limit: float, asked: Query) -> Iterator[Finding]:
+def _climb(reader: Reader, answers: Answers, time_limit: float, query: Query) -> Iterator[Finding]:
     reader.prepare()
-    for image, label, point in zip(asked.images, asked.labels, asked.points, strict=True):
+    for image, label, point in zip(query.images, query.labels, query.points, strict=True):
         began = time.perf_counter()
-        found = _found(reader, answers, began + time_limit, (image, int(label), asked.eps), point)
-        yield found._replace(seconds=time.perf_counter() - began)
+        finding = _finding(
+            reader, answers, began + time_limit, (image, int(label), query.eps), point
+        )
+        yield finding._replace(seconds=time.perf_counter() - began)
 
 
-def _found(
+def _finding(
     reader: Reader,
     answers: Answers,
     until: float,
     question: tuple[np.ndarray, int, float],
     point: np.ndarray | None,
 ) -> Finding:
-    """A finding without its time."""
+    """The finding of one example, without its time. question: (image [...], label, eps)."""
     if reader.too_large:
         return Finding(-np.inf, 0.0, "memory")
     try:
@@ -114,18 +128,18 @@ def _found(
         return Finding(-np.inf, 0.0, "memory")
     if not np.isfinite(example.margins).all():  # nor are the bounds that a program is made of
         return Finding(-np.inf, 0.0, "error")
-    known = [] if point is None else [point]
-    before = reader.worst(example, known)
+    starts = [] if point is None else [point]
+    before = reader.worst(example, starts)
     if before.errs:
         return Finding(before.margin, 0.0, point=before.point, falsified=True)
     if not len(example.open_rows):
-        own, proof = confirmed(reader.graph, example, {})
-        return Finding(own, 0.0, point=before.point, proof=proof)
+        proved, proof = confirmed(reader.graph, example, {})
+        return Finding(proved, 0.0, point=before.point, proof=proof)
     try:
         answer = answers(example, point, until)
     except ModelError:
         return Finding(-np.inf, 0.0, "error")
-    after = reader.worst(example, [*known, *answer.met])
+    after = reader.worst(example, [*starts, *answer.points])
     if after.errs:
         return Finding(after.margin, 0.0, point=after.point, falsified=True)
     return Finding(

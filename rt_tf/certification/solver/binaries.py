@@ -1,4 +1,4 @@
-"""Which unstable units of a program get a binary, so that their ReLUs are exact."""
+"""Choices of the unstable units of a program that get a binary, so that their ReLUs are exact."""
 
 from collections.abc import Callable, Collection
 
@@ -13,21 +13,22 @@ Choice = Callable[[Program], np.ndarray]  # bool [units]
 
 
 def every_unit(program: Program) -> np.ndarray:
-    """All of them."""
+    """The choice of all units."""
     return np.ones(len(program.units), bool)
 
 
 def last_units(graph: Graph) -> Choice:
-    """Those of the activations that no activation follows."""
+    """The choice of the units of those activations that no activation follows."""
     activations = graph.activations()
     followed = {i for k in activations for i in graph.ancestors(k) - {k}}
     return lambda program: _of_nodes(program, set(activations) - followed)
 
 
 def after_convolutions(graph: Graph, most: int) -> Choice:
-    """Those of the first activation after the last convolution; at most so many, by largest area.
+    """The choice of units of the first activation after the last convolution.
 
-    UserError where there is none.
+    most: how many units at most, those of the largest area. UserError for a network without an
+    activation after a convolution.
     """
     last = max((i for i, node in graph.numbered() if _is_convolution(node.op)), default=None)
     after = [i for i in graph.activations() if last in graph.ancestors(i)]
@@ -38,10 +39,10 @@ def after_convolutions(graph: Graph, most: int) -> Choice:
         )
 
     def choice(program: Program) -> np.ndarray:
-        own = _of_nodes(program, {min(after)})
-        areas = np.where(own, -program.lower * program.upper, -1.0)
-        chosen = np.argsort(-areas, kind="stable")[: min(most, np.count_nonzero(own))]
-        return np.isin(np.arange(len(own)), chosen)
+        eligible = _of_nodes(program, {min(after)})
+        areas = np.where(eligible, -program.lower * program.upper, -1.0)
+        chosen = np.argsort(-areas, kind="stable")[: min(most, np.count_nonzero(eligible))]
+        return np.isin(np.arange(len(eligible)), chosen)
 
     return choice
 

@@ -1,4 +1,4 @@
-"""An example as the solver's rungs read it: its sound bounds, and its network as a program."""
+"""One example for the solver's rungs: its sound bounds, and its network as a program."""
 
 import functools
 from typing import NamedTuple
@@ -23,9 +23,11 @@ MOST_ENTRIES = 5e7  # of a network's matrices: 600 MB
 
 
 class Example(NamedTuple):
-    """region: as asked, of one image. spec: [1, rows, classes]; others: the class of each row.
+    """One image's region, bounds and program.
 
-    enclosure, margins: sound, by CROWN (margins: [rows]). program: over the enclosure's boxes.
+    region: of batch 1, neither widened nor narrowed. spec: [1, rows, classes]; others: [rows], the
+    other class of each row. enclosure, margins ([rows]): sound, by CROWN. program: over the
+    enclosure's boxes.
     """
 
     region: Region
@@ -38,17 +40,21 @@ class Example(NamedTuple):
 
     @property
     def open_rows(self) -> np.ndarray:
-        """Rows that are not proved, the worst first."""
+        """The rows that are not proved, the worst first: [open]."""
         order = np.argsort(self.margins, kind="stable")
         return order[~(self.margins[order] > 0.0)]
 
     def row(self, k: int) -> np.ndarray:
-        """The specification of a row, float64 [classes]."""
+        """Row k of the specification, float64 [classes]."""
         return self.spec.numpy()[0, k].astype(np.float64)
 
 
 class Worst(NamedTuple):
-    """The point [...] of the least margin, by the network in float32; errs: strictly inside."""
+    """The input [...] of the least margin, by the network in float32.
+
+    point: None where there was no input to look at. errs: it lies in the region and gets another
+    label.
+    """
 
     point: np.ndarray | None
     margin: float
@@ -56,9 +62,10 @@ class Worst(NamedTuple):
 
 
 class Reader:
-    """Makes examples of a network. UserError for other threats than Linf, or other activations.
+    """Makes examples of a network.
 
-    rung: who asks, for messages. memory: MiB of coefficients, of the bounds.
+    rung: whose reader it is, for messages. memory: MiB of coefficients, of the bounds. UserError
+    for threats other than linf, and for activations other than ReLU and LeakyReLU.
     """
 
     def __init__(self, wiring: Wiring, threat: Threat, rung: str, memory: float) -> None:
@@ -77,13 +84,13 @@ class Reader:
         return entries(self.graph, self.shapes) > MOST_ENTRIES
 
     def prepare(self) -> None:
-        """Does what is done once for all examples."""
+        """Compiles the bounds and takes the network's matrices, once for all examples."""
         if not self.linear and not self.too_large:
             self._bounds.get_concrete_function()
             self.linear = matrices(self.graph, self.shapes)
 
     def read(self, image: np.ndarray, label: int, eps: float) -> Example:
-        """One example; image: without batch."""
+        """The example of an image [...] without batch, its label and the radius."""
         self.prepare()
         x = tf.constant(image[np.newaxis], tf.float32)
         enclosure, margins = self._bounds(x, tf.constant([label], tf.int64), tf.constant(eps))
@@ -100,7 +107,7 @@ class Reader:
         )
 
     def worst(self, example: Example, points: list[np.ndarray]) -> Worst:
-        """The worst of inputs, flat or as images, once they are taken into the region."""
+        """The worst of some inputs, flat or as images, once projected into the region."""
         if not points:
             return Worst(None, np.inf, False)
         images = tf.constant(np.stack(points).reshape(-1, *self.wiring.input_shape), tf.float32)
@@ -133,7 +140,7 @@ def _flat(box: tuple[Tensor, Tensor]) -> Ends:
 
 
 def _box(region: Region) -> Ends:
-    """The Linf box exactly, of a region's one example."""
+    """The exact box of an Linf region's one example, float64: lower and upper [pixels]."""
     x, scale = region.x.numpy()[0].astype(np.float64), getattr(region.threat, "scale", None)
     eps = float(region.eps) * (1.0 if scale is None else np.array(scale))
     lower = np.maximum(x - eps, region.domain.lower)
@@ -141,7 +148,10 @@ def _box(region: Region) -> Ends:
 
 
 def negative_slopes(graph: Graph, rung: str) -> dict[int, float]:
-    """The slopes below zero of a network's (leaky) ReLUs, by node; UserError of others."""
+    """The slopes below zero of a network's ReLUs and LeakyReLUs, by node.
+
+    UserError for other activations.
+    """
     slopes = {}
     for i in graph.activations():
         node = graph.nodes[i - 1]

@@ -11,14 +11,14 @@ import tensorflow as tf
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Activation, Affine, Op, Positive, Tensor, Window
 
-CHUNK = 2**24  # numbers of the dense images of unit vectors at a time
+CHUNK = 2**24  # numbers in the dense images of unit vectors that are computed at once
 
 Shape = tuple[int, ...]
 Shapes = dict[int, Shape]
 
 
 class Linear(NamedTuple):
-    """sum_k parts[k] @ (input k) + bias; parts: [units, units of input k]."""
+    """An affine map: sum_k parts[k] @ (input k) + bias; parts: [units, units of input k]."""
 
     parts: tuple[sp.csr_array, ...]
     bias: np.ndarray
@@ -33,7 +33,7 @@ def shapes_of(graph: Graph, input_shape: Shape) -> Shapes:
 
 
 def entries(graph: Graph, shapes: Shapes) -> int:
-    """How many numbers the matrices hold, at most."""
+    """The number of entries that a network's matrices have at most."""
     total = 0
     for i, node in graph.numbered():
         if not isinstance(node.op, Activation):
@@ -42,16 +42,16 @@ def entries(graph: Graph, shapes: Shapes) -> int:
 
 
 def matrices(graph: Graph, shapes: Shapes) -> dict[int, Linear]:
-    """The affine nodes by number."""
-    found = {}
+    """The affine maps of a network's nodes, by node."""
+    maps = {}
     for i, node in graph.numbered():
         if isinstance(node.op, Activation):
             continue
         inputs = [shapes[k] for k in node.inputs]
         zeros = [tf.zeros([1, *shape]) for shape in inputs]
         bias = node.op(*zeros).numpy().astype(np.float64).ravel()
-        found[i] = Linear(_parts(node.op, inputs, shapes[i]), bias)
-    return found
+        maps[i] = Linear(_parts(node.op, inputs, shapes[i]), bias)
+    return maps
 
 
 def _parts(op: Affine | Positive, inputs: list[Shape], output: Shape) -> tuple[sp.csr_array, ...]:
@@ -62,7 +62,7 @@ def _parts(op: Affine | Positive, inputs: list[Shape], output: Shape) -> tuple[s
 
 
 def _columns(linear: Callable[..., Tensor], inputs: list[Shape], place: int) -> sp.csr_array:
-    """The matrix of a map in one of its inputs, the others zero: images of unit vectors."""
+    """The matrix of a map in one of its inputs, the others being zero: images of unit vectors."""
     units = math.prod(inputs[place])
     step = max(1, CHUNK // max(map(math.prod, inputs)))
     columns = []
@@ -78,7 +78,10 @@ def _columns(linear: Callable[..., Tensor], inputs: list[Shape], place: int) -> 
 def _by_window(
     op: Affine | Positive, window: Window, inputs: list[Shape], place: int, output: Shape
 ) -> sp.csr_array:
-    """The same from the map of one window, which is alike at every place of an image."""
+    """The matrix of a map in one of its inputs, from the map of a single window.
+
+    One window's map is alike at every place of an image, so that few unit vectors suffice.
+    """
     span = [(n - 1) * gap + 1 for n, gap in zip(window.size, window.dilations, strict=True)]
     seen = [(*span, shape[2]) for shape in inputs]
     local = _columns(_of_window(op, window), seen, place).tocoo()

@@ -38,10 +38,11 @@ class Model(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A network's unstable units, one after another in topological order.
+    """A network's unstable units, one after another in topological order, on a box of inputs.
 
-    units: int64 [units, 2], (activation node, flat unit). before: what they read. lower, upper: its
-    bounds, float64. inputs: the box of the inputs. logits: what the network computes.
+    units: int64 [units, 2], (activation node, flat unit). before: the affine functions that the
+    units read; lower, upper: their bounds, float64 [units]. inputs: the box of the inputs, each
+    [pixels]. logits: the network's outputs.
     """
 
     units: np.ndarray
@@ -52,7 +53,10 @@ class Program(NamedTuple):
     logits: Form
 
     def model(self, binary: np.ndarray | None = None) -> Model:
-        """Variables: x, z, p, then a of those units that `binary` (bool [units]) picks."""
+        """The program's rows, over the variables x, z, p, and a for units with a binary.
+
+        binary: bool [units], which units have a binary; None: no unit has.
+        """
         count, pixels = len(self.units), len(self.inputs[0])
         chosen = np.flatnonzero(np.zeros(count, bool) if binary is None else binary)
         others = np.setdiff1d(np.arange(count), chosen)
@@ -69,17 +73,17 @@ class Program(NamedTuple):
         )
 
     def objective(self, row: np.ndarray) -> tuple[np.ndarray, float]:
-        """Costs of x and z, and the constant, of row . logits; row: [classes]."""
+        """The costs of x and z, and the constant, of row . logits; row: [classes]."""
         return self.logits.matrix.T @ row, float(self.logits.constant @ row)
 
     def assignment(self, x: np.ndarray, binary: np.ndarray | None = None) -> np.ndarray:
-        """All variables of `model(binary)` at an input x [pixels]."""
+        """The values of all variables of `model(binary)` at an input x [pixels]."""
         pixels, count = len(x), len(self.units)
         values, read = np.concatenate([x, np.zeros(count)]), np.zeros(count)
         for node in np.unique(self.units[:, 0]):
-            own = np.flatnonzero(self.units[:, 0] == node)
-            read[own] = self.before.matrix[own] @ values + self.before.constant[own]
-            values[pixels + own] = np.maximum(read[own], 0.0)
+            here = np.flatnonzero(self.units[:, 0] == node)
+            read[here] = self.before.matrix[here] @ values + self.before.constant[here]
+            values[pixels + here] = np.maximum(read[here], 0.0)
         active = (read > 0.0)[np.zeros(count, bool) if binary is None else binary]
         return np.concatenate([values, np.maximum(-read, 0.0), active.astype(np.float64)])
 
@@ -91,8 +95,8 @@ class Program(NamedTuple):
     def _equations(self) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
         count, pixels = len(self.units), len(self.inputs[0])
         one = sp.eye_array(count)
-        own = sp.hstack([sp.csr_array((count, pixels)), one])
-        matrix = sp.csr_array(sp.hstack([own - self.before.matrix, -one]))
+        units = sp.hstack([sp.csr_array((count, pixels)), one])
+        matrix = sp.csr_array(sp.hstack([units - self.before.matrix, -one]))
         return matrix, self.before.constant, self.before.constant
 
     def _triangles(self, which: np.ndarray) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
@@ -100,7 +104,7 @@ class Program(NamedTuple):
         return self._rows(which, z, p), np.full(len(which), -np.inf), size
 
     def _cases(self, which: np.ndarray) -> list[tuple[sp.csr_array, np.ndarray, np.ndarray]]:
-        """z - u a <= 0; p - l a <= -l."""
+        """The rows of units with a binary: z - u a <= 0 and p - l a <= -l."""
         ones, zeros = np.ones(len(which)), np.zeros(len(which))
         positive = sp.hstack([self._rows(which, ones, zeros), -sp.diags_array(self.upper[which])])
         negative = sp.hstack([self._rows(which, zeros, ones), -sp.diags_array(self.lower[which])])
@@ -108,7 +112,7 @@ class Program(NamedTuple):
         return [(positive, free, zeros), (negative, free, -self.lower[which])]
 
     def _rows(self, which: np.ndarray, z: np.ndarray, p: np.ndarray) -> sp.csr_array:
-        """One row for each of the given units, of its z and its p."""
+        """A row for each of the units `which`, with its coefficients of z and p, each [which]."""
         pixels, count, rows = len(self.inputs[0]), len(self.units), np.arange(len(which))
         columns = np.concatenate([pixels + which, pixels + count + which])
         places = np.concatenate([rows, rows]), columns
@@ -122,7 +126,11 @@ def program(
     negative_slopes: Mapping[int, float],
     ends: Mapping[int, Ends],
 ) -> Program:
-    """The program of one example. ends: of the input (0) and of what activations read, flat."""
+    """The program of one example.
+
+    linear: the affine nodes' matrices. negative_slopes: by activation. ends: the boxes of the input
+    (0) and of the nodes that activations read, flat.
+    """
     unstable = {i: _spans_zero(*ends[graph.nodes[i - 1].inputs[0]]) for i in negative_slopes}
     pixels, used = len(ends[0][0]), len(ends[0][0])
     width = pixels + sum(map(np.count_nonzero, unstable.values()))
@@ -161,16 +169,16 @@ def _rectified(read: Form, box: Ends, slope: float, picked: np.ndarray, used: in
     """slope * read + (1 - slope) * relu(read), with variables from `used` on for picked units."""
     kept = np.where(box[0] >= 0.0, 1.0, slope)  # of the form itself
     ones = np.full(len(picked), 1.0 - slope), (picked, used + np.arange(len(picked)))
-    own = sp.csr_array(ones, shape=read.matrix.shape)
-    matrix = sp.csr_array(sp.diags_array(kept) @ read.matrix + own)
+    rectified = sp.csr_array(ones, shape=read.matrix.shape)
+    matrix = sp.csr_array(sp.diags_array(kept) @ read.matrix + rectified)
     matrix.eliminate_zeros()
     return Form(matrix, kept * read.constant)
 
 
 def _numbers(unstable: dict[int, np.ndarray]) -> np.ndarray:
-    found = [np.argwhere(mask) for mask in unstable.values()]
-    named = [np.insert(units, 0, i, axis=1) for i, units in zip(unstable, found, strict=True)]
-    return np.concatenate([np.zeros((0, 2), np.int64), *named])
+    flat = [np.argwhere(mask) for mask in unstable.values()]
+    numbered = [np.insert(units, 0, i, axis=1) for i, units in zip(unstable, flat, strict=True)]
+    return np.concatenate([np.zeros((0, 2), np.int64), *numbered])
 
 
 def _sides(

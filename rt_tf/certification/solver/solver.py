@@ -15,13 +15,14 @@ DONE = (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInterrupt)
 
 
 class ModelError(ValueError):
-    """HiGHS takes no such model: numbers beyond its range, say."""
+    """HiGHS does not take the model: it has numbers beyond its range, for example."""
 
 
 class Solved(NamedTuple):
-    """cause: None, or why there is no answer, time or error. Of a minimum, in any case:
+    """HiGHS's result for a minimum.
 
-    bound: what it is not below, by the solver's word. value, point: the best point found, if any.
+    cause: why there is no answer (time, error), or None. bound: what the minimum is not below, by
+    the solver's word. value, point: the best feasible point and its value, if there is any.
     row_duals, column_duals: of a linear program that was solved.
     """
 
@@ -37,22 +38,22 @@ NOTHING = Solved("error", -np.inf, np.inf, None, np.zeros(0), np.zeros(0))
 
 
 class Solver:
-    """One model, asked about several objectives. threads: of HiGHS. method: simplex or ipm.
+    """Minimises several objectives over one model.
 
-    ModelError for a model that HiGHS does not take. Every question has a HiGHS of its own: one
-    that was interrupted goes on being so.
+    threads: of HiGHS. method: simplex, ipm or choose. ModelError for a model that HiGHS does not
+    take. Every objective has a HiGHS of its own: one that was interrupted would go on being so.
     """
 
     def __init__(self, model: Model, threads: int = 1, method: str = "ipm") -> None:
         self.model, self.threads, self.method = model, threads, method
-        if not np.isfinite(model.matrix.data).all():  # HiGHS asks this of sizes alone
+        if not np.isfinite(model.matrix.data).all():  # HiGHS itself checks sizes alone
             raise ModelError("expected a model of numbers; received others")
         self.program = _program(model)
         self.columns = np.arange(model.matrix.shape[1], dtype=np.int32)
         self._open()
 
     def linear(self, costs: np.ndarray, constant: float, seconds: float) -> Solved:
-        """The least costs . v + constant, without crossover: no basis is needed."""
+        """The minimum of costs . v + constant, without crossover, since no basis is needed."""
         if seconds <= 0.0:
             return NOTHING._replace(cause="time")
         self._ask(costs, constant)
@@ -73,10 +74,10 @@ class Solver:
         start: np.ndarray | None = None,
         decided: tuple[float, float] = (-np.inf, np.inf),
     ) -> Solved:
-        """The same with binaries. start: a feasible point.
+        """The minimum of costs . v + constant, with the model's binaries.
 
-        decided: it ends once there is a point not above the first number, or no point can be below
-        the second.
+        seconds: the time limit. start: a feasible point. decided: the search ends once there is a
+        point not above the first number, or no point can be below the second.
         """
         if not self.model.binary.any():
             return self.linear(costs, constant, seconds)
@@ -119,7 +120,7 @@ class Solver:
         self.highs.changeObjectiveOffset(constant)
 
     def _run(self) -> str | None:
-        """Runs until there is an answer, and says what kept it from one."""
+        """Runs HiGHS; the cause, time or error, if there is no answer."""
         status, outcome = self.highs.run(), self.highs.getModelStatus()
         if outcome == highspy.HighsModelStatus.kTimeLimit:
             return "time"
@@ -128,10 +129,10 @@ class Solver:
 
 
 class _Watch:
-    """Keeps the best point of a search, and says when to end it.
+    """Keeps the best point of a search, and interrupts the search when it is decided.
 
-    After a start HiGHS tells of the start's point with the value of a better one: the value is
-    taken from the point.
+    After a start HiGHS reports the start's point with the value of a better one, so that the value
+    is computed from the point.
     """
 
     def __init__(self, costs: np.ndarray, constant: float, decided: tuple[float, float]) -> None:
@@ -156,7 +157,7 @@ class _Watch:
 
 
 def _silently(make: Callable[[], highspy.Highs]) -> highspy.Highs:
-    """HiGHS announces itself on the process's standard output whatever its options say."""
+    """Makes a HiGHS, which always announces itself on the process's standard output."""
     sys.stdout.flush()
     kept = os.dup(1)
     with Path(os.devnull).open("w") as nowhere:

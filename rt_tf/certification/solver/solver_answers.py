@@ -1,4 +1,4 @@
-"""What HiGHS says of one example: by the triangles alone, or with binaries."""
+"""HiGHS's answers for one example: by the triangles alone, or with binaries."""
 
 import time
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 from rt_tf.certification.proof import Proof
 from rt_tf.certification.solver.binaries import Choice
-from rt_tf.certification.solver.dual_slopes import confirmed, shares
+from rt_tf.certification.solver.dual_slopes import confirmed, dual_slopes
 from rt_tf.certification.solver.examples import Example, Reader
 from rt_tf.certification.solver.solver import Solved, Solver
 from rt_tf.network.graph import Graph
@@ -16,10 +16,13 @@ SLACK = 1e-4  # of a logit: above HiGHS's tolerances (1e-6) and float32's usual 
 
 
 class Answer(NamedTuple):
-    """What was found of one example; met: inputs worth a look, flat."""
+    """The solver's answer for one example; see `Finding` for its fields.
+
+    points: inputs that may be counterexamples, flat.
+    """
 
     margin: float
-    met: list[np.ndarray]
+    points: list[np.ndarray]
     cause: str | None = None
     trusted: bool = False
     proof: Proof | None = None
@@ -28,30 +31,31 @@ class Answer(NamedTuple):
 def by_triangles(
     graph: Graph, threads: int, example: Example, start: np.ndarray | None, until: float
 ) -> Answer:
-    """By the triangles; `start` is of no use to an interior point."""
+    """The answer by the triangles alone; `start` is of no use to an interior-point method."""
     margins, program = example.margins.astype(np.float64), example.program
     slopes: dict[int, np.ndarray] = {}
-    met: list[np.ndarray] = []
+    points: list[np.ndarray] = []
     solver = Solver(program.model(), threads)
     for k in example.open_rows:
         solved = solver.linear(*program.objective(example.row(k)), until - time.perf_counter())
         if solved.point is None:
-            return Answer(-np.inf, met, solved.cause)
-        met.append(solved.point[: len(program.inputs[0])])
+            return Answer(-np.inf, points, solved.cause)
+        points.append(solved.point[: len(program.inputs[0])])
         margins[k] = max(margins[k], solved.bound - SLACK)
-        slopes[k] = shares(program, solved)
+        slopes[k] = dual_slopes(program, solved)
         if margins[k] <= 0.0:
-            return Answer(float(margins.min()), met, trusted=True)
-    own, proof = confirmed(graph, example, slopes)
-    if own > 0.0:
-        return Answer(own, met, proof=proof)
-    return Answer(float(margins.min()), met, trusted=True)
+            return Answer(float(margins.min()), points, trusted=True)
+    proved, proof = confirmed(graph, example, slopes)
+    if proved > 0.0:
+        return Answer(proved, points, proof=proof)
+    return Answer(float(margins.min()), points, trusted=True)
 
 
 class Search:
-    """One example by a program with the chosen binaries; every row by the triangles first.
+    """The search for one example by a program with the chosen binaries.
 
-    They take a small part of the time, prove many rows, and find points where to begin.
+    Every row is minimised by the triangles first: that takes a small part of the time, proves many
+    rows, and yields points to start from.
     """
 
     def __init__(
@@ -69,37 +73,37 @@ class Search:
         self.relaxed = Solver(self.program.model(), threads)
         self.exact = Solver(self.program.model(self.binary), threads, method="choose")
         point = example.region.x.numpy() if start is None else start
-        self.met = [np.clip(point.astype(np.float64).ravel(), *self.program.inputs)]
+        self.points = [np.clip(point.astype(np.float64).ravel(), *self.program.inputs)]
 
     def answer(self) -> Answer:
-        """The worst row first, up to one that is not proved."""
+        """The answer of all rows, the worst first, up to one that is not proved."""
         margins = self.example.margins.astype(np.float64)
         for k in self.example.open_rows:
             solved = self._row(self.example.row(k))
             if solved.cause is not None:
-                return Answer(-np.inf, self.met, solved.cause)
+                return Answer(-np.inf, self.points, solved.cause)
             margins[k] = max(margins[k], solved.bound - SLACK)
             if margins[k] <= 0.0:
                 break
-        return Answer(float(margins.min()), self.met, trusted=True)
+        return Answer(float(margins.min()), self.points, trusted=True)
 
     def _row(self, row: np.ndarray) -> Solved:
-        """Until the sign of the row's minimum is known, or the network errs."""
+        """Minimises a row until the sign of its minimum is decided, or the network errs."""
         objective = self.program.objective(row)
         relaxed = self.relaxed.linear(*objective, self.until - time.perf_counter())
-        self._meet(relaxed)
+        self._keep_point(relaxed)
         if relaxed.cause is not None or relaxed.bound > SLACK or self._errs():
             return relaxed
-        starts = [self.program.assignment(x, self.binary) for x in self.met]
+        starts = [self.program.assignment(x, self.binary) for x in self.points]
         start = min(starts, key=lambda v: float(objective[0] @ v[: len(objective[0])]))
         left = self.until - time.perf_counter()
         solved = self.exact.integer(*objective, left, start, decided=(-SLACK, 2.0 * SLACK))
-        self._meet(solved)
+        self._keep_point(solved)
         return solved
 
-    def _meet(self, solved: Solved) -> None:
+    def _keep_point(self, solved: Solved) -> None:
         if solved.point is not None:
-            self.met.append(solved.point[: len(self.program.inputs[0])])
+            self.points.append(solved.point[: len(self.program.inputs[0])])
 
     def _errs(self) -> bool:
-        return self.reader.worst(self.example, self.met).errs
+        return self.reader.worst(self.example, self.points).errs
