@@ -1,1 +1,1 @@
-"""What is known of each example, in files: written as it comes, merged, checked for consistency."""
+"""Records of examples in files: appended while running, merged, checked for consistency."""

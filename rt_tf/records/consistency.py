@@ -1,4 +1,4 @@
-"""What must hold between the records of one network, whatever wrote them.
+"""Rules that the records of one network keep, whatever wrote them.
 
 A broken rule is a bug of ours (or a damaged file), so it is loud: nothing is reported on top of it.
 """
@@ -34,44 +34,44 @@ ATTACK_FIELDS = (
     "distance",
     "seconds",
 )
-ATTACK_SETTINGS = ("attack", "steps", "restarts")  # those that a report reads
+ATTACK_SETTINGS = ("attack", "steps", "restarts")  # the settings that a report reads
 RADIUS_HEADER_FIELDS = ("threat", *SAME_IN_RUN, "settings")
 RADIUS_FIELDS = ("index", *SAME_EXAMPLE, "radius", "rung", "trials", "seconds")
 VERDICTS = ("certified", "falsified", "unknown")
 
 
-class Inconsistent(RuntimeError):  # noqa: N818 - reads as a finding: raise Inconsistent(what)
+class Inconsistent(RuntimeError):  # noqa: N818 - reads as a statement: raise Inconsistent(message)
     """Two records contradict each other, or one contradicts itself."""
 
 
 def require(holds: bool, message: str) -> None:
-    """Raise `Inconsistent(message)` unless `holds`."""
+    """Raises `Inconsistent(message)` unless `holds`."""
     if not holds:
         raise Inconsistent(message)
 
 
 def check_same(rows: Mapping[str, Row], keys: Iterable[str], where: str) -> None:
-    """All `rows` (by the name of their source) have the same value under each of `keys`."""
+    """Requires equal values under each of `keys` in all rows, by the name of their source."""
     for key in keys:
         values = {source: row[key] for source, row in rows.items()}
-        told = ", ".join(f"{value!r} in {source}" for source, value in values.items())
-        require(len({repr(value) for value in values.values()}) <= 1, f"{where}: {key} is {told}")
+        listed = ", ".join(f"{value!r} in {source}" for source, value in values.items())
+        require(len({repr(value) for value in values.values()}) <= 1, f"{where}: {key} is {listed}")
 
 
 def check_domain(headers: Mapping[str, Row], where: str) -> None:
-    """All headers are of inputs in the same domain; [0, 1] where none was noted."""
+    """Requires that all headers are of inputs in one domain; a header without one is of [0, 1]."""
     domains = {name: {"domain": h.get("domain", UNIT.config())} for name, h in headers.items()}
     check_same(domains, ["domain"], where)
 
 
 def check_fields(row: Row, fields: Iterable[str], where: str) -> None:
-    """`row` has each of `fields`."""
+    """Requires that `row` has each of `fields`."""
     missing = [field for field in fields if field not in row]
     require(not missing, f"{where}: expected {', '.join(missing)}; the line has none")
 
 
 def check_certificate(row: Row, where: str) -> None:
-    """A line of certify.jsonl agrees with itself."""
+    """Requires that a line of certify.jsonl agrees with itself."""
     verdict, cause = row["verdict"], row["cause"]
     require(verdict in VERDICTS, f"{where}: verdict {verdict!r} is none of {VERDICTS}")
     correct = row["prediction"] == row["label"]
@@ -85,8 +85,8 @@ def check_certificate(row: Row, where: str) -> None:
         )
     counterexample = row.get("counterexample")
     if counterexample:
-        found = verdict == "falsified" and counterexample["prediction"] != row["label"]
-        require(found, f"{where}: a counterexample, yet {verdict}")
+        fits = verdict == "falsified" and counterexample["prediction"] != row["label"]
+        require(fits, f"{where}: a counterexample, yet {verdict}")
     require(
         cause != "attack" or bool(counterexample), f"{where}: attacked without a counterexample"
     )
@@ -95,13 +95,16 @@ def check_certificate(row: Row, where: str) -> None:
 
 
 def check_evidence(counterexample: Row | None, eps: float, where: str) -> None:
-    """A ladder's counterexample lies within the radius."""
+    """Requires that a ladder's counterexample, if any, lies within the radius."""
     if counterexample is not None:
         check_distance(counterexample, eps, where)
 
 
 def check_attack(row: Row, eps: float, where: str) -> None:
-    """A line of attack-*.jsonl agrees with itself: clean >= attacked, successes have evidence."""
+    """Requires that a line of attack-*.jsonl agrees with itself.
+
+    A misclassified example does not withstand, and a success has a stored counterexample.
+    """
     check_distance(row, eps, where)
     if row["prediction"] != row["label"]:
         require(row["success"], f"{where}: misclassified, yet counted as withstanding the attack")
@@ -114,17 +117,20 @@ def check_attack(row: Row, eps: float, where: str) -> None:
 
 
 def check_distance(row: Row, eps: float, where: str) -> None:
-    """A stored counterexample has a distance, which is within the radius; nothing else has one."""
+    """Requires that a stored counterexample has a distance, which is within the radius.
+
+    A record without a stored counterexample has no distance.
+    """
     distance = row["distance"]
     if row["file"] is None:
         require(distance is None, f"{where}: distance {distance} of no stored counterexample")
     else:
-        held = distance is not None and 0.0 <= distance <= eps
-        require(held, f"{where}: expected a distance in [0, {eps}]; received {distance}")
+        within = distance is not None and 0.0 <= distance <= eps
+        require(within, f"{where}: expected a distance in [0, {eps}]; received {distance}")
 
 
 def check_order(row: Row, where: str) -> None:
-    """Clean >= attacked >= certified on one merged example."""
+    """Requires clean >= attacked >= certified on one merged example."""
     clean = row["correct"]
     attacks = [attack["success"] for attack in row["attacks"].values()]
     certified = (row["certificate"] or {}).get("verdict") == "certified"
@@ -137,10 +143,10 @@ def check_order(row: Row, where: str) -> None:
 
 
 def check_across(questions: Iterable[tuple[str, float, list[Row]]]) -> None:
-    """Questions (threat, eps, merged rows) of one network agree with one another.
+    """Requires that the questions (threat, eps, merged rows) of one network agree with one another.
 
     An example has one image, label and prediction everywhere, and one certified at eps has no
-    counterexample of the same threat at a distance up to eps, at whatever radius it was found.
+    counterexample of that threat at a distance up to eps, whatever radius the attack had.
     """
     seen: dict[int, tuple[str, Row]] = {}
     certified: dict[tuple[str, int], float] = {}
@@ -159,12 +165,15 @@ def check_across(questions: Iterable[tuple[str, float, list[Row]]]) -> None:
 
 
 def _check_no_counterexample(row: Row, threat: str, eps: float, proved: float | None) -> None:
-    """An example certified at radius `proved` has none there; `eps` is where `row` was found."""
+    """Requires that an example certified at radius `proved` has no counterexample within it.
+
+    row: the example's merged row of the question at `eps`.
+    """
     if proved is None or row["verdict"] != "falsified":
         return
     stored = [*row["attacks"].values(), row.get("counterexample") or {}]
-    found = [told["distance"] for told in stored if told.get("distance") is not None]
-    distance = min(found, default=eps)
+    distances = [record["distance"] for record in stored if record.get("distance") is not None]
+    distance = min(distances, default=eps)
     require(
         distance > proved,
         f"example {row['index']}: certified at {threat} eps {proved}, falsified at {eps} "
@@ -173,9 +182,10 @@ def _check_no_counterexample(row: Row, threat: str, eps: float, proved: float | 
 
 
 def check_radius(row: Row, nearest: float | None, where: str) -> None:
-    """A line of certified radii agrees with itself and with the nearest counterexample's distance.
+    """Requires that a line of certified radii agrees with itself and with the counterexamples.
 
-    The radius is the largest eps of the trials that certified, and no counterexample is within.
+    The radius is the largest eps of the trials that certified, and no counterexample is within it.
+    nearest: the distance of the nearest counterexample, None without one.
     """
     certified = {trial["eps"]: trial["rung"] for trial in row["trials"] if trial["certified"]}
     best = max(certified, default=0.0)

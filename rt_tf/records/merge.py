@@ -6,7 +6,7 @@ line, then a line an example) and the merged `examples.jsonl`:
 
     {"index", "image", "label", "prediction", "correct",
      "attacks": {id: {"success", "prediction", "file", "distance", "seconds"}},
-     "certificate": {"verdict", "cause"} | null (not asked), "rungs": {...},
+     "certificate": {"verdict", "cause"} | null (no ladder ran), "rungs": {...},
      "searched": whether the ladder looks for counterexamples,
      "counterexample": {"rung", "file", "sha256", "distance", "prediction"} | null,
      "proof": file | null,
@@ -16,10 +16,10 @@ line, then a line an example) and the merged `examples.jsonl`:
      "seconds": of the certificate}
 
 `distance` is the size of the stored counterexample's move, in the unit of the threat's radius. An
-`open` line is of an example that was begun, or asked of fewer rungs than its file's: it counts as
-unknown, and gives way to a later line of the example. A
-line ends with a `checksum` of itself, and one that names a counterexample's file has its `sha256`;
-records of earlier versions have neither.
+`open` line is of an example that was begun, or that had fewer rungs than its file's header says: it
+counts as unknown, and gives way to a later line of the example. A line ends with a `checksum` of
+itself, and one that names a counterexample's file has its `sha256`; records of earlier versions
+have neither.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ CERTIFY = "certify"
 
 
 def question_name(threat: str, eps: float) -> str:
-    """The directory of a question: `linf-0.05`; radii that differ at all have their own."""
+    """The name of a question's directory: `linf-0.05`; different radii have different names."""
     return f"{threat}-{eps!r}".removesuffix(".0")
 
 
 @dataclass(frozen=True)
 class Question:
-    """All that is known about one (threat, eps): headers by file stem, merged rows by index."""
+    """The records of one (threat, eps): headers by file stem, merged rows sorted by index."""
 
     threat: str
     eps: float
@@ -80,7 +80,7 @@ class Question:
 
     @property
     def name(self) -> str:
-        """Its directory's name."""
+        """The name of the question's directory."""
         return question_name(self.threat, self.eps)
 
     @property
@@ -94,7 +94,7 @@ class Question:
 
 
 def merge(question_dir: str | Path) -> list[Row]:
-    """One line per example from all record files of a question; writes examples.jsonl atomically.
+    """The merged rows of a question, one for each example; written to examples.jsonl atomically.
 
     Raises Inconsistent, and writes nothing, if any two records contradict each other.
     """
@@ -102,17 +102,20 @@ def merge(question_dir: str | Path) -> list[Row]:
 
 
 def load(records_dir: str | Path) -> list[Question]:
-    """Merge every question of a run, check them against each other, sort by threat and eps."""
+    """The questions of a run, merged and checked against each other, sorted by threat and eps.
+
+    Raises Inconsistent if any two records contradict each other.
+    """
     folders = sorted(path for path in Path(records_dir).glob("*-*") if _tables(path))
     questions = [_load_question(folder) for folder in folders]
     headers = {q.name: next(iter(q.headers.values())) for q in questions}
     check_same(headers, SAME_IN_RUN, str(records_dir))
-    check_across((_made(q), q.eps, q.rows) for q in questions)
+    check_across((_threat_with_settings(q), q.eps, q.rows) for q in questions)
     return sorted(questions, key=lambda q: (q.threat, q.eps))
 
 
-def _made(question: Question) -> str:
-    """The threat as it is made: radii of a union's balls, say, tell it from others."""
+def _threat_with_settings(question: Question) -> str:
+    """The threat with its settings, which tell it from others: a union's radii, for example."""
     settings = next(iter(question.headers.values())).get("threat_settings")
     return f"{question.threat} {settings}" if settings else question.threat
 
@@ -122,7 +125,7 @@ def _tables(folder: Path) -> list[Path]:
 
 
 def table_name(stem: str) -> str:
-    """What a record file is part of: `certify` of `certify-1of4`, an attack of itself."""
+    """The table that a record file is part of: `certify` for `certify-1of4`; else its stem."""
     return CERTIFY if stem.split("-")[0] == CERTIFY else stem
 
 
@@ -131,8 +134,10 @@ def _load_question(folder: Path) -> Question:
     headers = {name: header for name, (header, _) in files.items()}
     check_same(headers, SAME_IN_QUESTION, folder.name)
     check_domain(headers, folder.name)
-    made = {name: {"threat_settings": h.get("threat_settings", {})} for name, h in headers.items()}
-    check_same(made, ["threat_settings"], folder.name)
+    settings = {
+        name: {"threat_settings": h.get("threat_settings", {})} for name, h in headers.items()
+    }
+    check_same(settings, ["threat_settings"], folder.name)
     header = next(iter(headers.values()))
     name = question_name(header["threat"], header["eps"])
     require(name == folder.name, f"{folder.name}: its records are of {name}")
@@ -148,7 +153,7 @@ def _load_question(folder: Path) -> Question:
 
 
 def _files(folder: Path) -> dict[str, tuple[Row, list[Row]]]:
-    """Headers and rows by table; the parts of a certificate's are joined."""
+    """Headers and rows by table; the parts of the table of certificates are joined."""
     headers: dict[str, Row] = {}
     tables: dict[str, list[list[Row]]] = defaultdict(list)
     for path in _tables(folder):
@@ -190,7 +195,7 @@ def _check_whole(name: str, header: Row, rows: Sequence[Row], where: str) -> Non
 
 
 def _searched(header: Row | None) -> bool:
-    """Whether a ladder has a rung that looks for counterexamples."""
+    """Whether a ladder has a rung that searches for counterexamples. header: the ladder's."""
     return header is not None and not SEARCHES.keys().isdisjoint(
         header["settings"].get("rungs", [])
     )
@@ -200,10 +205,10 @@ def _merge_example(
     index: int, tables: Mapping[str, Mapping[int, Row]], folder: Path, eps: float
 ) -> Row:
     where = f"{folder.name}, example {index}"
-    said = {name: table[index] for name, table in tables.items() if index in table}
-    check_same(said, SAME_EXAMPLE, where)
-    certificate = said.get("certify")
-    attacks = {name.removeprefix("attack-"): said[name] for name in said if name != "certify"}
+    records = {name: table[index] for name, table in tables.items() if index in table}
+    check_same(records, SAME_EXAMPLE, where)
+    certificate = records.get("certify")
+    attacks = {name.removeprefix("attack-"): records[name] for name in records if name != "certify"}
     if certificate:
         check_certificate(certificate, where)
         counterexample = certificate.get("counterexample")
@@ -213,38 +218,38 @@ def _merge_example(
     for name, attack in attacks.items():
         check_attack(attack, eps, f"{where}, {name}")
         _check_stored(folder, attack, where)
-    merged = _merged(next(iter(said.values())), certificate, attacks)
+    merged = _merged(next(iter(records.values())), certificate, attacks)
     check_order(merged, where)
     return merged
 
 
 def _check_stored(folder: Path, row: Row, where: str) -> None:
-    """The file of a record is there, and is what was stored, where its checksum is recorded."""
+    """Requires that a record's file is there, and undamaged where its checksum is recorded."""
     file, stated = row.get("file"), row.get("sha256")
     require(file is None or (folder / file).exists(), f"{where}: {file} is missing")
     if file is not None and stated is not None:
-        found = hashlib.sha256((folder / file).read_bytes()).hexdigest()
-        require(found == stated, f"{where}: {file} is damaged: it is not what was stored")
+        actual = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+        require(actual == stated, f"{where}: {file} is damaged: it is not what was stored")
 
 
 def _merged(example: Row, certificate: Row | None, attacks: Mapping[str, Row]) -> Row:
     correct = example["prediction"] == example["label"]
-    own: Row = certificate or {"verdict": "unknown", "cause": "not_asked"}
-    falsified = own["verdict"] == "falsified" or any(row["success"] for row in attacks.values())
-    verdict, cause = decide(correct, own["verdict"] == "certified", falsified, own["cause"])
+    ladder: Row = certificate or {"verdict": "unknown", "cause": "not_asked"}
+    falsified = ladder["verdict"] == "falsified" or any(row["success"] for row in attacks.values())
+    verdict, cause = decide(correct, ladder["verdict"] == "certified", falsified, ladder["cause"])
     return {
         **{key: example[key] for key in ("index", *SAME_EXAMPLE)},
         "correct": correct,
         "attacks": {name: _attack(row) for name, row in attacks.items()},
         "certificate": certificate and {key: certificate[key] for key in ("verdict", "cause")},
-        "rungs": own.get("rungs", {}),
+        "rungs": ladder.get("rungs", {}),
         "verdict": verdict,
-        "rung": own.get("rung"),
-        "margin": own.get("margin"),
+        "rung": ladder.get("rung"),
+        "margin": ladder.get("margin"),
         "cause": cause,
-        "counterexample": own.get("counterexample"),
-        "proof": own.get("proof"),
-        "seconds": own.get("seconds"),
+        "counterexample": ladder.get("counterexample"),
+        "proof": ladder.get("proof"),
+        "seconds": ladder.get("seconds"),
     }
 
 

@@ -1,4 +1,4 @@
-"""Record files of one table that several processes share: each writes a part of its own."""
+"""Record files of one table that several processes share: each process writes one part."""
 
 import contextlib
 import math
@@ -12,12 +12,12 @@ from rt_tf.records.record_file import OPEN, Row, line, read, supersede, written
 
 
 def certificate_files(folder: Path) -> list[Path]:
-    """The record files of a question's certificates: the whole table's, and parts."""
+    """The record files of a question's certificates: the whole table's, and parts, sorted."""
     return sorted(folder.glob("certify*.jsonl"))
 
 
 def joined(path: Path, header: Mapping[str, Any], parts: Sequence[Path]) -> None:
-    """Moves the lines of parts into the one file of a table; for a process that works alone.
+    """Moves the lines of parts into the table's one file, for a process that works alone.
 
     Parts with another header are superseded.
     """
@@ -26,8 +26,8 @@ def joined(path: Path, header: Mapping[str, Any], parts: Sequence[Path]) -> None
     header = written(header)
     tables, taken = [], []
     for part in [*([path] if path.exists() else []), *parts]:
-        own, rows = read(part)
-        if own == header:
+        part_header, rows = read(part)
+        if part_header == header:
             taken.append(part)
             tables.append(rows)
         elif part != path:
@@ -40,33 +40,33 @@ def joined(path: Path, header: Mapping[str, Any], parts: Sequence[Path]) -> None
 
 
 def union(tables: Iterable[Sequence[Row]]) -> list[Row]:
-    """The lines of several parts; where two tell of one example, the one that had more time."""
-    found: dict[int, Row] = {}
+    """The lines of several parts; of two lines of one example, the one that had more time."""
+    latest: dict[int, Row] = {}
     for rows in tables:
         for row in rows:
-            before = found.get(row["index"], row)
-            found[row["index"]] = max(before, row, key=_settled)
-    return list(found.values())
+            before = latest.get(row["index"], row)
+            latest[row["index"]] = max(before, row, key=_settled)
+    return list(latest.values())
 
 
 def _settled(row: Row) -> tuple[bool, bool, float]:
-    """Whether a line has an answer, is closed, and how long was looked where time ended that."""
+    """Whether a line has an answer, whether it is closed, and the time limit that it had."""
     return row["verdict"] != "unknown", not row.get(OPEN), row.get("time_limit", math.inf)
 
 
 def elsewhere(
     header: Mapping[str, Any], parts: Iterable[Path], whole: Path, again: Callable[[Row], bool]
 ) -> set[int]:
-    """Examples that other parts, or the whole table's file, have lines of; not to be asked again.
+    """The indices of examples that other parts, or the whole table's file, have closed lines of.
 
-    UserError for a part with another header: a process may be at work on it. The whole table's
-    file is superseded then.
+    again: whether a line's example is to be evaluated once more. UserError for a part with another
+    header: a process may be at work on it. The whole table's file is superseded then.
     """
     header, done = written(header), set()
     for part in [*parts, whole]:
         with contextlib.suppress(FileNotFoundError):  # superseded by another part meanwhile
-            own, rows = read(part)
-            if own == header:
+            part_header, rows = read(part)
+            if part_header == header:
                 done |= {row["index"] for row in rows if not (row.get(OPEN) or again(row))}
             elif part == whole:
                 supersede(part)

@@ -14,7 +14,7 @@ from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
 
 Row = dict[str, Any]
-CHECKSUM = "checksum"  # the last field of a line: of the line without it
+CHECKSUM = "checksum"  # the last field of a line: the checksum of the line without it
 OPEN = "open"  # true in lines of examples that have no answer under this header yet
 SUMMED = re.compile(rb'(.*), "checksum": "([0-9a-f]{16})"\}\n', re.DOTALL)
 DAMAGED = "expected a JSON object as it was written; it is damaged; delete the file"
@@ -23,15 +23,14 @@ DAMAGED = "expected a JSON object as it was written; it is damaged; delete the f
 class RecordFile:
     """One append-only JSONL file that goes on where it stopped, even after a kill.
 
-    `rows` holds the lines so far, `done` the indices of those that are answered. An example that
-    was begun, or asked less of, has an open line, which its answer replaces: what is recorded never
-    depends on how it ended. A last line cut short is dropped from the file, and lines without a
-    checksum, of earlier versions, get theirs. A file with another header is not mixed with: it is
-    kept as `<name>.superseded`, `superseded` holds that path, and the records start anew, or where
-    an earlier superseded file of this header ended.
-    again: lines whose examples are to be asked once more; a new line replaces the old one. carried:
-    what a line of a file with other settings, its first argument, says under this header; None if
-    nothing.
+    `rows` holds the lines so far, `done` the indices of examples that are answered. An example that
+    was begun, or had fewer rungs, has an open line, which its answer replaces: the records never
+    depend on how a process ended. A last line cut short is dropped from the file, and lines without
+    a checksum, of earlier versions, get theirs. A file with another header is kept as
+    `<name>.superseded`; `superseded` holds that path, and the records start anew, or where an
+    earlier superseded file of this header ended. again: lines whose examples are to be evaluated
+    once more; a new line replaces the old one. carried: from another file's header and one of its
+    lines, when only settings differ, the line that counts under this header, or None.
     """
 
     def __init__(
@@ -54,16 +53,16 @@ class RecordFile:
         return [row for row in self.rows if not row.get(OPEN)]
 
     def begin(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Record examples as open, those of which there is nothing yet, durably."""
-        known = {row["index"] for row in self.rows}
-        begun = [{**row, OPEN: True} for row in rows if row["index"] not in known]
+        """Records examples without any line as open, durably."""
+        recorded = {row["index"] for row in self.rows}
+        begun = [{**row, OPEN: True} for row in rows if row["index"] not in recorded]
         if begun:
             data, lines = _encoded(begun)
             _append(self.path, data)
             self.rows += lines
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Record examples, durably: whole lines or, on an OSError such as a full disk, none.
+        """Records examples, durably: whole lines or, on an OSError such as a full disk, none.
 
         ValueError for NaN or infinity (write null and the cause "error") and for an example
         recorded before.
@@ -93,17 +92,17 @@ class RecordFile:
             rows = self._taken_over(header, rows, carried)
             self.superseded = supersede(self.path)
         before = self._before()
-        known = {row["index"] for row in before if not row.get(OPEN)}
-        self.rows = _latest([*before, *(row for row in rows if row["index"] not in known)])
+        answered = {row["index"] for row in before if not row.get(OPEN)}
+        self.rows = _latest([*before, *(row for row in rows if row["index"] not in answered)])
         write_bytes(self.path, b"".join(map(line, [self.header, *self.rows])))
 
     def _taken_over(
         self, header: Row, rows: list[Row], carried: Callable[[Row, Row], Row | None]
     ) -> list[Row]:
-        """The lines of another file that count under this header: of other settings alone."""
+        """The lines of another file that count under this header, if only settings differ."""
         if {**header, "settings": None} != {**self.header, "settings": None}:
             return []
-        return [own for row in rows if (own := carried(header, row)) is not None]
+        return [line_here for row in rows if (line_here := carried(header, row)) is not None]
 
     def _before(self) -> list[Row]:
         """The lines of the superseded file that has this header, if there is one."""
@@ -115,12 +114,15 @@ class RecordFile:
 
 
 def written(header: Mapping[str, Any]) -> Row:
-    """A header as a file has it."""
+    """A header with the values that reading it back from a file gives."""
     return json.loads(json.dumps({"header": True, **header}, allow_nan=False, default=_plain))
 
 
 def supersede(path: Path) -> Path:
-    """Keeps a file under a name that is free; a file of its header gives way. The name."""
+    """Moves a record file to a free `.superseded` name, and returns that path.
+
+    A superseded file of the same header gives way.
+    """
     header, number = _parse(path)[0], 1
     kept = path.with_name(f"{path.name}.superseded")
     while kept.exists() and _parse(kept)[0] != header:
@@ -131,7 +133,10 @@ def supersede(path: Path) -> Path:
 
 
 def read(path: str | Path) -> tuple[Row, list[Row]]:
-    """The header and the whole lines of a record file; the file is not touched."""
+    """The header and the whole lines of a record file, which stays untouched.
+
+    UserError for an empty or damaged file.
+    """
     header, rows, _ = _parse(Path(path))
     if header is None:
         raise UserError(f"{path}: expected a header line, received an empty file; delete it")
@@ -145,19 +150,22 @@ def read_lines(path: str | Path) -> list[Row]:
 
 
 def line(row: Mapping[str, Any], finite: bool = True) -> bytes:
-    """A row as one line of JSON with its checksum. finite: ValueError for NaN and infinity."""
+    """A row as one line of JSON with its checksum.
+
+    finite: whether NaN and infinity raise ValueError.
+    """
     text = json.dumps(row, allow_nan=not finite, default=_plain).encode()
     return b'%s, "checksum": "%s"}\n' % (text[:-1], _checksum(text))
 
 
 def _encoded(rows: Iterable[Mapping[str, Any]]) -> tuple[bytes, list[Row]]:
-    """Rows as lines of a file, and as they come back from them."""
+    """Rows as lines of a file, and with the values that reading them back gives."""
     data = b"".join(map(line, rows))
     return data, [_without_checksum(json.loads(text)) for text in data.splitlines()]
 
 
 def _plain(value: Any) -> Any:
-    """NumPy scalars as Python's own."""
+    """A NumPy scalar as Python's number."""
     if hasattr(value, "item"):
         return value.item()
     raise TypeError(f"{type(value).__name__} is not JSON: {value!r}")
@@ -176,7 +184,7 @@ def _append(path: Path, data: bytes) -> None:
 
 
 def _parse(path: Path) -> tuple[Row | None, list[Row], bool]:
-    """Header, rows, and whether the file is to stay as it is."""
+    """The header, the rows, and whether the file's text is whole and checksummed."""
     lines, whole = _lines(path)
     if lines and not lines[0].get("header"):
         raise UserError(f"{path}: expected a header in line 1, received a record; delete the file")
@@ -187,14 +195,17 @@ def _parse(path: Path) -> tuple[Row | None, list[Row], bool]:
 
 
 def _latest(rows: list[Row]) -> list[Row]:
-    """Without open lines whose examples have another one, the last of several open ones aside."""
+    """The rows, except open ones whose examples have another row.
+
+    Of several open rows of an example without an answer, the last one stays.
+    """
     places = {row["index"]: place for place, row in enumerate(rows)}
     places |= {row["index"]: place for place, row in enumerate(rows) if not row.get(OPEN)}
     return [r for place, r in enumerate(rows) if not r.get(OPEN) or places[r["index"]] == place]
 
 
 def _lines(path: Path) -> tuple[list[Row], bool]:
-    """All rows but a last line cut short, and whether there was none and all have checksums."""
+    """All rows but a last line cut short, and whether no line was cut and all have checksums."""
     raw = path.read_bytes().splitlines(keepends=True)
     cut = bool(raw) and not raw[-1].endswith(b"\n")
     rows = [_row(text, f"{path}: line {n}") for n, text in enumerate(raw[: len(raw) - cut], 1)]
@@ -205,7 +216,7 @@ def _lines(path: Path) -> tuple[list[Row], bool]:
 
 
 def _row(text: bytes, where: str) -> Row:
-    """A line's object; UserError if it is not what was written."""
+    """A line's object; UserError if the line is damaged."""
     try:
         value = json.loads(text)
     except ValueError as error:

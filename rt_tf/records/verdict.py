@@ -1,4 +1,4 @@
-"""The verdict on one example: the one place where it is decided, by certificates and attacks."""
+"""The verdict on an example, decided here alone, from certificates and attacks."""
 
 from typing import NamedTuple
 
@@ -23,12 +23,12 @@ class Counterexample(NamedTuple):
 def decide(
     is_right: bool, certified: bool, falsified: bool, cause: str | None
 ) -> tuple[str, str | None]:
-    """The verdict on an example, and its cause: nowhere else is one decided.
+    """The verdict on an example, and its cause.
 
-    is_right: whether the network gives the example's own label. certified: whether a proof was
-    found; falsified: whether a counterexample was, to which the served network gives another
-    answer, and which consistency lets no certificate stand beside. cause: why an example is left
-    unknown. An example that is misclassified is its own counterexample.
+    is_right: whether the network gives the example's label. certified: whether there is a proof.
+    falsified: whether there is a counterexample, to which the served network gives another answer,
+    and which consistency lets no certificate stand beside. cause: why an example is left unknown. A
+    misclassified example is its own counterexample.
     """
     if not is_right:
         return "falsified", "misclassified"
@@ -43,9 +43,10 @@ def example_verdict(
     counterexample: Counterexample | None = None,
     proof: str | None = None,
 ) -> Row:
-    """The record of an example's verdict by what each rung found.
+    """The record of an example's verdict by the findings of its rungs.
 
-    counterexample: where one was found and stored. proof: the file of what was proved.
+    example: the record's first fields. counterexample: the stored one, if any. proof: the name of
+    the certificate's stored file, if any.
     """
     rungs = {name: _rung(finding) for name, finding in findings.items()}
     by = next((name for name, finding in findings.items() if finding.certified), None)
@@ -67,7 +68,7 @@ def example_verdict(
 
 
 def attack_counts(example: Row, succeeded: bool, prediction: int | None) -> bool:
-    """Whether an attack's point is a counterexample: the network is right, and gives it up there.
+    """Whether an attack's point is a counterexample: the network is right, and errs at the point.
 
     succeeded: by the traced network. prediction: the class that the served network stands by at the
     point; None where it abstains.
@@ -77,7 +78,7 @@ def attack_counts(example: Row, succeeded: bool, prediction: int | None) -> bool
 
 
 def _margin(findings: Findings) -> float | None:
-    """The best bound that is proved."""
+    """The largest proved lower bound of the margin; None if there is none."""
     bounds = [f.margin for f in findings.values() if not (f.probable or f.trusted or f.falsified)]
     return max((float(margin) for margin in bounds if np.isfinite(margin)), default=None)
 
@@ -99,7 +100,7 @@ def _rung_verdict(finding: Finding) -> str:
 
 
 def _cause(findings: Findings) -> str:
-    """Why an example is unknown: what stopped a rung, since with more of it that might decide."""
+    """The cause of an unknown verdict: what stopped a rung, which might decide with more of it."""
     stopped = [finding.cause for finding in findings.values() if finding.cause]
     bounds = [np.isfinite(finding.margin) for finding in findings.values() if finding.point is None]
     loose = any(bounds) or (findings and not bounds)  # an attack alone bounds nothing

@@ -1,4 +1,4 @@
-"""The verdict on an example by what the rungs found."""
+"""The verdict on an example by the findings of its rungs."""
 
 import pytest
 

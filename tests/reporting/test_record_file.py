@@ -39,9 +39,9 @@ def test_appends_and_resumes(path: Path):
     assert again.done == {0, 2}
     again.append(rows(1))
     assert again.done == {0, 1, 2}
-    header, found = read(path)
+    header, lines = read(path)
     assert header == json.loads(json.dumps(HEADER))
-    assert found == again.rows == rows(0, 2, 1)
+    assert lines == again.rows == rows(0, 2, 1)
     assert again.superseded is None
 
 
@@ -75,7 +75,7 @@ def test_a_damaged_middle_is_refused_with_its_line(path: Path):
 
 
 def test_no_changed_byte_goes_unnoticed(path: Path):
-    """One bit of any byte: told, or the last line is taken as cut short; never other records."""
+    """One bit of any byte: an error, or the last line counts as cut short; never other records."""
     RecordFile(path, HEADER).append(rows(0, 1, 2))
     whole = path.read_bytes()
     for place in range(len(whole)):
@@ -180,10 +180,10 @@ def test_what_was_begun_is_on_record_until_it_is_answered(path: Path):
     file.begin([{"index": index, "margin": None} for index in range(3)])
     file.append(rows(2))
     begun = {"index": 0, "margin": None, OPEN: True}
-    for known in (file, RecordFile(path, HEADER)):  # a killed process's, and the next one's
-        assert known.done == {1, 2}
-        assert known.answered == rows(1, 2)
-        assert sorted(known.rows, key=lambda row: row["index"]) == [begun, *rows(1, 2)]
+    for records in (file, RecordFile(path, HEADER)):  # a killed process's, and the next one's
+        assert records.done == {1, 2}
+        assert records.answered == rows(1, 2)
+        assert sorted(records.rows, key=lambda row: row["index"]) == [begun, *rows(1, 2)]
     resumed = RecordFile(path, HEADER)
     resumed.begin([{"index": 0, "margin": -1.0}])
     assert begun in resumed.rows

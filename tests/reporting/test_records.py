@@ -28,8 +28,8 @@ def question(
     if certify:
         RecordFile(folder / "certify.jsonl", header("certify", eps)).append([certify])
     if attack:
-        told = {**header("attack", eps, "pgd-40x2"), **(attack_header or {})}
-        RecordFile(folder / "attack-pgd-40x2.jsonl", told).append([attack])
+        full_header = {**header("attack", eps, "pgd-40x2"), **(attack_header or {})}
+        RecordFile(folder / "attack-pgd-40x2.jsonl", full_header).append([attack])
     return folder
 
 
@@ -236,9 +236,9 @@ def test_a_counterexample_that_is_not_what_was_stored_is_refused(tmp_path, kind)
         table = RecordFile(folder / "attack-pgd-40x2.jsonl", header("attack", 0.05, "pgd-40x2"))
         table.append([attack_row(5, True, ATTACKED, sha256=sha256)])
     else:
-        found = {**stored, "rung": "interval", "prediction": 0}
+        changed = {**stored, "rung": "interval", "prediction": 0}
         table = RecordFile(folder / "certify.jsonl", header("certify", 0.05))
-        table.append([certify_row(5, F, cause="attack", counterexample=found)])
+        table.append([certify_row(5, F, cause="attack", counterexample=changed)])
     assert merge(folder)[0]["verdict"] == F
     np.testing.assert_array_equal(np.load(folder / ATTACKED), np.arange(4.0))
     data = (folder / ATTACKED).read_bytes()
@@ -291,5 +291,5 @@ def test_superseded_records_and_stray_files_are_left_out(tmp_path):
     changed = header("certify", 0.05, settings={"ladder": "interval"})
     RecordFile(folder / "certify.jsonl", changed).append([certify_row(6, C)])
     (tmp_path / "records" / "note-to-self.txt").write_text(json.dumps({}))
-    [found] = load(tmp_path / "records")
-    assert [row["index"] for row in found.rows] == [6]
+    [merged] = load(tmp_path / "records")
+    assert [row["index"] for row in merged.rows] == [6]
