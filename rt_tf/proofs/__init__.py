@@ -1,1 +1,1 @@
-"""Certificates as files: a network, and for each example what its proof was made of."""
+"""Certificates as files: a network, and for each example the content of its proof."""

@@ -1,4 +1,4 @@
-"""proofs.npz: certificates with what they were made of (docs/proofs.md)."""
+"""proofs.npz: certificates with the content of their proofs (docs/proofs.md)."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from rt_tf.domain import UNIT, Domain
 from rt_tf.files import write_bytes
 from rt_tf.proofs.network_file import Arrays, archived
 
-# What each rung's bounds are made of, where a rule says all.
+# (bounds, intermediate bounds, slope) of rungs whose rule determines the proof.
 RUNG_RULES = {
     "interval": ("interval", "interval", "adaptive"),
     "crown_ibp": ("linear", "interval", "adaptive"),
@@ -28,9 +28,10 @@ RUNG_RULES = {
 
 @dataclasses.dataclass(frozen=True)
 class Statement:
-    """What all certificates of a file say: within which ball, of inputs in which domain.
+    """The statement that all certificates of a file make: a ball, and the domain of inputs.
 
-    scale: by how much of eps each input may move, nested lists of the input's shape; None: all.
+    scale: by how much of eps each input may move, nested lists of the input's shape; None: by all
+    of it.
     """
 
     threat: str
@@ -41,9 +42,10 @@ class Statement:
 
 @dataclasses.dataclass(frozen=True)
 class Certified:
-    """One certificate: the example, the rung that found it, and its proof beside the rung's rule.
+    """One certificate: the example, the rung that certified it, and its proof.
 
-    why_unchecked: why no other program can check it; None where one can.
+    image: [...]. proof: None where the rung's rule determines it. why_unchecked: why no other
+    program can check it; None where one can.
     """
 
     index: int
@@ -61,7 +63,10 @@ def write_proofs(
     classes: int,
     certificates: Iterable[Certified],
 ) -> None:
-    """Writes proofs.npz, whole or not at all; what cannot be checked is listed with why."""
+    """Writes proofs.npz, whole or not at all.
+
+    classes: of the network. Certificates that cannot be checked are listed with the reason.
+    """
     write_bytes(path, archived(proof_arrays(network_sha256, statement, classes, certificates)))
 
 
@@ -79,11 +84,11 @@ def proof_arrays(
     for certified in certificates:
         why = _why_unchecked(certified, statement.threat)
         if why is not None:
-            unchecked.append(_example(certified) | {"why": why})
+            unchecked.append(_example_record(certified) | {"why": why})
             continue
         parts = {} if certified.proof is None else arrays_of(certified.proof)
         arrays |= {f"{len(records)}.{name}": values for name, values in parts.items()}
-        records.append(_example(certified) | _how(certified))
+        records.append(_example_record(certified) | _proof_record(certified))
         images.append(np.asarray(certified.image, np.float32))
     arrays["images"] = np.stack(images) if images else np.zeros((0,), np.float32)
     header: dict[str, Any] = {
@@ -111,7 +116,7 @@ def _why_unchecked(certified: Certified, threat: str) -> str | None:
     return None
 
 
-def _example(certified: Certified) -> dict[str, Any]:
+def _example_record(certified: Certified) -> dict[str, Any]:
     return {
         "index": int(certified.index),
         "label": int(certified.label),
@@ -119,7 +124,7 @@ def _example(certified: Certified) -> dict[str, Any]:
     }
 
 
-def _how(certified: Certified) -> dict[str, Any]:
+def _proof_record(certified: Certified) -> dict[str, Any]:
     if certified.proof is None:
         bounds, intermediate, slope = RUNG_RULES[certified.rung]
         return {"kind": "rule", "bounds": bounds, "intermediate": intermediate, "slope": slope}
@@ -134,7 +139,7 @@ def _how(certified: Certified) -> dict[str, Any]:
 
 
 def arrays_of(proof: Proof) -> Arrays:
-    """A proof's units and, under each row's class, its tree, slopes and multipliers."""
+    """A proof's units and, under each row's class, its tree, slopes and multipliers, as arrays."""
     arrays = {"units": np.asarray(proof.units, np.int32).reshape(-1, 2)}
     for j, tree in proof.trees.items():
         arrays |= {f"{j}.{name}": values for name, values in _tree(tree, proof).items()}

@@ -26,8 +26,8 @@ Record = dict[str, Any]
 def network_arrays(model: keras.Model) -> Arrays:
     """The arrays of network.npz, the JSON text `graph` among them.
 
-    Nodes are numbered as those of `trace(model).lower()`. UserError names a layer that the format
-    does not have.
+    Nodes have the numbers that `trace(model).lower()` gives them. UserError for a layer that the
+    format does not have.
     """
     wiring, number = trace(model).certifiable(), [0]
     nodes: list[Record] = []
@@ -50,20 +50,23 @@ def network_arrays(model: keras.Model) -> Arrays:
 
 
 def network_sha256(arrays: Arrays) -> str:
-    """The checksum that proofs name a network by."""
+    """The checksum by which proofs refer to a network."""
     return checked.from_arrays(arrays).sha256
 
 
 def write_network(path: Path, model: keras.Model) -> str:
-    """Writes network.npz, whole or not at all; returns its checksum. UserError as above."""
+    """Writes network.npz, whole or not at all; returns its checksum.
+
+    UserError for a layer that the format does not have.
+    """
     arrays = network_arrays(model)
-    found = network_sha256(arrays)
+    checksum = network_sha256(arrays)
     write_bytes(path, archived(arrays))
-    return found
+    return checksum
 
 
 def archived(arrays: Arrays) -> bytes:
-    """A NumPy archive."""
+    """The arrays as the bytes of a NumPy archive."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
@@ -74,14 +77,14 @@ def _weights(i: int, name: str, op: Op) -> Arrays:
     if name not in ("dense", "conv", "scale"):
         return {}
     assert isinstance(op, Affine)
-    found = {"kernel": op.kernel, "bias": op.bias}
+    weights = {"kernel": op.kernel, "bias": op.bias}
     if name == "scale":
-        found["magnitude"] = op.magnitude
-    return {f"{i}.{key}": np.asarray(value, np.float32) for key, value in found.items()}
+        weights["magnitude"] = op.magnitude
+    return {f"{i}.{key}": np.asarray(value, np.float32) for key, value in weights.items()}
 
 
 def _records(call: LayerCall) -> list[Record]:
-    """What the format says of each operation of a layer's call."""
+    """The format's records of the operations of a layer's call."""
     layer = call.layer
     kind = kind_of(layer, RECORDS)
     if kind is None:
@@ -91,7 +94,7 @@ def _records(call: LayerCall) -> list[Record]:
 
 
 def _activations(call: LayerCall, before: int) -> list[Record]:
-    """The layer's `activation=`, or the activation that it is."""
+    """The records of the layer's `activation=`, or of the activation that it is."""
     ops = [step.op for step in call.lower()[before:]]
     if any(not _is_relu(op) for op in ops):
         _refuse(call, "an activation other than ReLU")
@@ -100,10 +103,10 @@ def _activations(call: LayerCall, before: int) -> list[Record]:
 
 def _is_relu(op: Op) -> bool:
     """Whether an operation is a ReLU that is neither leaky nor clipped."""
-    return isinstance(op, Activation) and _made_of(op) == _made_of(RELU)
+    return isinstance(op, Activation) and _function(op) == _function(RELU)
 
 
-def _made_of(op: Activation) -> tuple[Any, Any]:
+def _function(op: Activation) -> tuple[Any, Any]:
     return getattr(op.fn, "func", None), getattr(op.fn, "keywords", None)
 
 
@@ -135,7 +138,7 @@ def _average_pooling(call: LayerCall) -> list[Record]:
 
 
 def _global_average_pooling(call: LayerCall) -> list[Record]:
-    """One window of the whole image."""
+    """The record of one window over the whole image."""
     height, width, channels = call.input_shapes[0]
     whole = {"size": [height, width], "strides": [height, width], "padding": "valid"}
     shape = [1, 1, channels] if call.layer.keepdims else [channels]

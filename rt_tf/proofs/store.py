@@ -15,7 +15,7 @@ from rt_tf.records.consistency import Inconsistent
 
 
 def keep(folder: Path, index: int, proof: Proof) -> str:
-    """Writes an example's proof whole or not at all; the file's name within the folder."""
+    """Writes an example's proof, whole or not at all; returns the file's name within the folder."""
     file = f"proofs/{index:05d}.npz"
     arrays = {"rule": np.array(json.dumps(proof.rule)), **arrays_of(proof)}
     write_bytes(folder / file, archived(arrays))
@@ -23,7 +23,7 @@ def keep(folder: Path, index: int, proof: Proof) -> str:
 
 
 def load(path: Path) -> Proof:
-    """Reads what `keep` wrote; raises Inconsistent for a file that is none of its."""
+    """The proof in a file that `keep` wrote; raises Inconsistent for any other file."""
     try:
         return _proof(archive.read(path))
     except (KeyError, ValueError, IndexError) as error:
@@ -43,7 +43,7 @@ def _tree(arrays: Arrays, j: int) -> Tree:
 
 
 def _depths(nodes: np.ndarray) -> Iterator[int]:
-    """How many splits are above each leaf. nodes: a tree in preorder."""
+    """The number of splits above each leaf. nodes: a tree in preorder, [nodes, 2]."""
     open_depths = [0]
     for node in nodes:
         depth = open_depths.pop()

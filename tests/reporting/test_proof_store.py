@@ -1,4 +1,4 @@
-"""Proofs of single examples come back as they were kept."""
+"""Proofs of single examples are read back as they were written."""
 
 from pathlib import Path
 
@@ -22,13 +22,13 @@ def test_a_proof_comes_back(tmp_path: Path) -> None:
         growth.close(leaf, rng.random(3), rng.random(3).astype(np.float32))
     trees = {4: growth.tree(PLACES, np.arange(3)), 1: unsplit(np.ones(3, np.float16))}
     file = store.keep(tmp_path, 12, Proof(CROWN, PLACES, trees))
-    found = store.load(tmp_path / file)
-    assert found.rule == CROWN
-    np.testing.assert_array_equal(found.units, PLACES)
-    assert found.trees.keys() == trees.keys()
+    proof = store.load(tmp_path / file)
+    assert proof.rule == CROWN
+    np.testing.assert_array_equal(proof.units, PLACES)
+    assert proof.trees.keys() == trees.keys()
     for j, tree in trees.items():
-        np.testing.assert_array_equal(found.trees[j].nodes, tree.nodes)
-        for ours, theirs in zip(found.trees[j].leaves, tree.leaves, strict=True):
+        np.testing.assert_array_equal(proof.trees[j].nodes, tree.nodes)
+        for ours, theirs in zip(proof.trees[j].leaves, tree.leaves, strict=True):
             np.testing.assert_array_equal(ours.slopes, theirs.slopes)
             np.testing.assert_array_equal(ours.multipliers, theirs.multipliers)
 
