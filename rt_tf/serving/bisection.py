@@ -13,26 +13,32 @@ Certify = Callable[[Tensor, Tensor], Tensor]
 
 
 class BisectionResult(NamedTuple):
-    """radius: the largest that was certified, 0 where none was; by: what did it, else 0. [batch]"""
+    """The largest certified radii of a batch.
+
+    radius: the largest that was certified, 0 where none was; by: the number of the method that
+    certified it, else 0. Both are [batch].
+    """
 
     radius: Tensor
     by: Tensor
 
 
 def largest(certify: Certify, cap: Tensor, steps: int = STEPS) -> BisectionResult:
-    """Tries each example's cap, then `steps` times the middle of what is open between two radii.
+    """The largest radius that is certified, by bisection from each example's cap.
 
-    certify: (radii [batch], open [batch]) -> what certifies an open example's radius, [batch]
-    int32; 0 for nothing, and where it is not open. cap: [batch]. What is returned was certified
-    whatever `certify` says elsewhere; if that is monotone, within cap / 2**steps of the largest.
+    The cap is tried first, then `steps` times the middle of what is open between two radii.
+    certify: (radii [batch], open [batch]) -> [batch] int32, the number of the method that certifies
+    an open example's radius; 0 for none, and where an example is not open. cap: [batch]. Each
+    radius returned was certified, whatever `certify` says elsewhere; if `certify` is monotone, it
+    is within cap / 2**steps of the largest.
     """
 
     def turn(step: Tensor, low: Tensor, high: Tensor, by: Tensor) -> tuple[Tensor, ...]:
         tried = tf.where(step == 0, high, 0.5 * (low + high))
-        new = certify(tried, (step == 0) | (low < high))
-        found = new > 0
-        low, high = tf.where(found, tried, low), tf.where(found, high, tried)
-        return step + 1, low, high, tf.where(found, new, by)
+        method = certify(tried, (step == 0) | (low < high))
+        certified = method > 0
+        low, high = tf.where(certified, tried, low), tf.where(certified, high, tried)
+        return step + 1, low, high, tf.where(certified, method, by)
 
     nothing = tf.zeros_like(cap, tf.int32)
     begin = (tf.constant(0), tf.zeros_like(cap), cap, nothing)

@@ -1,14 +1,14 @@
-"""What a SavedModel answers: a table of endpoints, each a function of tensors.
+"""The endpoints of a SavedModel: a table of functions of tensors.
 
     serve(image) -> logits, label
     certify(image, epsilon) -> label, certified, margin: by the better of the methods
     certify_<method>(image, epsilon) -> label, certified, margin: by that method alone
-    radius(image, epsilon) -> label, radius, method: the largest radius up to epsilon that was
-        certified, of `bisection.STEPS` + 1 that are tried; 0 if none was
+    radius(image, epsilon) -> label, radius, method: the largest certified radius up to epsilon,
+        of `bisection.STEPS` + 1 trials; 0 if none was certified
 
-image: [batch, ...] float32; epsilon: a scalar, float32. `label` is the network's answer; of a
-cascade its first member's, by which it stands where that is certified. Logits and labels are of the
-traced layers, and so are the bounds: a softmax at the network's end is no part of either.
+image: [batch, ...] float32; epsilon: a scalar, float32. `label` is the network's answer; a
+cascade's is its first member's, and the cascade stands by it where it is certified. Logits, labels
+and bounds are of the traced layers, without a softmax at the network's end.
 """
 
 import functools
@@ -36,10 +36,10 @@ PROBE, RADIUS_PROBE = 0.01, 0.3
 class Endpoint(NamedTuple):
     """One row of the table.
 
-    compute: (image) or (image, epsilon) -> outputs. compared: the output that parity is about.
-    probe: the epsilon it is compared at, None where the endpoint takes none. compiled: it is
-    compared as compiled, since what it is made of is compared elsewhere. resolution: what the
-    compared output may differ by besides rounding.
+    compute: (image) or (image, epsilon) -> outputs. compared: the output whose parity is checked.
+    probe: the epsilon of that check, None where the endpoint takes none. compiled: the check runs
+    it compiled, since its parts are checked elsewhere. resolution: by how much the compared output
+    may differ besides rounding.
     """
 
     compute: Callable[..., dict[str, Tensor]]
@@ -50,10 +50,10 @@ class Endpoint(NamedTuple):
 
 
 def endpoints(network: keras.Model, threat: Threat, domain: Given = UNIT) -> dict[str, Endpoint]:
-    """The table; of a threat without a support function, there are no certificates in it.
+    """The table of endpoints by name; it has certificates if the threat has a support function.
 
-    domain: of the network's input; an image outside of it is answered, but not certified.
-    UserError for certificates of a network that is not in float32.
+    domain: of the network's input; an image outside of it is answered, but not certified. UserError
+    for certificates of a network that is not in float32.
     """
     wirings = [trace(member, domain=domain) for member in models.members(network)]
     table = {"serve": Endpoint(_serve(wirings[0]), "logits")}
@@ -64,8 +64,8 @@ def endpoints(network: keras.Model, threat: Threat, domain: Given = UNIT) -> dic
             alone = _certify(certifier, [name])
             table[f"certify_{name}"] = Endpoint(alone, "margin", PROBE, compiled=True)
         step = 2.0 * RADIUS_PROBE / 2**bisection.STEPS
-        found = _radius(certifier)
-        table["radius"] = Endpoint(found, "radius", RADIUS_PROBE, True, step)
+        largest = _radius(certifier)
+        table["radius"] = Endpoint(largest, "radius", RADIUS_PROBE, True, step)
     return table
 
 
@@ -103,22 +103,25 @@ class Certifier:
         self.margins = {name: self._shared(bounds) for name, bounds in cascade.SERVED.items()}
 
     def labels(self, image: Tensor) -> Tensor:
-        """What each member answers: [batch, members]."""
+        """The label of each member: [batch, members]."""
         return tf.stack([_answer(wiring, image)["label"] for wiring in self.wirings], axis=1)
 
-    def first_method(self, image: Tensor, labels: Tensor, epsilon: Tensor, asked: Tensor) -> Tensor:
+    def first_method(
+        self, image: Tensor, labels: Tensor, epsilon: Tensor, wanted: Tensor
+    ) -> Tensor:
         """The number, from 1, of the first method that certifies; 0 if none does: [batch] int32.
 
-        asked: [batch] bool. A method sees the examples that those before it left open.
+        image: [batch, ...]; labels: [batch, members]; epsilon: [batch]; wanted: [batch] bool, the
+        examples to certify. A method sees the examples that those before it left open.
         """
         first = tf.zeros_like(epsilon, tf.int32)
         for number, margins in enumerate(self.margins.values(), start=1):
-            left = tf.where(asked & (first == 0))[:, 0]
+            left = tf.where(wanted & (first == 0))[:, 0]
             rows = [tf.gather(values, left) for values in (image, labels, epsilon)]
-            found = tf.cond(
+            margin = tf.cond(
                 tf.size(left) > 0, functools.partial(margins, *rows), lambda: tf.zeros([0])
             )
-            new = number * tf.cast(found > 0.0, tf.int32)
+            new = number * tf.cast(margin > 0.0, tf.int32)
             first = tf.tensor_scatter_nd_update(first, left[:, tf.newaxis], new)
         return first
 
@@ -128,12 +131,12 @@ class Certifier:
         epsilon = tf.TensorSpec([None], tf.float32)
 
         def margin(image: Tensor, labels: Tensor, epsilon: Tensor) -> Tensor:
-            own = tf.unstack(labels, axis=1)
+            by_member = tf.unstack(labels, axis=1)
             margins = [
-                certified_margin(wiring, self.threat, bounds, image, own[0], epsilon)
+                certified_margin(wiring, self.threat, bounds, image, by_member[0], epsilon)
                 for wiring in self.wirings
             ]
-            return cascade.answer(own, margins).margin
+            return cascade.answer(by_member, margins).margin
 
         return tf.function(margin, input_signature=[image, labels, epsilon], autograph=False)
 
@@ -146,7 +149,11 @@ def certified_margin(
     label: Tensor,
     epsilon: Tensor,
 ) -> Tensor:
-    """A lower bound of the least margin, sound in arithmetic; -inf where not defined: [batch]."""
+    """A lower bound of the least margin, sound in arithmetic; -inf where undefined: [batch].
+
+    image: [batch, ...]; label, epsilon: [batch]. It is undefined outside of the wiring's domain,
+    for radii that are negative or above the threat's largest, and with coarse products.
+    """
     region, spec = Region(threat, image, epsilon, wiring.domain), margin_spec(label, wiring.classes)
     margins = bounds(wiring.lower(), region, spec, arithmetic="sound").margins
     valid = wiring.domain.contains(image) & (epsilon >= 0.0)
@@ -175,8 +182,10 @@ def _certify(certifier: Certifier, methods: Sequence[str]) -> Callable[..., dict
     @tf.autograph.experimental.do_not_convert
     def certify(image: Tensor, epsilon: Tensor) -> dict[str, Tensor]:
         labels = certifier.labels(image)
-        asked = image, labels, _each(epsilon, image)
-        margin = functools.reduce(tf.maximum, [certifier.margins[name](*asked) for name in methods])
+        arguments = image, labels, _each(epsilon, image)
+        margin = functools.reduce(
+            tf.maximum, [certifier.margins[name](*arguments) for name in methods]
+        )
         return {"label": labels[:, 0], "certified": margin > 0.0, "margin": margin}
 
     return certify
@@ -190,9 +199,9 @@ def _radius(certifier: Certifier) -> Callable[..., dict[str, Tensor]]:
         labels = certifier.labels(image)
         cap = _each(tf.minimum(epsilon, certifier.largest), image)
         certify = functools.partial(certifier.first_method, image, labels)
-        found = bisection.largest(certify, cap)
-        method = tf.gather(tf.constant([NO_METHOD, *cascade.SERVED]), found.by)
-        return {"label": labels[:, 0], "radius": found.radius, "method": method}
+        result = bisection.largest(certify, cap)
+        method = tf.gather(tf.constant([NO_METHOD, *cascade.SERVED]), result.by)
+        return {"label": labels[:, 0], "radius": result.radius, "method": method}
 
     return largest
 

@@ -24,18 +24,18 @@ from rt_tf.threats.region import Threat
 EXTRA = "assets.extra"
 BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"  # files of a verdict beside it
 CHECKSUM, SUMS = "network.sha256", "SHA256SUMS"
-EXPORTED = (f"{EXTRA}/{CHECKSUM}", f"{EXTRA}/{SUMS}")  # a folder with one of them is an export
-PARITY = 1e-4
-COEFFICIENTS = 2**28  # of bounds that are compared, at most
+EXPORTED = (f"{EXTRA}/{CHECKSUM}", f"{EXTRA}/{SUMS}")  # a folder with either is an export
+PARITY = 1e-4  # the largest relative difference of outputs
+COEFFICIENTS = 2**28  # of the bounds that are compared, at most
 _NOT_COMPUTED = ("name", "dtype", "trainable", "_initializer", "_regularizer", "_constraint")
 
 
 class ParityError(RuntimeError):
-    """The SavedModel does not compute what the Keras model computes."""
+    """The SavedModel does not compute the Keras model's function."""
 
 
 def network_checksum(network: keras.Model) -> str:
-    """SHA-256 over what a network computes: its layers, their settings and wiring, its weights."""
+    """SHA-256 of a network's function: its layers, their settings and wiring, its weights."""
     digest = hashlib.sha256()
     for call in trace(network).calls:
         config = call.layer.get_config()
@@ -56,9 +56,9 @@ def export(
 ) -> None:
     """Writes the SavedModel, checks it against the Keras model on `images`, then puts it in place.
 
-    Its endpoints are those of `serving.endpoints`, of inputs in the domain.
-    Raises ParityError, and leaves what was there before, if the two disagree; UserError, and
-    touches nothing, where `path` holds anything but an earlier export, or for a network in another
+    images: [batch, ...]. domain: of the endpoints' inputs; see `serving.endpoints`. Raises
+    ParityError, and leaves what was there before, if the two disagree; UserError, and touches
+    nothing, where `path` holds anything but an earlier export, or for a network in another
     precision than float32.
     """
     table, images = endpoints(network, threat, domain), np.asarray(images, np.float32)
@@ -72,9 +72,9 @@ def export(
 
 
 def attach(path: str | Path, files: dict[str, str]) -> None:
-    """Puts texts (report, model card) beside the SavedModel, with checksums of its files.
+    """Puts texts (report, model card) by file name beside the SavedModel; checksums cover them.
 
-    UserError, and nothing is written, if those are not what was exported.
+    UserError, and nothing is written, if the SavedModel's files are not those that were exported.
     """
     refuse_damaged(path)
     for name, text in files.items():
@@ -83,15 +83,15 @@ def attach(path: str | Path, files: dict[str, str]) -> None:
 
 
 def exported_checksum(path: str | Path) -> str | None:
-    """The checksum of the network that a SavedModel was made of; None if there is no SavedModel."""
+    """The checksum of the network in a SavedModel; None if there is no SavedModel."""
     file = Path(path) / EXTRA / CHECKSUM
     return file.read_text().strip() if file.exists() else None
 
 
 def damage(path: str | Path) -> str | None:
-    """A file of a SavedModel that is not what was exported, where its checksums say so.
+    """The first file of a SavedModel that differs from its checksum; None if all agree.
 
-    That may be the file of the checksums, where it lacks one of those that a SavedModel is read
+    That may be the file of the checksums, where it lacks one of the files that a SavedModel is read
     from. A verdict beside it (`reporting.blessing`) comes later, and is no part of it.
     """
     path = Path(path)
@@ -107,7 +107,7 @@ def damage(path: str | Path) -> str | None:
 
 
 def refuse_damaged(path: str | Path) -> None:
-    """UserError for a SavedModel that is not what was exported."""
+    """Raises UserError for a SavedModel whose files are not those that were exported."""
     name = damage(path)
     if name is not None:
         raise UserError(
@@ -117,7 +117,7 @@ def refuse_damaged(path: str | Path) -> None:
 
 
 def load(path: str | Path) -> Any:
-    """The SavedModel as a service sees it; UserError if it is not what was exported."""
+    """The SavedModel as a service sees it; UserError if its files differ from the exported ones."""
     refuse_damaged(path)
     return tf.saved_model.load(str(path))
 
@@ -131,23 +131,23 @@ def _write(network: keras.Model, table: dict[str, Endpoint], path: Path) -> None
 
 
 def _check_parity(table: dict[str, Endpoint], served: Any, images: np.ndarray, few: int) -> None:
-    """Compares each endpoint with what it was made of. few: images that bounds have room for.
+    """Compares each endpoint with its computation here. few: images that bounds have memory for.
 
-    What is not compared as compiled is computed operation by operation, so that what compilation
+    Endpoints that are not compared compiled run operation by operation, so that what compilation
     changes shows.
     """
     for name, endpoint in table.items():
-        asked = [tf.constant(images)]
+        arguments = [tf.constant(images)]
         if endpoint.probe is not None:
-            asked = [tf.constant(images[:few]), tf.constant(endpoint.probe)]
+            arguments = [tf.constant(images[:few]), tf.constant(endpoint.probe)]
         with _eagerly(not endpoint.compiled):
-            ours = endpoint.compute(*asked)[endpoint.compared].numpy()
-        theirs = getattr(served, name)(*asked)[endpoint.compared].numpy()
+            ours = endpoint.compute(*arguments)[endpoint.compared].numpy()
+        theirs = getattr(served, name)(*arguments)[endpoint.compared].numpy()
         _check_equal(f"{name} {endpoint.compared}", ours, theirs, endpoint.resolution)
 
 
 def _check_answers(member: keras.Model, served: Any, images: np.ndarray) -> None:
-    """Compares what is served with what the Keras model itself computes, with a final softmax."""
+    """Compares the served logits, with a final softmax if any, with the Keras model's outputs."""
     theirs = served.serve(tf.constant(images))["logits"]
     if trace(member).notes:  # of the softmax, which is left out of what is served
         theirs = tf.nn.softmax(theirs)
@@ -165,14 +165,14 @@ def _eagerly(switch: bool) -> Iterator[None]:
 
 
 def _comparable(network: keras.Model) -> int:
-    """On how many images two bounds are compared: as many as have room, one at least."""
+    """The number of images whose bounds are compared: as many as have room, one at least."""
     members = models.members(network)
     units = sum(models.hidden_units(member) for member in members)
     return max(1, COEFFICIENTS // (max(1, units) * members[0].output_shape[-1]))
 
 
 def _check_equal(what: str, ours: np.ndarray, theirs: np.ndarray, slack: float = 0.0) -> None:
-    """Equal up to rounding, and slack, where finite; and finite in the same places."""
+    """Requires outputs that are finite in the same places, and equal there up to slack."""
     finite = np.isfinite(ours)
     if (finite != np.isfinite(theirs)).any():
         raise ParityError(f"SavedModel and Keras {what} differ in where they are finite")
@@ -182,18 +182,18 @@ def _check_equal(what: str, ours: np.ndarray, theirs: np.ndarray, slack: float =
 
 
 def _checksums(path: Path) -> str:
-    """As `sha256sum` writes and checks them, from inside the SavedModel's directory."""
+    """The lines that `sha256sum` writes and checks, from inside the SavedModel's directory."""
     return "".join(f"{_sha256(path / name)}  {name}\n" for name in _own_files(path))
 
 
 def _own_files(path: Path) -> list[str]:
-    """The files of a SavedModel, without what is beside it, by their names in its directory."""
+    """The names of a SavedModel's files in its directory, without files beside it."""
     names = (p.relative_to(path) for p in path.rglob("*") if p.is_file())
     return sorted(str(name) for name in names if EXTRA not in name.parts)
 
 
 def _stated(file: Path) -> dict[str, str]:
-    """By name, the checksums that a file has of others; none where there is no such file."""
+    """The checksums in a file, by name; none where there is no such file."""
     lines = file.read_text(errors="replace").splitlines() if file.exists() else []
     return {name: checksum for checksum, _, name in (line.partition("  ") for line in lines)}
 

@@ -1,4 +1,4 @@
-"""What an export must agree in with the network it was made of."""
+"""Parity of an export with its network."""
 
 import contextlib
 import dataclasses
@@ -70,8 +70,8 @@ def test_what_is_served_is_what_the_threat_allows(tmp_path, threat, endpoints):
             for part in parts
         ]
         np.testing.assert_allclose(answer["margin"], np.min(least, axis=0), atol=1e-3)
-        found = served.radius(images, tf.constant(0.5))
-        np.testing.assert_array_equal(found["radius"] == 0.5, answer["certified"])
+        radii = served.radius(images, tf.constant(0.5))
+        np.testing.assert_array_equal(radii["radius"] == 0.5, answer["certified"])
 
 
 def near_ties() -> keras.Model:
@@ -89,11 +89,11 @@ def test_labels_are_of_the_logits_that_bounds_are_of(tmp_path):
     answer = served.serve(x[:, np.newaxis])
     np.testing.assert_allclose(answer["logits"][:, 1], 5e-7 * x, rtol=1e-6)
     assert (network(x[:, np.newaxis]).numpy().argmax(axis=1) == 0).any()  # ties
-    for told in (answer, served.radius(x[:, np.newaxis], tf.constant(0.3))):
-        assert (told["label"].numpy() == 1).all()
+    for outputs in (answer, served.radius(x[:, np.newaxis], tf.constant(0.3))):
+        assert (outputs["label"].numpy() == 1).all()
     for name in ("certify", "certify_interval", "certify_crown_ibp"):
-        told = getattr(served, name)(tf.constant([[0.5]]), tf.constant(0.49))
-        assert (told["label"].numpy(), told["certified"].numpy()) == ([1], [True])
+        outputs = getattr(served, name)(tf.constant([[0.5]]), tf.constant(0.49))
+        assert (outputs["label"].numpy(), outputs["certified"].numpy()) == ([1], [True])
 
 
 def test_the_keras_model_s_own_answers_are_compared(tmp_path, monkeypatch):
@@ -123,8 +123,8 @@ def test_certificates_of_another_precision_are_not_served(tmp_path, name):
     with policy(name):
         network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="only")])
     images = np.random.default_rng(0).random((3, 4), np.float32)
-    told = f"network: expected one that computes in float32.*'only' in {name.split('_')[-1]}"
-    with pytest.raises(UserError, match=told) as caught:
+    message = f"network: expected one that computes in float32.*'only' in {name.split('_')[-1]}"
+    with pytest.raises(UserError, match=message) as caught:
         export(network, Linf(), images, tmp_path / "export")
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Served certificates against closed forms, each other, and what no certificate may be of."""
+"""Served certificates against closed forms and each other, and where there must be none."""
 
 import functools
 from types import SimpleNamespace
@@ -61,58 +61,58 @@ def exact_radii(network: keras.Model, threat: Threat, images: np.ndarray) -> np.
         return np.min([exact_radii(network, ball, images) / r for ball, r in threat.parts], axis=0)
     kernel, bias = (np.float64(w) for w in network.get_weights())
     logits = np.float64(images).reshape(len(images), -1) @ kernel + bias
-    own = logits.argmax(1)
-    sizes = np.linalg.norm(kernel.T[own][:, np.newaxis] - kernel.T, DUAL[threat.name], axis=2)
+    labels = logits.argmax(1)
+    sizes = np.linalg.norm(kernel.T[labels][:, np.newaxis] - kernel.T, DUAL[threat.name], axis=2)
     gaps = logits.max(1, keepdims=True) - logits
-    return np.where(np.eye(3)[own] == 1, np.inf, gaps / np.maximum(sizes, 1e-9)).min(1)
+    return np.where(np.eye(3)[labels] == 1, np.inf, gaps / np.maximum(sizes, 1e-9)).min(1)
 
 
 @functools.cache
 def table() -> dict[str, endpoints.Endpoint]:
-    """Of the curved network under Linf."""
+    """The endpoints of the curved network under Linf."""
     return endpoints.endpoints(curved(), Linf())
 
 
 def ask(endpoint: str, images: np.ndarray, epsilon: float) -> dict[str, np.ndarray]:
-    found = table()[endpoint].compute(tf.constant(images), tf.constant(epsilon))
-    return {name: value.numpy() for name, value in found.items()}
+    outputs = table()[endpoint].compute(tf.constant(images), tf.constant(epsilon))
+    return {name: value.numpy() for name, value in outputs.items()}
 
 
 @pytest.mark.parametrize("threat", [*BALLS, Union((1.0, 2.5, 9.0))], ids=lambda t: t.name)
 def test_radii_of_an_affine_network_are_those_of_the_closed_form(threat: Threat) -> None:
     network, images = linear(0), grey()
     compute = endpoints.endpoints(network, threat)["radius"].compute
-    found = compute(tf.constant(images), tf.constant(CAP))
+    outputs = compute(tf.constant(images), tf.constant(CAP))
     exact = exact_radii(network, threat, images)
-    assert (found["radius"] <= exact).numpy().all()
-    np.testing.assert_allclose(found["radius"], np.minimum(exact, CAP), atol=STEP + ROUNDING)
+    assert (outputs["radius"] <= exact).numpy().all()
+    np.testing.assert_allclose(outputs["radius"], np.minimum(exact, CAP), atol=STEP + ROUNDING)
     assert (exact < CAP).sum() > 5
-    np.testing.assert_array_equal(found["label"], network(images).numpy().argmax(1))
+    np.testing.assert_array_equal(outputs["label"], network(images).numpy().argmax(1))
 
 
 def test_a_cascade_has_the_radius_of_its_best_member_that_agrees() -> None:
     members, images = [linear(0), linear(5)], grey()
     compute = endpoints.endpoints(models.cascade(members), Linf())["radius"].compute
-    found = compute(tf.constant(images), tf.constant(CAP))
+    outputs = compute(tf.constant(images), tf.constant(CAP))
     first, second = (np.minimum(exact_radii(net, Linf(), images), CAP) for net in members)
     labels = [net(images).numpy().argmax(1) for net in members]
     agree = labels[0] == labels[1]
     expected = np.where(agree, np.maximum(first, second), first)
     assert (agree & (second > first)).any()
     assert (~agree & (second > first)).any()
-    np.testing.assert_array_equal(found["label"], labels[0])
-    np.testing.assert_allclose(found["radius"], expected, atol=STEP + ROUNDING)
+    np.testing.assert_array_equal(outputs["label"], labels[0])
+    np.testing.assert_allclose(outputs["radius"], expected, atol=STEP + ROUNDING)
 
 
 @pytest.mark.parametrize(("name", "epsilon"), [("interval", 0.02), ("crown_ibp", 0.1)])
 def test_a_method_s_endpoint_gives_its_margins(name: str, epsilon: float) -> None:
     images = grey()
-    told = ask(f"certify_{name}", images, epsilon)
-    region, spec = Region(Linf(), tf.constant(images), epsilon), margin_spec(told["label"], 3)
+    outputs = ask(f"certify_{name}", images, epsilon)
+    region, spec = Region(Linf(), tf.constant(images), epsilon), margin_spec(outputs["label"], 3)
     bounds = METHODS[name](trace(curved()).lower(), region, spec, arithmetic="sound")
-    np.testing.assert_allclose(told["margin"], np.min(bounds.margins, axis=1), atol=1e-5)
-    np.testing.assert_array_equal(told["certified"], told["margin"] > 0)
-    assert 0 < told["certified"].sum() < len(images)
+    np.testing.assert_allclose(outputs["margin"], np.min(bounds.margins, axis=1), atol=1e-5)
+    np.testing.assert_array_equal(outputs["certified"], outputs["margin"] > 0)
+    assert 0 < outputs["certified"].sum() < len(images)
 
 
 def test_certify_is_the_better_of_the_methods() -> None:
@@ -123,12 +123,12 @@ def test_certify_is_the_better_of_the_methods() -> None:
 
 def test_a_radius_is_certified_and_a_step_more_is_not() -> None:
     images = grey(20)
-    found = ask("radius", images, CAP)
-    assert len(set(found["radius"])) > 5
-    for image, radius, method in zip(images, found["radius"], found["method"], strict=True):
+    outputs = ask("radius", images, CAP)
+    assert len(set(outputs["radius"])) > 5
+    for image, radius, method in zip(images, outputs["radius"], outputs["method"], strict=True):
         names = list(METHODS)[: list(METHODS).index(method.decode()) + 1]
-        told = [ask(f"certify_{name}", image[None], radius)["certified"] for name in names]
-        assert [bool(one) for one in told] == [False] * (len(names) - 1) + [True]
+        certified = [ask(f"certify_{name}", image[None], radius)["certified"] for name in names]
+        assert [bool(one) for one in certified] == [False] * (len(names) - 1) + [True]
         assert radius == CAP or not ask("certify", image[None], radius + STEP)["certified"]
 
 
@@ -140,20 +140,20 @@ def test_a_mixed_batch_is_answered_image_by_image() -> None:
     images = np.concatenate([grey(4), np.zeros((1, *SHAPE), np.float32), grey(4), grey(4)])
     images[1, 0, 0, 0], images[6, 1, 1, 0], images[7] = np.nan, 1.0001, -0.1
     images[9:] = np.eye(16, dtype=np.float32)[:4].reshape(4, *SHAPE)
-    found = ask("radius", images, CAP)
+    outputs = ask("radius", images, CAP)
     wrong = [1, 6, 7]
-    assert (found["radius"][wrong] == 0).all()
-    assert (found["method"][wrong] == b"none").all()
-    assert (np.delete(found["radius"], wrong) > 0).sum() > 5
+    assert (outputs["radius"][wrong] == 0).all()
+    assert (outputs["method"][wrong] == b"none").all()
+    assert (np.delete(outputs["radius"], wrong) > 0).sum() > 5
     alone = [ask("radius", image[None], CAP) for image in images]
-    np.testing.assert_allclose(found["radius"], [one["radius"][0] for one in alone], atol=STEP)
+    np.testing.assert_allclose(outputs["radius"], [one["radius"][0] for one in alone], atol=STEP)
 
 
 @pytest.mark.parametrize(("epsilon", "method"), [(0.0, True), (-0.1, False), (np.nan, False)])
 def test_radii_that_leave_nothing_to_find(epsilon: float, method: bool) -> None:
-    found = ask("radius", grey(), epsilon)
-    assert (found["radius"] == 0.0).all()
-    assert ((found["method"] != b"none") == method).all()
+    outputs = ask("radius", grey(), epsilon)
+    assert (outputs["radius"] == 0.0).all()
+    assert ((outputs["method"] != b"none") == method).all()
 
 
 def test_a_radius_is_not_beyond_the_threat_s_largest() -> None:
@@ -161,8 +161,8 @@ def test_a_radius_is_not_beyond_the_threat_s_largest() -> None:
     constant.set_weights([np.zeros((16, 3)), np.float32([0.0, 9.0, 0.0])])
     compute = endpoints.endpoints(constant, Linf())["radius"].compute
     for epsilon, expected in ((np.inf, 1.0), (7.0, 1.0), (0.3, np.float32(0.3))):
-        found = compute(tf.constant(grey()), tf.constant(epsilon, tf.float32))
-        assert (found["radius"] == expected).numpy().all()
+        outputs = compute(tf.constant(grey()), tf.constant(epsilon, tf.float32))
+        assert (outputs["radius"] == expected).numpy().all()
 
 
 @pytest.mark.parametrize("name", ["serve", "certify", "certify_interval", "radius"])
@@ -170,8 +170,8 @@ def test_every_endpoint_is_compared(name: str) -> None:
     endpoint = table()[name]
 
     def check(factor: float) -> None:
-        def compute(*asked: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {endpoint.compared: factor * endpoint.compute(*asked)[endpoint.compared]}
+        def compute(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {endpoint.compared: factor * endpoint.compute(*arguments)[endpoint.compared]}
 
         served = SimpleNamespace(**{name: compute})
         saved_model._check_parity({name: endpoint}, served, grey(), few=20)
