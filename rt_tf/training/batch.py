@@ -1,4 +1,4 @@
-"""A batch within a training step: what the terms of an objective are computed from."""
+"""A batch within a training step: the source of an objective's terms."""
 
 import dataclasses
 from collections.abc import Callable
@@ -21,10 +21,10 @@ ATTACK_LOSS_SCALE = 1024.0
 
 
 class Draws(NamedTuple):
-    """Random numbers of one step, the same however often it is taken.
+    """Random numbers of one step, which are equal each time that the step is taken.
 
-    keys: [batch], the examples' own (`noise.keys`). seed: [2] integers, for what draws for all.
-    last: the moves that `keep` was given for the batch before, shaped as the images.
+    keys: [batch], one for each example (`noise.keys`). seed: [2] integers, for draws that all
+    examples share. last: the moves that `keep` took for the batch before, shaped as the images.
     """
 
     keys: Callable[[], Tensor]
@@ -35,12 +35,12 @@ class Draws(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Examples with their region at this step's radius, and how the network is computed on them.
+    """Examples with their regions at this step's radius, and the network's computation on them.
 
-    statistics: of the batch normalisations, from the clean pass. loss: cross-entropy with the
-    labels, [batch]. clean: logits of the clean pass in float32, if there was one. weights: of the
-    examples in the terms, [batch]; None for one each. training: whether layers behave as in
-    training.
+    labels: [batch]. statistics: of the batch normalisations, from the clean pass. loss:
+    cross-entropy with the labels, [batch]. clean: logits of the clean pass in float32, [batch,
+    classes], or None. weights: of the examples in the terms, [batch]; None for one each. training:
+    whether layers behave as in training.
     """
 
     wiring: Wiring
@@ -54,23 +54,26 @@ class Batch:
     training: bool = True
 
     def lower(self) -> Graph:
-        """The network as operations, in float32; batch normalisations are part of kernels."""
+        """The network as operations, in float32, with batch normalisations folded into kernels."""
         return folded(self.wiring.lower(self.statistics))
 
     def logits(self, x: Tensor) -> Tensor:
-        """The network in training's precision, the answer in float32: [batch, classes]."""
+        """The logits of x [batch, ...] in training's precision, as float32 [batch, classes]."""
         logits, _ = self.wiring.forward(x, self.training, self.statistics)
         return tf.cast(logits, tf.float32)
 
     def task(self, loss: Loss) -> Task:
-        """Raising a loss. In float32 the lowered graph is attacked: it is faster."""
+        """The task of raising a loss on the batch.
+
+        In float32 the lowered graph is attacked, which is faster.
+        """
         whole = self.wiring.float32
         network: Network = self.lower() if whole else self._half_precision
         scale = 1.0 if whole else ATTACK_LOSS_SCALE
         return Task(network, self.region, self.labels, self.draws.keys(), loss, scale=scale)
 
     def mean_loss(self, logits: Tensor) -> Tensor:
-        """The mean cross-entropy: a scalar."""
+        """The mean loss of logits [batch, classes]: a scalar."""
         return self.mean(self.loss(logits, self.labels, None))
 
     def mean(self, values: Tensor) -> Tensor:
@@ -78,7 +81,7 @@ class Batch:
         return tf.reduce_mean(values if self.weights is None else self.weights * values)
 
     def average(self, values: Tensor) -> Tensor:
-        """The mean of values, [batch, ...], over all replicas; examples count by weight."""
+        """The mean of values, [batch, ...], over all replicas, weighted by example: a scalar."""
         if self.weights is None:
             return replicas.mean(values)
         by_example = tf.reduce_mean(values, axis=list(range(1, values.shape.rank)))
@@ -86,14 +89,14 @@ class Batch:
         return tf.math.divide_no_nan(*replicas.totals(sums))
 
     def take(self, rows: Tensor, weights: Tensor | None = None) -> "Batch":
-        """Some of the examples; their clean logits are left behind.
+        """The batch of these rows, without clean logits.
 
-        weights: of those, [rows], besides the ones that they have; None for one each.
+        rows: [rows]. weights: factors of the examples' weights, [rows]; None for one each.
         """
         region, labels = self.region.take(rows), tf.gather(self.labels, rows)
         if self.weights is not None:
-            own = tf.gather(self.weights, rows)
-            weights = own if weights is None else weights * own
+            before = tf.gather(self.weights, rows)
+            weights = before if weights is None else weights * before
         return dataclasses.replace(self, region=region, labels=labels, weights=weights, clean=None)
 
     def _half_precision(self, x: Tensor) -> Tensor:
@@ -101,7 +104,7 @@ class Batch:
 
 
 def refuse_uneven(name: str, examples: int, replicas: int) -> None:
-    """UserError for a number of examples that replicas cannot share evenly."""
+    """Raises UserError for a number of examples that replicas cannot share evenly."""
     if examples % replicas:
         raise UserError(
             f"{name}: expected a multiple of the {replicas} replicas; received {examples}"

@@ -15,10 +15,10 @@ from rt_tf.training.schedules import RAMPS
 
 @dataclasses.dataclass(frozen=True)
 class Ramp:
-    """A value that grows, or falls, from `start` to `end` over so many epochs.
+    """A value that goes from `start` to `end` over a number of epochs.
 
     after: epochs at `start` before it moves. form: a name in `rt_tf.training.schedules.RAMPS`.
-    UserError for another form, for negative lengths, and for what is no number.
+    UserError for another form, for negative lengths, and for values that are no numbers.
     """
 
     start: float
@@ -49,7 +49,7 @@ class Schedule(keras.callbacks.Callback):
     eps, kappa: a number, a `Ramp`, or any function of the epoch, fractions included; None leaves
     kappa as it is. With several steps in an execution, all of them have the first one's values.
     UserError for values out of range: of numbers and ramps at once, of functions before the step.
-    UserError at the beginning of training for batches that are not counted beforehand.
+    UserError at the beginning of training for data whose number of batches is not known beforehand.
     """
 
     def __init__(self, eps: Course, kappa: Course | None = None) -> None:
@@ -63,7 +63,7 @@ class Schedule(keras.callbacks.Callback):
         self.epoch = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Refuses a model without such values, and what has no fractions of an epoch."""
+        """Raises UserError for a model without eps and kappa, and for data without known length."""
         if not isinstance(self.model, RobustModel):
             raise UserError(
                 f"Schedule: expected a RobustModel; received a {type(self.model).__name__}"
@@ -81,20 +81,20 @@ class Schedule(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Sets the values for the next step."""
+        """Sets the values of the next step."""
         steps = self.params.get("steps") or 1
         for name, course in self.courses.items():
             value = course(self.epoch + batch / steps) if callable(course) else course
             getattr(self.model, name).assign(value)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Writes the values that the epoch ended with."""
+        """Writes the values at the epoch's end to the logs."""
         if logs is not None:
             logs |= {name: float(getattr(self.model, name)) for name in self.courses}
 
 
 def _ends(course: Course) -> tuple[Any, ...]:
-    """The values of a course that are known beforehand: a ramp is between its ends."""
+    """The values of a course that can be checked beforehand; a ramp lies between its ends."""
     if isinstance(course, Ramp):
         return course.start, course.end
     return () if callable(course) else (course,)

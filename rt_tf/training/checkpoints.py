@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: whole ones only, and the previous one if the last is corrupt."""
+"""Checkpoints of a training run: whole ones only, and an earlier one if the last is corrupt."""
 
 import json
 import re
@@ -13,15 +13,15 @@ from rt_tf import models
 from rt_tf.errors import UserError
 
 KEPT = 3
-# What TensorFlow raises for files that are cut short, changed or missing, as errors of its own or,
-# through its Python binding, as Python's.
+# TensorFlow's errors for files that are cut short, changed or missing: its own or, through its
+# binding, Python's.
 _CORRUPT = (tf.errors.OpError, ValueError, IndexError, KeyError, RuntimeError, AssertionError)
 
 
 class Checkpoints:
     """Saves and restores a model, its optimizer and the position of a run.
 
-    `notices` collects what the user should be told about checkpoints that could not be read.
+    `notices` collects messages to the user about checkpoints that could not be read.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -29,7 +29,7 @@ class Checkpoints:
         self.notices: list[str] = []
 
     def save(self, step: int, position: dict[str, Any], **trackables: Any) -> None:
-        """Writes checkpoint `step` and forgets all but the last few."""
+        """Writes checkpoint `step` and removes all but the last few."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self._checkpoint(json.dumps(position), trackables).write(str(self._prefix(step)))
         for old in self.steps()[:-KEPT]:
@@ -38,14 +38,14 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps of the checkpoints on disk, oldest first."""
-        found = (re.fullmatch(r"ckpt-(\d+)\.index", p.name) for p in self.directory.glob("*.index"))
-        return sorted(int(match.group(1)) for match in found if match)
+        names = (re.fullmatch(r"ckpt-(\d+)\.index", p.name) for p in self.directory.glob("*.index"))
+        return sorted(int(match.group(1)) for match in names if match)
 
     def restore(self, **trackables: Any) -> dict[str, Any] | None:
-        """Restores the newest checkpoint that can be read; returns its position, None if none.
+        """Restores the newest checkpoint that can be read; returns its position, None without any.
 
-        What a killed process left half-written is removed. UserError if there are checkpoints and
-        none can be read.
+        Files that a killed process left half-written are removed. UserError if there are
+        checkpoints and none can be read.
         """
         self._sweep()
         steps = self.steps()
@@ -64,7 +64,7 @@ class Checkpoints:
         return None
 
     def _sweep(self) -> None:
-        """A checkpoint without an index was never whole: TensorFlow writes that last."""
+        """Removes checkpoints that are not whole: without an index, which is written last."""
         whole = {f"ckpt-{step}" for step in self.steps()}
         for path in self.directory.glob("ckpt-*"):
             if path.is_dir():

@@ -1,4 +1,4 @@
-"""A phase's time, its steps and epochs by its own clock or the run's, and what steers it."""
+"""A phase's time: its steps and epochs, by the phase's clock or the run's, and its end."""
 
 import dataclasses
 import math
@@ -8,15 +8,15 @@ from rt_tf.training.phases import Phase, Values
 from rt_tf.training.stability import Trend, stable, trend
 from rt_tf.training.state import TrainingState
 
-LOOKS = 10  # of the guard within an early epoch
+LOOKS = 10  # times that the guard looks within an early epoch
 
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
-    """Where a position stands in its phase.
+    """The place of a position within its phase.
 
-    batches: of an epoch of the present examples. chance: an accuracy on those of validation that
-    says nothing.
+    batches: of an epoch of the present examples. chance: the accuracy on the present validation
+    examples that guessing may reach.
     """
 
     phase: Phase
@@ -26,23 +26,23 @@ class Clock:
 
     @property
     def steps(self) -> int:
-        """Of an epoch, replays included."""
+        """The steps of an epoch, replays included."""
         return self.batches * self.phase.replays
 
     @property
     def epoch(self) -> int:
-        """Epochs of this phase, the present one if it has begun."""
+        """The number of epochs of this phase, the present one included if it has begun."""
         return math.ceil(self.position.step / self.steps)
 
     @property
     def means(self) -> dict[str, float]:
-        """Of the terms over the steps of the present epoch, up to the last one."""
+        """The means of the terms over the steps of the present epoch, up to the last one."""
         count = (self.position.step - 1) % self.steps + 1
         return {name: total / count for name, total in self.position.epoch_sums.items()}
 
     @property
     def epochs(self) -> int:
-        """How many epochs the phase has at most."""
+        """The number of epochs that the phase has at most."""
         return self.phase.epochs - self._begun
 
     @property
@@ -62,7 +62,7 @@ class Clock:
 
     @property
     def trend(self) -> Trend | None:
-        """Of these losses."""
+        """The trend of the losses after the ramps."""
         return trend(self.settled)
 
     def values(self) -> Values:
@@ -80,7 +80,7 @@ class Clock:
     def guarded(self) -> bool:
         """Whether the guard looks after the last step: after every epoch, and within early ones.
 
-        Those are the epochs of the ramps, or the first: there what was good changes quickly.
+        Early are the epochs of the ramps, or the first: good weights do not last long there.
         """
         within = self.position.step % max(self.steps // LOOKS, 1) == 0
         early = self.position.step < max(self.phase.ramped, 1.0) * self.steps
@@ -102,18 +102,18 @@ class Clock:
 
 
 def steering(clock: Clock, members: CascadeMembers, examples: int) -> dict[str, float]:
-    """What decides how training goes on, by name, at an epoch's end, to be watched.
+    """The quantities that decide how training goes on, by name, at an epoch's end, for watchers.
 
-    examples: left open to this member of a cascade.
+    examples: the number left open to this member of a cascade.
     """
     position, phase = clock.position, clock.phase
-    found: dict[str, float] = {"phase": position.phase + 1}
+    quantities: dict[str, float] = {"phase": position.phase + 1}
     if phase.until == "stable" and (trend := clock.trend) is not None:
-        found |= {"loss_fall": trend.fall, "loss_noise": trend.noise}
+        quantities |= {"loss_fall": trend.fall, "loss_noise": trend.noise}
     if phase.attack == "latent":
-        found["latent_layer"] = phase.latent_layer
+        quantities["latent_layer"] = phase.latent_layer
     if position.guard_accuracy is not None:
-        found |= {"guard_accuracy": position.guard_accuracy, "alarm": float(position.alarm)}
+        quantities |= {"guard_accuracy": position.guard_accuracy, "alarm": float(position.alarm)}
     if members.several:
-        found |= {"member": members.number(position.phase), "open_examples": examples}
-    return found
+        quantities |= {"member": members.number(position.phase), "open_examples": examples}
+    return quantities

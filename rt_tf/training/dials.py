@@ -1,4 +1,4 @@
-"""eps and kappa of a model: variables that training reads and no weights."""
+"""eps and kappa of a model: variables that training reads and that are no weights."""
 
 import math
 from typing import Any
@@ -16,7 +16,7 @@ EXPECTED = {"eps": "a radius of at least 0", "kappa": "a share from 0 to 1"}
 
 
 class Dial(keras.Variable):
-    """eps or kappa: what it is assigned is in range, or refused by a UserError.
+    """A variable for eps or kappa; assigning a value out of range raises UserError.
 
     Not a number until it is set: training at a forgotten radius is refused.
     """
@@ -25,25 +25,25 @@ class Dial(keras.Variable):
         super().__init__(math.nan, dtype="float32", trainable=False, name=name)
 
     def assign(self, value: Any) -> Any:
-        """Takes a value; one within a graph is not known yet: the next step checks it."""
-        known = not tf.is_tensor(value) or hasattr(value, "numpy")
-        return super().assign(checked(self.name, value) if known else value)
+        """Assigns a value; the next step checks a value within a graph, which is not known yet."""
+        has_value = not tf.is_tensor(value) or hasattr(value, "numpy")
+        return super().assign(checked(self.name, value) if has_value else value)
 
     def __float__(self) -> float:
-        """The value, of which several replicas have a copy each."""
+        """The value; of several replicas, whose copies are equal, the first one's."""
         return float(tf.convert_to_tensor(self))
 
     @property
-    def known(self) -> float | None:
+    def current(self) -> float | None:
         """The value; None until it is set."""
         value = float(self)
         return None if math.isnan(value) else value
 
 
 class Dials:
-    """eps and kappa of a model that holds this, and no weights of it.
+    """The holder of a model's eps and kappa, which keeps them from being weights of the model.
 
-    What restores weights must leave the radius as it is, at which figures are given. Keras and
+    Restoring weights must leave the radius as it is, since figures are of that radius. Keras and
     TensorFlow take variables among a model's attributes for weights, and look into no other object.
     """
 
@@ -53,7 +53,7 @@ class Dials:
 
 
 def checked(name: str, value: Any) -> float:
-    """The number that eps or kappa is given as; UserError for none, and for one out of range."""
+    """The value of eps or kappa as a number; UserError for values that are none or out of range."""
     return numbers.between(name, value, 0.0, _MOST[name], EXPECTED[name])
 
 
@@ -63,7 +63,7 @@ def in_range(name: str, value: Tensor) -> Tensor:
 
 
 def refuse_unused(kappa: Any, bounded: bool) -> None:
-    """UserError for a share, or its course, of a bound term that an objective does not have."""
+    """Raises UserError for a share of a bound term that an objective does not have."""
     if not bounded and kappa is not None and numbers.number(kappa) != 0.0:
         raise UserError(
             f"kappa: expected 0 for an objective without a bound; received {numbers.shown(kappa)}"

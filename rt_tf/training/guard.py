@@ -15,11 +15,11 @@ from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.state import TrainingState
 
-MOST = 0.5  # a share from which a network has learnt what it is trained on
+MOST = 0.5  # the accuracy on training points from which a network counts as having learnt them
 
 
 class Guard:
-    """Keeps the last weights that were good, and puts them back once the network overfits.
+    """Keeps the last good weights, and puts them back once the network overfits to its attack.
 
     monitor: with the attack that judges (5-step PGD in the paper). drop: the share of accuracy
     whose loss is sudden, see `overfits`. Source: Wong 2020 (thesis), section 4.1.2.
@@ -31,11 +31,11 @@ class Guard:
         self.path = directory / "good" / "network.keras"
 
     def keep(self, model: RobustModel) -> None:
-        """Takes the present weights for good."""
+        """Keeps the present weights as good ones."""
         save_network(model.network, self.path)
 
     def judge(self, model: RobustModel, minibatch: Split, clock: Clock, eps: float) -> None:
-        """Notes the attacked accuracy at this radius; on an alarm the good weights are back."""
+        """Notes the attacked accuracy at this radius; on an alarm, puts the good weights back."""
         position, trained = clock.position, clock.means["point_accuracy"]
         before = position.guarded if clock.at_full_radius else []
         accuracy = self.monitor.accuracies(minibatch, tf.constant(eps, tf.float32)).attacked
@@ -50,12 +50,12 @@ class Guard:
 
 
 def good(accuracy: float, before: Sequence[float], trained: float, drop: float) -> bool:
-    """Whether an attacked accuracy is near the best before and that at the points of training."""
+    """Whether an attacked accuracy is near the best before and the accuracy on training points."""
     return accuracy >= (1.0 - drop) * max([trained, *before])
 
 
 def overfits(accuracy: float, before: Sequence[float], trained: float, drop: float) -> bool:
-    """Whether a network is broken by the attack that judges, but not by that of its training.
+    """Whether a network falls to the judging attack, but not to the attack of its training.
 
     before: attacked accuracies at the same radius. trained: the accuracy at the points of training.
 
@@ -68,11 +68,11 @@ def overfits(accuracy: float, before: Sequence[float], trained: float, drop: flo
 
 
 class NotFiniteError(UserError):
-    """The loss, or a weight, stopped being a number."""
+    """The loss or a weight is no longer a finite number."""
 
 
 def refuse_lost_loss(loss: float, position: TrainingState, checkpoints: Checkpoints) -> None:
-    """NotFiniteError for the loss of the step that is being taken."""
+    """Raises NotFiniteError for the loss of the present step if it is not finite."""
     if not math.isfinite(loss):
         raise _not_finite("loss", loss, position.total_steps + 1, position.phase, checkpoints)
 
@@ -80,7 +80,10 @@ def refuse_lost_loss(loss: float, position: TrainingState, checkpoints: Checkpoi
 def refuse_lost_weights(
     network: keras.Model, position: TrainingState, checkpoints: Checkpoints
 ) -> None:
-    """NotFiniteError: the last step's gradient may have been infinite though its loss was not."""
+    """Raises NotFiniteError if a weight is not finite.
+
+    The last step's gradient may have been infinite though its loss was not.
+    """
     for weight in network.trainable_variables:
         if not tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(weight))):
             what = f"weights of {weight.path}"

@@ -1,4 +1,4 @@
-"""What a model takes: the one place where a batch is checked."""
+"""The check of a model's batches, in one place for all."""
 
 import contextlib
 import re
@@ -18,18 +18,21 @@ _FAILED = re.compile(r"assertion failed: \[((?:x|y|sample_weight|eps|kappa): exp
 
 
 class Examples(NamedTuple):
-    """A batch as training takes it. weights: of the examples in the loss; None for one each."""
+    """A batch for training: x float32 [batch, ...], labels int64 [batch].
 
-    x: Tensor  # float32 [batch, ...]
-    labels: Tensor  # int64 [batch]
-    weights: Tensor | None  # float32 [batch]
+    weights: of the examples in the loss, float32 [batch]; None for one each.
+    """
+
+    x: Tensor
+    labels: Tensor
+    weights: Tensor | None
 
 
 def examples(data: Any, wiring: Wiring) -> Examples:
     """The examples of `(x, y)` or `(x, y, sample_weight)`, for the network of a wiring.
 
-    UserError for what cannot be a batch of the network by type or shape; where the values cannot
-    be, the assertion fails that `in_one_line` makes a UserError of.
+    UserError for types or shapes that are no batch of the network; for such values, an assertion
+    fails, which `in_one_line` turns into a UserError.
     """
     x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
     x, labels = _inputs(x, wiring.input_shape, wiring.domain), _labels(y, wiring.classes)
@@ -39,7 +42,7 @@ def examples(data: Any, wiring: Wiring) -> Examples:
 
 
 def setting(name: str, value: Tensor) -> Tensor:
-    """eps or kappa, once assertions have held that it is set, and in range."""
+    """The value of eps or kappa, after assertions that it is set and in range."""
     value = _once(
         ~tf.math.is_nan(value),
         f"{name}: expected a number in compile, or a Schedule among the callbacks of fit; "
@@ -51,14 +54,14 @@ def setting(name: str, value: Tensor) -> Tensor:
 
 
 def whole(kappa: Tensor) -> Tensor:
-    """kappa of an objective whose point term has no gradient, once an assertion has held on it."""
+    """kappa of an objective whose point term has no gradient, after an assertion that it is 1."""
     message = "kappa: expected 1 with Objective(bound_only=True); received"
     return _once(tf.equal(kappa, 1.0), message, kappa, kappa)
 
 
 @contextlib.contextmanager
 def in_one_line() -> Iterator[None]:
-    """Makes one line of a failed assertion of this file, which TensorFlow tells in many."""
+    """Turns a failed assertion of this file, many lines in TensorFlow, into a UserError."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
@@ -69,7 +72,7 @@ def in_one_line() -> Iterator[None]:
 
 
 def _inputs(x: Any, shape: tuple[int, ...], domain: Domain) -> Tensor:
-    """float32 inputs in the domain. Integers are refused: they may be meant as any range."""
+    """Inputs in the domain, float32; integers are refused, since they may be meant as any range."""
     if isinstance(x, dict | list | tuple):
         raise UserError(f"x: expected one array, [batch, ...]; received a {type(x).__name__}")
     x = _tensor("x", x)
@@ -94,7 +97,7 @@ def _inputs(x: Any, shape: tuple[int, ...], domain: Domain) -> Tensor:
 
 
 def _labels(y: Any, classes: int) -> Tensor:
-    """int64 class numbers, [batch], of [batch] or [batch, 1]."""
+    """Class numbers, int64 [batch], from [batch] or [batch, 1]."""
     if y is None or isinstance(y, dict | list | tuple):
         received = "none" if y is None else f"a {type(y).__name__}"
         raise UserError(f"y: expected class numbers, [batch]; received {received}")
@@ -112,7 +115,7 @@ def _labels(y: Any, classes: int) -> Tensor:
 
 
 def _weights(weights: Any) -> Tensor:
-    """float32 weights, [batch], of [batch] or [batch, 1]."""
+    """Weights, float32 [batch], from [batch] or [batch, 1]."""
     weights = _numeric("sample_weight", weights, "a number for each example, [batch]")
     weights = tf.cast(weights, tf.float32)
     if weights.shape.rank not in (None, 1) and tuple(weights.shape[1:]) != (1,):
@@ -136,7 +139,7 @@ def _numeric(name: str, values: Any, expected: str) -> Tensor:
 
 
 def _tensor(name: str, values: Any) -> Tensor:
-    """A dense tensor; UserError for what is none, as ragged and sparse ones."""
+    """A dense tensor; UserError for values that are none, such as ragged and sparse ones."""
     try:
         return tf.convert_to_tensor(values)
     except (TypeError, ValueError):
@@ -145,7 +148,7 @@ def _tensor(name: str, values: Any) -> Tensor:
 
 
 def _one_each(name: str, values: Tensor, x: Tensor) -> Tensor:
-    """The values, [batch], once an assertion has held that there is one for each example."""
+    """The values, [batch], after an assertion that there is one for each example."""
     message, count = f"{name}: expected one for each example of x; received", values.shape[0]
     if None not in (count, x.shape[0]) and count != x.shape[0]:
         raise UserError(f"{message} {count} for {x.shape[0]}")
@@ -158,7 +161,7 @@ def _finite(values: Tensor) -> Tensor:
 
 
 def _once(condition: Tensor, message: str, value: Tensor, *received: Any) -> Tensor:
-    """The value, once an assertion has held: nothing is computed from it before."""
+    """The value, after an assertion: nothing is computed from it before."""
     with tf.device("CPU:0"):  # where strings are
         assertion = tf.debugging.Assert(condition, [message, *received])
     with tf.control_dependencies([] if assertion is None else [assertion]):

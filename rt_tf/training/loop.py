@@ -1,8 +1,8 @@
 """The training loop: step by step over phases, resumable at any step.
 
-The one file that knows strategies, checkpoints and resume. It prints nothing: a `Watcher` sees
-what happens. Positions: `step` counts within the phase; an epoch is a pass over the training split
-in an order that depends on (seed, phase, epoch) alone.
+The one file that knows strategies, checkpoints and resume. It prints nothing: a `Watcher` gets all
+events. Positions: `step` counts within the phase; an epoch is a pass over the training split in an
+order that depends on (seed, phase, epoch) alone.
 """
 
 import dataclasses
@@ -36,10 +36,10 @@ class Loop:
     """Trains a `RobustModel` through phases.
 
     objectives: one for each phase. optimizer: makes a new one. network: builds the float32 network
-    that is kept. average: of the weights, which then is what the monitor looks at and what is
-    kept. guard: judges phases until overfit. Everything is written below `directory`:
-    checkpoints/ and best/network.keras, and what a phase or a cascade needs besides. stopping: is
-    asked after every step; once it says so, there is a checkpoint of it and KeyboardInterrupt.
+    that is kept. average: of the weights, which then is monitored and kept. guard: judges phases
+    until overfit. Everything is written below `directory`: checkpoints/ and best/network.keras, and
+    further files of a phase or a cascade. stopping: called after every step; when it is true, the
+    loop writes a checkpoint and raises KeyboardInterrupt.
     """
 
     model: RobustModel
@@ -73,7 +73,7 @@ class Loop:
         return data.steps(self.open["train"], self.settings.batch_size, self.extra)
 
     def run(self) -> TrainingState:
-        """Trains to the end, from the last whole checkpoint if there is one."""
+        """Trains to the end, from the last whole checkpoint if there is one; the final state."""
         self._compile(0)
         self._resume()
         if not self.checkpoints.steps():
@@ -93,25 +93,25 @@ class Loop:
         return self.position
 
     def _pause(self) -> None:
-        """Between two steps: a checkpoint if it is time for one, or the last one."""
+        """Writes a checkpoint between two steps, if it is time for one or the run is to stop."""
         stop = self.stopping()
         self._checkpoint(force=stop)
         if stop:
             raise KeyboardInterrupt
 
     def most_steps(self) -> list[int]:
-        """Steps of each phase if none ends early."""
+        """The steps of each phase if none ends early."""
         epochs = own_epochs(self.phases)
         replayed = [n * phase.replays for n, phase in zip(epochs, self.phases, strict=True)]
         return [n * self.steps_per_epoch for n in replayed]
 
     def begin_phase(self) -> StepFunction:
-        """Compiles the model for the present phase; returns its step."""
+        """Compiles the model for the present phase and returns its step function."""
         self._compile(self.position.phase)
         return self._step_function()
 
     def take_step(self, step: StepFunction, batch: Any, values: Values) -> dict[str, float]:
-        """One step at the given radius, kappa and learning rate; returns the terms."""
+        """Takes one step at this radius, kappa and learning rate; returns the terms."""
         self.model.eps.assign(values.eps)
         self.model.kappa.assign(values.kappa)
         self.model.optimizer.learning_rate.assign(values.learning_rate)
@@ -138,8 +138,8 @@ class Loop:
                 replayed = 0
 
     def _clock(self, phase: Phase) -> Clock:
-        looked_at = self.open["validation"].labels[: self.settings.monitor_samples]
-        level = chance(looked_at) if phase.kappa_step else 0.0
+        labels = self.open["validation"].labels[: self.settings.monitor_samples]
+        level = chance(labels) if phase.kappa_step else 0.0
         return Clock(phase, self.position, self.steps_per_epoch, level)
 
     def _check(self) -> None:
@@ -162,16 +162,16 @@ class Loop:
             )
 
     def _resume(self) -> None:
-        found = self.checkpoints.restore(**self._trackables())
-        if found is not None:
-            self.position = TrainingState(**found)
+        state = self.checkpoints.restore(**self._trackables())
+        if state is not None:
+            self.position = TrainingState(**state)
             number = min(self.position.phase, len(self.phases) - 1)
             self.model.objective, self.model.phase = self.objectives[number], number
         self.watcher.on_resume(self.position, self.checkpoints.notices)
         self._open_examples()
 
     def _open_examples(self) -> None:
-        """The examples of a phase are those that no finished member of a cascade certifies."""
+        """Opens the examples of the phase: those that no finished member of a cascade certifies."""
         if self.position.phase < len(self.phases):
             splits = {"train": self.train, "validation": self.validation}
             self.open = self.members.left_open(splits, self.position.phase)
@@ -203,8 +203,11 @@ class Loop:
     def _one_step(self, step: StepFunction, batch: Any, phase: Phase) -> None:
         position, clock = self.position, self._clock(phase)
         values = clock.values()
-        found, known = self.take_step(step, batch, values), self.objectives[position.phase].terms
-        terms = {name: value for name, value in found.items() if name in known}
+        computed, reported = (
+            self.take_step(step, batch, values),
+            self.objectives[position.phase].terms,
+        )
+        terms = {name: value for name, value in computed.items() if name in reported}
         refuse_lost_loss(terms["loss"], position, self.checkpoints)
         position.step += 1
         position.total_steps += 1
@@ -246,7 +249,7 @@ class Loop:
         return self.guard
 
     def _select(self, accuracies: Accuracies, clock: Clock, last: bool) -> None:
-        """Keeps the network if it is the best so far; once the last phase has ramped up or ends."""
+        """Keeps the network if it is the best so far, once the last phase has ramped up or ends."""
         position, by = self.position, self.settings.select_by
         whole = clock.ramped or (last and not position.best)
         if not (self.members.ends(position.phase) and whole):
@@ -266,7 +269,7 @@ class Loop:
         position.selected |= {"step": position.total_steps, "value": value}
         self.members.forget(position.phase)
         self._keep(self.members.path(position.phase))
-        self._checkpoint(force=True)  # what is selected and what is kept stay one
+        self._checkpoint(force=True)  # the selection and the kept file must agree
 
     @property
     def _judged(self) -> keras.Model:
@@ -302,7 +305,7 @@ class Loop:
         self._begin_average()
 
     def _begin_average(self) -> None:
-        """Where weights are set that no step led to, their average begins again."""
+        """Begins the average again, where weights are set that no step led to."""
         if self.average:
             self.average.begin(self.model.network)
 

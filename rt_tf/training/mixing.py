@@ -1,4 +1,4 @@
-"""Mixup: images and losses of two examples at a time, mixed."""
+"""Mixup: images and losses of pairs of examples, mixed."""
 
 import dataclasses
 
@@ -10,11 +10,11 @@ from rt_tf.training.batch import Batch
 
 
 def mixed(batch: Batch, alpha: float) -> Batch:
-    """Each image with its neighbour in the batch, in a proportion from Beta(alpha, alpha).
+    """The batch with each image mixed with its neighbour, in a proportion from Beta(alpha, alpha).
 
     A batch is in random order, so a neighbour is a random one, on whatever number of replicas. The
     loss mixes those with the two labels; attacks that raise it must move all examples together.
-    UserError for weights: an example stands for two. Source: Zhang et al. 2018.
+    UserError for weights, since an example stands for two. Source: Zhang et al. 2018.
     """
     if batch.weights is not None:
         raise UserError(
@@ -26,10 +26,12 @@ def mixed(batch: Batch, alpha: float) -> Batch:
     partners = tf.minimum(tf.bitwise.bitwise_xor(rows, 1), rows[-1])
     labels = tf.gather(batch.labels, partners)
     images = share * x + (1.0 - share) * tf.gather(x, partners)
-    own = batch.loss
+    unmixed = batch.loss
 
     def loss(logits: Tensor, first: Tensor, targets: Tensor | None = None) -> Tensor:
-        return share * own(logits, first, targets) + (1.0 - share) * own(logits, labels, targets)
+        return share * unmixed(logits, first, targets) + (1.0 - share) * unmixed(
+            logits, labels, targets
+        )
 
     return dataclasses.replace(batch, region=dataclasses.replace(batch.region, x=images), loss=loss)
 

@@ -21,13 +21,13 @@ from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import LayerCall
 from rt_tf.threats.region import Region
-from rt_tf.training import dials, given, intake, recipe
+from rt_tf.training import data_checks, dials, intake, recipe
 from rt_tf.training.batch import Draws
 from rt_tf.training.dials import Dial, Dials
 from rt_tf.training.intake import Examples
 from rt_tf.training.objective import Objective, Outcome, Terms
 
-# What `fit` and its callbacks report besides a user's metrics.
+# Names that `fit` and its callbacks report besides a user's metrics.
 _REPORTED = (*Terms._fields, "verified", *dials.NAMES)
 
 
@@ -39,8 +39,8 @@ class RobustModel(keras.Model):
     `evaluate`, `save`; a `Schedule` among the callbacks moves eps and kappa. The loop of
     `rt_tf.training.loop` drives its `step` through schedules, phases and checkpoints.
 
-    Metrics, over an epoch and weighted by examples: the objective's `Terms`; those that `compile`
-    was given, of the logits of the images themselves; and, in tests, `verified`: by interval
+    Metrics, over an epoch and weighted by examples: the objective's `Terms`; the metrics of
+    `compile`, of the logits of the images themselves; and, in tests, `verified`: by interval
     bounds, at the present eps.
     """
 
@@ -70,11 +70,11 @@ class RobustModel(keras.Model):
 
     @property
     def kappa(self) -> Dial:
-        """The share of the bound term, a variable as eps."""
+        """The share of the bound term, a variable that is no weight, as eps is."""
         return self._dials.kappa
 
     def _moves(self) -> tf.Variable:
-        """Where the attack of the last step led, for all its examples on every replica."""
+        """A variable for the last attack's moves, of all examples on every replica."""
         shape = self.network.input_shape[1:]
         return tf.Variable(
             tf.zeros([0, *shape]),
@@ -85,7 +85,7 @@ class RobustModel(keras.Model):
 
     @property
     def bounded(self) -> bool:
-        """Whether its objective has a bound term, which kappa is the share of."""
+        """Whether the objective has a bound term, whose share kappa is."""
         return self.objective is not None and self.objective.bound is not None
 
     def compile(
@@ -99,14 +99,14 @@ class RobustModel(keras.Model):
         jit_compile: bool | str = "auto",
         **options: Any,
     ) -> None:
-        """Sets what `train_step` minimises; other options as in Keras.
+        """Sets the objective that `train_step` minimises; other options as in Keras.
 
         eps: the radius. kappa: the share of the bound term. None leaves them as they are: to a
-        `Schedule`, or as they were set before. clip_norm: the global norm that gradients are
-        clipped at, over all replicas; 0 for none. metrics: of the logits of the images themselves,
-        which take a pass through the network unless the objective has one. jit_compile: whether
-        XLA compiles the step; "auto" for no. UserError for a loss, which the objective is, and for
-        values out of range.
+        `Schedule`, or as they were set before. clip_norm: the global norm at which gradients are
+        clipped, over all replicas; 0 for none. metrics: of the logits of the images themselves,
+        which take a pass through the network unless the objective has one. jit_compile: whether XLA
+        compiles the step; "auto" for no. UserError for a loss, since the objective is the loss, and
+        for values out of range.
         """
         _refuse_losses(options)
         _refuse_names(metrics=metrics, weighted_metrics=options.get("weighted_metrics"))
@@ -130,14 +130,14 @@ class RobustModel(keras.Model):
             self.optimizer.build(self.network.trainable_variables)
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        """What the network answers: logits, unless it ends in a softmax."""
+        """The network's output: logits, unless it ends in a softmax. x: [batch, ...]."""
         return self.network(x, training=training)
 
     def get_config(self) -> dict[str, Any]:
-        """What `from_config` makes such a model of."""
+        """The configuration from which `from_config` makes a model."""
         network = keras.saving.serialize_keras_object(self.network)
-        own = {"network": network, "seed": self.seed, "domain": self.wiring.domain.config()}
-        return {**super().get_config(), **own}
+        settings = {"network": network, "seed": self.seed, "domain": self.wiring.domain.config()}
+        return {**super().get_config(), **settings}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RobustModel":
@@ -147,7 +147,7 @@ class RobustModel(keras.Model):
         return cls(**{**config, "network": network, "domain": domain})
 
     def get_compile_config(self) -> dict[str, Any] | None:
-        """How it was compiled; None, with a warning, for an objective that cannot be written."""
+        """The arguments of `compile`; None, with a warning, if an objective cannot be saved."""
         if self.objective is None:
             return None
         try:
@@ -161,82 +161,85 @@ class RobustModel(keras.Model):
         return {
             **config,
             "objective": objective,
-            "eps": self.eps.known,
-            "kappa": self.kappa.known if self.bounded else None,
+            "eps": self.eps.current,
+            "kappa": self.kappa.current if self.bounded else None,
             "clip_norm": self.clip_norm,
             "jit_compile": self._jit,
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles as `get_compile_config` says."""
-        objective = recipe.made(config["objective"])
+        """Compiles with the arguments that `get_compile_config` returned."""
+        objective = recipe.build(config["objective"])
         others = {name: value for name, value in config.items() if name != "objective"}
         self.compile(objective=objective, **keras.saving.deserialize_keras_object(others))
 
     def save_own_variables(self, store: Any) -> None:
-        """Writes where the last step's attack led; eps and kappa are with the objective."""
+        """Writes the last attack's moves; eps and kappa are saved with the objective."""
         store["moves"] = tf.convert_to_tensor(self.moves).numpy()
 
     def load_own_variables(self, store: Any) -> None:
         """Reads what `save_own_variables` wrote.
 
-        Older files have eps and kappa here: a model without takes them.
+        Older files have eps and kappa here: a model without values takes them.
         """
         self.moves.assign(store["moves"][...])
         for name in dials.NAMES:
             dial = getattr(self, name)
-            if name in store and dial.known is None and np.isfinite(store[name][...]):
+            if name in store and dial.current is None and np.isfinite(store[name][...]):
                 dial.assign(store[name][...])
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """What there is to report: of the terms, those that the objective has."""
+        """The metrics to report: of the terms, those that the objective has."""
         absent = self._absent if self._tests else {*self._absent, "verified"}
         return [metric for metric in super().metrics if metric.name not in absent]
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
-        """One step on `(images, labels)` or `(images, labels, weights)`; the epoch so far."""
+        """Takes one step; returns the epoch's metrics so far.
+
+        data: `(images, labels)` or `(images, labels, weights)`.
+        """
         examples = self._checked(data)
         terms, logits = self._compiled(self._learn)(examples)
         return self._report(terms._asdict(), examples, logits)
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
-        """The objective of the network at inference, and the verified share; the epoch so far."""
+        """Evaluates the objective at inference on a batch; the epoch's metrics so far."""
         examples = self._checked(data)
         values, logits = self._compiled(self._judge)(examples)
         return self._report(values, examples, logits)
 
     def step(self, x: Tensor, labels: Tensor) -> Terms:
-        """One step, for a loop that keeps account itself; the terms on this replica's examples."""
+        """Takes one step, without metrics, and returns the terms on this replica's examples."""
         return self._learn(self._checked((x, labels)), measure=False)[0]
 
     def fit(self, *args: Any, **options: Any) -> keras.callbacks.History:
-        """As in Keras; UserError for examples that training cannot take."""
+        """Trains as in Keras; UserError for examples that training cannot take."""
         with self._refusals():
             self._check_data(super().fit, args, options)
             return super().fit(*args, **options)
 
     def evaluate(self, *args: Any, **options: Any) -> Any:
-        """As in Keras: the objective of the network at inference, the metrics, and `verified`."""
+        """Evaluates as in Keras: the objective at inference, the metrics, and `verified`."""
         with self._refusals(), self._testing():
             self._check_data(super().evaluate, args, options)
             return super().evaluate(*args, **options)
 
     def train_on_batch(self, *args: Any, **options: Any) -> Any:
-        """As in Keras; UserError for examples that training cannot take."""
+        """Trains on a batch as in Keras; UserError for examples that training cannot take."""
         with self._refusals():
             self._check_data(super().train_on_batch, args, options)
             return super().train_on_batch(*args, **options)
 
     def test_on_batch(self, *args: Any, **options: Any) -> Any:
-        """As in Keras; see `evaluate`."""
+        """Evaluates on a batch as in Keras; see `evaluate`."""
         with self._refusals(), self._testing():
             self._check_data(super().test_on_batch, args, options)
             return super().test_on_batch(*args, **options)
 
     @contextlib.contextmanager
     def _refusals(self) -> Iterator[None]:
-        """One line for what is refused; what was half traced then is traced anew."""
+        """Makes refusals errors of one line, and drops functions that were half traced by then."""
         try:
             with intake.in_one_line():
                 yield
@@ -253,22 +256,22 @@ class RobustModel(keras.Model):
             self._tests = False
 
     def _check_data(self, method: Any, places: tuple[Any, ...], options: dict[str, Any]) -> None:
-        """UserError for what a method of Keras is given and could not read, or would ignore."""
+        """Raises UserError for arguments that a method of Keras cannot read, or ignores."""
         self._objective()
         arguments = inspect.signature(method).bind(*places, **options).arguments
-        given.refuse_unread(arguments, self.wiring.classes)
+        data_checks.refuse_unread(arguments, self.wiring.classes)
 
     def _checked(self, data: Any) -> Examples:
-        """The one place where a batch is checked, of `fit`, `evaluate` and the loop alike.
+        """The examples of a batch, checked here for `fit`, `evaluate` and the loop alike.
 
-        So are eps and kappa: outside of what XLA compiles, as it leaves assertions out.
+        eps and kappa are checked, too: outside of what XLA compiles, as it leaves assertions out.
         """
         examples, settings = intake.examples(data, self.wiring), self._settings()
         with tf.control_dependencies(settings):
             return examples._replace(x=tf.identity(examples.x))
 
     def _settings(self) -> list[Tensor]:
-        """eps and kappa, as far as the objective reads them, once assertions on them have held."""
+        """eps and kappa, as far as the objective reads them, after assertions on them."""
         eps = intake.setting("eps", tf.convert_to_tensor(self.eps))
         if not self.bounded:
             return [eps]
@@ -308,7 +311,7 @@ class RobustModel(keras.Model):
         return values, self._clean(outcome, examples)
 
     def _clean(self, outcome: Outcome, examples: Examples) -> Tensor | None:
-        """The images' logits, [batch, classes], of the objective's own pass if it had one."""
+        """The images' logits, [batch, classes], from the objective's clean pass if it had one."""
         if not self._measures or outcome.clean is not None:
             return outcome.clean
         return tf.cast(self.wiring.forward(examples.x)[0], tf.float32)
@@ -316,7 +319,7 @@ class RobustModel(keras.Model):
     def _report(
         self, values: dict[str, Tensor], examples: Examples, logits: Tensor | None
     ) -> dict[str, Tensor]:
-        """Takes account of a batch; the metrics so far."""
+        """Updates the metrics by a batch and returns their values so far."""
         for metric in self.metrics:
             if metric.name in values:
                 metric.update_state(values[metric.name], sample_weight=_rows(examples))
@@ -325,7 +328,7 @@ class RobustModel(keras.Model):
         return self.compute_metrics(examples.x, examples.labels, logits, examples.weights)
 
     def _whole_gradients(self, gradients: list[Tensor]) -> list[Tensor]:
-        """The same gradients on every replica, clipped, such that the optimizer's sum is right.
+        """The whole batch's gradients, clipped, so that the optimizer's sum over replicas is right.
 
         Keras clips, and looks for infinities, before it sums over replicas: too early for both.
         """
@@ -364,9 +367,10 @@ class RobustModel(keras.Model):
         )
 
     def _draws(self, x: Tensor, labels: Tensor, training: bool) -> Draws:
-        """Keyed on the examples' places in the whole batch, whatever the number of replicas.
+        """The step's draws, keyed on the examples' places in the whole batch.
 
-        A test begins where no step has led, and leaves nothing behind.
+        So they do not depend on the number of replicas. A test starts without moves, and keeps
+        none.
         """
         first = replicas.first(tf.shape(labels)[0])
         keys = functools.partial(self._keys, labels, first)
@@ -389,7 +393,7 @@ class RobustModel(keras.Model):
         self.moves.assign(moves)
 
     def _seed(self) -> Tensor:
-        """This step's own: [2]."""
+        """The seed of the present step: [2]."""
         step = tf.cast(self.optimizer.iterations.value, tf.int64)
         return tf.random.fold_in(tf.constant([self.seed, self.phase], tf.int64), step)
 
@@ -410,7 +414,7 @@ def _refuse_losses(options: dict[str, Any]) -> None:
 
 
 def _refuse_names(**metrics: Any) -> None:
-    """UserError for metrics that are not listed, and for a name that the model reports itself."""
+    """Raises UserError for metrics that are not listed, and for names that the model reports."""
     for argument, listed in metrics.items():
         if not isinstance(listed or [], list | tuple | dict):
             raise UserError(f"{argument}: expected a list; received {numbers.shown(listed)}")
@@ -423,13 +427,13 @@ def _refuse_names(**metrics: Any) -> None:
 
 
 def _metric_name(metric: Any) -> str:
-    """As Keras names it, but for the case of letters."""
-    own = getattr(metric, "name", None) or getattr(metric, "__name__", None)
-    return metric if isinstance(metric, str) else str(own).lower()
+    """The name that Keras gives a metric, in lower case."""
+    name = getattr(metric, "name", None) or getattr(metric, "__name__", None)
+    return metric if isinstance(metric, str) else str(name).lower()
 
 
 def _check_settings(objective: Any, eps: Any, kappa: Any) -> None:
-    """UserError for what is no objective, and for a radius or a bound term's share out of range."""
+    """Raises UserError for what is no objective, and for eps or kappa out of range."""
     if not isinstance(objective, Objective):
         raise UserError(f"objective: expected an Objective; received a {type(objective).__name__}")
     for name, value in zip(dials.NAMES, (eps, kappa), strict=True):
@@ -439,7 +443,7 @@ def _check_settings(objective: Any, eps: Any, kappa: Any) -> None:
 
 
 def _refuse_activity_losses(calls: Sequence[LayerCall]) -> None:
-    """UserError for losses of what layers answer: attacks and bounds call layers many times."""
+    """Raises UserError for losses of layers' outputs: attacks and bounds call layers many times."""
     for call in calls:
         if getattr(call.layer, "activity_regularizer", None) is not None:
             raise UserError(

@@ -1,4 +1,4 @@
-"""Watching a network in training: clean, attacked and verified accuracy on fixed examples."""
+"""A monitor of a network in training: clean, attacked and verified accuracy on fixed examples."""
 
 import dataclasses
 import math
@@ -23,7 +23,7 @@ BATCH = 200
 
 
 class Accuracies(NamedTuple):
-    """Shares in [0, 1]; None where not computed."""
+    """Shares of examples in [0, 1]; None where there is no attack or no bound."""
 
     clean: float
     attacked: float | None
@@ -31,7 +31,11 @@ class Accuracies(NamedTuple):
 
 
 class Widths(NamedTuple):
-    """Of every activation: the widths of its input's bounds and the share of stable units."""
+    """The bounds of every activation's input.
+
+    names: of the activations. widths: of the bounds, all values of an activation in one array.
+    stable: the share of units that do not change sign, by activation [batch].
+    """
 
     names: list[str]
     widths: list[np.ndarray]
@@ -39,7 +43,11 @@ class Widths(NamedTuple):
 
 
 class Adversarial(NamedTuple):
-    """Where an attack led: points, answers at the images and there, distances from the images."""
+    """The end of an attack.
+
+    x: the points, [batch, ...]. answers, answers_after: classes at the images and at the points,
+    [batch]. distances: from the images, [batch].
+    """
 
     x: np.ndarray
     answers: np.ndarray
@@ -50,7 +58,7 @@ class Adversarial(NamedTuple):
 class Monitor:
     """Evaluates a network at the target radius, in float32 and at inference.
 
-    attack: from a random start; None for none. bound: a bound method or None.
+    attack: from a random start; None for none. bound: a bound method; None for none.
     """
 
     def __init__(
@@ -69,14 +77,17 @@ class Monitor:
         self.attack = attack
         self.seed = seed
         self._judge = tf.function(self._judged, autograph=False, reduce_retracing=True)
-        self._found = tf.function(self._adversarial, autograph=False, reduce_retracing=True)
+        self._attack_images = tf.function(self._adversarial, autograph=False, reduce_retracing=True)
 
     def adversarial(self, x: Tensor, labels: Tensor, index: Tensor) -> Adversarial:
-        """Where the attack leads from images, what is answered there, and how far it is."""
-        return Adversarial(*(tensor.numpy() for tensor in self._found(x, labels, index)))
+        """The attack's end points from images, with the network's answers and the distances.
+
+        x: [batch, ...]; labels, index: [batch].
+        """
+        return Adversarial(*(tensor.numpy() for tensor in self._attack_images(x, labels, index)))
 
     def accuracies(self, split: Split, eps: Tensor | None = None) -> Accuracies:
-        """The shares of a split's examples that are right, withstand the attack, are verified.
+        """The shares of a split's examples that are right, withstand the attack, and are verified.
 
         eps: another radius than the target; a scalar, so that one graph serves for all.
         """
@@ -89,14 +100,14 @@ class Monitor:
         )
 
     def certified(self, split: Split) -> np.ndarray:
-        """Whether the bound certifies what the network answers on each example: [n] bool."""
+        """Whether the bound certifies the network's own answer on each example: [n] bool."""
         answer = tf.function(lambda x: tf.argmax(self.wiring.lower()(x), -1), autograph=False)
-        own = np.concatenate([answer(images).numpy() for images in split.portions()])
-        asked = dataclasses.replace(split, labels=own)
-        return np.concatenate([verdict[2] for verdict in self._verdicts(asked)]) > 0.0
+        answers = np.concatenate([answer(images).numpy() for images in split.portions()])
+        answered = dataclasses.replace(split, labels=answers)
+        return np.concatenate([verdict[2] for verdict in self._verdicts(answered)]) > 0.0
 
     def of(self, wiring: Wiring) -> "Monitor":
-        """The same bound on another network, without an attack."""
+        """A monitor of another network with the same bound, and without an attack."""
         return Monitor(wiring, self.threat, self.eps, self.bound, None, self.seed)
 
     def widths(self, split: Split) -> Widths:
@@ -131,9 +142,9 @@ class Monitor:
 
     def _adversarial(self, x: Tensor, labels: Tensor, index: Tensor) -> list[Tensor]:
         graph, region = self.wiring.lower(), self._region(x)
-        found = self._attacked(graph, region, labels, index).x
-        answers = [tf.argmax(graph(images), -1) for images in (x, found)]
-        return [found, *answers, region.distance(found)]
+        points = self._attacked(graph, region, labels, index).x
+        answers = [tf.argmax(graph(images), -1) for images in (x, points)]
+        return [points, *answers, region.distance(points)]
 
     def _attacked(self, graph: Any, region: Region, labels: Tensor, index: Tensor) -> AttackResult:
         keys = noise.keys(tf.constant([self.seed, 1], tf.int64), index)
@@ -151,16 +162,16 @@ class Monitor:
 
 
 def chance(labels: np.ndarray) -> float:
-    """The accuracy up to which answers may come, on these labels, that ignore the images.
+    """The accuracy that answers which ignore the images may reach on these labels, [n].
 
-    That of the commonest label, with two standard errors. labels: [n].
+    It is that of the commonest label, with two standard errors.
     """
     share = float(np.bincount(labels).max()) / len(labels)
     return share + 2.0 * math.sqrt(share * (1.0 - share) / len(labels))
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """A pooling layer has several activations: theirs are numbered."""
+    """The names of activations, numbered where a layer has several, as pooling layers have."""
     return [
         f"{name}_{names[:i].count(name) + 1}" if names.count(name) > 1 else name
         for i, name in enumerate(names)
@@ -168,6 +179,6 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 def _stable_share(box: Box) -> np.ndarray:
-    """Per example, the share of units that do not change sign within the box."""
+    """The share of units of each example that do not change sign within the box: [batch]."""
     stable = tf.cast((box.lower >= 0.0) | (box.upper <= 0.0), tf.float32)
     return tf.reduce_mean(tf.reshape(stable, [tf.shape(stable)[0], -1]), axis=1).numpy()

@@ -1,4 +1,4 @@
-"""The objective: `(1 - kappa) point + kappa bound + regularisers` (METHODS: one form for all)."""
+"""The objective of training: `(1 - kappa) point + kappa bound + regularisers`."""
 
 import dataclasses
 import functools
@@ -20,7 +20,7 @@ from rt_tf.training.worst_case import Worst, WorstCase
 
 
 class Terms(NamedTuple):
-    """The objective on one batch, and what is worth watching of it; all scalars.
+    """The objective on one batch and its parts, for watching; all scalars.
 
     bound_verified: the share that the bound term certifies, on the region that it bounds.
     """
@@ -34,10 +34,11 @@ class Terms(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The terms on a batch. point: where the point term was taken.
+    """The objective on a batch.
 
-    learn: takes the loss's gradient at that point, where the point term asks for it. clean: logits
-    of the examples themselves, where they were computed.
+    point: of the point term, [batch, ...]. learn: takes the loss's gradient at that point; None
+    where the point term needs no gradient. clean: logits of the examples themselves, [batch,
+    classes], if they were computed.
     """
 
     terms: Terms
@@ -48,10 +49,11 @@ class Outcome(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """What a phase minimises. bound: None for none. mixup: the Beta distribution's; 0 for none.
+    """The function that a phase minimises.
 
-    bound_only: kappa is 1 throughout, so that the point term is computed and has no gradient; an
-    assertion fails where kappa is another.
+    bound: None for none. mixup: the parameter of the Beta distribution; 0 for none. bound_only:
+    kappa is 1 throughout, so that the point term is computed and has no gradient; an assertion
+    fails for another kappa.
     """
 
     threat: Threat
@@ -73,10 +75,11 @@ class Objective:
         weights: Tensor | None = None,
         training: bool = True,
     ) -> Outcome:
-        """The terms on a batch. The one clean pass updates and provides batch statistics.
+        """The terms on a batch; its one clean pass updates and provides batch statistics.
 
-        weights: of the examples, [batch], in both terms and in what regularisers average. training:
-        False for the objective of the network at inference, of the images as they are.
+        x: [batch, ...]; labels: [batch]; eps, kappa: scalars. weights: of the examples, [batch], in
+        both terms and in what regularisers average. training: False for the objective of the
+        network at inference, on the images without mixup.
         """
         region = Region(self.threat, x, eps, wiring.domain)
         batch = Batch(wiring, region, labels, draws, weights=weights, training=training)
@@ -96,7 +99,7 @@ class Objective:
 
     @property
     def terms(self) -> tuple[str, ...]:
-        """Those of `Terms` that it has: others are 0 and say nothing."""
+        """The names of those `Terms` that the objective has; the others are 0."""
         absent = set() if self.bound else {"bound_loss", "bound_verified"}
         absent |= set() if self.regularisers else {"penalty"}
         return tuple(name for name in Terms._fields if name not in absent)
@@ -108,7 +111,7 @@ class Objective:
         return [layer for layer in layers.values() if layer.name not in frozen]
 
     def absent(self, wiring: Wiring) -> set[str]:
-        """Those of `Terms` that it does not have; regularisers of layers make a penalty, too."""
+        """The `Terms` that the objective lacks; layers' own regularisers make a penalty, too."""
         penalised = any(map(_regularisers, self.trained(wiring)))
         return {*Terms._fields} - {*self.terms} - ({"penalty"} if penalised else set())
 
@@ -122,7 +125,7 @@ class Objective:
         return dataclasses.replace(batch, statistics=statistics, clean=clean)
 
     def _penalty(self, batch: Batch, worst: Worst | None) -> Tensor:
-        """The regularisers' sum. Bounds they read are the bound term's, else intervals."""
+        """The sum of the regularisers; they read the bound term's bounds, else intervals."""
         layers = self.trained(batch.wiring)
         terms = [penalty() for layer in layers for penalty in _regularisers(layer)]
         if worst is not None:
@@ -133,7 +136,7 @@ class Objective:
 
 
 def _regularisers(layer: keras.layers.Layer) -> list[Callable[[], Tensor]]:
-    """A layer's own, of its weights: `kernel_regularizer=` and the like."""
+    """The regularisers of a layer's weights: `kernel_regularizer=` and the like."""
     weights = [weight for weight in layer.trainable_variables if weight.regularizer is not None]
     return [functools.partial(weight.regularizer, weight) for weight in weights]
 

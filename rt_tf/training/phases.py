@@ -1,4 +1,4 @@
-"""Phases: what a stretch of training optimises, with which schedules, and when it ends."""
+"""Phases: stretches of training with their objective, their schedules and their end."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,11 +9,15 @@ from rt_tf.errors import UserError
 from rt_tf.training.schedules import RAMPS, RATES, fits, staircase
 
 NO_POINTS = ("none", "latent")  # attacks that lead to no point of the input region
-OTHER_TERMS = (*NO_POINTS, "free", "each")  # and those whose point terms are not the loss at one
+OTHER_TERMS = (
+    *NO_POINTS,
+    "free",
+    "each",
+)  # attacks whose term is not the loss at one attacked point
 
 
 class Values(NamedTuple):
-    """What the schedules say at one step."""
+    """The values of the schedules at one step."""
 
     eps: float
     kappa: float
@@ -26,8 +30,8 @@ class Phase:
 
     clock: 'run' counts epochs and decays from the beginning of the run, so that a phase which ends
     early leaves the next one more of them; ramps begin with their phase. replays: steps on every
-    batch. new_member: it begins another network of a cascade, trained on what the networks before
-    do not certify.
+    batch. new_member: the phase begins another network of a cascade, trained on what the networks
+    before do not certify.
     """
 
     epochs: int
@@ -76,8 +80,9 @@ class Phase:
     ) -> Values:
         """The scheduled values at an epoch of this phase, fractions included.
 
-        accuracies: on the validation split, at the end of every `kappa_every` epochs so far.
-        begun: epochs on its clock before its first. chance: an accuracy that says nothing.
+        accuracies: on the validation split, at the end of every `kappa_every` epochs so far. begun:
+        epochs on the phase's clock before its first epoch. chance: the accuracy that guessing may
+        reach.
         """
         ramp, begin = RAMPS[self.ramp], self.warmup_epochs
         rate = RATES[self.decay]
@@ -101,7 +106,7 @@ class Phase:
         return self.warmup_epochs + max(self.eps_ramp_epochs, self.kappa_ramp_epochs)
 
     def check(self) -> None:
-        """UserError for a combination that cannot do what it says."""
+        """Raises UserError for a combination of settings that contradict each other."""
         self._check_weights()
         self._check_attack()
         self._check_start()
@@ -207,10 +212,10 @@ class Phase:
 
 
 def own_epochs(phases: Sequence[Phase]) -> list[int]:
-    """How many epochs each phase has if none ends early."""
-    found, begun = [], 0
+    """The number of epochs that each phase has if none ends early."""
+    counts, begun = [], 0
     for phase in phases:
         begun = 0 if phase.new_member else begun
-        found.append(phase.epochs - (begun if phase.clock == "run" else 0))
-        begun += found[-1]
-    return found
+        counts.append(phase.epochs - (begun if phase.clock == "run" else 0))
+        begun += counts[-1]
+    return counts

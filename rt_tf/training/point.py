@@ -1,4 +1,4 @@
-"""Point terms: the loss at one point of each example's region, and how the point is found."""
+"""Point terms: the loss at one point of each example's region, and the search for that point."""
 
 import dataclasses
 from collections.abc import Callable
@@ -20,10 +20,11 @@ from rt_tf.training.batch import Batch
 
 
 class Point(NamedTuple):
-    """x: the point, [batch, ...]. logits: there. loss: the term, a scalar.
+    """The result of a point term.
 
-    learn: given the loss's gradient at x once it is known, where the step's one backward pass
-    serves the attack too.
+    x: the points, [batch, ...]. logits: of the network there, [batch, classes]. loss: the term, a
+    scalar. learn: takes the loss's gradient at x once it is computed, where the step's one backward
+    pass serves the attack too.
     """
 
     x: Tensor
@@ -33,27 +34,30 @@ class Point(NamedTuple):
 
 
 class PointTerm(Protocol):
-    """The contract. needs_clean: whether it reads the logits of the clean pass."""
+    """The interface of point terms.
+
+    needs_clean: whether the term reads the logits of the clean pass.
+    """
 
     @property
     def needs_clean(self) -> bool: ...
 
     def __call__(self, batch: Batch, tape: tf.GradientTape) -> Point:
-        """The term on a batch; what is found by an attack is a constant to the tape."""
+        """The term on a batch; the points of an attack are constants to the tape."""
 
     def frozen(self, wiring: Wiring) -> set[str]:
-        """Names of the layers that are not trained."""
+        """The names of the layers that are not trained."""
 
 
 class _AllLayers:
-    """Trains every layer."""
+    """A point term that trains every layer."""
 
     def frozen(self, wiring: Wiring) -> set[str]:
         return set()
 
 
 class Clean(_AllLayers):
-    """The images themselves."""
+    """The loss at the images themselves."""
 
     needs_clean: ClassVar[bool] = True
 
@@ -64,9 +68,10 @@ class Clean(_AllLayers):
 
 @dataclasses.dataclass(frozen=True)
 class Attacked(_AllLayers):
-    """Where an attack ends (Madry et al. 2018).
+    """The loss where an attack ends (Madry et al. 2018).
 
-    start: None for where it ended on the batch before. raises: None for the cross-entropy.
+    start: None for the attack's end on the batch before. raises: the loss that the attack raises;
+    None for the cross-entropy.
     """
 
     attack: Attack
@@ -75,14 +80,14 @@ class Attacked(_AllLayers):
     needs_clean: ClassVar[bool] = False
 
     def __call__(self, batch: Batch, tape: tf.GradientTape) -> Point:
-        x = _found(batch, tape, self.attack, self.start, self.raises or batch.loss)
+        x = _attack_end(batch, tape, self.attack, self.start, self.raises or batch.loss)
         logits = batch.logits(x)
         return Point(x, logits, batch.mean_loss(logits))
 
 
 @dataclasses.dataclass(frozen=True)
 class EachPart(_AllLayers):
-    """Where an attack ends in each part of a union; the mean of their losses (PGD-aug).
+    """The mean loss where attacks in each part of a union end (PGD-aug).
 
     Source: Wong 2020 (thesis), equation 5.32.
     """
@@ -96,17 +101,17 @@ class EachPart(_AllLayers):
             tasks = by_part(batch.task(batch.loss))
             points = [self.attack(task, self.start(task)) for task in tasks]
         logits = [batch.logits(x) for x in points]
-        losses = tf.stack([batch.loss(found, batch.labels, None) for found in logits], axis=1)
-        worst = tf.argmax(losses, axis=1)  # the one shown
+        losses = tf.stack([batch.loss(at_point, batch.labels, None) for at_point in logits], axis=1)
+        worst = tf.argmax(losses, axis=1)  # the part whose point is returned
         x, shown = (
-            tf.gather(tf.stack(found, axis=1), worst, batch_dims=1) for found in (points, logits)
+            tf.gather(tf.stack(parts, axis=1), worst, batch_dims=1) for parts in (points, logits)
         )
         return Point(x, shown, batch.mean(tf.reduce_mean(losses, axis=1)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Trades(_AllLayers):
-    """The images, and beta times how far an attack moves the probabilities away from theirs.
+    """The loss at the images, and beta times how far an attack moves the probabilities from theirs.
 
     `CE(f(x)) + beta KL(f(x) || f(x'))`. Source: Zhang et al. 2019 (TRADES), equation 5.
     """
@@ -123,14 +128,14 @@ class Trades(_AllLayers):
         def moved(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
             return divergence(clean, logits)
 
-        x = _found(batch, tape, self.attack, self.start, moved)
+        x = _attack_end(batch, tape, self.attack, self.start, moved)
         logits = batch.logits(x)
         apart = batch.mean(divergence(clean, logits))
         return Point(x, logits, batch.mean_loss(clean) + self.beta * apart)
 
 
 class Free(_AllLayers):
-    """Where the attack got so far; the step's own backward pass moves it on, by eps.
+    """The loss where the attack is by now; the step's own backward pass moves it on, by eps.
 
     Source: Wong 2020 (thesis), algorithm 6.
     """
@@ -154,10 +159,11 @@ class Free(_AllLayers):
 
 @dataclasses.dataclass(frozen=True)
 class Latent:
-    """Where an attack ends in what bounds allow a hidden layer to be; layers up to it are frozen.
+    """The loss where an attack within a hidden layer's bounds ends; layers up to it are frozen.
 
-    layer: the activation layers below the region; 0 for the input. signs, random_start: with signs
-    and from the image itself, layer 0 is PGD. Source: Balunovic & Vechev 2020 (COLT), algorithm 1.
+    layer: the number of activation layers below the latent region; 0 for the input. signs,
+    random_start: with signs and from the image itself, layer 0 is PGD. Source: Balunovic & Vechev
+    2020 (COLT), algorithm 1.
     """
 
     layer: int
@@ -173,8 +179,8 @@ class Latent:
             latent = latent_region(batch.lower(), batch.region.inward(), node)
             task = batch.task(batch.loss)
             start = None if self.random_start else image_symbols(latent, batch.region.x)
-            found = latent_attack(task, latent, self.steps, self.step_size, start, self.signs)
-        logits = batch.lower().split(node)(found.value)
+            end = latent_attack(task, latent, self.steps, self.step_size, start, self.signs)
+        logits = batch.lower().split(node)(end.value)
         return Point(batch.region.x, logits, batch.mean_loss(logits))
 
     def frozen(self, wiring: Wiring) -> set[str]:
@@ -183,7 +189,10 @@ class Latent:
 
 
 def cut(graph: Graph, layer: int) -> int:
-    """The node after so many activation layers; UserError where there is none that cuts."""
+    """The node after `layer` activation layers, which splits the graph.
+
+    UserError for too large a number, and for a layer that others bypass.
+    """
     names = list(dict.fromkeys(graph.nodes[i - 1].name for i in graph.activations()))
     if not 0 <= layer <= len(names):
         raise UserError(
@@ -204,15 +213,15 @@ def cut(graph: Graph, layer: int) -> int:
 
 
 def divergence(logits: Tensor, others: Tensor) -> Tensor:
-    """KL(p || q) of the probabilities that logits stand for: [batch]."""
+    """KL(p || q) of the probabilities that logits [batch, classes] stand for: [batch]."""
     log_p, log_q = tf.nn.log_softmax(logits), tf.nn.log_softmax(others)
     return tf.reduce_sum(tf.exp(log_p) * (log_p - log_q), axis=-1)
 
 
-def _found(
+def _attack_end(
     batch: Batch, tape: tf.GradientTape, attack: Attack, start: Start | None, loss: Loss
 ) -> Tensor:
-    """Where an attack ends: a constant."""
+    """The point where an attack ends, [batch, ...], a constant to the tape."""
     with tape.stop_recording():
         task = batch.task(loss)
         if start is not None:

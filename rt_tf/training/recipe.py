@@ -1,4 +1,4 @@
-"""An objective as plain data, for the file of a model: what it is made of, by name."""
+"""Recipes: an objective as plain data, for a model's file, with the names of its parts."""
 
 import dataclasses
 import functools
@@ -12,17 +12,17 @@ import numpy as np
 
 from rt_tf.errors import UserError
 
-Recipe = Any  # what JSON can hold
+Recipe = Any  # a value that JSON can hold
 # Where the parts of objectives live. A file names them, and nothing else of the library.
 ROOMS = ("rt_tf.attacks.", "rt_tf.bounds.", "rt_tf.threats.", "rt_tf.training.")
 
 
 def recipe(part: Any) -> Recipe:
-    """What a part of an objective is made of.
+    """The recipe of a part of an objective.
 
     Parts are numbers, texts, arrays, sequences, functions, partial functions, dataclasses, and
-    objects whose attributes are what their class takes. UserError for others, and for what no name
-    leads to, as a lambda.
+    objects whose attributes are their class's parameters. UserError for others, and for parts
+    without a name to import, such as a lambda.
     """
     if part is None or isinstance(part, bool | int | float | str):
         return part
@@ -41,27 +41,27 @@ def recipe(part: Any) -> Recipe:
     return {"object": _name(type(part)), "settings": _settings(part)}
 
 
-def made(recipe: Recipe) -> Any:
-    """The part that a recipe describes; UserError for a name that leads nowhere."""
+def build(recipe: Recipe) -> Any:
+    """The part that a recipe describes; UserError for a name that leads to no part."""
     if not isinstance(recipe, dict):
         return recipe
     if "array" in recipe:
         return np.array(recipe["array"], recipe["dtype"])
     if "sequence" in recipe:
-        return tuple(made(item) for item in recipe["sequence"])
+        return tuple(build(item) for item in recipe["sequence"])
     if "partial" in recipe:
-        keywords = {key: made(item) for key, item in recipe["keywords"].items()}
+        keywords = {key: build(item) for key, item in recipe["keywords"].items()}
         return functools.partial(
-            made(recipe["partial"]), *map(made, recipe["arguments"]), **keywords
+            build(recipe["partial"]), *map(build, recipe["arguments"]), **keywords
         )
     if "name" in recipe:
         return _named(recipe["name"])
-    settings = {key: made(item) for key, item in recipe["settings"].items()}
+    settings = {key: build(item) for key, item in recipe["settings"].items()}
     return _named(recipe["object"])(**settings)
 
 
 def _settings(part: Any) -> dict[str, Recipe]:
-    """What a part was made with: a dataclass's fields, or attributes that its class takes."""
+    """The arguments of a part: a dataclass's fields, or attributes named like parameters."""
     if dataclasses.is_dataclass(part):
         names = {field.name for field in dataclasses.fields(part) if field.init}
     else:
@@ -76,7 +76,7 @@ def _settings(part: Any) -> dict[str, Recipe]:
 
 
 def _name(part: Any) -> str:
-    """Of the library's parts their place; of others the name that Keras knows them by."""
+    """The place of a library's part; for other parts, the name that Keras has registered."""
     path = f"{part.__module__}.{part.__qualname__}"
     name = path if path.startswith(ROOMS) else keras.saving.get_registered_name(part)
     if "<" in name:

@@ -1,4 +1,4 @@
-"""Regularisers: what is added to the loss for the weights' or the bounds' own sake. Scalars."""
+"""Regularisers: scalars added to the loss, of the weights or of the bounds."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from rt_tf.bounds.result import Box
 from rt_tf.network.ops import Tensor
 from rt_tf.training.batch import Batch
 
-Boxes = Callable[[], dict[int, Box]]  # the bounds of the network's nodes, computed when asked for
+Boxes = Callable[[], dict[int, Box]]  # the bounds of the network's nodes, computed at the call
 Regulariser = Callable[[Batch, list[keras.layers.Layer], Boxes], Tensor]
 
 
@@ -27,7 +27,7 @@ class L1:
 
 @dataclasses.dataclass(frozen=True)
 class L2:
-    """weight / 2 * the squared L2 norm of the trained layers' kernels: their decay by gradient."""
+    """weight / 2 * the squared L2 norm of the trained layers' kernels: weight decay by gradient."""
 
     weight: float
 
@@ -56,8 +56,9 @@ class ReluStability:
 class WarmUp:
     """Keeps interval widths from growing and active units balanced against inactive ones.
 
-    weight fades with eps / target. Its ratios are of means over the whole batch, on however many
-    replicas, examples counting by weight. Source: Shi et al. 2021, section 3.3.
+    weight: fades with eps / target. tolerance: the least ratio without a penalty. The ratios are of
+    means over the whole batch, on however many replicas, examples counting by weight. Source: Shi
+    et al. 2021, section 3.3.
     """
 
     weight: float
@@ -65,22 +66,22 @@ class WarmUp:
     tolerance: float = 0.5
 
     def __call__(self, batch: Batch, layers: list[keras.layers.Layer], boxes: Boxes) -> Tensor:
-        found = boxes()
-        inputs = _inputs(batch, found)
+        bounds = boxes()
+        inputs = _inputs(batch, bounds)
         if not inputs:  # a network without activations has nothing to keep in balance
             return tf.constant(0.0)
-        first = batch.average(found[0].radius)
+        first = batch.average(bounds[0].radius)
         wide = [self._lack(_ratio(first, batch.average(box.radius))) for box in inputs]
         uneven = [self._unevenness(box, batch.average) for box in inputs]
         fading = tf.nn.relu(1.0 - tf.cast(batch.region.eps, tf.float32) / self.target)
         return self.weight * fading * (tf.add_n(wide) + tf.add_n(uneven)) / len(inputs)
 
     def _lack(self, ratio: Tensor) -> Tensor:
-        """How much a ratio falls short of the tolerance."""
+        """The amount by which a ratio falls short of the tolerance, as a share of it."""
         return tf.nn.relu(self.tolerance - ratio) / self.tolerance
 
     def _unevenness(self, box: Box, average: Callable[[Tensor], Tensor]) -> Tensor:
-        """Of the means and the variances of active and inactive units' centres."""
+        """How uneven active and inactive units' centres are, by their means and their variances."""
         centre = box.centre
         active = tf.cast(box.lower > 0.0, centre.dtype)
         inactive = tf.cast(box.upper < 0.0, centre.dtype)
@@ -91,7 +92,7 @@ class WarmUp:
 
 
 def interval_boxes(batch: Batch) -> dict[int, Box]:
-    """Bounds of all nodes on the whole region, by intervals."""
+    """The interval bounds of all nodes on the whole region."""
     return interval.enclose(batch.lower(), Box(*batch.region.box())).boxes
 
 
@@ -101,7 +102,7 @@ def _kernels(layers: list[keras.layers.Layer]) -> list[Tensor]:
 
 
 def _inputs(batch: Batch, boxes: dict[int, Box]) -> list[Box]:
-    """The boxes of what activations read."""
+    """The boxes of the nodes that activations read."""
     return [boxes[i] for i in sorted(batch.lower().preactivations())]
 
 

@@ -1,4 +1,4 @@
-"""Some examples of a batch, the same ones on however many replicas."""
+"""A sample of a batch, which is the same on however many replicas."""
 
 from typing import NamedTuple
 
@@ -9,18 +9,22 @@ from rt_tf.network.ops import Tensor
 
 
 class Sample(NamedTuple):
-    """rows: of this replica's examples. weights: theirs in its mean; None for one each."""
+    """This replica's part of a sample.
+
+    rows: [rows], of this replica's examples. weights: [rows], in the replica's mean; None for one
+    each.
+    """
 
     rows: Tensor
     weights: Tensor | None
 
 
 def sample(count: int, held: Tensor) -> Sample:
-    """Evenly spaced examples of the whole batch: those of them that this replica holds.
+    """This replica's part of a sample: `count` evenly spaced examples of the whole batch.
 
-    A batch is a random sample already, so evenly spaced ones of its examples are one too. Weighted
-    means of the replicas, by their shares of the batch, add up to the mean of the sample; a replica
-    that holds none of it has its first example at weight 0. held: examples of this replica.
+    held: the number of examples on this replica. A batch is in random order, so evenly spaced
+    examples are a random sample. Weighted means of the replicas, by their shares of the batch, add
+    up to the mean of the sample; a replica that holds none of it has its first example at weight 0.
     """
     if replicas.count() == 1:
         return Sample(tf.range(count) * held // count, None)

@@ -8,14 +8,16 @@ from rt_tf.catalogue.training import DECAYS
 
 
 def linear_ramp(position: float, start: float, end: float, begin: float, length: float) -> float:
-    """start before `begin`, end after `begin + length`, linear between."""
+    """The value at a position: start before `begin`, end after `begin + length`, linear between."""
     return start + (end - start) * _progress(position, begin, length)
 
 
 def smooth_ramp(position: float, start: float, end: float, begin: float, length: float) -> float:
-    """As `linear_ramp`, but quartic over the first quarter: small radii are passed slowly.
+    """A ramp that is linear but for its first quarter, which is quartic: small radii pass slowly.
 
-    The quartic meets the line with equal value and slope. Source: Shi et al. 2021, appendix B.
+    The parameters are those of `linear_ramp`. The quartic meets the line with equal value and
+    slope.
+    Source: Shi et al. 2021, appendix B.
     """
     turn = 0.25
     t = _progress(position, begin, length)
@@ -33,22 +35,22 @@ Rate = Callable[[float, float, float, Epochs, float], float]
 
 
 def piecewise(position: float, end: float, value: float, at: Epochs, factor: float) -> float:
-    """value, multiplied by `factor` at every epoch of `at`."""
+    """The value, multiplied by `factor` at every epoch of `at`."""
     return value * factor ** _reached(position, at)
 
 
 def multiple(position: float, end: float, value: float, at: Epochs, factor: float) -> float:
-    """value, lowered by as much at every epoch of `at`, to factor * value at the last one."""
+    """The value, lowered by as much at every epoch of `at`, to factor * value at the last one."""
     return value * (1.0 - (1.0 - factor) * _reached(position, at) / len(at))
 
 
 def linear(position: float, end: float, value: float, at: Epochs, factor: float) -> float:
-    """value up to the first epoch of `at`, factor * value from the second on, a line between."""
+    """The value up to the first epoch of `at`, factor * value from the second, linear between."""
     return linear_ramp(position, value, factor * value, at[0], at[1] - at[0])
 
 
 def cyclic(position: float, end: float, value: float, at: Epochs, factor: float) -> float:
-    """From 0 up to value at the epoch of `at`, and down to 0 at the end (Smith 2017)."""
+    """A line from 0 up to the value at the epoch of `at`, and down to 0 at the end (Smith 2017)."""
     rising = _progress(position, 0.0, at[0])
     return value * (rising if rising < 1.0 else 1.0 - _progress(position, at[0], end - at[0]))
 
@@ -68,9 +70,9 @@ RATES: dict[str, Rate] = {
 
 
 def fits(decay: str, at: Epochs, end: float) -> bool:
-    """Whether these epochs drive a decay: as many as it takes, growing, up to the end.
+    """Whether these epochs drive a decay: as many as it takes, growing, before the end.
 
-    A piecewise one may be cut short: what is after the end is never reached.
+    The epochs of a piecewise decay may lie after the end, where they are never reached.
     """
     inside = decay == "piecewise" or all(0.0 < epoch < end for epoch in at)
     growing = all(a < b for a, b in itertools.pairwise(at))
@@ -82,9 +84,9 @@ def staircase(
 ) -> float:
     """A weight that follows an accuracy: MixTrain's adaptive kappa (Wang et al., section IV-C).
 
-    values: the accuracy each time the weight may change. It rises by `step`, up to `end`, where the
-    accuracy has not fallen since the time before; it falls where that has, to below the target.
-    Ours: an accuracy that is not above `chance` says nothing, and moves nothing.
+    values: the accuracy each time the weight may change. The weight rises by `step`, up to `end`,
+    where the accuracy has not fallen since the time before; it falls by `step` where the accuracy
+    has fallen below the target. Ours: an accuracy that is not above `chance` changes nothing.
     """
     weight, before = start, -math.inf
     for now in values:

@@ -1,4 +1,4 @@
-"""When a loss has stabilised: its slope against its noise."""
+"""Stability of a loss: its slope against its noise."""
 
 import math
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-FEWEST = 3  # epochs of a line that has a noise around it
+FEWEST = 3  # epochs, so that there is noise around a line through their losses
 
 
 class Trend(NamedTuple):
     """A line through the losses of the last half of the epochs, in units of the loss.
 
-    fall: of the line, an epoch. error: the standard error of that. noise: the standard deviation of
-    the losses around the line.
+    fall: the line's fall in an epoch. error: the standard error of the fall. noise: the standard
+    deviation of the losses around the line.
     """
 
     fall: float
@@ -37,10 +37,10 @@ def trend(losses: Sequence[float]) -> Trend | None:
 def stable(losses: Sequence[float], tolerance: float) -> bool:
     """Whether a loss has stabilised: an epoch gains less than `tolerance` times the noise.
 
-    Both are of a line through the last half of the epochs: the steep first ones are never in it,
-    and the longer training lasts, the smaller a slope it tells from none. The gain counts with two
-    standard errors, so that few noisy epochs prove nothing. Our rule for "the loss stabilises"
-    (Gupta et al., DAT).
+    Gain and noise are of a line through the last half of the epochs: the steep first ones are never
+    in it, and the longer training lasts, the smaller a slope it can tell from none. The gain counts
+    with two standard errors, so that few noisy epochs prove nothing. Our rule for "the loss
+    stabilises" (Gupta et al., DAT).
     """
-    found = trend(losses)
-    return found is not None and found.fall + 2.0 * found.error <= tolerance * found.noise
+    line = trend(losses)
+    return line is not None and line.fall + 2.0 * line.error <= tolerance * line.noise

@@ -1,4 +1,4 @@
-"""Where a run stands, how it is trained apart from its phases, and who watches."""
+"""The state of a training run, its settings apart from the phases, and the watcher's interface."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from rt_tf.training.phases import Values
 
 @dataclasses.dataclass(frozen=True)
 class LoopSettings:
-    """How to train, apart from what the phases say."""
+    """The settings of training apart from the phases."""
 
     batch_size: int
     seed: int = 0
@@ -27,13 +27,13 @@ class LoopSettings:
 
 @dataclasses.dataclass
 class TrainingState:
-    """Where training stands; saved with every checkpoint.
+    """The position of a training run, saved with every checkpoint.
 
     step: within the phase. begun: epochs of the run before the phase. seconds, cpu_seconds: of
     training so far. epoch_losses: of the phase's epochs. guarded: attacked accuracies at the
-    phase's own radius, guard_accuracy: the last one at any, alarm: whether it ends the phase; all
-    at the looks of the guard. best, selected: of the present member of a cascade. history: a row
-    for every evaluation.
+    phase's own radius, guard_accuracy: the last one at any radius, alarm: whether it ends the
+    phase; all of the guard's looks. best, selected: of the present member of a cascade. history: a
+    row for every evaluation.
     """
 
     phase: int = 0
@@ -52,7 +52,7 @@ class TrainingState:
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     def next_phase(self, epochs: int) -> None:
-        """Moves to the next phase, so many epochs after the beginning of this one."""
+        """Moves to the next phase, `epochs` epochs after the beginning of this one."""
         self.phase += 1
         self.begun += epochs
         self.step, self.epoch_losses = 0, []
@@ -60,7 +60,7 @@ class TrainingState:
 
 
 class Watcher(Protocol):
-    """What a run tells its surroundings."""
+    """The receiver of a run's events."""
 
     def on_resume(self, position: TrainingState, notices: Sequence[str]) -> None: ...
 

@@ -1,4 +1,4 @@
-"""The bound term: the loss at the worst that a bound allows, on a region around each example."""
+"""The bound term: the worst-case loss that a bound allows, on a region around each example."""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,9 +14,10 @@ from rt_tf.training.sampling import sample
 
 
 class Worst(NamedTuple):
-    """loss: the term. verified: the certified share. boxes: the bounds of the network's nodes.
+    """The result of the bound term.
 
-    batch: the examples that were bounded.
+    loss: the term, a scalar. verified: the certified share, a scalar. boxes: the bounds of the
+    network's nodes. batch: the examples that were bounded.
     """
 
     loss: Tensor
@@ -29,9 +30,10 @@ class Worst(NamedTuple):
 class WorstCase:
     """The mean worst-case cross-entropy by a bound.
 
-    draws: the bound takes a seed. samples: examples of the whole batch in the term (MixTrain's k);
-    0 for all. ratio: of the radius of the region bounded, placed around the point term's point as
-    far as it stays within the whole one (SABR, Mueller et al. 2023); 1 for the whole one.
+    draws: whether the bound takes a seed. samples: the number of examples of the whole batch in the
+    term (MixTrain's k); 0 for all. ratio: of the radius of the region bounded, which lies around
+    the point term's point as far as it stays within the whole one (SABR, Mueller et al. 2023); 1
+    for the whole one.
     """
 
     bound: Callable[..., Bounds]
@@ -40,7 +42,7 @@ class WorstCase:
     ratio: float = 1.0
 
     def __call__(self, batch: Batch, point: Tensor) -> Worst:
-        """The term on a batch. point: where the point term was taken, [batch, ...]."""
+        """The term on a batch. point: of the point term, [batch, ...]."""
         weights = None
         if self.samples:
             rows, weights = sample(self.samples, tf.shape(batch.labels)[0])
@@ -48,17 +50,17 @@ class WorstCase:
         region = batch.region if self.ratio == 1.0 else part(batch.region, point, self.ratio)
         spec = margin_spec(batch.labels, batch.wiring.classes)
         seed = {"seed": batch.draws.seed()} if self.draws else {}
-        found = self.bound(batch.lower(), region, spec, **seed)
-        verified = tf.cast(certified(found.margins), tf.float32)
+        bounds = self.bound(batch.lower(), region, spec, **seed)
+        verified = tf.cast(certified(bounds.margins), tf.float32)
         share = tf.reduce_mean(verified if weights is None else weights * verified)
-        loss = worst_case_loss(found.margins) if found.loss is None else found.loss
-        return Worst(batch.mean(loss), share, found.boxes, batch)
+        loss = worst_case_loss(bounds.margins) if bounds.loss is None else bounds.loss
+        return Worst(batch.mean(loss), share, bounds.boxes, batch)
 
 
 def part(region: Region, point: Tensor, ratio: float) -> Region:
-    """A region of `ratio` times the radius inside the whole one, as near to `point` as that allows.
+    """A region of `ratio` times the radius inside the whole one, as near to `point` as possible.
 
-    Source: Mueller et al. 2023 (SABR), section 3.
+    point: [batch, ...]. Source: Mueller et al. 2023 (SABR), section 3.
     """
     eps = tf.convert_to_tensor(region.eps)
     centres = dataclasses.replace(region, eps=(1.0 - ratio) * eps)
@@ -66,8 +68,8 @@ def part(region: Region, point: Tensor, ratio: float) -> Region:
 
 
 def worst_case_loss(margins: Tensor) -> Tensor:
-    """Cross-entropy of the worst-case logits: class j gets -margin_j, the label 0. [batch].
+    """The cross-entropy of the worst-case logits, 0 for the label, -margin_j for class j: [batch].
 
-    Source: Wong 2020 (thesis), theorem 2.
+    margins: lower bounds, [batch, classes - 1]. Source: Wong 2020 (thesis), theorem 2.
     """
     return tf.reduce_logsumexp(tf.pad(-margins, [[0, 0], [1, 0]]), axis=1)

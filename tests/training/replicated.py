@@ -32,7 +32,7 @@ def devices(count: int) -> list[str]:
     return [device.name for device in tf.config.list_logical_devices("CPU")]
 
 
-def made(strategy: tf.distribute.Strategy, folder: Path, arguments: list[str]) -> Loop:
+def build_loop(strategy: tf.distribute.Strategy, folder: Path, arguments: list[str]) -> Loop:
     """The loop that flags describe, under a strategy."""
     values = flags.FlagValues()
     parsing.parse(["train", *COMMON, *arguments], ours.training_groups(values), "")
@@ -45,7 +45,7 @@ def trained(
 ) -> tuple[list[float], list[np.ndarray]]:
     """The losses of steps, or of epochs where there are several phases, and the weights after."""
     with tempfile.TemporaryDirectory() as folder:
-        loop = made(strategy, Path(folder), arguments)
+        loop = build_loop(strategy, Path(folder), arguments)
         if len(loop.phases) > 1:
             loop.run()
             return [row["loss"] for row in loop.position.history], loop.model.network.get_weights()

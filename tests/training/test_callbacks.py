@@ -89,7 +89,7 @@ def test_a_clone_computes_the_same_of_the_same_weights() -> None:
     ids=["natural", "trades", "each", "free", "latent", "sabr"],
 )
 def test_an_objective_is_made_again_of_its_recipe(objective: Objective) -> None:
-    again = recipe.made(recipe.recipe(objective))
+    again = recipe.build(recipe.recipe(objective))
     assert recipe.recipe(again) == recipe.recipe(objective)
     assert type(again.point) is type(objective.point)
     assert again.bound == objective.bound
@@ -122,7 +122,7 @@ def test_what_has_no_name_is_saved_without_and_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["os.system", "rt_tf.training.recipe.keras", "rt_tf.files.write"])
 def test_a_recipe_names_nothing_but_parts(name: str) -> None:
     with pytest.raises(UserError, match="expected parts of this library"):
-        recipe.made({"name": name})
+        recipe.build({"name": name})
 
 
 # --- Keras's callbacks
@@ -134,8 +134,8 @@ def checkpoint(folder: Path, model: RobustModel) -> None:
     keep = keras.callbacks.ModelCheckpoint(path, save_best_only=True)
     history = fitted(model, keep, epochs=3).history
     loaded = keras.models.load_model(path)
-    found = loaded.evaluate(X, Y, batch_size=8, verbose=0, return_dict=True)
-    assert found["loss"] == pytest.approx(min(history["val_loss"]), rel=1e-5)
+    logs = loaded.evaluate(X, Y, batch_size=8, verbose=0, return_dict=True)
+    assert logs["loss"] == pytest.approx(min(history["val_loss"]), rel=1e-5)
 
 
 def weights_only(folder: Path, model: RobustModel) -> None:
@@ -152,8 +152,8 @@ def early_stopping(folder: Path, model: RobustModel) -> None:
     stop = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)
     losses = fitted(model, stop, epochs=9).history["val_loss"]
     assert len(losses) == 2 + 1 + int(np.argmin(losses)) < 9
-    found = model.evaluate(X, Y, batch_size=8, verbose=0, return_dict=True)
-    assert found["loss"] == pytest.approx(min(losses), rel=1e-5)
+    logs = model.evaluate(X, Y, batch_size=8, verbose=0, return_dict=True)
+    assert logs["loss"] == pytest.approx(min(losses), rel=1e-5)
 
 
 def tensorboard(folder: Path, model: RobustModel) -> None:
@@ -227,8 +227,8 @@ CALLBACKS: dict[str, Callable[[Path, RobustModel], None]] = {
 
 
 def fitted(model: RobustModel, *callbacks: Any, epochs: int = 2) -> keras.callbacks.History:
-    given = {**EIGHTS, "epochs": epochs, "validation_data": (X, Y)}
-    return model.fit(X, Y, callbacks=list(callbacks), **given)
+    options = {**EIGHTS, "epochs": epochs, "validation_data": (X, Y)}
+    return model.fit(X, Y, callbacks=list(callbacks), **options)
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
@@ -240,7 +240,7 @@ def test_callbacks_of_keras_do_what_they_do(tmp_path: Path, name: str) -> None:
 
 
 class Notes(keras.callbacks.Callback):
-    """Writes down eps and kappa as each step finds them."""
+    """Keeps eps and kappa of each step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -290,7 +290,7 @@ def test_schedules_refuse_what_they_could_not_keep_to() -> None:
 
 
 class Weights(keras.callbacks.Callback):
-    """Keeps the network's weights as each epoch ends."""
+    """Keeps the network's weights at each epoch's end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -357,8 +357,8 @@ def test_the_file_of_an_epoch_has_the_radius_of_its_schedule(tmp_path: Path) -> 
         assert float(loaded.eps) == history["eps"][epoch]
         assert float(loaded.kappa) == history["kappa"][epoch]
     assert history["eps"] == pytest.approx([1.5 / 255, 2.5 / 255])
-    found = loaded.evaluate(X, Y, batch_size=8, verbose=0, return_dict=True)
-    assert found["loss"] == pytest.approx(history["val_loss"][1], rel=1e-5)
+    logs = loaded.evaluate(X, Y, batch_size=8, verbose=0, return_dict=True)
+    assert logs["loss"] == pytest.approx(history["val_loss"][1], rel=1e-5)
 
 
 def test_a_model_is_saved_as_unset_as_it_is(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints: whole ones are kept, what a kill has left of others goes. Networks in files."""
+"""Checkpoints: whole ones are kept, remains of others are removed. Networks in files."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ def test_there_is_nothing_to_restore_in_a_new_directory(tmp_path: Path) -> None:
 
 
 def shi(name: str, side: int) -> keras.Model:
-    """With all that this library has classes of its own for."""
+    """A network with all layers for which this library has classes of its own."""
     normalization = ([0.3], [0.2])
     return models.build(name, (side, side, 1), 10, normalization, batch_norm=True, init="shi")
 

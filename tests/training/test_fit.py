@@ -1,4 +1,4 @@
-"""`RobustModel` as a Keras model: what `fit` and `evaluate` take and report, each by a value."""
+"""`RobustModel` as a Keras model: inputs and reports of `fit` and `evaluate`, each by a value."""
 
 import functools
 import re
@@ -56,14 +56,14 @@ def assert_equal(ours: list[np.ndarray], theirs: list[np.ndarray], tolerance: fl
 def test_evaluate_means_over_all_examples_whatever_the_batches() -> None:
     net, (x, y) = network(), arrays(35)
     model = compiled(BOUNDED, net, eps=0.05, kappa=0.5)
-    found = model.evaluate(x, y, batch_size=16, verbose=0, return_dict=True)
+    logs = model.evaluate(x, y, batch_size=16, verbose=0, return_dict=True)
     logits = net(x).numpy()
-    assert found["accuracy"] == pytest.approx((logits.argmax(1) == y).mean())
-    assert found["point_loss"] == pytest.approx(cross_entropy(logits, y), rel=1e-5)
-    assert found["loss"] == pytest.approx((found["point_loss"] + found["bound_loss"]) / 2)
+    assert logs["accuracy"] == pytest.approx((logits.argmax(1) == y).mean())
+    assert logs["point_loss"] == pytest.approx(cross_entropy(logits, y), rel=1e-5)
+    assert logs["loss"] == pytest.approx((logs["point_loss"] + logs["bound_loss"]) / 2)
     whole = model.evaluate(x, y, batch_size=35, verbose=0, return_dict=True)
-    assert found == pytest.approx(whole, rel=1e-5)
-    assert found["verified"] == found["bound_verified"]
+    assert logs == pytest.approx(whole, rel=1e-5)
+    assert logs["verified"] == logs["bound_verified"]
 
 
 def test_history_is_the_epochs_mean_weighted_by_examples() -> None:
@@ -112,17 +112,17 @@ def test_a_test_evaluates_the_attacked_objective_and_leaves_nothing_behind() -> 
     model = compiled(Objective(Linf(), Attacked(PGD, start=None)), net, eps=0.3)
     model.fit(x, y, verbose=0)
     moves, weights = tf.identity(model.moves), net.get_weights()
-    found = model.evaluate(x, y, batch_size=8, verbose=0, return_dict=True)
-    assert found["point_loss"] > cross_entropy(net(x), y) + 0.01
-    assert found["point_accuracy"] < found["accuracy"]
+    logs = model.evaluate(x, y, batch_size=8, verbose=0, return_dict=True)
+    assert logs["point_loss"] > cross_entropy(net(x), y) + 0.01
+    assert logs["point_accuracy"] < logs["accuracy"]
     np.testing.assert_array_equal(model.moves, moves)
     assert_equal(net.get_weights(), weights)
 
 
 def test_a_threat_without_bounds_reports_no_verified_share() -> None:
     model = compiled(Objective(Wasserstein()), network(), eps=0.1)
-    found = model.evaluate(*arrays(6), verbose=0, return_dict=True)
-    assert set(found) == {"loss", "accuracy", "point_loss", "point_accuracy"}
+    logs = model.evaluate(*arrays(6), verbose=0, return_dict=True)
+    assert set(logs) == {"loss", "accuracy", "point_loss", "point_accuracy"}
 
 
 # --- weights
@@ -178,13 +178,13 @@ def test_weights_weigh_the_reported_loss_and_weighted_metrics_alone() -> None:
     weights = np.arange(12.0)
     model = RobustModel(net)
     model.compile("sgd", Objective(Linf()), eps=0.0, weighted_metrics=["accuracy"])
-    found = model.evaluate(x, y, sample_weight=weights, batch_size=5, verbose=0, return_dict=True)
+    logs = model.evaluate(x, y, sample_weight=weights, batch_size=5, verbose=0, return_dict=True)
     logits = net(x).numpy()
     losses = [cross_entropy(logits[i : i + 1], y[i : i + 1]) for i in range(12)]
     right = logits.argmax(1) == y
-    assert found["loss"] == pytest.approx(np.mean(weights * losses), rel=1e-5)
-    assert found["weighted_accuracy"] == pytest.approx(np.average(right, weights=weights))
-    assert found["accuracy"] == found["point_accuracy"] == pytest.approx(right.mean())
+    assert logs["loss"] == pytest.approx(np.mean(weights * losses), rel=1e-5)
+    assert logs["weighted_accuracy"] == pytest.approx(np.average(right, weights=weights))
+    assert logs["accuracy"] == logs["point_accuracy"] == pytest.approx(right.mean())
 
 
 def test_weights_with_mixup_are_refused() -> None:
@@ -420,13 +420,13 @@ COMPILED = [({}, True), ({"kappa": 0.5}, True)]  # by XLA, which takes long
 
 
 @pytest.mark.parametrize(
-    ("given", "jit"),
+    ("settings", "jit"),
     [*FORGOTTEN, *(pytest.param(*case, marks=pytest.mark.slow) for case in COMPILED)],
 )
-def test_a_forgotten_radius_is_refused(given: dict[str, float], jit: bool) -> None:
+def test_a_forgotten_radius_is_refused(settings: dict[str, float], jit: bool) -> None:
     model = RobustModel(network())
-    model.compile("sgd", BOUNDED, jit_compile=jit, **given)
-    missing = "kappa" if "eps" in given else "eps"
+    model.compile("sgd", BOUNDED, jit_compile=jit, **settings)
+    missing = "kappa" if "eps" in settings else "eps"
     for method in (model.fit, model.evaluate):
         with pytest.raises(UserError, match=f"^{missing}: expected a number in compile"):
             method(X, Y, verbose=0)
@@ -488,13 +488,13 @@ def test_metrics_under_a_name_that_is_taken_are_refused(metrics: Any) -> None:
 
 def test_metrics_under_names_of_their_own_are_all_reported() -> None:
     model = RobustModel(network())
-    given = {"metrics": [named("mine"), "accuracy"], "weighted_metrics": [named("mine")]}
-    model.compile("sgd", BOUNDED, eps=0.05, kappa=0.5, **given)
-    found = model.evaluate(X, Y, sample_weight=np.arange(8.0), verbose=0, return_dict=True)
+    metrics = {"metrics": [named("mine"), "accuracy"], "weighted_metrics": [named("mine")]}
+    model.compile("sgd", BOUNDED, eps=0.05, kappa=0.5, **metrics)
+    logs = model.evaluate(X, Y, sample_weight=np.arange(8.0), verbose=0, return_dict=True)
     right = model.network(X).numpy().argmax(1) == Y
-    assert found["mine"] == found["accuracy"] == pytest.approx(right.mean())
-    assert found["weighted_mine"] == pytest.approx(np.average(right, weights=np.arange(8.0)))
-    assert found["bound_verified"] == found["verified"]
+    assert logs["mine"] == logs["accuracy"] == pytest.approx(right.mean())
+    assert logs["weighted_mine"] == pytest.approx(np.average(right, weights=np.arange(8.0)))
+    assert logs["bound_verified"] == logs["verified"]
 
 
 # --- replicas
@@ -529,16 +529,16 @@ def fitted(strategy, size):
         model = RobustModel(net)
         objective = Objective(Linf(), Attacked(functools.partial(pgd, steps=2)), BOUND)
         model.compile(keras.optimizers.SGD(0.1), objective, eps=0.05, kappa=0.5)
-    given = {"batch_size": size, "verbose": 0}
-    options = {**given, "shuffle": False, "epochs": 2, "callbacks": [Schedule(eps=0.05)]}
+    common = {"batch_size": size, "verbose": 0}
+    options = {**common, "shuffle": False, "epochs": 2, "callbacks": [Schedule(eps=0.05)]}
     history = model.fit(x, y, sample_weight=weights, **options).history
     assert history.pop("eps") == [np.float32(0.05)] * 2
     assert len(model.weights) == len(net.weights)
     assert model.get_compile_config()["eps"] == np.float32(0.05)
     model.eps.assign(0.1)
     assert float(model.eps) == np.float32(0.1)
-    found = model.evaluate(x, y, return_dict=True, **given)
-    return {**{k: v[-1] for k, v in history.items()}, **found}, net.get_weights()
+    tested = model.evaluate(x, y, return_dict=True, **common)
+    return {**{k: v[-1] for k, v in history.items()}, **tested}, net.get_weights()
 
 
 BOUND = WorstCase(interval_bounds)

@@ -35,7 +35,7 @@ MEMBER = Phase(epochs=2, bound="interval", kappa=0.5, eps=0.01, learning_rate=0.
 
 
 class Notebook:
-    """A watcher that writes down what it is told."""
+    """A watcher that keeps all events."""
 
     def __init__(self, stop_after: int = -1) -> None:
         self.values: list[Values] = []
@@ -121,7 +121,7 @@ def test_a_stable_phase_ends_early(digits: data.DataSet, tmp_path: Path) -> None
     loop = make(digits, tmp_path, phase, NATURAL, stable_tolerance=1e9)
     assert loop.run().total_steps == 5 * 4 + 2 * 4
     steering = [row["steering"] for row in loop.watcher.rows[:5]]
-    assert ["loss_fall" in found for found in steering] == [False] * 4 + [True]
+    assert ["loss_fall" in quantities for quantities in steering] == [False] * 4 + [True]
     losses = [row["loss"] for row in loop.watcher.rows[:5]]
     assert steering[4]["loss_fall"] == pytest.approx((losses[2] - losses[4]) / 2)
     bend = abs(losses[2] - 2 * losses[3] + losses[4])
@@ -165,7 +165,7 @@ def test_a_loop_that_is_to_stop_does_so_after_a_whole_step(
 
 
 def untimed(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of a history without what a clock says."""
+    """The rows of a history without their times."""
     clocks = {name for row in history for name in row if "seconds" in name}
     return [{name: row[name] for name in row if name not in clocks} for row in history]
 
@@ -340,20 +340,20 @@ def test_replays_take_every_batch_several_times_and_resume_within_them(
 
 
 class Falls(Monitor):
-    """A guard's monitor that is told what to see, look by look, and notes at which radius."""
+    """A guard's monitor with prescribed accuracies, look by look, which notes the radii."""
 
-    def __init__(self, loop: Loop, *told: float) -> None:
+    def __init__(self, loop: Loop, *accuracies: float) -> None:
         super().__init__(loop.model.wiring, Linf(), 0.02, None, functools.partial(pgd, steps=1))
-        self.told, self.radii = list(told), list[float]()
+        self.attacked, self.radii = list(accuracies), list[float]()
 
     def accuracies(self, split: data.Split, eps: Any = None) -> Any:
         self.radii.append(float(eps))
-        return super().accuracies(split, eps)._replace(attacked=self.told.pop(0))
+        return super().accuracies(split, eps)._replace(attacked=self.attacked.pop(0))
 
 
-def falling(digits: data.DataSet, folder: Path, phase: Phase, *told: float) -> Loop:
+def falling(digits: data.DataSet, folder: Path, phase: Phase, *accuracies: float) -> Loop:
     loop = make(digits, folder, phase)
-    loop.guard.monitor = Falls(loop, *told)
+    loop.guard.monitor = Falls(loop, *accuracies)
     return loop
 
 
@@ -395,8 +395,8 @@ def test_a_break_within_the_ramp_brings_back_the_last_good_weights(
     phase = Phase(
         epochs=9, until="overfit", attack="fgsm", eps=0.02, eps_ramp_epochs=8.0, learning_rate=0.01
     )
-    told = [0.9] * 12 + [0.35] * 2 + [0.01]
-    loop = falling(digits, tmp_path, phase, *told)
+    accuracies = [0.9] * 12 + [0.35] * 2 + [0.01]
+    loop = falling(digits, tmp_path, phase, *accuracies)
     position = loop.run()
     assert (position.phase, position.total_steps) == (1, 15)
     assert loop.guard.monitor.radii == pytest.approx([0.02 * step / 32 for step in range(15)])

@@ -35,7 +35,7 @@ QUICK = {
 
 
 def distances(folder: Path, cases: dict[str, str], replicas: str, steps: int) -> list[list[str]]:
-    """Of each case and number of replicas: name, number, how far apart losses and weights are."""
+    """A line for each case: name, number of replicas, how far apart losses and weights are."""
     lines = "".join(f"{name} --epochs=2 {flags}\n" for name, flags in cases.items())
     done = subprocess.run(
         [sys.executable, "-m", "tests.training.replicated", str(folder), replicas, str(steps)],
@@ -46,9 +46,9 @@ def distances(folder: Path, cases: dict[str, str], replicas: str, steps: int) ->
         timeout=1500,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    found = [line.split() for line in done.stdout.splitlines()]
-    assert {row[0] for row in found} >= set(cases)
-    return [row for row in found if row[0] in cases]
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert {row[0] for row in lines} >= set(cases)
+    return [row for row in lines if row[0] in cases]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Which examples a sample of the batch has, wherever its replicas hold them."""
+"""The examples in a sample of the batch, wherever its replicas hold them."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ VALUES = np.arange(10.0) ** 2  # of the examples of a whole batch
 
 
 def held_by_each(monkeypatch: pytest.MonkeyPatch, parts: list[int], count: int):  # type: ignore[no-untyped-def]
-    """The sample and the values that each replica has, told of the others by numbers."""
+    """The sample and the values of each replica, whose place among the others is simulated."""
     monkeypatch.setattr(replicas, "count", lambda: len(parts))
     monkeypatch.setattr(replicas, "whole", lambda _: tf.constant(sum(parts)))
     for number, held in enumerate(parts):

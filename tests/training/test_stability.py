@@ -1,4 +1,4 @@
-"""When a loss has stabilised: lines by hand, and losses of trainings that were recorded."""
+"""Stability of losses: lines by hand, and losses of trainings that were recorded."""
 
 import json
 
@@ -42,9 +42,9 @@ def test_a_flat_loss_is_stable_once_there_is_no_doubt() -> None:
     """The smaller the tolerance, the later: few noisy epochs prove nothing."""
 
     def epochs(tolerance: float) -> float:
-        found = [switch(flat(0.01, seed), tolerance) for seed in range(40)]
-        assert None not in found
-        return float(np.mean(found))
+        switches = [switch(flat(0.01, seed), tolerance) for seed in range(40)]
+        assert None not in switches
+        return float(np.mean(switches))
 
     means = [epochs(tolerance) for tolerance in (2.0, 0.5, 0.2, 0.1)]
     assert 5.0 < means[0] < means[1] - 1.0 < means[2] - 3.0 < means[3] - 5.0

@@ -38,16 +38,16 @@ UNION = Union(radii=(1.0, 6.0, 20.0))
 
 
 def gradients(model: RobustModel, x: tf.Tensor, y: tf.Tensor) -> list[np.ndarray]:
-    """Of the objective, by every weight that it trains."""
+    """The gradients of the objective by every weight that it trains."""
     with tf.GradientTape() as tape:
         loss = model._outcome(x, y, tape).terms.loss
-    found = tape.gradient(loss, model.network.trainable_variables)
-    return _whole(found, model.network.trainable_variables)
+    by_weight = tape.gradient(loss, model.network.trainable_variables)
+    return _whole(by_weight, model.network.trainable_variables)
 
 
-def _whole(found: list[tf.Tensor | None], weights: list[keras.Variable]) -> list[np.ndarray]:
-    """Zeros where a weight has no part in the loss."""
-    pairs = zip(found, weights, strict=True)
+def _whole(by_weight: list[tf.Tensor | None], weights: list[keras.Variable]) -> list[np.ndarray]:
+    """The gradients as arrays, zeros where a weight has no part in the loss."""
+    pairs = zip(by_weight, weights, strict=True)
     return [np.zeros(w.shape) if g is None else g.numpy() for g, w in pairs]
 
 
@@ -117,8 +117,8 @@ def test_the_gradient_of_trades_passes_through_both_logits_and_not_through_the_a
     with tf.GradientTape() as tape:
         clean, moved = tf.nn.log_softmax(net(x)), tf.nn.log_softmax(net(tf.constant(point)))
         divergence = tf.reduce_sum(tf.exp(clean) * (clean - moved), axis=1)
-        own = -tf.gather(clean, y, batch_dims=1)
-        loss = tf.reduce_mean(own + 2.0 * divergence)
+        of_label = -tf.gather(clean, y, batch_dims=1)
+        loss = tf.reduce_mean(of_label + 2.0 * divergence)
     agree(gradients(model, x, y), tape.gradient(loss, net.trainable_variables))
 
 
@@ -152,9 +152,9 @@ def test_free_moves_the_perturbation_by_the_steps_own_gradient() -> None:
             losses = keras.losses.sparse_categorical_crossentropy(y, twin(point), from_logits=True)
             loss = tf.reduce_mean(losses)
         weights = twin.trainable_variables
-        found, at_point = tape.gradient(loss, [weights, point])
+        by_weight, at_point = tape.gradient(loss, [weights, point])
         assert float(step(model, (x, y))["point_loss"]) == pytest.approx(float(loss), rel=1e-4)
-        for weight, gradient in zip(weights, found, strict=True):
+        for weight, gradient in zip(weights, by_weight, strict=True):
             weight.assign_sub(rate * gradient)
         moves = tf.clip_by_value(point - x + 0.1 * tf.sign(at_point), -0.1, 0.1)
         moves = tf.clip_by_value(x + moves, 0.0, 1.0) - x
@@ -186,7 +186,7 @@ def test_the_latent_term_trains_the_layers_above_alone(layer: int) -> None:
 
 
 def test_the_latent_loss_is_that_of_a_point_of_the_zonotope() -> None:
-    """Of one layer below: between the interval ends of its ReLU, and worse than any image."""
+    """One layer below: between the interval ends of its ReLU, and worse than any image."""
     net, (x, y) = network(), batch()
     model = compiled(Objective(Linf(), Latent(1, 20)), net, eps=0.1)
     latent = float(step(model, (x, y))["point_loss"])
@@ -230,8 +230,8 @@ def test_on_a_union_an_example_goes_where_its_loss_is_highest(attack: Attack, st
     task, points, losses = in_parts((0.05, 0.15, 0.4), steps)
     best = losses.argmax(axis=0)
     assert len(set(best)) > 1
-    found = attack(task, task.region.x, steps=steps, step_size=1.0)
-    np.testing.assert_allclose(found, points[best, np.arange(len(best))], atol=1e-6)
+    end = attack(task, task.region.x, steps=steps, step_size=1.0)
+    np.testing.assert_allclose(end, points[best, np.arange(len(best))], atol=1e-6)
 
 
 def test_pgd_aug_averages_the_losses_in_the_parts() -> None:
@@ -263,12 +263,12 @@ def test_no_gradient_passes_through_an_attack(name: str) -> None:
     threat, term = POINT_TERMS[name]
     constant = dataclasses.replace(term, attack=lambda *of: tf.stop_gradient(leaning(*of)))
     net, (x, y) = network(), batch()
-    found = [
+    by_term = [
         gradients(compiled(Objective(threat, each), net, eps=0.1), x, y)
         for each in (term, constant)
     ]
-    agree(*found)
-    assert max(np.abs(gradient).max() for gradient in found[0]) > 1e-3
+    agree(*by_term)
+    assert max(np.abs(gradient).max() for gradient in by_term[0]) > 1e-3
 
 
 def test_mixup_mixes_images_and_losses_of_two_examples() -> None:
@@ -302,8 +302,8 @@ def test_the_attack_under_mixup_raises_the_mixed_loss() -> None:
     losses = []
     with tf.GradientTape(persistent=True) as tape:
         for labels in (y, tf.gather(y, partner)):
-            found = keras.losses.sparse_categorical_crossentropy(labels, net(mixed), True)
-            losses.append(tf.reduce_sum(found))
+            by_example = keras.losses.sparse_categorical_crossentropy(labels, net(mixed), True)
+            losses.append(tf.reduce_sum(by_example))
         loss = share * losses[0] + (1 - share) * losses[1]
     signs = tf.sign(tape.gradient(loss, mixed))
     assert (signs != tf.sign(tape.gradient(losses[0], mixed))).numpy().any()
@@ -476,7 +476,7 @@ def test_the_warm_up_regulariser_is_gone_at_the_target_and_finite_without_a_radi
 
 
 def test_regularisers_read_the_bound_terms_own_bounds() -> None:
-    """Those of the dual network are tighter than intervals, and so is what is made of them."""
+    """The dual network's bounds are tighter than intervals, and so are their regularisers."""
     loose, _ = term(ReluStability(1.0))
     tight, _ = term(ReluStability(1.0), bound=WorstCase(dual_bounds))
     assert tight != pytest.approx(loose, rel=1e-3)
@@ -502,22 +502,22 @@ def test_regularisers_read_the_bound_terms_own_bounds() -> None:
     ids=["fgsm", "sabr", "mixup", "colt", "l2", "sabr-l2", "mixup-l2", "msd", "worst", "each"],
 )
 def test_an_attack_is_a_constant_to_the_gradient(objective: Objective) -> None:
-    """The gradient is that with the attack's points given as numbers.
+    """The gradient equals that of the loss at the attack's points as numbers.
 
     Steps by signs have no gradient, so that those on other balls are what this can catch.
     """
     net, (x, y) = network(), batch()
     model = compiled(objective, net, eps=0.05, kappa=1.0 if objective.bound else 0.0)
-    found = gradients(model, x, y)
-    given = GIVEN.get(type(objective.point), _given_images)
+    computed = gradients(model, x, y)
+    loss_at = LOSSES_AT_POINTS.get(type(objective.point), _loss_at_images)
     with tf.GradientTape() as tape:
-        loss = given(objective, model, x, y, tape)
+        loss = loss_at(objective, model, x, y, tape)
     weights = net.trainable_variables
-    assert sum(np.abs(gradient).sum() for gradient in found) > 0.1
-    agree(found, _whole(tape.gradient(loss, weights), weights))
+    assert sum(np.abs(gradient).sum() for gradient in computed) > 0.1
+    agree(computed, _whole(tape.gradient(loss, weights), weights))
 
 
-def _given_images(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
+def _loss_at_images(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
     with tape.stop_recording(), tf.GradientTape() as unused:
         point = tf.constant(model._outcome(x, y, unused).point.numpy())
     fixed = Attacked(lambda task, start: point)
@@ -525,17 +525,19 @@ def _given_images(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
     return model._outcome(x, y, tape).terms.loss
 
 
-def _given_parts(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
+def _loss_at_parts(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
     with tape.stop_recording():
         region = Region(objective.threat, x, model.eps.value)
         tasks = by_part(Task(model.wiring.lower(), region, y, model._keys(y)))
         points = [objective.point.attack(task, starts.uniform(task)).numpy() for task in tasks]
     logits = [model.network(point) for point in points]
-    losses = [keras.losses.sparse_categorical_crossentropy(y, found, True) for found in logits]
+    losses = [
+        keras.losses.sparse_categorical_crossentropy(y, at_point, True) for at_point in logits
+    ]
     return tf.reduce_mean(losses)
 
 
-def _given_latent(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
+def _loss_at_latent(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
     graph, region = model.wiring.lower(), Region(Linf(), x, 0.05).inward()
     node = cut(graph, objective.point.layer)
     with tape.stop_recording():
@@ -546,7 +548,7 @@ def _given_latent(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
     return tf.reduce_mean(losses)
 
 
-GIVEN = {Latent: _given_latent, EachPart: _given_parts}
+LOSSES_AT_POINTS = {Latent: _loss_at_latent, EachPart: _loss_at_parts}
 
 
 def test_the_worst_case_loss_of_the_dual_bound_matches_its_margins() -> None:

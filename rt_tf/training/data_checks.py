@@ -1,4 +1,4 @@
-"""Checks of the data that `fit` and the like are given, before Keras, whose errors are long."""
+"""Checks of the data for `fit` and the like, before Keras, whose errors are long."""
 
 from collections.abc import Generator, Iterator
 from numbers import Number
@@ -20,20 +20,20 @@ _KINDS = {"O": "Python objects", "S": "texts", "U": "texts", "M": "times", "m": 
 _KINDS |= {"c": "complex numbers"}
 
 
-def refuse_unread(given: dict[str, Any], classes: int) -> None:
-    """UserError for arguments of `fit` and the like that Keras could not read, or would ignore.
+def refuse_unread(arguments: dict[str, Any], classes: int) -> None:
+    """Raises UserError for arguments of `fit` and the like that Keras cannot read, or ignores.
 
-    given: the arguments by name. Of what it can read, every batch is checked as it comes.
+    arguments: by name. Every batch is checked as it comes, besides.
     """
-    _refuse_data(given.get("x"), given.get("y"), given.get("sample_weight"))
-    validation = given.get("validation_data")
+    _refuse_data(arguments.get("x"), arguments.get("y"), arguments.get("sample_weight"))
+    validation = arguments.get("validation_data")
     if validation is not None:
         _refuse_data(*keras.utils.unpack_x_y_sample_weight(validation), where=" of validation_data")
-    _refuse_class_weight(given.get("class_weight"), classes)
+    _refuse_class_weight(arguments.get("class_weight"), classes)
 
 
 def _refuse_class_weight(weights: Any, classes: int) -> None:
-    """UserError for what is no weights by class, of which Keras leaves out those of no class."""
+    """Raises UserError for anything but weights by class; Keras ignores those of other numbers."""
     numbered = isinstance(weights, dict) and set(weights) <= set(range(classes))
     if weights is not None and not numbered:
         raise UserError(
@@ -45,7 +45,7 @@ def _refuse_class_weight(weights: Any, classes: int) -> None:
 
 
 def _refuse_data(x: Any, y: Any, weights: Any, *, where: str = "") -> None:
-    """UserError for a source of batches that has none, and for arrays that are no examples."""
+    """Raises UserError for a source without batches, and for arrays that are no examples."""
     parts = {"x": x} if y is None and not hasattr(x, "shape") else {"x": x, "y": y}
     parts |= {} if weights is None else {"sample_weight": weights}
     for name, part in parts.items():
@@ -56,7 +56,7 @@ def _refuse_data(x: Any, y: Any, weights: Any, *, where: str = "") -> None:
 
 
 def _refuse_others(name: str, part: Any, where: str) -> None:
-    """UserError for a part of the data that is no array of numbers, and no source of batches."""
+    """Raises UserError for a part that is neither an array of numbers nor a source of batches."""
     received = ""
     iterator = isinstance(part, Iterator) and not isinstance(part, Generator)
     if part is None or isinstance(part, str | bytes | Number):
@@ -83,7 +83,7 @@ def _unlike_numbers(array: Any) -> str:
 
 
 def _refuse_rows(rows: dict[str, int | None], where: str) -> None:
-    """UserError for no examples, and for others than one label or weight for each of them."""
+    """Raises UserError for no examples, and unless each has one label and one weight, if any."""
     if rows["x"] == 0:
         raise UserError(f"x{where}: expected at least one example; received none")
     for name, count in rows.items():
@@ -95,13 +95,13 @@ def _refuse_rows(rows: dict[str, int | None], where: str) -> None:
 
 
 def _rows(part: Any) -> int | None:
-    """How many examples an array has; None for what does not tell."""
+    """The number of examples of an array; None where the part does not say."""
     shape = getattr(part, "shape", None)
     return shape[0] if shape is not None and shape != () else None
 
 
 def _batches(x: Any) -> int | None:
-    """How many batches a dataset has; None for what does not tell, or is none."""
+    """The number of batches of a dataset; None where it does not say, or is none."""
     if isinstance(x, tf.data.Dataset):
         return int(x.cardinality())
     return x.num_batches if isinstance(x, keras.utils.PyDataset) else None
