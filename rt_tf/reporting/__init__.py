@@ -1,1 +1,1 @@
-"""What a run proved and how that is shown: records, report, plots, export."""
+"""Reports: what a run proved, as tables, texts, figures and pages."""

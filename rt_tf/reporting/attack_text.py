@@ -1,4 +1,4 @@
-"""Suites and sanity checks as words: for the terminal, and as Markdown."""
+"""Suites and sanity checks in words: for the terminal, and as Markdown."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def suite_table(suite: Row) -> Table:
 
 
 def suite_markdown(suite: Row) -> str:
-    """The same table as Markdown, with the suite's warnings."""
+    """A suite of a report as a Markdown table, with the suite's warnings."""
     lines = [f"| clean | {cell(suite['clean'])} | | |"]
     for minimum, rows in _by_question(suite):
         for row in rows:
@@ -51,7 +51,7 @@ def suite_markdown(suite: Row) -> str:
 
 
 def sanity_lines(report: Row) -> list[Text]:
-    """A line for each sanity check of a report, in colours; then what could not be checked."""
+    """A line for each sanity check of a report, in colours; then the checks left out."""
     lines = [_sanity_line(row) for row in report["sanity"]]
     return lines + [
         Text(f"{DASH}     {name}: no records to tell by", "dim") for name in _left(report)
@@ -60,13 +60,13 @@ def sanity_lines(report: Row) -> list[Text]:
 
 def sanity_markdown(report: Row) -> str:
     """The sanity checks of a report as a Markdown list."""
-    told = [f"{_verdict(row)}: {row['check']} ({row['told']})" for row in report["sanity"]]
+    checked = [f"{_verdict(row)}: {row['check']} ({row['told']})" for row in report["sanity"]]
     left = [f"not checked: {name}" for name in _left(report)]
-    return "\n".join(f"- {text}" for text in [*told, *left])
+    return "\n".join(f"- {text}" for text in [*checked, *left])
 
 
 def has_attacks(report: Row) -> bool:
-    """Whether any attack is on record."""
+    """Whether the report has any attack."""
     return any(question["attacks"] for question in report["questions"])
 
 
@@ -84,7 +84,7 @@ def _sanity_line(row: Row) -> Text:
 
 
 def _by_question(suite: Row) -> Iterator[tuple[Row, Iterable[Row]]]:
-    """Each question's worst case, and its attacks."""
+    """Yields the row of each question's worst case, and the rows of its attacks."""
     for minimum in suite["minima"]:
         yield minimum, [row for row in suite["rows"] if row["question"] == minimum["question"]]
 

@@ -1,4 +1,4 @@
-"""What may make attacks tell less than they seem to: of a network, and of what was found."""
+"""Warnings that attacks may be weaker than they seem: by the network, and by their results."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ FILE = "attack-warnings.json"  # among a run's records: those of its network
 
 
 def keep(records_dir: Path, network: str, warnings: Sequence[str]) -> None:
-    """Keeps what was noticed about a network, by its checksum, before it was attacked."""
-    told = {"network_sha256": network, "warnings": list(warnings)}
-    write_notes(records_dir / FILE, told)
+    """Stores the warnings on a network, by its checksum, from before it was attacked."""
+    notes = {"network_sha256": network, "warnings": list(warnings)}
+    write_notes(records_dir / FILE, notes)
 
 
 def kept(records_dir: Path, network: str) -> list[str]:
-    """What was noticed about a network; UserError for a file that says something else."""
+    """The stored warnings on a network, by its checksum; UserError for a file of other content."""
     path = records_dir / FILE
     if not path.exists():
         return []
     try:
-        told = read_notes(path)
-        warnings = [str(warning) for warning in told["warnings"]]
-        return warnings if told["network_sha256"] == network else []
+        notes = read_notes(path)
+        warnings = [str(warning) for warning in notes["warnings"]]
+        return warnings if notes["network_sha256"] == network else []
     except (UserError, KeyError, TypeError) as error:
         raise UserError(
             f"{path}: expected warnings of a network; received something else ({error}); delete "
@@ -39,24 +39,24 @@ def kept(records_dir: Path, network: str) -> list[str]:
 
 
 def masked(question: Question, names: Iterable[str] | None = None) -> list[str]:
-    """Whether attacks without gradients found examples that those with gradients had left.
+    """A line if attacks without gradients found examples that those with gradients had left.
 
-    names: of the question's attacks that are looked at; all by default.
+    names: of the question's attacks that count; all by default.
     """
     chosen = set(question.attacks if names is None else names)
     blind = {name for name in chosen if _is_blind(name, question.attacks[name])}
     rows = [row for row in question.rows if chosen <= row["attacks"].keys()]
     left = [row for row in rows if not _falls(row, chosen - blind)]
-    found = sum(_falls(row, blind) for row in left)
+    falling = sum(_falls(row, blind) for row in left)
     if not (blind and chosen - blind):
         return []
-    return [f"{question.name}: {line}" for line in black_box_ahead(found, len(left))]
+    return [f"{question.name}: {line}" for line in black_box_ahead(falling, len(left))]
 
 
 def all_of(records_dir: Path, network: str, questions: Sequence[Question]) -> list[str]:
-    """The warnings of a report: of the network, then of its questions' attacks."""
-    found = [line for question in questions for line in masked(question)]
-    return list(dict.fromkeys([*kept(records_dir, network), *found]))
+    """The warnings of a report: on the network, then on its questions' attacks."""
+    of_attacks = [line for question in questions for line in masked(question)]
+    return list(dict.fromkeys([*kept(records_dir, network), *of_attacks]))
 
 
 def _is_blind(name: str, settings: Row) -> bool:

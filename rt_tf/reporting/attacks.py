@@ -1,4 +1,4 @@
-"""What records tell of an attack: its name, what it may look at, what it left."""
+"""Attacks on record: their names, what they may look at, and what they left."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ TRANSFER = "transfer-"  # ids of attacks whose points were made against another 
 
 
 def summary(question: Question, name: str) -> Row:
-    """One attack's row of the report."""
+    """The row of one attack of a question (`attack` in the report's schema)."""
     rows = [row for row in question.rows if name in row["attacks"]]
-    told = [row["attacks"][name] for row in rows]
-    withstood = sum(not attack["success"] for attack in told)
+    attacks = [row["attacks"][name] for row in rows]
+    withstood = sum(not attack["success"] for attack in attacks)
     return {
         "id": name,
         "name": names(question.attacks)[name],
         "settings": _settings(question.attacks[name]),
         "sample": statistics.sample(rows),
         "attacked": statistics.rate(withstood, len(rows)),
-        "distance": statistics.distances(attack["distance"] for attack in told),
-        "seconds": statistics.seconds(attack["seconds"] for attack in told),
+        "distance": statistics.distances(attack["distance"] for attack in attacks),
+        "seconds": statistics.seconds(attack["seconds"] for attack in attacks),
     }
 
 
@@ -39,7 +39,7 @@ def names(attacks: Mapping[str, Row]) -> dict[str, str]:
 
 
 def _short(name: str, settings: Row) -> str:
-    """`pgd 50 x 10 odds`: steps and restarts, those above one; the loss, if not the usual one."""
+    """The short name, `pgd 50 x 10 odds`: steps and restarts above one, and an unusual loss."""
     steps, restarts = settings["steps"] or 1, settings["restarts"] or 1
     budget = f" {steps}{TIMES}{restarts}" if restarts > 1 else f" {steps}" if steps > 1 else ""
     source = f" from {settings.get('source', 'another network')}" if is_transfer(name) else ""
@@ -48,7 +48,7 @@ def _short(name: str, settings: Row) -> str:
 
 
 def _settings(settings: Row) -> Row:
-    """Those that say something: no loss where none is climbed."""
+    """The settings without those that have no effect: no loss where none is climbed."""
     entry = ATTACKS.get(settings["attack"])
     silent = ("loss",) if entry and not entry.climbs else ()
     return {name: value for name, value in settings.items() if name not in silent}
@@ -65,7 +65,7 @@ def is_noise(settings: Row) -> bool:
 
 
 def is_black_box(name: str, settings: Row) -> bool:
-    """Whether an attack saw no gradients of the network; a search, not noise."""
+    """Whether an attack searches without gradients of the network; noise does not count."""
     entry = ATTACKS.get(settings["attack"])
     if is_noise(settings) or entry is None:
         return False
@@ -74,15 +74,15 @@ def is_black_box(name: str, settings: Row) -> bool:
 
 def is_white_box(name: str, settings: Row) -> bool:
     """Whether an attack followed the network's own gradients."""
-    known = settings["attack"] in ATTACKS
-    return known and not is_noise(settings) and not is_black_box(name, settings)
+    is_listed = settings["attack"] in ATTACKS
+    return is_listed and not is_noise(settings) and not is_black_box(name, settings)
 
 
 def is_iterative(name: str, settings: Row) -> bool:
-    """White-box, of several steps."""
+    """Whether an attack is white-box and takes several steps."""
     return is_white_box(name, settings) and (settings["steps"] or 0) > 1
 
 
 def is_single_step(name: str, settings: Row) -> bool:
-    """White-box, of one step."""
+    """Whether an attack is white-box and takes one step."""
     return is_white_box(name, settings) and settings["steps"] == 1

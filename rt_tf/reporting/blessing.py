@@ -1,8 +1,9 @@
-"""Whether an exported network has been proved well enough to be served: BLESSED or NOT_BLESSED.
+"""The verdict whether an exported network is proved well enough to be served.
 
-As of TFX's Evaluator, the verdict is which of two files there is, here in the SavedModel's own
-directory: a service that watches it reads the verdict where it finds the model, and a new export
-begins without one. The file says what was asked, and how it was answered, in lines `name: value`.
+TFX's Evaluator writes such verdicts, too: one of two files, BLESSED or NOT_BLESSED, here in the
+SavedModel's own directory. A service that watches it reads the verdict where it finds the model,
+and a new export begins without one. The file has the question and its result, in lines `name:
+value`.
 """
 
 from pathlib import Path
@@ -16,10 +17,10 @@ from rt_tf.serving.saved_model import BLESSED, NOT_BLESSED
 
 
 class Blessing(NamedTuple):
-    """A question's answer against a bar.
+    """A question's result against a bar.
 
     question: of the report's schema, with a certificate. bar: the least verified accuracy. network:
-    its checksum. The rate is of all examples asked, misclassified ones too.
+    its checksum. The rate is of all examples of the question, misclassified ones too.
     """
 
     question: Row
@@ -45,7 +46,7 @@ class Blessing(NamedTuple):
         )
 
     def text(self) -> str:
-        """What its file says."""
+        """The content of the verdict's file."""
         rate = self.question["certified"]
         facts = {
             "verified_accuracy": rate["rate"],

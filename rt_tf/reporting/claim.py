@@ -1,4 +1,4 @@
-"""What is proved about a run's network, in words, and where that ends."""
+"""The claim of a report: what is proved about a run's network, in words, and its limits."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ THREATS = {
 
 
 def claim(main: Question, run: Row) -> Row:
-    """What is proved at a run's main question: {"sentence", "threat", "limits"}."""
+    """The claim at a run's main question: {"sentence", "threat", "limits"}."""
     accuracies = statistics.accuracies(main.rows)
-    made = next(iter(main.headers.values())).get("threat_settings", {})
+    settings = next(iter(main.headers.values())).get("threat_settings", {})
     pixel_max, domain = run["dataset"].get("pixel_max"), domain_of(run)
-    threat = words(main.threat, main.eps, pixel_max, made.get("radii", ()), domain)
+    threat = words(main.threat, main.eps, pixel_max, settings.get("radii", ()), domain)
     return {
         "sentence": _sentence(accuracies["certified"], threat),
         "threat": threat,
@@ -34,7 +34,7 @@ def claim(main: Question, run: Row) -> Row:
 
 
 def domain_of(run: Row) -> Domain:
-    """The domain of a run's inputs; [0, 1] where none was noted."""
+    """The domain of a run's inputs; [0, 1] where the run notes none."""
     config = run["dataset"].get("domain")
     return UNIT if config in (None, UNIT.config()) else Domain.from_config(config)
 
@@ -46,9 +46,9 @@ def words(
     radii: Sequence[float] = (),
     domain: Given = UNIT,
 ) -> str:
-    """A threat and its radius in words; of one by pixels also in grey levels.
+    """A threat and its radius in words; for pixels of integer levels, also in grey levels.
 
-    radii: of a union's Linf, L2 and L1 balls, which eps multiplies. domain: in which inputs stay.
+    radii: of a union's Linf, L2 and L1 balls, which eps multiplies. domain: of the inputs.
     """
     domain = Domain.of(domain)
     text = THREATS.get(threat, "a change within {eps} of the threat '" + threat + "'")
@@ -63,8 +63,8 @@ def words(
 
 def _levels(levels: float, pixel_max: int) -> str:
     """A radius in grey levels: `8 of 255 grey levels`, `about 25.5 of ...` where rounded."""
-    told = exactly(levels) if levels == round(levels, 2) else f"about {levels:.3g}"
-    return f"{told} of {pixel_max} grey levels"
+    count = exactly(levels) if levels == round(levels, 2) else f"about {levels:.3g}"
+    return f"{count} of {pixel_max} grey levels"
 
 
 def _sentence(certified: Row | None, threat: str) -> str:

@@ -1,4 +1,4 @@
-"""The smallest counterexamples to a threat: which they are, and their images measured again."""
+"""The smallest counterexamples to a threat, with their images measured again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rt_tf.reporting import attacks
 
 Originals = Callable[[Sequence[int]], np.ndarray]
 Images = tuple[np.ndarray, np.ndarray]  # originals and counterexamples, each [k, h, w, c]
-# Of a distance measured again: relatively, for one summed in float32, and of float32 pixels.
+# Tolerances of distances measured again: relative, for sums in float32, and of float32 pixels.
 TOLERANCE, PIXEL_TOLERANCE = 1e-5, 1e-7
 
 
@@ -33,14 +33,14 @@ def keep(folder: Path, file: str, image: np.ndarray) -> str:
 
 
 def smallest(questions: Iterable[Question], count: int) -> dict[str, list[Row]]:
-    """By threat, up to `count` counterexamples, over all attacks and radii.
+    """Up to `count` counterexamples of each threat, over all attacks and radii; one for an image.
 
-    Each class's smallest by growing distance, then each one's second, ...: one for an image.
+    Each class's smallest come first, by growing distance, then each class's second, and so on.
     """
-    found: dict[str, list[Row]] = defaultdict(list)
+    by_threat: dict[str, list[Row]] = defaultdict(list)
     for question in questions:
-        found[question.threat] += _kept(question)
-    return {threat: _turns(rows)[:count] for threat, rows in found.items() if rows}
+        by_threat[question.threat] += _kept(question)
+    return {threat: _turns(rows)[:count] for threat, rows in by_threat.items() if rows}
 
 
 def measure(
@@ -48,49 +48,49 @@ def measure(
 ) -> dict[str, Images]:
     """The images before and after of `smallest`, by threat; each example gains its `norms`.
 
-    Raises Inconsistent for a stored image that is not what its record says, or not in the domain.
+    Raises Inconsistent for a stored image that differs from its record, or is not in the domain.
     """
-    known = Domain.of(domain)
-    return {threat: _images(run_dir, rows, originals, known) for threat, rows in examples.items()}
+    limits = Domain.of(domain)
+    return {threat: _images(run_dir, rows, originals, limits) for threat, rows in examples.items()}
 
 
 def _kept(question: Question) -> Iterator[Row]:
-    """All stored counterexamples to what the network gets right."""
+    """All stored counterexamples to images that the network gets right."""
     names = attacks.names(question.attacks)
     for row in filter(lambda row: row["correct"], question.rows):
         for name, attack in row["attacks"].items():
             if attack["file"] is not None:
                 yield _example(question, row, attack, name, names[name])
-        if found := row.get("counterexample"):
-            yield _example(question, row, found, "certify", f"ladder, {found['rung']}")
+        if stored := row.get("counterexample"):
+            yield _example(question, row, stored, "certify", f"ladder, {stored['rung']}")
 
 
-def _example(question: Question, row: Row, found: Row, attack: str, name: str) -> Row:
+def _example(question: Question, row: Row, stored: Row, attack: str, name: str) -> Row:
     return {
         "question": question.name,
         "threat": question.threat,
         "epsilon": question.eps,
         "index": row["index"],
         "label": row["label"],
-        "prediction": found["prediction"],
+        "prediction": stored["prediction"],
         "attack": attack,
         "name": name,
-        "distance": found["distance"],
-        "file": f"records/{question.name}/{found['file']}",
+        "distance": stored["distance"],
+        "file": f"records/{question.name}/{stored['file']}",
     }
 
 
 def _turns(rows: list[Row]) -> list[Row]:
-    """An example's smallest each; the first of every class before the second of any."""
+    """Each example's smallest row; the first of every class before the second of any."""
     turns: dict[int, int] = defaultdict(int)
     seen: set[int] = set()
-    found = []
+    by_turn = []
     for row in sorted(rows, key=lambda row: (row["distance"], row["index"])):
         if row["index"] not in seen:
             seen.add(row["index"])
-            found.append((turns[row["label"]], row))
+            by_turn.append((turns[row["label"]], row))
             turns[row["label"]] += 1
-    return [row for _, row in sorted(found, key=lambda item: item[0])]
+    return [row for _, row in sorted(by_turn, key=lambda item: item[0])]
 
 
 def _images(run_dir: Path, examples: list[Row], originals: Originals, domain: Domain) -> Images:

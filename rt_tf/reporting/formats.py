@@ -1,4 +1,4 @@
-"""Rates, times, comparisons and foreign text as words."""
+"""Words for rates, times and comparisons, and foreign text made harmless."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def percent(rate: Row | None) -> str:
 
 
 def interval(rate: Row | None) -> str:
-    """Its 95 % confidence interval: `88.6-94.5 %`."""
+    """A rate's 95 % confidence interval: `88.6-94.5 %`."""
     if rate is None:
         return DASH
     low, high = (_percent(rate[key], rate["n"]) for key in ("low", "high"))
@@ -41,21 +41,21 @@ def duration(seconds: float | None) -> str:
 
 
 def short(rate: Row | None) -> Text:
-    """`91.9 (88.6-94.5)`."""
+    """A rate and its interval without units: `91.9 (88.6-94.5)`."""
     if rate is None:
         return Text(DASH)
     value, low, high = (_percent(rate[key], rate["n"]) for key in ("rate", "low", "high"))
     return Text.assemble(value, (f" ({low}{DASH}{high})", "dim"))
 
 
-def told(value: object) -> str:
-    """A setting as words: lists with commas, yes and no, a dash for none."""
+def in_words(value: object) -> str:
+    """A setting in words: lists with commas, yes and no, a dash for none."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return ", ".join(map(told, value)) or "none"
+        return ", ".join(map(in_words, value)) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {told(item)}" for name, item in value.items()) or "none"
+        return ", ".join(f"{name} {in_words(item)}" for name, item in value.items()) or "none"
     if isinstance(value, float):
         return exactly(value)
     return DASH if value is None else str(value)
@@ -67,44 +67,45 @@ def points(share: float) -> str:
 
 
 def detail(rate: Row | None) -> str:
-    """`88.6-94.5 %, n 360`."""
+    """A rate's interval and sample size: `88.6-94.5 %, n 360`."""
     return "" if rate is None else f"{interval(rate)}, n {rate['n']:,}"
 
 
 def cell(rate: Row | None) -> str:
-    """`91.9 % (88.6-94.5 %, n 360)`."""
+    """A rate with its interval and sample size: `91.9 % (88.6-94.5 %, n 360)`."""
     return DASH if rate is None else f"{percent(rate)} ({detail(rate)})"
 
 
 def _percent(value: float, n: int) -> str:
-    """Enough decimals to tell apart k of n, so that n - 1 of n is not called 100."""
+    """A share in percent, with enough decimals that n - 1 of n is not called 100."""
     decimals = max(1, math.ceil(math.log10(n)) - 2)
     return f"{100 * value:.{decimals}f}"
 
 
 def comparison_text(comparisons: Sequence[Row]) -> str:
-    """A sentence on how far a network is from its file.
+    """A sentence on the difference between a network and its file.
 
-    comparisons: of inputs of several kinds, each with the facts of `interchange.parity.Comparison`.
+    comparisons: of inputs of several kinds, each with the fields of
+    `interchange.parity.Comparison`.
     """
-    asked = ", ".join(f"{row['inputs']:,} {row['kind']}" for row in comparisons)
+    kinds = ", ".join(f"{row['inputs']:,} {row['kind']}" for row in comparisons)
     worst = max(comparisons, key=lambda row: row["difference"])
     ties = sum(row["ties"] for row in comparisons)
     agree = f"all labels but {ties:,} agree, which rounding decides" if ties else "all labels agree"
     return (
-        f"compared with the file on {asked}: {agree}; logits differ by at most "
+        f"compared with the file on {kinds}: {agree}; logits differ by at most "
         f"{worst['difference']:.2g} (of {worst['size']:.3g}, on {worst['kind']}), where rounding "
         f"explains up to {worst['rounding']:.2g}"
     )
 
 
 def plain(text: str) -> str:
-    """A text of one line in which nothing is markup or HTML."""
-    return SPECIAL.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
+    """The text on one line, with markup and HTML escaped."""
+    return SPECIAL.sub(lambda match: f"\\{match[0]}", " ".join(text.split()))
 
 
 def code(text: str) -> str:
-    """A text of one line as code: between more backticks than it has in a row."""
+    """The text on one line as code: between more backticks than it has in a row."""
     words = " ".join(text.split())
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", words)), default=0))
     return f"{fence} {words} {fence}" if "`" in words else f"{fence}{words}{fence}"

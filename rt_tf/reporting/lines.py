@@ -1,4 +1,4 @@
-"""What a line in a figure may join: accuracies at several radii of the same images by one means.
+"""Lines of a figure: accuracies at several radii, of the same images and by one means.
 
 Accuracies of other images, or by another ladder or other attacks, are points by themselves.
 """
@@ -12,16 +12,16 @@ from typing import NamedTuple
 from rt_tf.records.merge import CERTIFY, Question
 from rt_tf.records.record_file import Row
 from rt_tf.reporting import statistics
-from rt_tf.reporting.inference import made_of
+from rt_tf.reporting.inference import full_threat_of
 
 Verdicts = dict[int, bool]  # by an image's index
 
 
 class Means(NamedTuple):
-    """How an accuracy was found: by a ladder's rungs, or by attacks.
+    """The means of an accuracy: a ladder's rungs, or attacks.
 
-    key: tells it from others. names: of rungs, or of attacks' records; `certify` for a search of a
-    ladder.
+    key: distinguishes it from others. names: of rungs, or of attacks' records; `certify` for a
+    search of a ladder.
     """
 
     key: str
@@ -29,28 +29,28 @@ class Means(NamedTuple):
 
 
 def lines(questions: Sequence[Question]) -> list[Row]:
-    """A row {threat, accuracy, by, sample, points: [{epsilon, rate}]} for each line there is.
+    """A row {threat, accuracy, by, sample, points: [{epsilon, rate}]} for each line.
 
-    The line of a threat and an accuracy joins the largest number of answers (images times radii)
-    that were found by one means; there is none where no two radii have images in common.
+    The line of a threat and an accuracy joins the largest number of verdicts (images times radii)
+    that one means gave; there is none where no two radii have images in common.
     """
-    found = []
+    rows = []
     for threat in dict.fromkeys(question.threat for question in questions):
-        own = [question for question in questions if question.threat == threat]
+        of_threat = [question for question in questions if question.threat == threat]
         for accuracy, ways in WAYS.items():
-            best = _best(own, ways)
-            found += [{"threat": threat, "accuracy": accuracy, **best}] if best else []
-    return found
+            best = _best(of_threat, ways)
+            rows += [{"threat": threat, "accuracy": accuracy, **best}] if best else []
+    return rows
 
 
 def _best(questions: Sequence[Question], ways: Callable[[Question], Iterable[Means]]) -> Row | None:
-    """The line of the most answers; of several, the one of the most radii, then of most means."""
+    """The line of the most verdicts; of several, the one of the most radii, then of most means."""
     candidates = []
-    for made in dict.fromkeys(map(made_of, questions)):
-        own = [question for question in questions if made_of(question) == made]
-        for means in dict.fromkeys(way for question in own for way in ways(question)):
-            told = {q.eps: _verdicts(q, means) for q in own if means in ways(q)}
-            candidates += _lines(means, told, own)
+    for threat in dict.fromkeys(map(full_threat_of, questions)):
+        of_threat = [question for question in questions if full_threat_of(question) == threat]
+        for means in dict.fromkeys(way for question in of_threat for way in ways(question)):
+            by_eps = {q.eps: _verdicts(q, means) for q in of_threat if means in ways(q)}
+            candidates += _lines(means, by_eps, of_threat)
     return max(candidates, key=_rank, default=None)
 
 
@@ -59,25 +59,25 @@ def _rank(line: Row) -> tuple[int, int, int]:
     return line["sample"]["n"] * radii, radii, len(line["by"])
 
 
-def _lines(means: Means, told: dict[float, Verdicts], questions: Sequence[Question]) -> list[Row]:
-    """Lines of one means through each set of images that it was asked of at two radii or more."""
-    found = []
-    for images in dict.fromkeys(frozenset(verdicts) for verdicts in told.values()):
+def _lines(means: Means, by_eps: dict[float, Verdicts], questions: Sequence[Question]) -> list[Row]:
+    """The lines of one means through each set of images that have verdicts at two radii or more."""
+    joined = []
+    for images in dict.fromkeys(frozenset(verdicts) for verdicts in by_eps.values()):
         points = [
             {"epsilon": eps, "rate": statistics.rate(sum(verdicts[i] for i in images), len(images))}
-            for eps, verdicts in sorted(told.items())
+            for eps, verdicts in sorted(by_eps.items())
             if images <= verdicts.keys()
         ]
         if images and len(points) > 1:
             rows = {row["index"]: row for question in questions for row in question.rows}
             sample = statistics.sample([rows[i] for i in sorted(images)])
             by = ["the ladder's search" if name == CERTIFY else name for name in means.names]
-            found.append({"by": by, "sample": sample, "points": points})
-    return found
+            joined.append({"by": by, "sample": sample, "points": points})
+    return joined
 
 
 def _ladder(question: Question) -> Means | None:
-    """A ladder's rungs in any order, with their settings; its time and memory limits aside."""
+    """The means of a ladder: its rungs in any order and its settings but time and memory."""
     if CERTIFY not in question.headers:
         return None
     settings = dict(question.headers[CERTIFY]["settings"])
@@ -95,7 +95,7 @@ def _certified(question: Question) -> list[Means]:
 
 
 def _attacked(question: Question) -> list[Means]:
-    """Each attack alone, and all together."""
+    """The means of each attack alone, and of all together."""
     names = [*question.attacks, *([CERTIFY] if _searches(question) else [])]
     alone = [_by_attacks(question, [name]) for name in names]
     return [*alone, _by_attacks(question, names)] if len(names) > 1 else alone
@@ -118,12 +118,12 @@ WAYS: dict[str, Callable[[Question], list[Means]]] = {
 
 
 def _verdicts(question: Question, means: Means) -> Verdicts:
-    """Of the images that were asked by this means, who is right."""
+    """Whether each image that the means gave a verdict on is right, by index."""
     if means in _clean(question):
         return {row["index"]: statistics.is_clean(row) for row in question.rows}
     if means in _certified(question):
-        asked = filter(statistics.is_asked, question.rows)
-        return {row["index"]: statistics.is_certified(row) for row in asked}
+        rows = filter(statistics.is_asked, question.rows)
+        return {row["index"]: statistics.is_certified(row) for row in rows}
     return {
         row["index"]: all(_withstands(row, name) for name in means.names)
         for row in question.rows

@@ -1,11 +1,11 @@
-"""Certified radii on record, and what a report says of them.
+"""Certified radii: their records, and their part of a report.
 
 `radius-<threat>.jsonl` has a header line, then a line an example:
 
     {"index", "image", "label", "prediction", "radius": the largest eps tried that has a certificate
-     of the prediction (0: none), "rung": which certified it | null,
+     of the prediction (0: none), "rung": the one that certified it | null,
      "trials": [{"eps", "rung", "margin" | null, "certified", "cause" | null}], in the order tried,
-     "counterexample_at": the distance of one on record, from which on nothing was tried | null,
+     "counterexample_at": the distance of one on record, the limit of all trials | null,
      "seconds"}
 """
 
@@ -39,7 +39,7 @@ GROUPS = 100  # of the distribution, at most
 
 
 def file_name(threat: str) -> str:
-    """Where the radii of a threat are, among a run's records."""
+    """The name of the file of a threat's radii, among a run's records."""
     return f"radius-{threat}.jsonl"
 
 
@@ -47,50 +47,50 @@ Table = tuple[Row, list[Row]]  # a file's header and its lines
 
 
 def tables(records_dir: str | Path) -> dict[str, Table]:
-    """The files of certified radii by name. Raises Inconsistent where a line lacks something."""
-    found = {}
+    """The files of certified radii by name. Raises Inconsistent where a line lacks a field."""
+    by_name = {}
     for path in sorted(Path(records_dir).glob(file_name("*"))):
         header, rows = read(path)
         check_fields(header, RADIUS_HEADER_FIELDS, f"{path.name}, header")
         for number, row in enumerate(rows, start=2):
             check_fields(row, RADIUS_FIELDS, f"{path.name}, line {number}")
-        found[path.name] = header, rows
-    return found
+        by_name[path.name] = header, rows
+    return by_name
 
 
-def radii(found: Mapping[str, Table], questions: Sequence[Question]) -> list[Row]:
-    """The certified radii of `tables` (`radii` in the report's schema), by name.
+def radii(by_name: Mapping[str, Table], questions: Sequence[Question]) -> list[Row]:
+    """The summaries of certified radii (`radii` in the report's schema), by name.
 
-    Raises Inconsistent where a line contradicts itself or what `questions` tell of the example:
-    another prediction, or a counterexample within the radius.
+    by_name: from `tables`. Raises Inconsistent where a line contradicts itself or the questions'
+    records of the example: another prediction, or a counterexample within the radius.
     """
-    for name, (header, rows) in found.items():
+    for name, (header, rows) in by_name.items():
         _check_against(name, header, rows, questions)
     return [
         _summary(header, sorted(rows, key=lambda r: r["index"]), questions)
-        for header, rows in found.values()
+        for header, rows in by_name.values()
         if rows
     ]
 
 
 def nearest(questions: Iterable[Question], header: Row) -> dict[int, float]:
-    """By example, how far the nearest counterexample to a header's threat is, if there is one."""
+    """The distance of the nearest counterexample to a header's threat, by example."""
     distances: dict[int, float] = {}
     for question in questions:
         for row in question.rows if _same_threat(question, header) else ():
             stored = [*row["attacks"].values(), row.get("counterexample") or {}]
-            for distance in (told.get("distance") for told in stored):
+            for distance in (attack.get("distance") for attack in stored):
                 if distance is not None:
-                    known = distances.get(row["index"], math.inf)
-                    distances[row["index"]] = min(known, distance)
+                    before = distances.get(row["index"], math.inf)
+                    distances[row["index"]] = min(before, distance)
     return distances
 
 
 def _same_threat(question: Question, header: Row) -> bool:
-    """Whether both are of one threat, made with the same settings."""
-    own = next(iter(question.headers.values()))
-    made = [h.get("threat_settings", {}) for h in (own, header)]
-    return question.threat == header["threat"] and made[0] == made[1]
+    """Whether a question and a header are of one threat with the same settings."""
+    first = next(iter(question.headers.values()))
+    settings = [h.get("threat_settings", {}) for h in (first, header)]
+    return question.threat == header["threat"] and settings[0] == settings[1]
 
 
 def _check_against(
@@ -98,12 +98,12 @@ def _check_against(
 ) -> None:
     others = {q.name: next(iter(q.headers.values())) for q in questions}
     check_same({**others, name: header}, SAME_IN_RUN, name)
-    known = {row["index"]: (q.name, row) for q in questions for row in q.rows}
+    recorded = {row["index"]: (q.name, row) for q in questions for row in q.rows}
     distances = nearest(questions, header)
     require(len({row["index"] for row in rows}) == len(rows), f"{name}: an example is twice there")
     for row in rows:
         where = f"{name}, example {row['index']}"
-        other, same = known.get(row["index"], (name, row))
+        other, same = recorded.get(row["index"], (name, row))
         check_same({other: same, name: row}, SAME_EXAMPLE, where)
         check_radius(row, distances.get(row["index"]), where)
 
@@ -137,23 +137,23 @@ def _is_right(row: Row) -> bool:
 
 
 def _limits(rows: Sequence[Row], header: Row, questions: Sequence[Question]) -> list[float] | None:
-    """Where each example is falsified for all that is known; None if none was attacked."""
-    own = [q for q in questions if _same_threat(q, header)]
-    attacked = {row["index"] for q in own for row in q.rows if statistics.is_attacked(row)}
+    """The distance at which each example is falsified by attacks; None without attacks."""
+    of_threat = [q for q in questions if _same_threat(q, header)]
+    attacked = {row["index"] for q in of_threat for row in q.rows if statistics.is_attacked(row)}
     if attacked.isdisjoint(row["index"] for row in rows):
         return None
-    distances = nearest(own, header)
+    distances = nearest(of_threat, header)
     return [distances.get(row["index"], math.inf) if _is_right(row) else 0.0 for row in rows]
 
 
 def _curve(rows: Sequence[Row], largest: float, limits: Sequence[float] | None) -> list[Row]:
-    """Who is right and certified, and who is right and not falsified, at growing eps."""
-    held = np.array([row["radius"] if _is_right(row) else -1.0 for row in rows])
+    """The rates at growing eps of images right and certified, and right and not falsified."""
+    certified = np.array([row["radius"] if _is_right(row) else -1.0 for row in rows])
     count = len(rows)
     return [
         {
             "epsilon": eps,
-            "certified": statistics.rate(int((held >= eps).sum()), count),
+            "certified": statistics.rate(int((certified >= eps).sum()), count),
             "attacked": limits and statistics.rate(sum(end > eps for end in limits), count),
         }
         for eps in (largest * (k / STEPS) for k in range(STEPS + 1))
@@ -161,7 +161,7 @@ def _curve(rows: Sequence[Row], largest: float, limits: Sequence[float] | None) 
 
 
 def _distribution(values: np.ndarray, right: np.ndarray) -> list[Row]:
-    """Examples by growing radius in groups of one size, or nearly."""
+    """The examples by growing radius, in groups of nearly one size."""
     order = np.argsort(values, kind="stable")
     groups = np.array_split(order, min(GROUPS, len(order)))
     return [

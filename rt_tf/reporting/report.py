@@ -18,7 +18,7 @@ from rt_tf.records.record_file import Row
 from rt_tf.reporting.counterexamples import Images, Originals, measure
 from rt_tf.reporting.figures import curves, pictures, plots, radius_plots, style
 from rt_tf.reporting.figures.curves import line_notes
-from rt_tf.reporting.formats import comparison_text, duration, interval, percent, told
+from rt_tf.reporting.formats import comparison_text, duration, in_words, interval, percent
 from rt_tf.reporting.sanity import not_checked
 from rt_tf.reporting.summary import by_threat, main_question, summarise, weaker
 from rt_tf.reporting.text import code_text
@@ -28,12 +28,12 @@ PIXELS_PER_INCH = 96
 
 
 def write_report(run_dir: str | Path, originals: Originals | None = None) -> Row:
-    """Write report/report.json and report/report.html of a run, and return the report.
+    """Writes report/report.json and report/report.html of a run, and returns the report.
 
-    `originals(indices)` gives the images float32 [k, h, w, c] of the test split, in the domain;
-    with it the page shows the smallest counterexamples, each measured again. Raises Inconsistent,
-    and writes nothing, if records contradict each other or an example breaks clean >= attacked >=
-    certified.
+    originals: a function of indices to images, float32 [k, h, w, c], of the test split, in the
+    domain; with it the page shows the smallest counterexamples, each measured again. Raises
+    Inconsistent, and writes nothing, if records contradict each other or an example breaks clean >=
+    attacked >= certified.
     """
     run_dir = Path(run_dir)
     report = summarise(run_dir)
@@ -47,7 +47,7 @@ def write_report(run_dir: str | Path, originals: Originals | None = None) -> Row
 
 
 def page(report: Row, images: Mapping[str, Images]) -> str:
-    """The self-contained HTML page; `images` by threat: originals and their counterexamples."""
+    """The self-contained HTML page of a report. images: originals and counterexamples by threat."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -60,7 +60,7 @@ def page(report: Row, images: Mapping[str, Images]) -> str:
         "interval": interval,
         "duration": duration,
         "radius": radius_text,
-        "told": told,
+        "in_words": in_words,
         "code": code_text,
         "comparison": comparison_text,
     }
@@ -78,14 +78,14 @@ def page(report: Row, images: Mapping[str, Images]) -> str:
 
 
 def _rung_columns(question: Row) -> set[str]:
-    """The counts of a certificate's rungs that its table has: the usual ones, and any above 0."""
+    """The counts of a certificate's rungs that have a column: the usual ones, and any above 0."""
     rungs = question["certificate"]["rungs"] if question["certificate"] else []
     usual = {"tried", "certified", "credited", "loose"}
     return usual | {key for rung in rungs for key, count in rung.items() if count and key != "rung"}
 
 
 class Drawn(NamedTuple):
-    """A figure as a data URI, and how many pixels of a page it is wide: its text has its size."""
+    """A figure as a data URI, and its width on a page in pixels, at which its text has its size."""
 
     uri: str
     width: int
@@ -103,16 +103,18 @@ def drawn(report: Row, images: Mapping[str, Images]) -> dict[str, Drawn]:
         vector["settled"] = curves.settled_by_time(certificate["pace"])
     for threat, questions in by_threat(report).items():
         eps = main["epsilon"] if threat == main["threat"] else None
-        own = [line for line in report["lines"] if line["threat"] == threat]
-        vector[f"eps-{threat}"] = curves.accuracy_by_eps(questions, own, eps)
+        of_threat = [line for line in report["lines"] if line["threat"] == threat]
+        vector[f"eps-{threat}"] = curves.accuracy_by_eps(questions, of_threat, eps)
     for radius in report["radii"]:
         vector[f"radius-{radius['threat']}"] = radius_plots.certified_radii(radius)
-    found = {name: Drawn(_svg(figure), _width(figure)) for name, figure in vector.items() if figure}
+    figures = {
+        name: Drawn(_svg(figure), _width(figure)) for name, figure in vector.items() if figure
+    }
     for threat, pair in images.items():
         domain = Domain.from_config(report["data"]["domain"])
         shown = pictures.adversarial_examples(*pair, report["examples"][threat], domain)
-        found |= {f"examples-{threat}": Drawn(_png(shown), _width(shown))} if shown else {}
-    return found
+        figures |= {f"examples-{threat}": Drawn(_png(shown), _width(shown))} if shown else {}
+    return figures
 
 
 def _width(figure: Figure) -> int:
@@ -125,6 +127,6 @@ def _svg(figure: Figure) -> str:
 
 
 def _png(figure: Figure) -> str:
-    """Pictures of pixels: as SVG, browsers would smooth them."""
+    """The figure of pixels as PNG, since browsers would smooth it as SVG."""
     data = base64.b64encode(style.encode(figure, "png", dpi=192)).decode()
     return f"data:image/png;base64,{data}"

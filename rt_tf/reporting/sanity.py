@@ -1,8 +1,8 @@
 """Signs that attacks failed for want of a gradient, not because the network is robust.
 
 The list is that of Athalye et al. 2018 (section 3.1) and Carlini et al. 2019 (section 4). A check
-compares attacks on the examples that all of them were asked of, and is left out where the records
-hold nothing to compare.
+compares attacks on the examples that all of them tried, and is left out where the records hold
+nothing to compare.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Half = Mapping[str, float]  # by threat, the radius that reaches the uniform gre
 
 
 class Check(NamedTuple):
-    """A check: what ought to hold, the threshold, and how findings are made of trials."""
+    """A check: the statement that should hold, the threshold, and the comparison of trials."""
 
     name: str
     threshold: float
@@ -48,8 +48,8 @@ class Check(NamedTuple):
 def sanity(questions: Sequence[Question], pixels: int, width: float = 1.0) -> list[Row]:
     """A row {check, threat, passed, told} for each check of a threat that the records allow.
 
-    pixels: values of an image; width: of their domain. Of several comparisons the worst is told;
-    all pass if it does.
+    pixels: the number of values of an image; width: of their domain. Of several comparisons the row
+    has the worst; all pass if it does.
     """
     half = {"linf": 0.5 * width, "l2": 0.5 * width * math.sqrt(pixels), "l1": 0.5 * width * pixels}
     all_trials = [trial for question in questions for trial in trials_of(question)]
@@ -64,7 +64,7 @@ def sanity(questions: Sequence[Question], pixels: int, width: float = 1.0) -> li
 
 
 def not_checked(rows: Sequence[Row]) -> list[str]:
-    """The names of the checks that no row is of."""
+    """The names of the checks without a row."""
     done = {row["check"] for row in rows}
     return [check.name for check in CHECKS if check.name not in done]
 
@@ -73,7 +73,7 @@ def _row(check: Check, threat: str, findings: Sequence[CheckResult]) -> Row:
     worst = max(findings, key=lambda finding: finding.value)
     more = f" (the worst of {len(findings)} comparisons)" if len(findings) > 1 else ""
     passed = worst.value <= check.threshold + ROUNDING
-    return {"check": check.name, "threat": threat, "passed": passed, "told": worst.told + more}
+    return {"check": check.name, "threat": threat, "passed": passed, "told": worst.text + more}
 
 
 def _single_step(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
@@ -87,14 +87,14 @@ def _black_box(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
 
 
 def _budget(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
-    """What the largest budget of an iterative attack changes, compared with the next smaller."""
+    """The change by the largest budget of an iterative attack, compared with the next smaller."""
     for family in families(are(trials, attacks.is_iterative)):
         largest = max(family, key=lambda trial: trial.budget)
         smaller = [trial for trial in family if trial.budget < largest.budget]
         smaller = [trial for trial in smaller if shared(trial, largest)]
         if smaller:
             finding = excess(largest, max(smaller, key=lambda trial: trial.budget))
-            yield CheckResult(abs(finding.value), finding.told)
+            yield CheckResult(abs(finding.value), finding.text)
 
 
 def _noise(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
@@ -102,13 +102,13 @@ def _noise(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
         if attacks.is_noise(trial.settings):
             n, clean = len(trial.clean), sum(trial.clean.values())
             left = sum(trial.withstood.values())
-            told = f"{trial.place}: {trial.id} leaves {percent(rate(left, n))} of a clean "
-            told += f"accuracy of {percent(rate(clean, n))} on {n:,} images"
-            yield CheckResult((clean - left) / n, told)
+            text = f"{trial.place}: {trial.id} leaves {percent(rate(left, n))} of a clean "
+            text += f"accuracy of {percent(rate(clean, n))} on {n:,} images"
+            yield CheckResult((clean - left) / n, text)
 
 
 def _unbounded(trials: Sequence[Trial], half: Half) -> Iterable[CheckResult]:
-    """What the best iterative attack leaves at a threat's largest radius, if that is no bound.
+    """The accuracy that the best iterative attack leaves at the largest radius, if unbounded.
 
     Where it leaves nothing, a larger radius could not leave more.
     """
@@ -118,17 +118,17 @@ def _unbounded(trials: Sequence[Trial], half: Half) -> Iterable[CheckResult]:
     if last:
         best = min(last, key=lambda trial: (-len(trial.withstood), trial.left))
         if best.left <= UNBOUNDED_ACCURACY or _reaches_all(best.question, len(radii), half):
-            yield CheckResult(best.left, _told_unbounded(best))
+            yield CheckResult(best.left, _unbounded_text(best))
 
 
 def _reaches_all(question: Question, radii: int, half: Half) -> bool:
-    """Whether a radius is as good as unbounded: from every image it reaches the uniform grey."""
+    """Whether a radius is as good as unbounded: it reaches the uniform grey from every image."""
     if question.threat in half:
         return question.eps >= half[question.threat]
     return radii >= CURVE
 
 
-def _told_unbounded(trial: Trial) -> str:
+def _unbounded_text(trial: Trial) -> str:
     n, left = len(trial.withstood), sum(trial.withstood.values())
     share = percent(rate(left, n))
     return f"{trial.place}, the largest radius: {trial.id} leaves {share} of {n:,} images"

@@ -29,33 +29,33 @@ def rate(successes: int, n: int, confidence: float = 0.95) -> Row | None:
 
 
 def is_clean(row: Row) -> bool:
-    """Classified as its label without any perturbation."""
+    """Whether an example is classified as its label without any perturbation."""
     return bool(row["correct"])
 
 
 def is_attacked(row: Row) -> bool:
-    """An attack was tried on it, or a ladder that looks for counterexamples."""
+    """Whether an attack, or a ladder that searches for counterexamples, was tried on an example."""
     return bool(row["attacks"] or (row.get("searched") and is_asked(row)))
 
 
 def withstands(row: Row) -> bool:
-    """Classified as its label at every point tried."""
+    """Whether an example is classified as its label at every point tried."""
     attacked = any(attack["success"] for attack in row["attacks"].values())
     return is_clean(row) and not attacked and not row.get("counterexample")
 
 
 def is_asked(row: Row) -> bool:
-    """A certificate was tried on it."""
+    """Whether a certificate was tried on an example."""
     return row["certificate"] is not None
 
 
 def is_certified(row: Row) -> bool:
-    """Proved to be classified as its label everywhere in the region, here or in a larger one."""
+    """Whether an example is proved to keep its label in the region, by this one or a larger one."""
     return is_asked(row) and (_is_proved(row) or is_inferred(row))
 
 
 def is_inferred(row: Row) -> bool:
-    """Certified by a certificate in a larger region alone, see `inference`."""
+    """Whether an example is certified only by a certificate in a larger region; see `inference`."""
     return row.get("inferred") is not None
 
 
@@ -63,14 +63,14 @@ def _is_proved(row: Row) -> bool:
     return bool(row["certificate"]["verdict"] == "certified")
 
 
-def share(rows: Iterable[Row], what: Callable[[Row], bool]) -> Row | None:
-    """The rate of `what` among `rows`."""
-    told = [what(row) for row in rows]
-    return rate(sum(told), len(told))
+def share(rows: Iterable[Row], predicate: Callable[[Row], bool]) -> Row | None:
+    """The rate of rows of which `predicate` is true."""
+    values = [predicate(row) for row in rows]
+    return rate(sum(values), len(values))
 
 
 def accuracies(rows: Sequence[Row]) -> Row:
-    """Clean, attacked and certified accuracy, each on the examples it was measured on."""
+    """The clean, attacked and certified accuracy, each on the examples that it was measured on."""
     return {
         "clean": share(rows, is_clean),
         "attacked": share(filter(is_attacked, rows), withstands),
@@ -79,20 +79,20 @@ def accuracies(rows: Sequence[Row]) -> Row:
 
 
 def weaker(rows: Sequence[Row]) -> Row:
-    """{"probable", "trusted"}: what is certified, or at least so in the one or the other sense.
+    """{"probable", "trusted"}: the rates of examples certified, or at least so in a weaker sense.
 
-    None where no rung was asked that answers so.
+    None where no rung gives such verdicts.
     """
-    asked = list(filter(is_asked, rows))
-    return {name: _weaker(asked, name) for name in ("probable", "trusted")}
+    tried = list(filter(is_asked, rows))
+    return {name: _weaker(tried, name) for name in ("probable", "trusted")}
 
 
-def _weaker(asked: Sequence[Row], name: str) -> Row | None:
-    told = [{rung["verdict"] for rung in row["rungs"].values()} for row in asked]
-    if not any(name in verdicts for verdicts in told):
+def _weaker(rows: Sequence[Row], name: str) -> Row | None:
+    by_row = [{rung["verdict"] for rung in row["rungs"].values()} for row in rows]
+    if not any(name in verdicts for verdicts in by_row):
         return None
-    pairs = zip(asked, told, strict=True)
-    return rate(sum(is_certified(row) or name in said for row, said in pairs), len(asked))
+    pairs = zip(rows, by_row, strict=True)
+    return rate(sum(is_certified(row) or name in verdicts for row, verdicts in pairs), len(rows))
 
 
 def common(rows: Sequence[Row]) -> Row | None:
@@ -102,14 +102,14 @@ def common(rows: Sequence[Row]) -> Row | None:
 
 
 def outcomes(rows: Sequence[Row]) -> Row:
-    """How many examples ended how; the counts add up to the number of rows."""
+    """The number of examples by outcome; the counts add up to the number of rows."""
     count = Counter(row["cause"] if row["verdict"] != "certified" else "certified" for row in rows)
     names = ("certified", *CAUSES, "not_asked", "attack", "misclassified")
     return {name: count.pop(name, 0) for name in names} | dict(count)
 
 
 def rungs(rows: Sequence[Row]) -> list[Row]:
-    """Per rung: tried, certified, credited, unknown (loose, time, memory, error); seconds.
+    """The counts of each rung: tried, certified, credited, unknown by cause; and its seconds.
 
     Bounds that hold with a probability only are counted as probable, those that rest on a solver's
     word as trusted; neither certifies anything.
@@ -129,7 +129,7 @@ def _rung(name: str, rows: Sequence[Row]) -> Row:
 
 
 def _rung_outcome(rung: Row, row: Row) -> str:
-    """The verdict, or for unknown its cause; without a margin there was no bound at all."""
+    """A rung's verdict, or its cause if unknown; without a margin there was no bound at all."""
     if rung["verdict"] != "unknown":
         return str(rung["verdict"])
     if rung.get("cause") in CAUSES:
@@ -149,7 +149,7 @@ def classes(rows: Sequence[Row]) -> list[Row]:
 
 
 def margins(rows: Sequence[Row], bins: int = 40) -> Row | None:
-    """Histogram of the margins' lower bounds; zero is a bin edge, so no bin mixes verdicts.
+    """A histogram of the margins' lower bounds; zero is a bin edge, so no bin mixes verdicts.
 
     {"edges" [k+1], "counts" [k], "missing" (no bound), "below", "above" (outliers)}.
     """
@@ -180,52 +180,52 @@ def _round_width(span: float, bins: int) -> float:
 
 
 def seconds(values: Iterable[float | None]) -> Row | None:
-    """Total, mean, median and largest of the seconds an image took."""
-    known = np.array([value for value in values if value is not None], np.float64)
-    if known.size == 0:
+    """The total, mean, median and largest of the seconds that images took."""
+    numbers = np.array([value for value in values if value is not None], np.float64)
+    if numbers.size == 0:
         return None
     names: dict[str, Any] = {"total": np.sum, "mean": np.mean, "median": np.median, "max": np.max}
-    return {name: float(function(known)) for name, function in names.items()}
+    return {name: float(function(numbers)) for name, function in names.items()}
 
 
 PACES = 8  # points of time in every decade
 
 
 def pace(rows: Sequence[Row]) -> list[Row]:
-    """How many were certified, falsified and left open within so many seconds each.
+    """The numbers of images certified, falsified and left open within growing times.
 
-    [{"seconds", "certified", "falsified", "open"}], at powers of 10 in eighths, of the images that
-    were asked and that the network gets right.
+    [{"seconds", "certified", "falsified", "open"}], at powers of 10 in eighths, of the images with
+    a certificate's attempt that the network gets right.
     """
-    asked = [row for row in rows if is_asked(row) and is_clean(row)]
-    took = np.array([row["seconds"] for row in asked])
+    tried = [row for row in rows if is_asked(row) and is_clean(row)]
+    took = np.array([row["seconds"] for row in tried])
     if not took.any():
         return []
     powers = np.floor(PACES * np.log10(took[took > 0].min())), np.ceil(PACES * np.log10(took.max()))
     times = 10.0 ** (np.arange(powers[0], powers[1] + 1) / PACES)
     ended = {
-        "certified": np.array([_is_proved(row) for row in asked]),
-        "falsified": np.array([row["certificate"]["verdict"] == "falsified" for row in asked]),
+        "certified": np.array([_is_proved(row) for row in tried]),
+        "falsified": np.array([row["certificate"]["verdict"] == "falsified" for row in tried]),
     }
     table = []
     for time in times:
         counts = {name: int((which & (took <= time)).sum()) for name, which in ended.items()}
-        left = len(asked) - sum(counts.values())
+        left = len(tried) - sum(counts.values())
         table.append({"seconds": float(f"{time:.3g}"), **counts, "open": left})
     return table
 
 
 def distances(values: Iterable[float | None]) -> Row | None:
-    """How far counterexamples moved: their number, least, median, mean and largest distance."""
-    known = np.array([value for value in values if value is not None], np.float64)
-    if known.size == 0:
+    """The number of distances, and the least, median, mean and largest of them."""
+    numbers = np.array([value for value in values if value is not None], np.float64)
+    if numbers.size == 0:
         return None
     names: dict[str, Any] = {"min": np.min, "median": np.median, "mean": np.mean, "max": np.max}
-    return {"n": int(known.size)} | {k: float(function(known)) for k, function in names.items()}
+    return {"n": int(numbers.size)} | {k: float(function(numbers)) for k, function in names.items()}
 
 
 def sample(rows: Sequence[Row]) -> Row:
-    """Which examples: their number, indices as ranges, and a checksum of indices and images."""
+    """The sample of rows: their number, indices as ranges, and a checksum of indices and images."""
     lines = "".join(f"{row['index']} {row['image']} {row['label']}\n" for row in rows)
     return {
         "n": len(rows),

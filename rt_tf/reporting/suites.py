@@ -17,7 +17,7 @@ FIELDS = ("suite", "samples", "questions", "attacks", "warnings")
 
 
 def suites(records_dir: str | Path, questions: Sequence[Question]) -> list[Row]:
-    """Each `suite-<name>.json` as a table (`suites` in the report's schema), by name.
+    """The tables of all `suite-<name>.json` (`suites` in the report's schema), by name.
 
     Raises UserError for a file that is not a suite's, Inconsistent for one whose records are gone.
     """
@@ -26,37 +26,39 @@ def suites(records_dir: str | Path, questions: Sequence[Question]) -> list[Row]:
 
 
 def _suite(path: Path, table: Mapping[str, Question]) -> Row:
-    told = _read(path)
-    asked = [(_find(path, table, name), told["attacks"][name]) for name in told["questions"]]
-    sample = _sample(asked, told["samples"])
-    of = {
+    suite = _read(path)
+    by_question = [
+        (_find(path, table, name), suite["attacks"][name]) for name in suite["questions"]
+    ]
+    sample = _sample(by_question, suite["samples"])
+    rows = {
         question.name: [row for row in question.rows if row["index"] in sample]
-        for question, _ in asked
+        for question, _ in by_question
     }
-    everything = next(iter(of.values()))
-    found = [line for question, names in asked for line in masked(question, names)]
+    everything = next(iter(rows.values()))
+    of_attacks = [line for question, names in by_question for line in masked(question, names)]
     return {
-        "suite": told["suite"],
-        "samples": told["samples"],
-        "warnings": list(dict.fromkeys([*told["warnings"], *found])),
+        "suite": suite["suite"],
+        "samples": suite["samples"],
+        "warnings": list(dict.fromkeys([*suite["warnings"], *of_attacks])),
         "sample": statistics.sample(everything),
         "clean": statistics.share(everything, statistics.is_clean),
-        "rows": [_row(q, name, of[q.name]) for q, names in asked for name in names],
-        "minima": [_minimum(q, names, of[q.name]) for q, names in asked],
-        "all": _worst([(names, of[q.name]) for q, names in asked]),
+        "rows": [_row(q, name, rows[q.name]) for q, names in by_question for name in names],
+        "minima": [_minimum(q, names, rows[q.name]) for q, names in by_question],
+        "all": _worst([(names, rows[q.name]) for q, names in by_question]),
     }
 
 
 def _read(path: Path) -> Row:
     try:
-        told = read_notes(path)
+        suite = read_notes(path)
     except UserError as error:
         raise UserError(f"suite: {error}; delete the file") from error
-    missing = [field for field in FIELDS if field not in told]
-    if missing or not told["questions"] or not all(map(told["attacks"].get, told["questions"])):
+    missing = [field for field in FIELDS if field not in suite]
+    if missing or not suite["questions"] or not all(map(suite["attacks"].get, suite["questions"])):
         lacks = ", ".join(missing) or "questions with attacks"
         raise UserError(f"{path}: expected {lacks}, received none; delete the file")
-    return told
+    return suite
 
 
 def _find(path: Path, table: Mapping[str, Question], name: str) -> Question:
@@ -64,29 +66,29 @@ def _find(path: Path, table: Mapping[str, Question], name: str) -> Question:
     return table[name]
 
 
-def _sample(asked: Sequence[tuple[Question, list[str]]], samples: int) -> set[int]:
-    """The first `samples` (0: all) of the examples that all of a suite's attacks were asked of.
+def _sample(by_question: Sequence[tuple[Question, list[str]]], samples: int) -> set[int]:
+    """The first `samples` (0: all) of the examples that all of a suite's attacks were tried on.
 
     One sample for the whole table: only then no minimum exceeds a row that it is the minimum of.
     """
-    common = set[int].intersection(*(_asked(q, name) for q, names in asked for name in names))
+    common = set[int].intersection(*(_tried(q, name) for q, names in by_question for name in names))
     return set(sorted(common)[: samples or None])
 
 
-def _asked(question: Question, name: str) -> set[int]:
+def _tried(question: Question, name: str) -> set[int]:
     require(name in question.attacks, f"{question.name}: of attack {name} there are no records")
     return {row["index"] for row in question.rows if name in row["attacks"]}
 
 
 def _row(question: Question, name: str, rows: Sequence[Row]) -> Row:
-    told = [row["attacks"][name] for row in rows]
+    results = [row["attacks"][name] for row in rows]
     return {
         "question": question.name,
         "id": name,
         "name": attacks.names(question.attacks)[name],
         "attacked": statistics.share(rows, _withstands([name])),
-        "distance": statistics.distances(attack["distance"] for attack in told),
-        "seconds": statistics.seconds(attack["seconds"] for attack in told),
+        "distance": statistics.distances(attack["distance"] for attack in results),
+        "seconds": statistics.seconds(attack["seconds"] for attack in results),
     }
 
 
@@ -99,10 +101,10 @@ def _minimum(question: Question, names: Sequence[str], rows: Sequence[Row]) -> R
     }
 
 
-def _worst(asked: Sequence[tuple[Sequence[str], Sequence[Row]]]) -> Row | None:
-    """How many of the examples withstand every attack of every question."""
-    standing = [{r["index"] for r in rows if _withstands(names)(r)} for names, rows in asked]
-    return statistics.rate(len(set[int].intersection(*standing)), len(asked[0][1]))
+def _worst(by_question: Sequence[tuple[Sequence[str], Sequence[Row]]]) -> Row | None:
+    """The rate of examples that withstand every attack of every question."""
+    standing = [{r["index"] for r in rows if _withstands(names)(r)} for names, rows in by_question]
+    return statistics.rate(len(set[int].intersection(*standing)), len(by_question[0][1]))
 
 
 def _withstands(names: Sequence[str]) -> Callable[[Row], bool]:

@@ -1,13 +1,13 @@
-"""From a run directory to one plain dict: the report, schema `rt_tf.report/4`.
+"""The report of a run directory as one plain dict, schema `rt_tf.report/4`.
 
     schema, system, created (UTC)
     claim        {"sentence", "threat", "limits": [...]}: what is proved, in words
     main         the name of the question the run was made for, e.g. "linf-0.05"
-    questions    [question], every (threat, eps) found, sorted
+    questions    [question], every (threat, eps) with records, sorted
     lines        [line], at most one for each threat and accuracy
     radii        [radius], by threat, where certified radii were searched
     suites       [suite], by name
-    warnings     [text]: what may make attacks tell less than they seem to
+    warnings     [text]: reasons why attacks may be weaker than they seem
     sanity       [{check, threat, passed, told}], see `sanity`
     examples     {threat: [example]}, the smallest counterexamples over all attacks and radii
     data         {name, version, split, classes, shape, pixel_max, size, checksum, sample}
@@ -32,8 +32,8 @@
                   attacks: [attack],
                   classes: [{label, clean, attacked, certified}], margins: histogram | null}
     line         {threat, accuracy: "clean" | "attacked" | "certified", by: [rung or attack],
-                  sample, points: [{epsilon, rate}]}: radii at which the same images were asked by
-                  the same means; of other images, or by other means, accuracies are on no line
+                  sample, points: [{epsilon, rate}]}: radii with accuracies of the same images by
+                  the same means; accuracies of other images or by other means are on no line
     pace         [{seconds, certified, falsified, open}]: within so many seconds an image
     rung         {rung, tried, certified, credited, falsified, probable, trusted, loose, time,
                   memory, error, seconds}
@@ -51,7 +51,7 @@
                   rows: [{question, id, name, attacked: rate, distance: distances | null, seconds}],
                   minima: [{question, threat, epsilon, attacked: rate}] over all its attacks there,
                   all: rate over all attacks of all questions}; worst cases are by example, and
-                  all rates are of the one sample that all attacks were asked of
+                  all rates are of the one sample that all attacks were tried on
     example      {question, threat, epsilon, index, label, prediction, attack, name, distance, file,
                   norms: {linf, l2, l1} measured again (where the report is written with images)}
     rate         {n, count, rate, low, high}: Clopper-Pearson 95 % interval
@@ -93,10 +93,10 @@ SCHEMA = "rt_tf.report/4"
 
 
 def summarise(run_dir: str | Path, examples: int = 8) -> Row:
-    """The report of a run, up to `examples` counterexamples of each threat in it.
+    """The report of a run, with up to `examples` counterexamples of each threat.
 
-    Raises Inconsistent if records contradict each other or the run, or if any example breaks
-    clean >= attacked >= certified; UserError if the run's own question has no records.
+    Raises Inconsistent if records contradict each other or the run, or if any example breaks clean
+    >= attacked >= certified; UserError if the run's own question has no records.
     """
     run_dir = Path(run_dir)
     run = read_notes(run_dir / "run.json")
@@ -142,18 +142,18 @@ def summarise(run_dir: str | Path, examples: int = 8) -> Row:
 
 
 def main_question(report: Row) -> Row:
-    """The question the run was made for."""
+    """The question that the run was made for."""
     return next(q for q in report["questions"] if q["name"] == report["main"])
 
 
 def by_threat(report: Row) -> dict[str, list[Row]]:
-    """The questions of each threat by growing eps, the main one's threat first."""
+    """The questions by threat, by growing eps; the main question's threat comes first."""
     table: dict[str, list[Row]] = defaultdict(list)
     for question in [main_question(report), *report["questions"]]:
         table[question["threat"]].append(question)
     return {
-        threat: sorted({q["name"]: q for q in found}.values(), key=lambda q: q["epsilon"])
-        for threat, found in table.items()
+        threat: sorted({q["name"]: q for q in of_threat}.values(), key=lambda q: q["epsilon"])
+        for threat, of_threat in table.items()
     }
 
 
@@ -161,7 +161,7 @@ WEAKER = {"probable": "with high probability", "trusted": "by a solver's word"}
 
 
 def weaker(report: Row) -> dict[str, str]:
-    """The kinds of certificate that do not count as proofs, of which the report has some."""
+    """The kinds of certificate in the report that do not count as proofs, with their words."""
     kinds = {kind for question in report["questions"] for kind in WEAKER if question[kind]}
     return {kind: WEAKER[kind] for kind in WEAKER if kind in kinds}
 
@@ -169,8 +169,8 @@ def weaker(report: Row) -> dict[str, str]:
 def _history(path: Path, count: int | None) -> list[Row]:
     """The rows of the training's history; none where the file was deleted.
 
-    count: how many there were when training ended, None where that was not noted. UserError for
-    a file that has not as many.
+    count: of rows when training ended, None where the run does not note it. UserError for a file
+    with another number of rows.
     """
     rows = read_lines(path)
     if path.exists() and count not in (None, len(rows)):
@@ -182,7 +182,7 @@ def _history(path: Path, count: int | None) -> list[Row]:
 
 
 def _selected(history: Sequence[Row], selected: Row) -> Row | None:
-    """The evaluation after which the network was kept."""
+    """The row of the evaluation after which the network was kept."""
     return next((row for row in history if row["step"] == selected.get("step")), None)
 
 
@@ -196,12 +196,12 @@ def _main(run: Row, questions: Sequence[Question]) -> Question:
     for question in questions:
         if question.name == name:
             return question
-    found = ", ".join(q.name for q in questions) or "none"
-    raise UserError(f"report: expected records of the run's own {name}, what exists: {found}")
+    names = ", ".join(q.name for q in questions) or "none"
+    raise UserError(f"report: expected records of the run's own {name}, what exists: {names}")
 
 
 def _number(value: Any) -> float:
-    """A flag's radius: 0.05, "0.05" or "8/255"."""
+    """The radius that a flag gives: 0.05, "0.05" or "8/255"."""
     return float(Fraction(value)) if isinstance(value, str) else float(value)
 
 

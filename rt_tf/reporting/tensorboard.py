@@ -1,4 +1,4 @@
-"""Writes what a run tells its watcher as TensorBoard logs.
+"""TensorBoard logs of a run's events.
 
 Training and validation are two runs, `train` and `validation`, whose accuracies have one tag, so
 that they lie over each other. Texts, hyperparameters and the headline figures are the folder's own.
@@ -31,7 +31,7 @@ class TensorBoard:
     """Scalars by step; accuracies, adversarial images and bound histograms by epoch."""
 
     def __init__(self, directory: Path, examples: Split) -> None:
-        """examples: those shown as images and used for the histograms."""
+        """examples: shown as images, and used for the histograms."""
         self.directory = directory
         self.examples = examples
         self.writer = tf.summary.create_file_writer(str(directory))
@@ -44,7 +44,7 @@ class TensorBoard:
         self.writer.flush()
 
     def headline(self, flags: Mapping[str, str], accuracies: Mapping[str, Row | None]) -> None:
-        """Writes a run's hyperparameters, its flags, with the accuracies that it is judged by.
+        """Writes a run's flags as hyperparameters, with the accuracies that it is judged by.
 
         accuracies: rates of the report's schema; None where there is none.
         """
@@ -59,7 +59,7 @@ class TensorBoard:
         self.writer.flush()
 
     def on_step(self, position: TrainingState, values: Values, terms: dict[str, float]) -> None:
-        """terms: those that the phase has; a bound's weight is told with its loss."""
+        """Writes schedules and terms; a bound's weight is written only with its loss."""
         if position.total_steps % SCALARS_EVERY:
             return
         with self._part("train").as_default(step=position.total_steps):
@@ -92,14 +92,16 @@ class TensorBoard:
         return self._writers[name]
 
     def _images(self, monitor: Monitor) -> None:
-        """Images before and after the attack and their differences, with labels and answers."""
+        """Writes images before and after the attack, their differences, labels and answers."""
         if monitor.attack is None:
             return
         rows = slice(0, IMAGES)
         x, labels = self.examples.images(rows), self.examples.labels[rows]
-        found = monitor.adversarial(x, labels, self.examples.index[rows])
-        columns = zip(labels, found.answers, found.answers_after, found.distances, strict=True)
-        told = [
+        attacked = monitor.adversarial(x, labels, self.examples.index[rows])
+        columns = zip(
+            labels, attacked.answers, attacked.answers_after, attacked.distances, strict=True
+        )
+        examples = [
             {
                 "label": int(label),
                 "answer": int(before),
@@ -109,7 +111,7 @@ class TensorBoard:
             }
             for label, before, after, distance in columns
         ]
-        figure = adversarial_examples(x, found.x, told, self.examples.domain)
+        figure = adversarial_examples(x, attacked.x, examples, self.examples.domain)
         if figure is not None:
             picture = tf.io.decode_png(encode(figure, "png", dpi=DOTS), channels=3)
             tf.summary.image("clean, adversarial, difference", picture[tf.newaxis])

@@ -1,4 +1,4 @@
-"""A report as words: the terminal's table, Markdown for TensorBoard, the model card."""
+"""A report in words: the terminal's table, Markdown for TensorBoard, the model card."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ACCURACIES = ("clean", "attacked", "certified")
 
 
 def terminal_table(report: Row) -> Table:
-    """What the train command ends with: accuracies by radius, the run's own radius in bold."""
+    """The last output of the train command: accuracies by radius, the run's own radius in bold."""
     title = f"{report['system']} on the {_split(report)}"
     notes = ["attacked: an upper limit, certified: proved; (95 % intervals)"]
     caption = Text("\n".join([*notes, *_cautions(report)]))
@@ -65,7 +65,7 @@ def _result(report: Row) -> str:
 
 
 def model_card(report: Row) -> str:
-    """The card that goes into the exported model: what it is, what is proved, what is not."""
+    """The card of the exported model: its origin, what is proved, and the limits."""
     model, data, provenance = report["model"], report["data"], report["provenance"]
     versions = ", ".join(f"{name} {v}" for name, v in (provenance["versions"] or {}).items())
     question = main_question(report)
@@ -106,23 +106,25 @@ def model_card(report: Row) -> str:
 
 
 def _cautions(report: Row) -> list[str]:
-    """What stands beside the accuracies: why the attacked ones may flatter the network."""
+    """Lines beside the accuracies: reasons why the attacked ones may flatter the network."""
     return [f"warning: {text}" for text in report["warnings"]]
 
 
 def _origin(given: Row | None) -> dict[str, str]:
-    """Where a network comes from that was not trained here, and what was done to it."""
+    """The origin of a network that was not trained here, and the changes made to it."""
     if given is None:
         return {}
-    told = "; ".join([f"{code(given['file'])}, not trained here", *map(plain, given["notes"])])
-    origin = {"given as": told, "file SHA-256": f"`{given['sha256']}`"}
-    if given.get("comparisons"):  # runs of before have none
+    origin_text = "; ".join(
+        [f"{code(given['file'])}, not trained here", *map(plain, given["notes"])]
+    )
+    origin = {"given as": origin_text, "file SHA-256": f"`{given['sha256']}`"}
+    if given.get("comparisons"):  # runs of earlier versions have none
         origin["as in its file"] = plain(comparison_text(given["comparisons"]))
     return origin
 
 
 def radius_lines(report: Row) -> list[str]:
-    """A sentence on the certified radii of each threat where they were searched."""
+    """A sentence on each threat's certified radii, where they were searched."""
     return [_radius_line(radius) for radius in report["radii"]]
 
 
@@ -130,9 +132,9 @@ def _radius_line(radius: Row) -> str:
     right, wrong = radius["correct"], radius["misclassified"]
     parts = [f"{name} {count:,}" for name, count in radius["rungs"].items()]
     of = [
-        f"mean {told['mean']:.4g}, median {told['median']:.4g} of {told['n']:,} {kind} images"
-        for kind, told in (("right", right), ("misclassified", wrong))
-        if told
+        f"mean {part['mean']:.4g}, median {part['median']:.4g} of {part['n']:,} {kind} images"
+        for kind, part in (("right", right), ("misclassified", wrong))
+        if part
     ]
     up_to = f"{radius['threat']}, up to {radius_text(radius['largest'])}"
     return f"certified radius ({up_to}): {'; '.join(of)}; by {', '.join(parts)}"
@@ -146,12 +148,12 @@ def _evidence(question: Row, flags: Row | None) -> list[str]:
         rungs.append(f"certificates at larger radii {certificate['inferred']:,}")
     proved = "certified by " + ", ".join(rungs) if rungs else "no certificate was asked for"
     published = (flags or {}).get("published")
-    told = [f"published for this system, clean / attacked / certified: {plain(str(published))}"]
-    return [proved, *attacks, *(told if published else [])]
+    beside = [f"published for this system, clean / attacked / certified: {plain(str(published))}"]
+    return [proved, *attacks, *(beside if published else [])]
 
 
 def _attacks(report: Row) -> list[str]:
-    """Every suite's table, and what the sanity checks say."""
+    """Every suite's table, and the results of the sanity checks."""
     if not has_attacks(report):
         return []
     tables = [suite_markdown(suite) for suite in report["suites"]]
@@ -159,7 +161,7 @@ def _attacks(report: Row) -> list[str]:
 
 
 def code_text(code: Row | None) -> str:
-    """Version and commit of the code that a run was begun with: `0.1.0, commit 0123abc, ...`."""
+    """The version and commit of the code that began a run: `0.1.0, commit 0123abc, ...`."""
     if code is None:
         return "not noted"
     changed = {True: ", changed since", False: ", unchanged", None: ""}[code["changed"]]
@@ -172,7 +174,7 @@ def _place(question: Row) -> str:
 
 
 def _samples(question: Row) -> str:
-    """How many images each accuracy is of: `360`, or `360/100/360` if the numbers differ."""
+    """The number of images of each accuracy: `360`, or `360/100/360` if the numbers differ."""
     sizes = [str(question[a]["n"] if question[a] else 0) for a in ACCURACIES]
     return sizes[0] if len(set(sizes)) == 1 else "/".join(sizes)
 

@@ -1,4 +1,4 @@
-"""Attacks compared with one another, on the examples that both were asked of."""
+"""Comparisons of attacks, on the examples that both tried."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Trial(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Its threat and radius: `linf 0.1`."""
+        """The question's threat and radius: `linf 0.1`."""
         return f"{self.question.threat} {radius_text(self.question.eps)}"
 
     @property
@@ -33,19 +33,19 @@ class Trial(NamedTuple):
 
     @property
     def left(self) -> float:
-        """The accuracy it leaves."""
+        """The accuracy that the attack leaves."""
         return sum(self.withstood.values()) / len(self.withstood)
 
 
 class CheckResult(NamedTuple):
-    """What a check found: the number that must not exceed its threshold, and words."""
+    """The result of a check: the number that must not exceed its threshold, and words."""
 
     value: float
-    told: str
+    text: str
 
 
 def trials_of(question: Question) -> Iterable[Trial]:
-    """The attacks of a question that were asked of anything."""
+    """Yields the attacks of a question that were tried on any example."""
     for name, settings in question.attacks.items():
         rows = [row for row in question.rows if name in row["attacks"]]
         if rows:
@@ -55,42 +55,45 @@ def trials_of(question: Question) -> Iterable[Trial]:
 
 
 def are(trials: Iterable[Trial], kind: Callable[[str, Row], bool]) -> list[Trial]:
-    """Those of a kind that `rt_tf.reporting.attacks` tells."""
+    """The trials of attacks of a kind, which a function of `rt_tf.reporting.attacks` decides."""
     return [trial for trial in trials if kind(trial.id, trial.settings)]
 
 
 def against_best(weak: Sequence[Trial], strong: Sequence[Trial]) -> Iterable[CheckResult]:
-    """For each weak attack, how much more accuracy the best strong one of its question leaves.
+    """Yields how much more accuracy the best strong attack leaves than each weak one.
 
-    The best of those that share most examples with it: few are no evidence.
+    The strong attack is the best of its question's that share most examples with the weak one: few
+    are no evidence.
     """
     for trial in weak:
-        own = [other for other in strong if other.question is trial.question]
-        most = max((len(shared(other, trial)) for other in own), default=0)
+        of_question = [other for other in strong if other.question is trial.question]
+        most = max((len(shared(other, trial)) for other in of_question), default=0)
         if most:
-            found = [excess(other, trial) for other in own if len(shared(other, trial)) == most]
-            yield min(found, key=lambda finding: finding.value)
+            results = [
+                excess(other, trial) for other in of_question if len(shared(other, trial)) == most
+            ]
+            yield min(results, key=lambda result: result.value)
 
 
 def shared(first: Trial, second: Trial) -> set[int]:
-    """The examples that both were asked of."""
+    """The examples that both attacks were tried on."""
     return first.withstood.keys() & second.withstood.keys()
 
 
 def excess(strong: Trial, weak: Trial) -> CheckResult:
-    """How much more accuracy one attack leaves than another, on the examples of both."""
+    """The difference between the accuracies that two attacks leave, on the examples of both."""
     common = shared(strong, weak)
     left = [sum(trial.withstood[index] for index in common) for trial in (strong, weak)]
     shown = [percent(rate(count, len(common))) for count in left]
-    told = (
+    text = (
         f"{weak.place}: {strong.id} leaves {shown[0]}, {weak.id} leaves {shown[1]} of "
         f"{len(common):,} images"
     )
-    return CheckResult((left[0] - left[1]) / len(common), told)
+    return CheckResult((left[0] - left[1]) / len(common), text)
 
 
 def families(trials: Sequence[Trial]) -> list[list[Trial]]:
-    """Attacks of one question that differ in their budget alone, step size and seed aside."""
+    """The attacks of one question by their settings, but for budget, step size and seed."""
     table: dict[str, list[Trial]] = {}
     for trial in trials:
         same = [trial.settings.get(key) for key in ("attack", "start", "loss")]

@@ -37,8 +37,8 @@ def header(kind: str, eps: float, name: str = "", **changes: Any) -> Row:
 
 
 def settings(attack: str = "pgd", steps: int | None = 40, restarts: int = 2, **more: Any) -> Row:
-    own = {"step_size": 0.0, "start": "uniform", "loss": "ce", "seed": 0}
-    return {"attack": attack, "steps": steps, "restarts": restarts, **own, **more}
+    defaults = {"step_size": 0.0, "start": "uniform", "loss": "ce", "seed": 0}
+    return {"attack": attack, "steps": steps, "restarts": restarts, **defaults, **more}
 
 
 def example(index: int) -> Row:
@@ -74,8 +74,8 @@ def certify_row(index: int, verdict: str, **changes: Any) -> Row:
 def attack_row(index: int, success: bool, file: str | None, **changes: Any) -> Row:
     row = example(index)
     other = (row["label"] + 1) % CLASSES if file else None
-    told = {"success": success, "adversarial_prediction": other, "file": file}
-    return {**row, **told, "distance": 0.01 if file else None, "seconds": 0.01, **changes}
+    result = {"success": success, "adversarial_prediction": other, "file": file}
+    return {**row, **result, "distance": 0.01 if file else None, "seconds": 0.01, **changes}
 
 
 def write_attack(
@@ -85,26 +85,26 @@ def write_attack(
     attack: Row | None = None,
     threat: str = "linf",
     eps: float = 0.05,
-    asked=range(N),
+    tried=range(N),
     distance: float | None = None,
 ) -> Path:
     """An attack's records alone; the stored counterexamples are empty files."""
     folder = run_dir / "records" / question_name(threat, eps)
     (folder / "adversarial").mkdir(parents=True, exist_ok=True)
-    told = header("attack", eps, name, threat=threat, settings=attack or settings())
+    first = header("attack", eps, name, threat=threat, settings=attack or settings())
     files = {i: f"adversarial/{i:05d}-{name}.npy" for i in broken if i not in MISCLASSIFIED}
     for file in files.values():
         (folder / file).write_bytes(b"")
     sizes = dict.fromkeys(files, eps if distance is None else distance)
-    RecordFile(folder / f"attack-{name}.jsonl", told).append(
+    RecordFile(folder / f"attack-{name}.jsonl", first).append(
         attack_row(i, i in files or i in MISCLASSIFIED, files.get(i), distance=sizes.get(i))
-        for i in asked
+        for i in tried
     )
     return folder
 
 
 def write_question(
-    run_dir: Path, eps: float, broken=BROKEN, loose=LOOSE, asked: int = N, attacked: int = N
+    run_dir: Path, eps: float, broken=BROKEN, loose=LOOSE, tried: int = N, attacked: int = N
 ) -> Path:
     folder = run_dir / "records" / question_name("linf", eps)
     certify = RecordFile(folder / "certify.jsonl", header("certify", eps))
@@ -114,7 +114,7 @@ def write_question(
         unknown = index in broken or index in loose
         return "falsified" if index in MISCLASSIFIED else "unknown" if unknown else "certified"
 
-    certify.append(certify_row(i, verdict(i)) for i in range(asked))
+    certify.append(certify_row(i, verdict(i)) for i in range(tried))
     (folder / "adversarial").mkdir()
     for i in broken:
         sign = np.where(np.random.default_rng(i + 1000).random(SHAPE) < 0.5, -1, 1)
@@ -180,5 +180,5 @@ def write_three_radii(run_dir: Path) -> Path:
     write_run(run_dir)
     write_question(run_dir, 0.05)
     write_question(run_dir, 0.1, broken=range(4, 24), loose=range(24, 40))
-    write_question(run_dir, 0.025, broken=range(4, 6), loose=range(6, 8), asked=40, attacked=30)
+    write_question(run_dir, 0.025, broken=range(4, 6), loose=range(6, 8), tried=40, attacked=30)
     return run_dir

@@ -67,8 +67,8 @@ def test_what_else_is_in_the_place_is_left_alone(tmp_path: Path) -> None:
     file.write_text("mine")
     before = content(tmp_path)
     for path, holds in ((folder, "precious.txt"), (file, "a file")):
-        told = f"thing: expected .*{path} holds {holds}, which would be lost"
-        with pytest.raises(UserError, match=told) as caught, new(path):
+        message = f"thing: expected .*{path} holds {holds}, which would be lost"
+        with pytest.raises(UserError, match=message) as caught, new(path):
             pass
         assert "\n" not in str(caught.value)
     assert content(tmp_path) == before

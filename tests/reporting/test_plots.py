@@ -177,9 +177,9 @@ def test_schedules_that_move_at_some_epochs_go_in_steps_and_lines_end_with_their
 
 def test_a_picture_says_what_the_image_itself_is_called_where_that_is_wrong():
     before = np.full((2, 5, 5, 1), 0.5, np.float32)
-    found = {"label": 3, "prediction": 5, "distance": 0.0625, "name": "pgd"}
+    example = {"label": 3, "prediction": 5, "distance": 0.0625, "name": "pgd"}
     panels = pictures.adversarial_examples(
-        before, before + 0.1, [{**found, "answer": 7}, {**found, "answer": 3}]
+        before, before + 0.1, [{**example, "answer": 7}, {**example, "answer": 3}]
     ).axes
     assert [a.get_title() for a in panels[:2]] == ["is 3, called 7", "is 3"]
 
@@ -197,13 +197,13 @@ def test_examples_show_original_adversarial_and_amplified_difference(channels):
     before = np.full((2, 5, 5, channels), 0.5, np.float32)
     after = before.copy()
     after[0, 1, 2], after[1, 3, 3] = 0.6, 0.45
-    found = {"distance": 0.0625, "name": "pgd 50\N{MULTIPLICATION SIGN}10 from another network"}
-    examples = [{"label": 3, "prediction": 5, **found}, {"label": 4, "prediction": None, **found}]
+    common = {"distance": 0.0625, "name": "pgd 50\N{MULTIPLICATION SIGN}10 from another network"}
+    examples = [{"label": 3, "prediction": 5, **common}, {"label": 4, "prediction": None, **common}]
     panels = pictures.adversarial_examples(before, after, examples).axes
     difference = np.asarray(panels[4].get_images()[0].get_array()).reshape(5, 5, -1)
     assert difference[1, 2, 0] == pytest.approx(1.0)
     assert difference[0, 0, 0] == 0.5
     assert [a.get_title() for a in panels[:4]] == ["is 3", "is 4", "called 5", "called ?"]
-    told = "at 0.0625\npgd 50\N{MULTIPLICATION SIGN}10 from\nanother network"
-    assert panels[4].get_title() == told
+    title = "at 0.0625\npgd 50\N{MULTIPLICATION SIGN}10 from\nanother network"
+    assert panels[4].get_title() == title
     assert panels[4].get_ylabel() == "difference\n\N{MULTIPLICATION SIGN}5"

@@ -30,14 +30,14 @@ def radius_row(index: int, certified: float, **changes):
     trials = [{"eps": LARGEST, "rung": "crown", "margin": -1.0, "certified": False, "cause": None}]
     if certified:
         trials.append({**trials[0], "eps": certified, "margin": 0.1, "certified": True})
-    told = {"radius": certified, "rung": "crown" if certified else None, "trials": trials}
-    return {**example(index), **told, "seconds": 0.5, "counterexample_at": None, **changes}
+    result = {"radius": certified, "rung": "crown" if certified else None, "trials": trials}
+    return {**example(index), **result, "seconds": 0.5, "counterexample_at": None, **changes}
 
 
 def write_radii(run_dir, threat="linf", rows=None, **changes):
     settings = {"rungs": ["crown_ibp", "crown"], "largest": LARGEST, "tolerance": 0.01}
-    told = {**header("radius", 0.0, "radius"), "threat": threat, "settings": settings, **changes}
-    file = RecordFile(run_dir / "records" / file_name(threat), told)
+    first = {**header("radius", 0.0, "radius"), "threat": threat, "settings": settings, **changes}
+    file = RecordFile(run_dir / "records" / file_name(threat), first)
     file.append(rows or [radius_row(i, radius_of(i)) for i in range(ASKED)])
 
 

@@ -142,9 +142,9 @@ def write_suite(run_dir, warnings=()):
     """FGSM breaks what PGD does not at 0.05: a sanity check fails."""
     write_attack(run_dir, "fgsm", range(4, 15), settings("fgsm", steps=1, restarts=1))
     attacks = {"linf-0.05": ["fgsm", "pgd-40x2"], "linf-0.1": ["pgd-40x2"]}
-    told = {"suite": "quick", "samples": N, "questions": list(attacks), "attacks": attacks}
+    suite = {"suite": "quick", "samples": N, "questions": list(attacks), "attacks": attacks}
     path = run_dir / "records" / "suite-quick.json"
-    path.write_text(json.dumps({**told, "warnings": list(warnings)}))
+    path.write_text(json.dumps({**suite, "warnings": list(warnings)}))
 
 
 def test_page_shows_suites_and_failed_checks(run_dir):
@@ -168,9 +168,9 @@ def test_page_shows_suites_and_failed_checks(run_dir):
     assert page.places == ["#sanity"]
     assert page.open == []
     assert all(f'id="{place.removeprefix("#")}"' in html for place in page.places)
-    for told in (summary_text(report), model_card(report)):
-        assert "| **all attacks** | **60.0 %" in told
-        assert "- FAIL: iterative attacks" in told
+    for text in (summary_text(report), model_card(report)):
+        assert "| **all attacks** | **60.0 %" in text
+        assert "- FAIL: iterative attacks" in text
 
 
 def test_a_report_without_attacks_says_nothing_of_them(run_dir):

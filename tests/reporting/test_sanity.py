@@ -19,7 +19,7 @@ PIXELS = 16
 MANY = 400  # 396 of them right when clean; an example is a quarter of a point
 SINGLE, BUDGET, BLACK, NOISE, UNBOUNDED = (check.name for check in CHECKS)
 FGSM = settings("fgsm", steps=1, restarts=1)
-ATTACK = {"asked": range(MANY)}
+ATTACK = {"tried": range(MANY)}
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def _table(monkeypatch):
         monkeypatch.setitem(ATTACKS, name, entry)
 
 
-def found(run: Path) -> dict[tuple[str, str], dict]:
+def findings(run: Path) -> dict[tuple[str, str], dict]:
     rows = sanity(load(run / "records"), PIXELS)
     assert all(set(row) == {"check", "threat", "passed", "told"} for row in rows)
     return {(row["check"], row["threat"]): row for row in rows}
@@ -41,36 +41,36 @@ def test_iterative_against_single_step(tmp_path, alone, passed):
     """Half a point is two examples: that many more may fall to the single step."""
     write_attack(tmp_path, "pgd", range(4, 14), **ATTACK)
     write_attack(tmp_path, "fgsm", range(4, 14 + alone), FGSM, **ATTACK)
-    rows = found(tmp_path)
+    rows = findings(tmp_path)
     assert rows.keys() == {(SINGLE, "linf")}
     assert rows[SINGLE, "linf"]["passed"] == passed
     left = ("96.5", f"{100 * (386 - alone) / 400:.1f}")
-    told = f"linf 0.05: pgd leaves {left[0]} %, fgsm leaves {left[1]} % of 400 images"
-    assert rows[SINGLE, "linf"]["told"] == told
+    text = f"linf 0.05: pgd leaves {left[0]} %, fgsm leaves {left[1]} % of 400 images"
+    assert rows[SINGLE, "linf"]["told"] == text
 
 
 def test_the_best_iterative_attack_counts(tmp_path):
     write_attack(tmp_path, "weak", range(4, 5), settings("mim"), **ATTACK)
     write_attack(tmp_path, "pgd", range(4, 50), **ATTACK)
     write_attack(tmp_path, "fgsm", range(4, 30), FGSM, **ATTACK)
-    assert found(tmp_path)[SINGLE, "linf"]["passed"]
+    assert findings(tmp_path)[SINGLE, "linf"]["passed"]
 
 
 def test_few_examples_are_no_evidence(tmp_path):
     """On the one example of `few`, it is as good as FGSM; on many, PGD is not."""
-    write_attack(tmp_path, "few", [20], settings("mim"), asked=[20])
+    write_attack(tmp_path, "few", [20], settings("mim"), tried=[20])
     write_attack(tmp_path, "pgd", range(4, 10), **ATTACK)
     write_attack(tmp_path, "fgsm", range(4, 30), FGSM, **ATTACK)
-    row = found(tmp_path)[SINGLE, "linf"]
+    row = findings(tmp_path)[SINGLE, "linf"]
     assert not row["passed"]
     assert "pgd leaves" in row["told"]
 
 
 def test_only_common_examples_are_compared(tmp_path):
-    """FGSM breaks 20 more, none of which PGD was asked of."""
-    write_attack(tmp_path, "pgd", range(4, 10), asked=range(50))
+    """FGSM breaks 20 more, none of which PGD was tried on."""
+    write_attack(tmp_path, "pgd", range(4, 10), tried=range(50))
     write_attack(tmp_path, "fgsm", [*range(4, 10), *range(60, 80)], FGSM, **ATTACK)
-    row = found(tmp_path)[SINGLE, "linf"]
+    row = findings(tmp_path)[SINGLE, "linf"]
     assert row["passed"]
     assert "of 50 images" in row["told"]
 
@@ -79,7 +79,7 @@ def test_the_worst_question_decides(tmp_path):
     for eps, broken in ((0.05, 40), (0.1, 20), (0.2, 60)):
         write_attack(tmp_path, "pgd", range(4, broken), eps=eps, **ATTACK)
         write_attack(tmp_path, "fgsm", range(4, 30), FGSM, eps=eps, **ATTACK)
-    row = found(tmp_path)[SINGLE, "linf"]
+    row = findings(tmp_path)[SINGLE, "linf"]
     assert not row["passed"]
     assert row["told"].startswith("linf 0.1: pgd leaves 95.0 %, fgsm leaves 92.5 %")
     assert row["told"].endswith("(the worst of 3 comparisons)")
@@ -91,7 +91,7 @@ def test_a_larger_budget(tmp_path, broken, passed):
     write_attack(tmp_path, "some", range(4, 30), settings(steps=40, restarts=1), **ATTACK)
     big = settings(steps=50, restarts=10, step_size=0.1, seed=3)
     write_attack(tmp_path, "most", range(4, broken), big, **ATTACK)
-    row = found(tmp_path)[BUDGET, "linf"]
+    row = findings(tmp_path)[BUDGET, "linf"]
     assert row["passed"] == passed
     assert "most leaves" in row["told"]
     assert "some leaves" in row["told"]
@@ -102,24 +102,26 @@ def test_budgets_of_different_attacks_are_not_compared(tmp_path, other):
     write_attack(tmp_path, "some", range(4, 30), settings(steps=40, restarts=1), **ATTACK)
     budget = {"steps": 80} if other else {"steps": 20, "restarts": 2}  # or an equal budget
     write_attack(tmp_path, "more", [], settings(**{"restarts": 1, **budget, **other}), **ATTACK)
-    assert (BUDGET, "linf") not in found(tmp_path)
+    assert (BUDGET, "linf") not in findings(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("steps", "restarts", "budget"), [(4, 3, 12), (7, 0, 7), (0, 5, 5), (None, None, 1)]
 )
 def test_a_budget_is_of_steps_and_restarts_where_there_are_any(steps, restarts, budget):
-    told = {"steps": steps, "restarts": restarts}
-    assert Trial(None, "", told, {}, {}).budget == budget  # type: ignore[arg-type]
+    budgeted = {"steps": steps, "restarts": restarts}
+    assert Trial(None, "", budgeted, {}, {}).budget == budget  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("black", ["square", "transfer-pgd-natural"])
 @pytest.mark.parametrize(("alone", "passed"), [(2, True), (3, False)])
 def test_white_box_against_black_box(tmp_path, black, alone, passed):
-    own = settings("square", steps=5000) if black == "square" else settings(source="natural")
+    black_settings = (
+        settings("square", steps=5000) if black == "square" else settings(source="natural")
+    )
     write_attack(tmp_path, "fgsm", range(4, 14), FGSM, **ATTACK)
-    write_attack(tmp_path, black, range(4, 14 + alone), own, **ATTACK)
-    rows = found(tmp_path)
+    write_attack(tmp_path, black, range(4, 14 + alone), black_settings, **ATTACK)
+    rows = findings(tmp_path)
     assert rows.keys() == {(BLACK, "linf")}
     assert rows[BLACK, "linf"]["passed"] == passed
 
@@ -128,7 +130,7 @@ def test_white_box_against_black_box(tmp_path, black, alone, passed):
 def test_noise(tmp_path, lost, passed):
     noise = settings("gaussian_noise", steps=None)
     write_attack(tmp_path, "noise", range(4, 4 + lost), noise, threat="l2", eps=1.5, **ATTACK)
-    rows = found(tmp_path)
+    rows = findings(tmp_path)
     assert rows.keys() == {(NOISE, "l2")}
     assert rows[NOISE, "l2"]["passed"] == passed
     assert "of a clean accuracy of 99.0 % on 400 images" in rows[NOISE, "l2"]["told"]
@@ -153,22 +155,22 @@ def test_unbounded(tmp_path, threat, radii, broken, passed):
     for eps in radii:
         last = range(4, broken) if eps == radii[-1] else [4]
         write_attack(tmp_path, "pgd", last, threat=threat, eps=eps)
-    row = found(tmp_path).get((UNBOUNDED, threat))
+    row = findings(tmp_path).get((UNBOUNDED, threat))
     assert (row and row["passed"]) == passed
-    told = f"the largest radius: pgd leaves {0.0 if broken == 60 else 1.7} % of 60 images"
-    assert row is None or row["told"] == f"{threat} {radii[-1]:g}, {told}"
+    text = f"the largest radius: pgd leaves {0.0 if broken == 60 else 1.7} % of 60 images"
+    assert row is None or row["told"] == f"{threat} {radii[-1]:g}, {text}"
 
 
 def test_only_an_iterative_white_box_attack_is_taken_for_unbounded(tmp_path):
     write_attack(tmp_path, "fgsm", range(4, 60), FGSM, eps=0.5)
     write_attack(tmp_path, "square", range(4, 60), settings("square"), eps=0.5)
-    assert (UNBOUNDED, "linf") not in found(tmp_path)
+    assert (UNBOUNDED, "linf") not in findings(tmp_path)
 
 
 def test_what_the_table_does_not_know_is_compared_with_nothing(tmp_path):
     write_attack(tmp_path, "pgd", [], **ATTACK)
     write_attack(tmp_path, "gone", range(4, 90), settings("gone", steps=1), **ATTACK)
-    rows = list(found(tmp_path).values())
+    rows = list(findings(tmp_path).values())
     assert rows == []
     assert not_checked(rows) == [check.name for check in CHECKS]
 
@@ -193,7 +195,7 @@ def test_words(tmp_path):
 
 
 def test_names_tell_a_questions_attacks_apart():
-    told = {
+    by_id = {
         "a": settings(steps=40, restarts=10),
         "b": settings("fgsm", steps=1, restarts=1),
         "c": settings("gaussian_noise", steps=None, restarts=None),
@@ -202,7 +204,7 @@ def test_names_tell_a_questions_attacks_apart():
         "e": settings("mim", steps=5, restarts=1, loss="dlr"),
         "transfer-1": settings(steps=40, restarts=1, source="natural"),
     }
-    assert names(told) == {
+    assert names(by_id) == {
         "a": "pgd 40\N{MULTIPLICATION SIGN}10",
         "b": "fgsm",
         "c": "gaussian_noise",

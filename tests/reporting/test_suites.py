@@ -29,7 +29,7 @@ def records(tmp_path: Path) -> Path:
     """Examples 0-3 are misclassified; 4-9, 8-11 and 10-13 fall to the three attacks."""
     write_attack(tmp_path, "pgd", range(4, 10), settings(steps=40, restarts=10))
     write_attack(tmp_path, "fgsm", range(8, 12), settings("fgsm", steps=1, restarts=1))
-    write_attack(tmp_path, "pgd", [*range(10, 14), 55], threat="l2", eps=1.5, asked=range(1, N))
+    write_attack(tmp_path, "pgd", [*range(10, 14), 55], threat="l2", eps=1.5, tried=range(1, N))
     return tmp_path / "records"
 
 
@@ -43,7 +43,7 @@ def counts(rate) -> tuple[int, int]:
 
 
 def test_worst_cases_by_example(records):
-    """The first 50 examples that all three were asked of: 1 to 50; 1, 2 and 3 are misclassified."""
+    """The first 50 examples that all three were tried on: 1 to 50; 1, 2 and 3 are misclassified."""
     [suite] = written(records)
     assert (suite["suite"], suite["samples"], suite["warnings"]) == ("quick", 50, TOLD["warnings"])
     assert (suite["sample"]["n"], suite["sample"]["indices"]) == (50, "1-50")
@@ -64,7 +64,7 @@ def test_worst_cases_by_example(records):
 def test_all_samples_and_no_example_in_common(records):
     [suite] = written(records, samples=0)
     assert suite["sample"]["indices"] == "1-59"
-    write_attack(records.parent, "late", [], asked=[0])
+    write_attack(records.parent, "late", [], tried=[0])
     [suite] = written(
         records, attacks={**TOLD["attacks"], "l2-1.5": ["pgd"], "linf-0.05": ["late"]}
     )

@@ -107,11 +107,11 @@ def test_examples_are_the_smallest_over_attacks_and_radii(run_dir):
     examples = summarise(run_dir)["examples"]
     assert list(examples) == ["l2", "linf"]
     assert [e["distance"] for e in examples["l2"]] == [1.25]
-    told = {e["index"]: (e["name"], e["epsilon"], e["distance"]) for e in examples["linf"]}
-    assert len(told) == len(examples["linf"]) == 8
-    assert told[4] == ("pgd 40\N{MULTIPLICATION SIGN}2", 0.025, 0.9 * 0.025)
-    assert told[6] == ("mim 40", 0.05, 0.03)
-    assert told[8] == ("pgd 40\N{MULTIPLICATION SIGN}2", 0.05, 0.9 * 0.05)
+    by_index = {e["index"]: (e["name"], e["epsilon"], e["distance"]) for e in examples["linf"]}
+    assert len(by_index) == len(examples["linf"]) == 8
+    assert by_index[4] == ("pgd 40\N{MULTIPLICATION SIGN}2", 0.025, 0.9 * 0.025)
+    assert by_index[6] == ("mim 40", 0.05, 0.03)
+    assert by_index[8] == ("pgd 40\N{MULTIPLICATION SIGN}2", 0.05, 0.9 * 0.05)
 
 
 def test_context(run_dir):
@@ -224,8 +224,8 @@ def test_a_history_that_lost_lines_is_named(run_dir, kept):
     edit_run(run_dir, history=6)
     assert len(summarise(run_dir)["training"]["history"]) == 6
     history.write_text("".join(lines[:kept]) + '{"phase": 0, "epo')
-    told = f"history.jsonl with the 6 lines that training wrote; it has {kept} whole ones"
-    with pytest.raises(UserError, match=told) as caught:
+    message = f"history.jsonl with the 6 lines that training wrote; it has {kept} whole ones"
+    with pytest.raises(UserError, match=message) as caught:
         summarise(run_dir)
     assert "\n" not in str(caught.value)
     history.unlink()  # by whoever did as they were told

@@ -1,4 +1,4 @@
-"""Robustness curves: accuracies of one threat against its radius, and answers against time."""
+"""Robustness curves: accuracies of one threat against its radius, and verdicts against time."""
 
 from __future__ import annotations
 
@@ -34,12 +34,11 @@ UNITS = {"union": "times the stated radii", "wasserstein": "share of the mass x 
 def accuracy_by_eps(
     questions: Sequence[Row], lines: Sequence[Row] = (), main: float | None = None
 ) -> Figure | None:
-    """Clean, attacked and certified accuracy of one threat against eps.
+    """The clean, attacked and certified accuracy of one threat against eps.
 
     lines: of the threat (`line` in the report's schema), each of one set of images and one means;
-    what was found at a radius otherwise is a hollow mark. The gap is shaded between lines of the
-    same images. Intervals of 95 % are bars, or bands where there are many radii. main: eps of the
-    headline.
+    other accuracies are hollow marks. The gap is shaded between lines of the same images. Intervals
+    of 95 % are bars, or bands where there are many radii. main: eps of the headline.
     """
     if not questions:
         return None
@@ -69,17 +68,17 @@ def unit_of(row: Row) -> str:
 
 
 def apart(questions: Sequence[Row], line: Row | None, what: str) -> list[Row]:
-    """The questions whose accuracy is of other images, or by other means, than the line's there."""
+    """The questions whose accuracy is of other images, or by other means, than the line's."""
     on_line = {point["epsilon"]: point["rate"] for point in line["points"]} if line else {}
     return [q for q in questions if q[what] and q[what] != on_line.get(q["epsilon"])]
 
 
-SPREAD = 10.0  # how many times longer than the quickest image one takes, for times to be drawn
+SPREAD = 10.0  # times are drawn if the slowest image takes so many times the quickest one's
 
 
 @styled
 def settled_by_time(pace: Sequence[Row]) -> Figure | None:
-    """How many images were certified and falsified within so many seconds each."""
+    """The numbers of images certified and falsified within growing times."""
     if not pace or pace[-1]["seconds"] < SPREAD * pace[0]["seconds"]:
         return None
     pace = [*pace, {**pace[-1], "seconds": pace[-1]["seconds"] ** 2 / pace[-2]["seconds"]}]
@@ -87,26 +86,26 @@ def settled_by_time(pace: Sequence[Row]) -> Figure | None:
     figure, axes = panel(6.4, 3.0)
     certified = np.array([row["certified"] for row in pace])
     settled = certified + [row["falsified"] for row in pace]
-    asked = settled[-1] + pace[-1]["open"]
+    count = settled[-1] + pace[-1]["open"]
     style: dict[str, Any] = {"step": "post", "linewidth": 0, "alpha": 0.85}
     axes.fill_between(seconds, 0, certified, color=COLOURS["certified"], label="certified", **style)
     style |= {"color": COLOURS["attacked"], "label": "falsified"}
     axes.fill_between(seconds, certified, settled, **style)
-    axes.axhline(asked, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-    axes.set(xscale="log", xlabel="seconds an image", ylabel="images", ylim=(0, 1.05 * asked))
+    axes.axhline(count, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    axes.set(xscale="log", xlabel="seconds an image", ylabel="images", ylim=(0, 1.05 * count))
     axes.set_xlim(seconds[0], seconds[-1])
     legend(axes)
     return figure
 
 
 def _rates(questions: Sequence[Row], what: str) -> tuple[np.ndarray, np.ndarray]:
-    """eps [k] and (rate, low, high) [k, 3] where `what` was measured."""
-    known = [q for q in questions if q[what]]
-    return _arrays([q["epsilon"] for q in known], [q[what] for q in known])
+    """The eps [k] and (rate, low, high) [k, 3] of the questions where `what` was measured."""
+    measured = [q for q in questions if q[what]]
+    return _arrays([q["epsilon"] for q in measured], [q[what] for q in measured])
 
 
 def _points(line: Row) -> tuple[np.ndarray, np.ndarray]:
-    """The same of a line's points."""
+    """The eps [k] and (rate, low, high) [k, 3] of a line's points."""
     points = line["points"]
     return _arrays([point["epsilon"] for point in points], [point["rate"] for point in points])
 
@@ -123,10 +122,10 @@ def _draw_line(axes: Axes, line: Row) -> None:
     draw(axes, eps, rates, {"color": COLOURS[what], "label": what})
 
 
-def _draw_marks(axes: Axes, what: str, found: Sequence[Row], has_line: bool) -> None:
-    """Accuracies that are on no line: hollow, unless there is no line to tell them from."""
-    if found:
-        eps, rates = _rates(found, what)
+def _draw_marks(axes: Axes, what: str, questions: Sequence[Row], has_line: bool) -> None:
+    """Draws accuracies that are on no line: hollow marks, if there is a line beside them."""
+    if questions:
+        eps, rates = _rates(questions, what)
         face, label = ("white", "_apart") if has_line else (COLOURS[what], what)
         style = {"color": COLOURS[what], "label": label, "linestyle": "none"}
         _with_bars(axes, eps, rates, {**style, "markerfacecolor": face})
@@ -147,7 +146,7 @@ def _with_band(axes: Axes, eps: np.ndarray, rates: np.ndarray, style: dict[str, 
 
 
 def _shade_gap(axes: Axes, lines: Mapping[str, Row]) -> None:
-    """Between the lines of attacks and of certificates on the same images, at radii of both."""
+    """Shades the gap between the lines of attacks and certificates, at radii of both."""
     if not is_gap_known(lines):
         return
     upper = {point["epsilon"]: point["rate"]["rate"] for point in lines["attacked"]["points"]}
@@ -168,7 +167,7 @@ def is_gap_known(lines: Mapping[str, Row]) -> bool:
 
 
 def _mark_zero(axes: Axes, eps: np.ndarray, rates: np.ndarray) -> None:
-    """Says from which radius on no example withstands the attacks."""
+    """Marks the radius from which on no example withstands the attacks."""
     standing = np.flatnonzero(rates[:, 0] > 0)
     first = standing[-1] + 1 if standing.size else 0
     if first < eps.size:

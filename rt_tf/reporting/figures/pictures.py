@@ -1,4 +1,4 @@
-"""Adversarial examples as pictures: before, after, and what changed."""
+"""Adversarial examples as pictures: before, after, and their difference."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def adversarial_examples(
     examples: Sequence[Row],
     domain: Given = UNIT,
 ) -> Figure | None:
-    """Original, adversarial image and their difference at full contrast, one column each.
+    """Original and adversarial image and their difference at full contrast, one column each.
 
-    Images are float [k, h, w, c] in the domain, from black to white, c = 1 or 3; `examples` tell
-    label, prediction, distance and the name of the attack, and may tell the `answer` to the image
+    Images are float [k, h, w, c] in the domain, from black to white, c = 1 or 3; `examples` have
+    label, prediction, distance and the name of the attack, and may have the `answer` to the image
     itself. None where there are none, or for inputs that are no images.
     """
     domain = Domain.of(domain)
@@ -54,8 +54,8 @@ def adversarial_examples(
             _image(cell, image, colours)
     for column, example in zip(grid.T, examples, strict=True):
         _caption(column[0], _is(example), COLOURS["certified"])
-        told = "?" if example["prediction"] is None else example["prediction"]
-        _caption(column[1], f"called {told}", COLOURS["attacked"])
+        called = "?" if example["prediction"] is None else example["prediction"]
+        _caption(column[1], f"called {called}", COLOURS["attacked"])
         _caption(
             column[2], f"at {example['distance']:.3g}\n{_wrapped(example['name'])}", MUTED, 7.5
         )
@@ -69,7 +69,7 @@ def _are_pictures(inputs: np.ndarray, domain: Domain) -> bool:
 
 
 def _is(example: Row) -> str:
-    """The label, and what the image itself is called where that is known and wrong."""
+    """The label, and the class that the image itself is given, if wrong."""
     answer = example.get("answer", example["label"])
     wrong = f", called {answer}" if answer != example["label"] else ""
     return f"is {example['label']}{wrong}"

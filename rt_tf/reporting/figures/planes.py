@@ -1,4 +1,4 @@
-"""Figures of networks in the plane: what they answer where, and what they reach.
+"""Figures of networks in the plane: their decision regions, and the outputs that they reach.
 
 Source: Wong 2020 (thesis), figures 3.3 to 3.5.
 """
@@ -26,14 +26,20 @@ BEYOND = 2.5  # times the size of the least polygon: larger ones leave the panel
 
 
 class Points(NamedTuple):
-    """Points of the unit square, [points, 2], their labels, 0 or 1, and the radius of the boxes."""
+    """Points of the unit square.
+
+    places: [points, 2]. labels: [points], 0 or 1. eps: the radius of the boxes around them.
+    """
 
     places: np.ndarray
     labels: np.ndarray
     eps: float
 
     def crossed(self, answers: np.ndarray) -> np.ndarray:
-        """Whether a grid of answers over the unit square has another one in a point's box."""
+        """Whether each point's box has another answer than its label: [points].
+
+        answers: on a grid of the unit square, [n, n].
+        """
         axis = np.linspace(0.0, 1.0, len(answers))
         near = [np.abs(self.places[:, [k]] - axis) <= self.eps for k in (0, 1)]
         inside = near[0][:, :, np.newaxis] & near[1][:, np.newaxis]
@@ -42,7 +48,7 @@ class Points(NamedTuple):
 
 @styled
 def decision_regions(answers: Mapping[str, np.ndarray], points: Points) -> Figure:
-    """By network the answers on a grid of the unit square, [n, n], and the points' boxes."""
+    """The answers of each network on a grid of the unit square, [n, n], and the points' boxes."""
     figure, panels = _panels(1, len(answers), 3.3)
     for axes, (title, grid) in zip(panels.ravel(), answers.items(), strict=True):
         axes.imshow(grid.T, cmap=SIDES, vmin=0, vmax=1, origin="lower", extent=(0, 1, 0, 1))
@@ -82,7 +88,7 @@ def _box(place: np.ndarray, eps: float, crossed: bool) -> Rectangle:
 
 
 def _reached(axes: Axes, polytope: Polytope) -> None:
-    """What was reached, as the cells of its grid, and the polygons around it."""
+    """Draws the reached outputs, as the cells of their grid, and the polygons around them."""
     x, y = polytope.reached[..., 0], polytope.reached[..., 1]
     flat = np.zeros((len(x) - 1, len(x) - 1))
     cells: dict[str, Any] = {"edgecolors": "face", "linewidth": 0.4, "antialiased": False}
@@ -98,7 +104,7 @@ def _reached(axes: Axes, polytope: Polytope) -> None:
 
 
 def _view(polytope: Polytope, axis: int) -> tuple[float, float]:
-    """The range that a panel shows: of all polygons that are not far larger than the least."""
+    """The range of a panel: of all polygons that are not far larger than the least."""
     spans = [_span(corners, axis) for corners in polytope.outer.values()]
     least = min(high - low for low, high in spans)
     shown = [span for span in spans if span[1] - span[0] <= BEYOND * least]
@@ -111,7 +117,7 @@ def _span(corners: np.ndarray, axis: int) -> tuple[float, float]:
 
 
 def _tell_beyond(axes: Axes, polytope: Polytope) -> None:
-    """How much wider than the panel the polygons are that it does not show."""
+    """Writes below a panel the widths of polygons that are too wide for it."""
     low, high = _view(polytope, 0)
     widths = {name: np.ptp(corners[:, 0]) for name, corners in polytope.outer.items()}
     far = [f"{n}: {w / (high - low):.0f} x the panel" for n, w in widths.items() if w > high - low]

@@ -52,7 +52,7 @@ def training_curves(history: Sequence[Row]) -> Figure | None:
 
 @styled
 def margin_histogram(histogram: Row | None) -> Figure | None:
-    """How many examples have which lower bound of the margin; right of 0 is certified."""
+    """A histogram of the lower bounds of margins; right of 0 is certified."""
     if histogram is None:
         return None
     figure, axes = panel(7.2, 2.8)
@@ -101,10 +101,10 @@ def _lines(axes: Axes, history: Sequence[Row], keys: Mapping[str, tuple[str, str
     steps = [row["step"] for row in history]
     for key, (label, colour) in keys.items():
         values = [math.nan if row.get(key) is None else row[key] for row in history]
-        known = [value for value in values if not math.isnan(value)]
-        if known:
-            marker = "o" if len(known) == 1 else None
-            style: Any = "steps-pre" if _stays(known) else "default"
+        numbers = [value for value in values if not math.isnan(value)]
+        if numbers:
+            marker = "o" if len(numbers) == 1 else None
+            style: Any = "steps-pre" if _stays(numbers) else "default"
             axes.plot(steps, values, color=colour, label=label, marker=marker, drawstyle=style)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def directions(count: int) -> np.ndarray:
-    """So many unit vectors, all round at equal angles: [count, 2]; numbers of float32."""
+    """Unit vectors all round at equal angles, float32 [count, 2]."""
     angles = 2.0 * math.pi * np.arange(count) / count
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
@@ -40,6 +40,6 @@ def clipped(corners: np.ndarray, normal: np.ndarray, support: float) -> np.ndarr
 
 
 def area(corners: np.ndarray) -> float:
-    """Of a polygon, positive if counterclockwise."""
+    """The area of a polygon, positive if counterclockwise. corners: [corners, 2]."""
     following = np.roll(corners, -1, axis=0)
     return 0.5 * float((corners[:, 0] * following[:, 1] - corners[:, 1] * following[:, 0]).sum())

@@ -1,4 +1,4 @@
-"""What a network of two inputs and two outputs reaches from a region, and outer bounds of that.
+"""The outputs that a network of two inputs and two outputs reaches from a region, and outer bounds.
 
 Source: Wong 2020 (thesis), section 3.2.2 and figures 3.4 and 3.5.
 """
@@ -21,19 +21,23 @@ RESOLUTION = 200  # inputs tried along either side of a region
 
 
 class Polytope(NamedTuple):
-    """reached: logits at a grid of inputs, [n, n, 2]; outer: by method the polygon around them."""
+    """The reached outputs of a region.
+
+    reached: logits at a grid of inputs, [n, n, 2]; outer: the polygon around them by method,
+    [corners, 2].
+    """
 
     reached: np.ndarray
     outer: dict[str, np.ndarray]
 
     @property
     def hull(self) -> np.ndarray:
-        """The corners of what was reached, counterclockwise; no convex set around it is smaller."""
+        """The corners of the reached outputs' convex hull, counterclockwise: [corners, 2]."""
         points = self.reached.reshape(-1, 2).astype(np.float64)
         return points[ConvexHull(points).vertices]
 
     def times_larger(self, method: str) -> float:
-        """The outer polygon's area, over that of what was reached, made convex."""
+        """The outer polygon's area over the hull's."""
         return area(self.outer[method]) / area(self.hull)
 
 
@@ -44,9 +48,10 @@ def polytope(
     resolution: int = RESOLUTION,
     count: int = DIRECTIONS,
 ) -> Polytope:
-    """Both for a region of one example. methods: bounds of the catalogue, with their options.
+    """The reached outputs and outer polygons for a region of one example.
 
-    resolution: inputs along either side. count: directions asked for their least value.
+    methods: bounds of the catalogue, with their options. resolution: inputs along either side.
+    count: directions whose least value is bounded.
     """
     lower, upper = (end.numpy()[0].ravel() for end in region.box())
     reached = on_grid(graph, region.x.shape[1:], (lower, upper), resolution)
@@ -64,9 +69,9 @@ def outer_polygon(
     count: int = DIRECTIONS,
     arithmetic: str = "fast",
 ) -> np.ndarray:
-    """The points that no lower bound of a direction excludes, of one example: [corners, 2].
+    """The points that no lower bound of a direction excludes, for one example: [corners, 2].
 
-    arithmetic: sound holds whatever rounds, for which small polygons grow visibly.
+    arithmetic: sound bounds hold whatever rounds, and make small polygons visibly larger.
     """
     normals = directions(count)
     spec = tf.constant(normals[np.newaxis])

@@ -19,7 +19,11 @@ RIGHT = LinearSegmentedColormap.from_list("right", ["#b4483a", "#e8c547", COLOUR
 
 @styled
 def certified_radii(radius: Row) -> Figure:
-    """Left the radii, coloured by who is right (thesis, figure 3.7); right the curve over eps."""
+    """The certified radii as two panels.
+
+    Left the radii, coloured by the share of right answers (thesis, figure 3.7); right the curve
+    over eps.
+    """
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     unit = unit_of(radius)
@@ -52,8 +56,8 @@ def _distribution(figure: Figure, axes: Axes, groups: list[Row]) -> None:
 def _curve(axes: Axes, curve: list[Row]) -> None:
     """Steps between the curve's radii: a lower limit from the right, an upper from the left."""
     eps = [row["epsilon"] for row in curve]
-    known = [what for what in ("attacked", "certified") if curve[0][what]]
-    rates = {what: [row[what]["rate"] for row in curve] for what in known}
+    measured = [what for what in ("attacked", "certified") if curve[0][what]]
+    rates = {what: [row[what]["rate"] for row in curve] for what in measured}
     steps = {w: values[1:] if w == "certified" else values[:-1] for w, values in rates.items()}
     for what, values in steps.items():
         axes.stairs(values, eps, color=COLOURS[what], label=what, baseline=None, linewidth=1.8)

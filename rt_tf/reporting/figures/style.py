@@ -57,7 +57,7 @@ def panel(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def legend(axes: Axes) -> None:
-    """Inside a titled panel; else in one row above its right end, out of the data's way."""
+    """Draws the legend: inside a titled panel, else in one row above its right end."""
     named = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     ordered = sorted(named, key=lambda label: (label == GAP, label == APART))
     place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0)}
