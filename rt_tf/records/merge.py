@@ -115,7 +115,7 @@ def load(records_dir: str | Path) -> list[Question]:
 
 
 def _threat_with_settings(question: Question) -> str:
-    """The threat with its settings, which tell it from others: a union's radii, for example."""
+    """The threat with its settings, such as a union's radii, which make it another threat."""
     settings = next(iter(question.headers.values())).get("threat_settings")
     return f"{question.threat} {settings}" if settings else question.threat
 

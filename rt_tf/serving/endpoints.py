@@ -171,7 +171,7 @@ def _serve(wiring: Wiring) -> Callable[..., dict[str, Tensor]]:
 
 
 def _answer(wiring: Wiring, image: Tensor) -> dict[str, Tensor]:
-    """A network's logits and label of each image, computed by its layers as the wiring says."""
+    """A network's logits and label of each image, computed by its layers in the wiring's order."""
     logits, _ = wiring.forward(image)
     return {"logits": logits, "label": tf.argmax(logits, axis=-1)}
 
