@@ -147,13 +147,13 @@ def _float(slopes: np.ndarray) -> tf.Tensor:
 
 def _widest(graph: Graph, enclosure: Enclosure, count: int) -> list[tuple[int, int]]:
     """The unstable units that reach furthest to both sides."""
-    found = []
+    widths = []
     for i in sorted(graph.preactivations()):
         lower, upper = (end.numpy().ravel() for end in enclosure.boxes[i])
-        found += [
+        widths += [
             (float(min(-a, b)), i, u) for u, (a, b) in enumerate(zip(lower, upper, strict=True))
         ]
-    return [(i, u) for width, i, u in sorted(found, reverse=True)[:count] if width > 0.0]
+    return [(i, u) for width, i, u in sorted(widths, reverse=True)[:count] if width > 0.0]
 
 
 def _cut(graph: Graph, enclosure: Enclosure, tree: Shape) -> tuple[Enclosure, dict]:
@@ -183,12 +183,12 @@ def splits_of(tree: Shape) -> list[list[tuple[tuple[int, int], int]]]:
 
 
 def _unstable(graph: Graph, enclosure: Enclosure) -> np.ndarray:
-    found = []
+    units = []
     for i in graph.activations():
         box = enclosure.boxes[graph.nodes[i - 1].inputs[0]]
         open_units = np.flatnonzero((box.lower < 0).numpy() & (box.upper > 0).numpy())
-        found += [(i, u) for u in open_units]
-    return np.array(found, np.int32).reshape(-1, 2)
+        units += [(i, u) for u in open_units]
+    return np.array(units, np.int32).reshape(-1, 2)
 
 
 def _leaves(tree: Shape, units: np.ndarray, slopes: dict, multipliers: dict, row: int) -> list:

@@ -45,13 +45,13 @@ def reached(q, count=300, steps=4):
     spec, rng = margin_spec(tf.constant(q.labels), CLASSES), np.random.default_rng(0)
     shape = (count, *q.images.shape)
     noise = rng.standard_normal(shape) * (rng.random(shape) < rng.random((count, 1, 1, 1, 1)))
-    found = [margins(q, spec, np.stack([moved(q, direction) for direction in noise]))]
+    values = [margins(q, spec, np.stack([moved(q, direction) for direction in noise]))]
     for row in range(spec.shape[1]):
         x = q.images
         for _ in range(steps):
             x = moved(q, -gradient(q, spec[:, row], x))
-            found.append(margins(q, spec, x[np.newaxis]))
-    return np.concatenate(found).min(axis=0)
+            values.append(margins(q, spec, x[np.newaxis]))
+    return np.concatenate(values).min(axis=0)
 
 
 def margins(q, spec, points):
@@ -86,9 +86,11 @@ def test_rules_give_the_library_s_margins_and_no_more_than_there_is(name):
     q = question(name)
     least = reached(q, count=50)
     for rung in ("crown",) if name in QUICK else ("interval", "crown"):
-        found = margins_of(checked(q, [q.certified(k, rung) for k in range(len(q.images))]))
-        assert (found >= of_library(q, rung) - SLACK).all(), rung
-        assert (found <= least).all(), rung
+        checked_margins = margins_of(
+            checked(q, [q.certified(k, rung) for k in range(len(q.images))])
+        )
+        assert (checked_margins >= of_library(q, rung) - SLACK).all(), rung
+        assert (checked_margins <= least).all(), rung
 
 
 @pytest.mark.parametrize("case", networks.mostly_slow(BALLS, BALLS[:2]))
@@ -96,17 +98,19 @@ def test_so_they_do_of_balls_that_are_no_boxes(case):
     q = question(*case)
     least = reached(q)
     for rung in ("interval", "dual"):
-        found = margins_of(checked(q, [q.certified(k, rung) for k in range(len(q.images))]))
-        assert (found >= of_library(q, rung) - SLACK).all(), rung
-        assert (found <= least).all(), rung
+        checked_margins = margins_of(
+            checked(q, [q.certified(k, rung) for k in range(len(q.images))])
+        )
+        assert (checked_margins >= of_library(q, rung) - SLACK).all(), rung
+        assert (checked_margins <= least).all(), rung
 
 
 @pytest.mark.parametrize("rung", RUNG_RULES)
 def test_every_rung_with_a_rule_has_the_rule_of_its_name(rung):
     q = question("dense", eps=0.2)
-    found = margins_of(checked(q, [q.certified(k, rung) for k in range(3)]))
-    np.testing.assert_allclose(found, of_library(q, rung), atol=20 * SLACK)
-    assert (found >= of_library(q, rung) - SLACK).all()
+    checked_margins = margins_of(checked(q, [q.certified(k, rung) for k in range(3)]))
+    np.testing.assert_allclose(checked_margins, of_library(q, rung), atol=20 * SLACK)
+    assert (checked_margins >= of_library(q, rung) - SLACK).all()
 
 
 def test_what_the_rung_dual_certifies_is_checked_whichever_bound_it_took():
@@ -132,9 +136,9 @@ def test_trees_give_the_library_s_margins_and_no_more_than_there_is(name, threat
     least = reached(q)
     for k in range(1):
         proof, margins = tree_proof(q, k, splits=4, shape=shape, shared=shared)
-        found = margins_of(checked(q, [q.certified(k, "branch_and_bound", proof)]))[0]
-        assert (found >= margins - SLACK).all()
-        assert (found <= least[k]).all()
+        checked_margins = margins_of(checked(q, [q.certified(k, "branch_and_bound", proof)]))[0]
+        assert (checked_margins >= margins - SLACK).all()
+        assert (checked_margins <= least[k]).all()
 
 
 def test_a_tree_proves_what_its_rule_does_not():
@@ -150,12 +154,12 @@ def test_rows_without_a_tree_are_left_to_the_rule():
     proof, _ = tree_proof(q, 0)
     first, *rest = proof.trees
     alone = proof._replace(trees={first: proof.trees[first]})
-    found, ruled, treed = (
-        checked(q, [q.certified(0, rung, made)])[0].margins
-        for rung, made in (("branch_and_bound", alone), ("crown", None), ("alpha_crown", proof))
+    mixed, ruled, treed = (
+        checked(q, [q.certified(0, rung, kept)])[0].margins
+        for rung, kept in (("branch_and_bound", alone), ("crown", None), ("alpha_crown", proof))
     )
-    assert found[first] == treed[first]
-    assert all(abs(found[j] - ruled[j]) < 1e-9 for j in rest)
+    assert mixed[first] == treed[first]
+    assert all(abs(mixed[j] - ruled[j]) < 1e-9 for j in rest)
 
 
 def test_a_misclassified_example_has_no_certificate():
@@ -175,8 +179,8 @@ def test_nodes_are_numbered_as_in_the_graph():
 
 
 def test_networks_of_the_table_that_have_no_file_say_which_layer():
-    known = set(NAMES)
-    assert known <= set(networks.NETWORKS)
+    names = set(NAMES)
+    assert names <= set(networks.NETWORKS)
     for name in ("max_pool", "concatenate", "conv_grouped", "leaky_relu", "bent", "add_broadcast"):
         with pytest.raises(ValueError, match="proofs: layer '.*': expected what docs/proofs.md"):
             question(name)

@@ -31,7 +31,7 @@ def cancelling(rectified: bool = False, seed: int = 0) -> keras.Model:
     return model
 
 
-def asked(model: keras.Model, threat: str, eps: float) -> Question:
+def question_of(model: keras.Model, threat: str, eps: float) -> Question:
     wiring, arrays = trace(model), network_arrays(model)
     network = checked_network.from_arrays(arrays)
     images = networks.images(wiring.input_shape)
@@ -40,12 +40,12 @@ def asked(model: keras.Model, threat: str, eps: float) -> Question:
 
 def margins(q: Question, logits: np.ndarray) -> np.ndarray:
     """[examples, classes] -> [examples, others]."""
-    own = np.take_along_axis(logits, q.labels[:, np.newaxis], axis=1)
+    of_label = np.take_along_axis(logits, q.labels[:, np.newaxis], axis=1)
     others = [np.delete(row, label) for row, label in zip(logits, q.labels, strict=True)]
-    return own - np.array(others)
+    return of_label - np.array(others)
 
 
-def found(q: Question, rung: str) -> np.ndarray:
+def bounds_of(q: Question, rung: str) -> np.ndarray:
     return margins_of(checked(q, [q.certified(k, rung) for k in range(3)]))
 
 
@@ -57,9 +57,9 @@ def test_float64_never_rounds_past_the_exact_minimum(seed, rectified, rung, monk
     monkeypatch.setattr(rounding, "UNIT", 0.0)
     monkeypatch.setattr(rounding, "TINY", 2.0**-900)
     model = cancelling(rectified, seed)  # its activations are all stable
-    q = asked(model, "linf", eps=0.0)
+    q = question_of(model, "linf", eps=0.0)
     exact = margins(q, rational.evaluate(model, rational.exactly(q.images), rational.folded))
-    bounds = found(q, rung)
+    bounds = bounds_of(q, rung)
     below = exact - rational.exactly(bounds)
     assert (below >= 0).all()
     assert (below.astype(float) < 1e-6).all()
@@ -72,9 +72,9 @@ def test_without_its_own_rounding_float64_would_round_past_it(monkeypatch):
     past = []
     for seed in range(3):
         model = cancelling(seed=seed)
-        q = asked(model, "linf", eps=0.0)
+        q = question_of(model, "linf", eps=0.0)
         exact = margins(q, rational.evaluate(model, rational.exactly(q.images), rational.folded))
-        past.append((exact < rational.exactly(found(q, "crown"))).any())
+        past.append((exact < rational.exactly(bounds_of(q, "crown"))).any())
     assert any(past)
 
 
@@ -83,8 +83,8 @@ def test_without_its_own_rounding_float64_would_round_past_it(monkeypatch):
 def test_float32_never_answers_below_the_bound(rectified, rung):
     """A region of one point: the bound is about rounding alone. Any order of summation."""
     model = cancelling(rectified)
-    q = asked(model, "linf", eps=0.0)
-    bounds = found(q, rung)
+    q = question_of(model, "linf", eps=0.0)
+    bounds = bounds_of(q, rung)
     exact = margins(q, rational.evaluate(model, rational.exactly(q.images), rational.folded))
     served = [margins(q, model(q.images).numpy().astype(np.float64))]
     served += [margins(q, in_order(model, q.images, seed).astype(np.float64)) for seed in range(50)]
@@ -100,7 +100,7 @@ def test_every_sum_pays_for_the_sizes_of_its_terms():
     first = next(layer for layer in model.layers if isinstance(layer, L.Dense))
     kernel = np.float32([[5, 1, 0], [-5, 1, 0], [5, 1, 0], [-5, 1, 0]])
     first.set_weights([kernel, np.float32([0, -3, 7])])
-    q = asked(model, "linf", eps=0.0)
+    q = question_of(model, "linf", eps=0.0)
     ones = checked_region.region("linf", np.ones((2, 2, 1), np.float32), 0.0, (0.0, 1.0))
     prices = enclosure.enclose(q.network, ones, lambda *_: None).prices
     place = next(i for i, node in q.network.numbered() if isinstance(node.op, operations.Dense))
@@ -114,7 +114,7 @@ def test_float64_s_own_sums_are_paid_for_in_both_directions(monkeypatch):
     monkeypatch.setattr(rounding, "UNIT", 0.0)
     monkeypatch.setattr(rounding, "TINY", 0.0)
     model = networks.chain(L.Dense(300), L.Flatten(), shape=(1, 1, 1))
-    q = asked(model, "linf", eps=0.0)
+    q = question_of(model, "linf", eps=0.0)
     ones = checked_region.region("linf", np.ones((1, 1, 1), np.float32), 0.0, (0.0, 1.0))
     enclosed = enclosure.enclose(q.network, ones, lambda *_: None)
     place = next(i for i, node in q.network.numbered() if isinstance(node.op, operations.Dense))
@@ -169,7 +169,7 @@ def best_point(threat, x, row, eps):
 def test_a_network_beyond_float32_has_no_certificate():
     model = cancelling()
     model.layers[-1].kernel.assign(1e38 * np.ones((4, CLASSES), np.float32))
-    q = asked(model, "linf", eps=0.0)
+    q = question_of(model, "linf", eps=0.0)
     verdicts = checked(q, [q.certified(k, "crown") for k in range(3)])
     assert not any(v.holds for v in verdicts)
     assert all("beyond what float32 can sum" in str(v.why) for v in verdicts)
@@ -193,7 +193,7 @@ def test_one_unit_beyond_float32_is_enough(layer):
     kernel = dense.kernel.numpy()
     kernel[:, 0] = 1e37
     dense.kernel.assign(kernel)
-    q = asked(model, "linf", eps=0.0)
+    q = question_of(model, "linf", eps=0.0)
     verdicts = checked(q, [q.certified(k, "crown") for k in range(3)])
     assert all("beyond what float32 can sum" in str(v.why) for v in verdicts)
 
@@ -205,6 +205,6 @@ def test_what_float32_can_sum_is_certified():
     kernel, bias = (np.zeros_like(values) for values in dense.get_weights())
     bias[0] = 2.0**119
     dense.set_weights([kernel, bias])
-    q = asked(model, "linf", eps=0.0)._replace(labels=np.zeros(3, np.int64))
+    q = question_of(model, "linf", eps=0.0)._replace(labels=np.zeros(3, np.int64))
     verdicts = checked(q, [q.certified(k, "crown") for k in range(3)])
     assert all(v.holds for v in verdicts)

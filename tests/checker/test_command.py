@@ -136,7 +136,7 @@ def test_what_is_kept_is_not_checked_again(tmp_path, q, certificates, monkeypatc
         certificates[0], index=12, label=(certificates[0].label + 1) % CLASSES
     )
     written(tmp_path, q, [wrong, *certificates])
-    asked, kept = [f"--proofs={tmp_path}", f"--results={tmp_path / 'r'}"], tmp_path / "r"
+    arguments, kept = [f"--proofs={tmp_path}", f"--results={tmp_path / 'r'}"], tmp_path / "r"
     calls = []
 
     def interrupted(network, proofs, certificate):
@@ -148,20 +148,20 @@ def test_what_is_kept_is_not_checked_again(tmp_path, q, certificates, monkeypatc
     judged = verdict.check
     monkeypatch.setattr(verdict, "check", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        checked(*asked)
+        checked(*arguments)
     assert "interval" in capsys.readouterr().out  # the table of what is done
     with kept.open("a") as file:
         file.write('{"proofs": "ab')
-    assert checked(*asked) == 1
+    assert checked(*arguments) == 1
     assert calls == [12, 0, 0, 1]
     assert "rejected: example 12 (interval): least margin found -" in capsys.readouterr().out
     rows = [json.loads(line) for line in kept.read_text().splitlines()]
     assert [(row["example"], row["holds"]) for row in rows] == [(12, False), (0, True), (1, True)]
-    assert checked(*asked) == 1
+    assert checked(*arguments) == 1
     assert calls == [12, 0, 0, 1]
     kept.write_text(kept.read_text().replace('"holds": true', '"holds": 1'))
     with pytest.raises(UserError, match=r"results: expected the fields proofs, .*received line 2"):
-        checked(*asked)
+        checked(*arguments)
 
 
 def test_a_network_is_loaded_once_and_progress_has_lines(

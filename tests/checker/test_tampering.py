@@ -48,11 +48,11 @@ def in_array(name, change):
 
 def another_label(arrays, header):
     """The other class in place of the own one, in the rows too."""
-    certificate, own = header["certificates"][0], int(by_tree()[0].labels[EXAMPLE])
-    certificate["rows"] = [own if j == row() else j for j in certificate["rows"]]
+    certificate, label = header["certificates"][0], int(by_tree()[0].labels[EXAMPLE])
+    certificate["rows"] = [label if j == row() else j for j in certificate["rows"]]
     certificate["label"] = row()
     for name in ("tree", "slopes", "multipliers"):
-        arrays[f"0.{own}.{name}"] = arrays.pop(f"0.{row()}.{name}")
+        arrays[f"0.{label}.{name}"] = arrays.pop(f"0.{row()}.{name}")
 
 
 def another_image(arrays, header):
