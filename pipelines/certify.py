@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def certify(session: Any, values: Any, progress: Any) -> None:
-    """Certifies at the radii asked for, rung by rung."""
+    """Certifies at the session's radii, rung by rung."""
     from pipelines.build.settings import certify_settings
     from rt_tf.evaluation import certifying
 

@@ -31,11 +31,11 @@ VERDICTS = ("checked", "rejected", "unchecked")
 REJECTED = 1
 EVERY = 10.0  # seconds between lines where there is no terminal to draw a bar on
 
-Table = dict[str, Counter]  # by rung, how many of each verdict
+Table = dict[str, Counter]  # the counts of verdicts by rung
 
 
 def check_group(values: flags.FlagValues) -> Group:
-    """What is checked."""
+    """The flags of a check."""
     group = Group("Check", values)
     about = f"A file of proofs, or a folder with {PROOFS} in it or in folders within."
     group.text("proofs", None, about)
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def run(values: flags.FlagValues) -> int:
-    """Checks what the flags name, prints what was found; returns the exit status."""
+    """Checks the proofs that the flags name, prints the results; returns the exit status."""
     from pipelines.console import console
     from rt_tf.checker import network
     from rt_tf.checker.malformed import MalformedError
@@ -79,40 +79,40 @@ def run(values: flags.FlagValues) -> int:
 
 
 def _files(proofs: Path, network: str | None) -> Iterator[tuple[Path, Path]]:
-    """Every file of proofs with its network's."""
-    found = sorted(proofs.rglob(PROOFS)) if proofs.is_dir() else [proofs]
-    if not found or not found[0].is_file():
+    """Yields every file of proofs with the file of its network."""
+    files = sorted(proofs.rglob(PROOFS)) if proofs.is_dir() else [proofs]
+    if not files or not files[0].is_file():
         fail(f"proofs: expected a file or a folder that holds {PROOFS}; received '{proofs}'")
-    for path in found:
+    for path in files:
         yield path, Path(network) if network else _nearest(path)
 
 
 def _nearest(path: Path) -> Path:
-    found = [folder / NETWORK for folder in path.resolve().parents]
-    found = [file for file in found if file.is_file()]
-    if not found:
+    files = [folder / NETWORK for folder in path.resolve().parents]
+    files = [file for file in files if file.is_file()]
+    if not files:
         fail(f"network: expected {NETWORK} beside {path} or above, or --network; found none")
-    return found[0]
+    return files[0]
 
 
 def _check(path: Path, of: "Network", samples: int, results: Results, screen: Any) -> Table:
-    """Counts of verdicts; where the check is interrupted, those so far are shown."""
+    """The counts of verdicts by rung; those so far are shown if the check is interrupted."""
     from rt_tf.checker import proofs
 
     claimed, sha256 = proofs.load(path, of), checksum(path)
-    known, certificates = results.of(sha256), claimed.certificates[: samples or None]
+    earlier, certificates = results.of(sha256), claimed.certificates[: samples or None]
     table: Table = {}
     _announce(path, claimed)
     try:
         for certificate in _shown(certificates, table, screen):
-            found = known.get(certificate.index)
-            if found is None:
-                found = _found(of, claimed, certificate)
-                results.keep(sha256, found)
-            if not found.holds:
-                said = f"rejected: example {found.example} ({found.rung}): {found.why}"
-                print(one_line(said), flush=True)
-            table.setdefault(found.rung, Counter())["checked" if found.holds else "rejected"] += 1
+            result = earlier.get(certificate.index)
+            if result is None:
+                result = _checked(of, claimed, certificate)
+                results.keep(sha256, result)
+            if not result.holds:
+                rejection = f"rejected: example {result.example} ({result.rung}): {result.why}"
+                print(one_line(rejection), flush=True)
+            table.setdefault(result.rung, Counter())["checked" if result.holds else "rejected"] += 1
     except KeyboardInterrupt:
         _summary(table, claimed)
         raise
@@ -122,7 +122,7 @@ def _check(path: Path, of: "Network", samples: int, results: Results, screen: An
     return table
 
 
-def _found(network: "Network", proofs: "Proofs", certificate: "Certificate") -> Checked:
+def _checked(network: "Network", proofs: "Proofs", certificate: "Certificate") -> Checked:
     from rt_tf.checker.verdict import check
 
     began = time.perf_counter()
@@ -136,10 +136,10 @@ def _found(network: "Network", proofs: "Proofs", certificate: "Certificate") -> 
 def _shown(
     certificates: Sequence["Certificate"], table: Table, screen: Any
 ) -> Iterator["Certificate"]:
-    """Each certificate in turn: with a bar on a terminal, elsewhere with a line now and then."""
+    """Yields each certificate: with a bar on a terminal, elsewhere with a line now and then."""
     from rt_tf.evaluation.terminal import progress_bars
 
-    told = time.monotonic()
+    printed = time.monotonic()
     with progress_bars(screen) as bar:
         task = bar.add_task("check", total=len(certificates), status="")
         for done, certificate in enumerate(certificates, 1):
@@ -147,8 +147,8 @@ def _shown(
             bar.update(task, status=one_line(now))
             yield certificate
             bar.advance(task)
-            if not screen.is_terminal and time.monotonic() - told >= EVERY:
-                told = time.monotonic()
+            if not screen.is_terminal and time.monotonic() - printed >= EVERY:
+                printed = time.monotonic()
                 counts = sum(table.values(), Counter())
                 screen.print(f"{done} of {len(certificates)}: {counts['rejected']} rejected")
 
@@ -163,7 +163,7 @@ def _announce(path: Path, proofs: "Proofs") -> None:
 
 
 def _scaled(proofs: "Proofs") -> str:
-    """By how much of eps inputs may move, where that is not all of it."""
+    """The range of the inputs' shares of eps in words; empty where each may move by all of it."""
     scale = proofs.scale
     if (scale == 1.0).all():
         return ""
@@ -172,7 +172,7 @@ def _scaled(proofs: "Proofs") -> str:
 
 
 def _summary(table: Table, proofs: "Proofs") -> None:
-    """The counts by rung, and why some could not be checked."""
+    """Prints the counts by rung, and why some certificates could not be checked."""
     from rich.table import Table as Grid
 
     from pipelines.console import terminal

@@ -10,7 +10,7 @@ from pipelines.flags.parsing import Group, parse
 from pipelines.runs.external_network import run_flags_of
 
 Makers = Sequence[Callable[[flags.FlagValues], Group]]
-# Of a RunSession, the flags, and where to show progress; of the session, the flags and the report.
+# Action: (RunSession, flags, progress). Judge: (RunSession, flags, report) -> a refusal or None.
 Action = Callable[[Any, flags.FlagValues, Any], None]
 Judge = Callable[[Any, flags.FlagValues, Any], str | None]
 
@@ -18,7 +18,7 @@ Judge = Callable[[Any, flags.FlagValues, Any], str | None]
 def run_command(
     argv: list[str], about: str, makers: Makers, action: Action, judge: Judge | None = None
 ) -> None:
-    """Answers a command line; ends with one line where it is wrong, or is refused by the judge."""
+    """Runs a command line; ends with one line where it is wrong, or is refused by the judge."""
     values = flags.FLAGS
     parse(argv, [make(values) for make in makers], about)
     with one_line_errors():
@@ -28,9 +28,9 @@ def run_command(
 
 
 def with_run(values: flags.FlagValues, action: Action, judge: Judge | None = None) -> str | None:
-    """Does something with the network of a run, and refreshes the run's report.
+    """Performs an action on the network of a run, and refreshes the run's report.
 
-    judge: looks at the report; what it refuses is returned.
+    judge: looks at the report; its refusal, if any, is returned.
     """
     run_flags = run_flags_of(values)
     import_tensorflow()
@@ -40,7 +40,7 @@ def with_run(values: flags.FlagValues, action: Action, judge: Judge | None = Non
 
     screen = console(values.quiet)
     with open_run(values, run_flags, screen) as session:
-        with publish.contradictions_told(session.run):
+        with publish.contradictions_as_errors(session.run):
             action(session, values, TerminalProgress(screen))
         refusal = None
         if session.alone():

@@ -1,4 +1,4 @@
-"""What the entry points say on the terminal, and how they end."""
+"""The entry points' words on the terminal, and their ends."""
 
 import contextlib
 import errno
@@ -20,12 +20,12 @@ REFUSED = 1
 
 
 def console(quiet: bool) -> Console:
-    """Where progress is shown; results are printed whatever `quiet` says."""
+    """The console of progress; results are printed whatever `quiet` says."""
     return terminal(quiet=quiet, soft_wrap=True)
 
 
 def terminal(**options: Any) -> Console:
-    """A terminal that shows text as it is: names may hold what rich takes for markup or emoji."""
+    """A terminal that shows text unchanged: names may hold rich's markup or emoji."""
     return Console(markup=False, emoji=False, highlight=False, **options)
 
 
@@ -52,13 +52,13 @@ def one_line_errors(goes_on: bool = True) -> Iterator[None]:
 
 
 def refuse(line: str) -> NoReturn:
-    """One line on stderr, and the status of what was done and found wanting."""
+    """Prints one line on stderr and exits with the status of a negative result."""
     print(one_line(line), file=sys.stderr)
     raise SystemExit(REFUSED)
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow, silencing what its C++ parts announce before their logging is set up.
+    """Imports TensorFlow, silencing its C++ parts before their logging is set up.
 
     Called once flags and run directory are known to be in order, since it takes seconds.
     """
@@ -78,7 +78,7 @@ def import_tensorflow() -> None:
 
 
 def _disk(error: BaseException | None) -> str:
-    """What a failed write says, through whatever library it came; empty for other errors."""
+    """The text of a failed write, through whatever library it came; empty for other errors."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
             return str(error)
@@ -91,19 +91,19 @@ def _disk(error: BaseException | None) -> str:
 
 
 def flag(name: str, value: Any) -> str:
-    """A flag of a command that is to be pasted into a shell, whatever its value holds."""
+    """A flag of a command to be pasted into a shell, whatever its value holds."""
     return f"--{name}={shlex.quote(str(value))}"
 
 
 def tell_next(on: Console, model_dir: Any, certifiable: bool) -> None:
-    """Says what to type after a finished run. certifiable: there are bounds for its threat."""
-    own = flag("model_dir", model_dir)
-    certify = f"  python -m pipelines.certify {own} --epsilon=<radius>"
+    """Prints the commands that follow a finished run. certifiable: its threat has bounds."""
+    this_run = flag("model_dir", model_dir)
+    certify = f"  python -m pipelines.certify {this_run} --epsilon=<radius>"
     on.print(
         "next:",
         f"  open {shlex.quote(f'{model_dir}/report/report.html')}",
         f"  tensorboard {flag('logdir', f'{model_dir}/logs')}",
         *([certify] if certifiable else []),
-        f"  python -m pipelines.evaluate {own} --eval_restarts=10",
+        f"  python -m pipelines.evaluate {this_run} --eval_restarts=10",
         sep="\n",
     )

@@ -22,7 +22,7 @@ WIDTH = 140
 
 
 def draw_group(values: flags.FlagValues) -> Group:
-    """What is drawn, and where to."""
+    """The flags of the pictures and of their place."""
     group = Group("Figures", values)
     group.text("compare", None, "The directory of a second run on the same data, to draw beside.")
     group.text("out", None, "Folder for plane-regions.png, plane-trained.png, plane-random.png.")
@@ -48,13 +48,13 @@ def draw(values: Any) -> None:
     """Writes the pictures, and prints the table."""
     writable(values.out, "out")
     directories = [values.model_dir, *([values.compare] if values.compare else [])]
-    asked = {directory: trained_flags(directory) for directory in directories}
+    runs = {directory: trained_flags(directory) for directory in directories}
     import_tensorflow()
 
     from pipelines.stages import drawing
 
-    found = drawing.draw(asked, values, console(values.quiet))
-    terminal(width=WIDTH).print(drawing.table(found))
+    drawn = drawing.draw(runs, values, console(values.quiet))
+    terminal(width=WIDTH).print(drawing.table(drawn))
 
 
 if __name__ == "__main__":

@@ -21,25 +21,25 @@ def main(argv: list[str] | None = None) -> None:
     run_command(argv or sys.argv, ABOUT, GROUPS, export, bless)
 
 
-def export(found: Any, values: Any, screen: Any) -> None:
-    """Writes the SavedModel anew, which has no verdict then; not where none could be given."""
+def export(session: Any, values: Any, screen: Any) -> None:
+    """Writes the SavedModel anew, without a verdict; not where no verdict could be given."""
     from pipelines.stages import blessing, publish
 
     if values.min_verified_accuracy is not None:
-        blessing.check(found)
+        blessing.check(session)
     elif values.epsilon is not None:
         raise UserError("epsilon: expected --min_verified_accuracy with --epsilon; received none")
-    publish.export_model(found.run, found.dataset, found.threat)
-    print(f"exported to {found.run.export}")
+    publish.export_model(session.run, session.dataset, session.threat)
+    print(f"exported to {session.run.export}")
 
 
-def bless(found: Any, values: Any, report: Any) -> str | None:
-    """Gives the verdict that is asked for; returns it where it is a refusal."""
+def bless(session: Any, values: Any, report: Any) -> str | None:
+    """Gives the verdict if a bar is set; returns its line if it is a refusal."""
     from pipelines.stages import blessing
 
     if values.min_verified_accuracy is None:
         return None
-    verdict = blessing.bless(found, values.min_verified_accuracy, report)
+    verdict = blessing.bless(session, values.min_verified_accuracy, report)
     if not verdict.is_blessed:
         return verdict.line()
     print(verdict.line())

@@ -16,7 +16,7 @@ that the network gives it, and refreshes the report of the run.
   python -m pipelines.radius --model_dir=runs/digits/ibp --epsilon=0.3 --rungs=crown,alpha_crown
 """
 GROUPS = (run_group, ours.radius_group, ours.threat_group, ours.bound_group)
-TIMES_OWN = 4.0  # the largest radius tried where none is given
+TIMES_OWN = 4.0  # the largest radius by default, in units of the run's own
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def search(session: Any, values: Any, progress: Any) -> None:
-    """Searches up to the radius asked for, or up to four times the run's own."""
+    """Searches up to the flag's radius, or up to four times the run's own."""
     from pipelines.build.settings import radius_settings
     from rt_tf.evaluation.certified_radii import search_radii
     from rt_tf.threats.region import largest_radius

@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> None:
-    """All stages of a run that are not done yet. Nothing is written before all is checked."""
+    """Performs all stages of a run that are not done; nothing is written before all is checked."""
     screen = console(values.quiet)
     changed = run.compare(texts, values.accept_changed_flags)
     if set(STAGES) <= set(run.done()) and not changed:
@@ -78,7 +78,7 @@ def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> 
 
 
 class Work(NamedTuple):
-    """What the stages of a run work on; the loop is None once training is done."""
+    """The objects that the stages of a run share; the loop is None once training is done."""
 
     values: Any
     run: RunDirectory
@@ -151,16 +151,16 @@ STAGES: dict[str, Callable[[Work], None]] = {
 
 
 def _radii(values: Any, threat: Any) -> list[tuple[float, int]]:
-    """The target radius on all samples, and those of the curve on fewer."""
+    """The target radius on all samples, and the radii of the curve on fewer."""
     from pipelines.build.system import domain
     from rt_tf.records.merge import question_name
     from rt_tf.threats.region import largest_radius
 
     curve = [float(f"{factor * values.epsilon:.6g}") for factor in values.curve]
     samples = min(values.curve_samples, values.samples or values.curve_samples)
-    own = question_name(threat.name, values.epsilon)
+    target = question_name(threat.name, values.epsilon)
     largest = largest_radius(threat, domain(values))
-    others = [e for e in curve if 0 < e <= largest and question_name(threat.name, e) != own]
+    others = [e for e in curve if 0 < e <= largest and question_name(threat.name, e) != target]
     return [(values.epsilon, values.samples), *((eps, samples) for eps in others)]
 
 

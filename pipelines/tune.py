@@ -27,7 +27,7 @@ A space is a JSON file: a flag's name, and keras-tuner's settings of what it may
 
 
 def tune_group(values: flags.FlagValues) -> Group:
-    """What is searched, and how."""
+    """The flags of the search."""
     group = Group("Search", values)
     group.text("space", None, "A JSON file: what flags may be.")
     group.one("trials", whole(1), 20, "Trials in all, those of an interrupted search included.")

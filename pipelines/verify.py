@@ -22,7 +22,7 @@ needs.
 
 
 def verify_group(values: flags.FlagValues) -> Group:
-    """What is decided, in what time, and where the answer goes."""
+    """The flags of the question, the time limit and the answer's file."""
     group = Group("Verification", values)
     group.text("onnx_file", None, "The network.")
     group.text("vnnlib_file", None, "The property, in VNN-LIB 1.0 or 2.0.")
@@ -39,12 +39,12 @@ def main(argv: list[str] | None = None) -> None:
     values = flags.FLAGS
     parse(argv or sys.argv, [verify_group(values)], ABOUT)
     with one_line_errors(goes_on=False):
-        paths = {name: _given(values, name) for name in ("onnx_file", "vnnlib_file")}
+        paths = {name: _existing(values, name) for name in ("onnx_file", "vnnlib_file")}
         end = began + values.time_limit
         verifying.verify(**paths, results=_results(values), end=end, seed=values.seed)
 
 
-def _given(values: Any, name: str) -> Path:
+def _existing(values: Any, name: str) -> Path:
     if not values[name].value:
         raise UserError(f"{name}: expected --{name}=<file>; received none")
     path = Path(values[name].value)

@@ -1,4 +1,4 @@
-"""What does not go together: a line each, before anything is computed."""
+"""Refusals of settings that do not go together: a line each, before anything is computed."""
 
 from rt_tf import catalogue
 from rt_tf.catalogue.attacks import NORMS
@@ -6,12 +6,12 @@ from rt_tf.errors import UserError
 from rt_tf.threats.region import Threat
 from rt_tf.training.phases import Phase
 
-# Of point terms that are for some threats: a latent region needs one that is a box.
+# The threats of point terms that are not for all: a latent region needs a threat that is a box.
 TERM_THREATS = {"latent": ("linf",), "each": ("union",)}
 
 
 def refuse_jit(name: str, jit_compile: bool, devices: list[str]) -> None:
-    """UserError for XLA over several devices, which this TensorFlow cannot compile."""
+    """Raises UserError for XLA over several devices, which this TensorFlow cannot compile."""
     if jit_compile and len(devices) > 1:
         raise UserError(
             f"jit_compile: expected false with --strategy={name} on {len(devices)} devices; "
@@ -20,7 +20,7 @@ def refuse_jit(name: str, jit_compile: bool, devices: list[str]) -> None:
 
 
 def refuse_unbounded(phase: Phase, threat: Threat, monitor_bound: str) -> None:
-    """UserError for members of a cascade where no bound certifies anything."""
+    """Raises UserError for members of a cascade where no bound certifies anything."""
     if phase.new_member and monitor_bound == "none":
         raise UserError(
             "monitor_bound: expected a bound, which says what is left for another member of a "
@@ -34,7 +34,7 @@ def refuse_unbounded(phase: Phase, threat: Threat, monitor_bound: str) -> None:
 
 
 def refuse_few_classes(flag: str, loss: str, classes: int) -> None:
-    """UserError for a loss that compares the three highest logits where there are fewer."""
+    """Raises UserError for a loss that compares the three highest logits where there are fewer."""
     if loss == "dlr" and classes < 3:
         raise UserError(
             f"{flag}: expected another loss than dlr, which needs 3 classes; received {loss} for "
@@ -43,7 +43,7 @@ def refuse_few_classes(flag: str, loss: str, classes: int) -> None:
 
 
 def refuse_dynamic(phase: Phase, threat: Threat) -> None:
-    """UserError for what XLA cannot compile: choices at run time, draws of Gamma."""
+    """Raises UserError for choices at run time and draws of Gamma, which XLA cannot compile."""
     fit = [name for name, entry in catalogue.BOUNDS.items() if threat.name in entry.static]
     if phase.bound not in ("none", *fit):
         raise UserError(
@@ -60,7 +60,7 @@ def refuse_dynamic(phase: Phase, threat: Threat) -> None:
 
 
 def refuse_regions(phase: Phase, threat: Threat) -> None:
-    """UserError for settings that need the region of a threat to be of another form."""
+    """Raises UserError for settings that need the region of a threat to be of another form."""
     if phase.bound_ratio < 1.0 and threat.name not in NORMS:
         raise UserError(
             f"bound_ratio: expected 1 for {threat.name}, whose regions hold no smaller one around "

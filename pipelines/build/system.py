@@ -1,4 +1,4 @@
-"""From flags to the library's objects: data, network, phases, objectives, loop settings."""
+"""The library's objects from flags: data, network, phases, optimizer, loop settings."""
 
 import math
 from collections.abc import Callable
@@ -22,8 +22,8 @@ from rt_tf.training.average import Average
 from rt_tf.training.phases import Phase
 from rt_tf.training.state import LoopSettings
 
-MOMENTUM = 0.9  # of sgd where none is given
-STATISTICS = 2**28  # pixel values of the images that statistics are of, at most
+MOMENTUM = 0.9  # sgd's default
+STATISTICS = 2**28  # the most pixel values that statistics are computed from
 
 
 def prepare_tensorflow(seed: int = 0, deterministic: bool = False) -> None:
@@ -64,13 +64,13 @@ def domain(values: flags.FlagValues) -> Domain:
 
 def threat(values: flags.FlagValues) -> Threat:
     """The run's threat; UserError for a radius outside its range."""
-    found = catalogue.threat(values.threat, threat_settings(values))
-    evaluation_refusals.check_radius(found, values.epsilon, "epsilon", domain(values))
-    return found
+    result = catalogue.threat(values.threat, threat_settings(values))
+    evaluation_refusals.check_radius(result, values.epsilon, "epsilon", domain(values))
+    return result
 
 
 def network_maker(values: flags.FlagValues, dataset: data.DataSet) -> Callable[[], keras.Model]:
-    """Makes the network of a run under the dtype policy of the moment."""
+    """A function that makes the network of a run under the dtype policy of the moment."""
     normalization = _statistics(dataset.train) if values.normalization == "dataset" else None
 
     def make() -> keras.Model:
@@ -88,9 +88,9 @@ def network_maker(values: flags.FlagValues, dataset: data.DataSet) -> Callable[[
 
 
 def under_policy(policy: str, make: Callable[[], keras.Model]) -> Callable[[], keras.Model]:
-    """Makes the same network under a dtype policy."""
+    """A function that makes the same network under a dtype policy."""
 
-    def made() -> keras.Model:
+    def make_under_policy() -> keras.Model:
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(policy)
         try:
@@ -98,20 +98,20 @@ def under_policy(policy: str, make: Callable[[], keras.Model]) -> Callable[[], k
         finally:
             keras.config.set_dtype_policy(before)
 
-    return made
+    return make_under_policy
 
 
 def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
-    """The phases that the flags describe; UserError for what the threat or XLA does not allow."""
-    found = read_phases(values)
+    """The phases that the flags describe; UserError for settings unfit for the threat or XLA."""
+    result = read_phases(values)
     evaluation_refusals.refuse_other_threats(values.eval_attack, threat)
-    several = any(phase.new_member for phase in found[1:])
+    several = any(phase.new_member for phase in result[1:])
     evaluation_refusals.refuse_attack_on_members(values.eval_attack, several)
     evaluation_refusals.refuse_start("eval_start", values.eval_start, threat)
     if threat.has_support:
-        for bound in (monitored_name(values.monitor_bound, found), *values.rungs):
+        for bound in (monitored_name(values.monitor_bound, result), *values.rungs):
             evaluation_refusals.refuse_unanswered(bound, threat)
-    for phase in found:
+    for phase in result:
         evaluation_refusals.refuse_other_threats(phase.attack, threat)
         evaluation_refusals.check_radius(threat, phase.eps, "train_epsilon", domain(values))
         if phase.eps_from:
@@ -122,11 +122,11 @@ def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
         refusals.refuse_regions(phase, threat)
         if values.jit_compile:
             refusals.refuse_dynamic(phase, threat)
-    return found
+    return result
 
 
 def optimizer_maker(values: flags.FlagValues) -> Callable[[], keras.optimizers.Optimizer]:
-    """Makes a new optimizer; under mixed_float16 it scales the loss."""
+    """A function that makes a new optimizer, which scales the loss under mixed_float16."""
     decay = values.weight_decay or None
     momentum = MOMENTUM if values.momentum is None else values.momentum
 
@@ -145,7 +145,7 @@ def optimizer_maker(values: flags.FlagValues) -> Callable[[], keras.optimizers.O
 
 
 def average(values: flags.FlagValues, make: Callable[[], keras.Model]) -> Average | None:
-    """The average of the weights of a network that `make` makes; None where there is to be none."""
+    """The average of the weights of a network that `make` makes; None without `--ema`."""
     return Average(under_policy("float32", make)(), values.ema) if values.ema else None
 
 
@@ -168,15 +168,15 @@ def settings(values: flags.FlagValues, phases: list[Phase]) -> LoopSettings:
 def monitored_bound(
     name: str, phases: list[Phase], threat: Threat, settings: dict[str, Any]
 ) -> Any:
-    """The bound that training is watched with, None for none."""
+    """The bound by which training is monitored; None for none."""
     name = monitored_name(name, phases)
     return None if name == "none" or not threat.has_support else catalogue.bound(name, settings)
 
 
 def monitored_name(name: str, phases: list[Phase]) -> str:
-    """The name of that bound. auto: the last phase's, else the cheapest.
+    """The name of the monitored bound; auto: the last phase's, else the cheapest.
 
-    Where that one certifies nothing, the one that certifies what it stands for.
+    For a bound that certifies nothing, it is the one that certifies in its place.
     """
     if name == "none":
         return name
@@ -186,26 +186,26 @@ def monitored_name(name: str, phases: list[Phase]) -> str:
 
 
 def monitored_attack(threat: Threat, steps: int) -> Attack | None:
-    """The attack that training is watched with; None without steps."""
+    """The attack by which training is monitored; None without steps."""
     name = "msd" if threat.name == "union" else "pgd"
     return catalogue.attack(name, {"steps": steps}) if steps else None
 
 
 def selection(values: flags.FlagValues, phases: list[Phase]) -> str:
-    """What weights are selected by; UserError if that is not monitored."""
+    """The quantity by which weights are selected; UserError if it is not monitored."""
     by = trained_for(phases) if values.select_by == "auto" else values.select_by
     refuse_unwatched("select_by", by, values)
     return by
 
 
 def trained_for(phases: list[Phase]) -> str:
-    """The accuracy that training is after."""
+    """The accuracy that training aims at."""
     attacked = "attacked" if phases[-1].attack != "none" else "clean"
     return "verified" if phases[-1].bound != "none" else attacked
 
 
 def refuse_unwatched(flag: str, by: str, values: flags.FlagValues) -> None:
-    """UserError for a quantity that is not monitored."""
+    """Raises UserError for a quantity that is not monitored."""
     why = {
         "attacked": "--monitor_attack_steps=0" if not values.monitor_attack_steps else "",
         "verified": _unverified(values),
@@ -217,14 +217,14 @@ def refuse_unwatched(flag: str, by: str, values: flags.FlagValues) -> None:
 
 
 def _unverified(values: flags.FlagValues) -> str:
-    """The flag by which no accuracy is verified in an evaluation; empty if one is."""
+    """The flag that leaves evaluations without verified accuracy; empty if none does."""
     if values.monitor_bound == "none":
         return "--monitor_bound=none"
     return "" if threat(values).has_support else f"--threat={values.threat}"
 
 
 def _statistics(train: data.Split) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel, by evenly spaced images where there are many."""
+    """The mean and standard deviation of each channel, over at most STATISTICS pixel values."""
     shape = train.pixels.shape[1:]
     count = min(len(train), STATISTICS // math.prod(shape))
     train = train.select(np.linspace(0, len(train) - 1, count, dtype=np.int64))

@@ -1,4 +1,4 @@
-"""Flags of what is asked about a network: which one, at which radii, by which methods.
+"""Flags of evaluations: the network, the radii, the methods.
 
 Imports no TensorFlow.
 """
@@ -30,7 +30,7 @@ FILES = ("keras_file", "onnx_file")  # each names a network that was not trained
 
 
 def given_group(values: flags.FlagValues) -> Group:
-    """A network that was not trained here, and what it is asked about."""
+    """The flags of a network that was not trained here, and of the question about it."""
     group = Group(
         "A network of your own (with its file given, --model_dir is made around it)", values
     )
@@ -42,7 +42,7 @@ def given_group(values: flags.FlagValues) -> Group:
 
 
 def file_flags(group: Group) -> None:
-    """Where a given network is."""
+    """Defines the flags of a network's file."""
     group.text(
         "keras_file", None, "A .keras file: a functional or Sequential classifier of images."
     )
@@ -50,7 +50,7 @@ def file_flags(group: Group) -> None:
 
 
 def range_flag(group: Group) -> None:
-    """The domain of the network's input."""
+    """Defines the flag of the domain of the network's input."""
     about = (
         "What the network reads for black and white, such as 0,255 or -1,1: its input's domain. "
         "Radii are in the same units. Not given: 0,1."
@@ -59,7 +59,7 @@ def range_flag(group: Group) -> None:
 
 
 def threat_group(values: flags.FlagValues) -> Group:
-    """Settings of threats that have some."""
+    """The flags of threats' own settings."""
     group = Group("Threats' own settings", values)
     about = "For a union: radii of linf, l2 and l1, such as 0.3,1.5,12; 0 leaves one out."
     group.one("union_radii", radii, None, about)
@@ -73,7 +73,7 @@ def threat_group(values: flags.FlagValues) -> Group:
 
 
 def threat_settings(values: flags.FlagValues) -> dict[str, Any]:
-    """What the flags of `threat_group` say, by the names that threats know.
+    """The values of `threat_group`, by the names of threats' parameters.
 
     UserError for a union without radii: none fit all data sets.
     """
@@ -91,7 +91,7 @@ def threat_settings(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def certify_group(values: flags.FlagValues) -> Group:
-    """How the test split is certified."""
+    """The flags of certification within a training run."""
     group = Group("Certification", values)
     group.phases("rungs", OneOf(RUNGS), "interval,crown_ibp", f"In this order. {listed(RUNGS)}")
     _time_limit(group)
@@ -99,7 +99,7 @@ def certify_group(values: flags.FlagValues) -> Group:
 
 
 def ladder_group(values: flags.FlagValues) -> Group:
-    """How the test split is certified by a command of its own."""
+    """The flags of certification by a command of its own."""
     group = Group("Certification", values)
     usual = f"Not given: {', '.join(LADDER)}, in the order that is quickest on some examples."
     group.phases("rungs", OneOf(RUNGS), None, f"In this order. {listed(RUNGS)} {usual}")
@@ -115,7 +115,7 @@ def _time_limit(group: Group) -> None:
 
 
 def bound_group(values: flags.FlagValues) -> Group:
-    """Settings of bound methods; 0 stands for the method's own."""
+    """The flags of bound methods' settings; 0 stands for a method's own."""
     group = Group("Bound methods (0: the method's own)", values)
     group.one("bound_memory", within(0.0, ANY), 0.0, "MiB for the coefficients of a pass.")
     group.one("bound_steps", whole(0), 0, "Steps of ascent for optimised slopes.")
@@ -126,18 +126,18 @@ def bound_group(values: flags.FlagValues) -> Group:
 
 
 def bound_settings(values: flags.FlagValues) -> dict[str, Any]:
-    """What the flags of `bound_group` say, by the names that bound methods know."""
-    given = {
+    """The values of `bound_group`, by the names of bound methods' parameters."""
+    options = {
         option: values[f"bound_{option}"].value
         for option in ("memory", "steps", "projections", "delta")
     }
     searched = {"time_limit": values.time_limit} if "time_limit" in values else {}
-    taken = {name: value for name, value in given.items() if value}
+    taken = {name: value for name, value in options.items() if value}
     return {**taken, "seed": (values.bound_seed, 0), **searched}
 
 
 def radius_group(values: flags.FlagValues) -> Group:
-    """How certified radii are searched."""
+    """The flags of a search of certified radii."""
     group = Group("Certified radii", values)
     about = "The largest radius tried. Not given: four times the run's own."
     group.phases("epsilon", number, None, about)
@@ -154,7 +154,7 @@ def radius_group(values: flags.FlagValues) -> Group:
 
 
 def attack_group(values: flags.FlagValues) -> Group:
-    """How the test split is attacked."""
+    """The flags of the attack on the test split."""
     group = Group("Attack on the test split", values)
     about = f"{listed(catalogue.ATTACKS)} pipelines.evaluate takes cascade for cascades."
     group.one("eval_attack", OneOf(catalogue.ATTACKS), "pgd", about)
@@ -168,7 +168,7 @@ def attack_group(values: flags.FlagValues) -> Group:
 
 
 def eval_budget(values: flags.FlagValues) -> Budget:
-    """The attack that the flags of `attack_group` describe.
+    """The attack that the values of `attack_group` describe.
 
     FGSM has one step whatever they say, and attacks that climb no loss have none.
     """
@@ -183,7 +183,7 @@ def eval_budget(values: flags.FlagValues) -> Budget:
 
 
 def suite_group(values: flags.FlagValues) -> Group:
-    """What an evaluation of a finished run asks."""
+    """The flags of an evaluation of a finished run."""
     group = Group("Evaluation", values)
     group.one("suite", OneOf(SUITES), None, f"Attacks by name. {listed(SUITES)}")
     group.one("threat", OneOf(catalogue.THREATS), None, "Not given: the run's own threat.")
@@ -197,7 +197,7 @@ def suite_group(values: flags.FlagValues) -> Group:
 
 
 def curve_group(values: flags.FlagValues) -> Group:
-    """How much of the test split is asked, and at which further radii."""
+    """The flags of the examples of the test split, and of further radii."""
     group = Group("Questions to the test split", values)
     samples_flag(group)
     group.phases(
@@ -211,7 +211,7 @@ def curve_group(values: flags.FlagValues) -> Group:
 
 
 def radii_group(values: flags.FlagValues) -> Group:
-    """The questions asked of a finished run."""
+    """The flags of the questions about a finished run."""
     group = Group("Question", values)
     about = "Radii in the input's units, a comma list; the run's own if not given."
     group.phases("epsilon", number, None, about)
@@ -220,7 +220,7 @@ def radii_group(values: flags.FlagValues) -> Group:
 
 
 def blessing_group(values: flags.FlagValues) -> Group:
-    """What must be proved of a network that is to be served."""
+    """The flags of the bar for a network that is to be served."""
     group = Group("Blessing", values)
     about = "Least share of the asked test images, misclassified ones too, that is certified."
     group.one("min_verified_accuracy", within(0.0, 1.0), None, f"{about} Not given: no verdict.")
@@ -229,12 +229,12 @@ def blessing_group(values: flags.FlagValues) -> Group:
 
 
 def starts_group(values: flags.FlagValues) -> Group:
-    """The randomness of an attack on a finished run."""
+    """The flags of the randomness of an attack on a finished run."""
     group = Group("Randomness", values)
     group.one("seed", whole(0, 2**32 - 1), 0, "Seed of the attack's random starts.")
     return group
 
 
 def samples_flag(group: Group) -> None:
-    """How much of the test split is used."""
+    """Defines the flag of the number of examples of the test split."""
     group.one("samples", whole(0), 0, "First examples of the test split; 0: all.")

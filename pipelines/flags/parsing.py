@@ -23,7 +23,7 @@ ANY = float("inf")  # as an end for `within`
 
 
 class PhaseList(tuple):
-    """One value for every phase; written as a comma list."""
+    """A value for every phase; written as a comma list."""
 
     def __str__(self) -> str:
         return ",".join(_text(value) for value in self)
@@ -54,7 +54,7 @@ class OneParser(flags.ArgumentParser):
 
 
 def number(text: str) -> float:
-    """A finite number, or a fraction such as 8/255."""
+    """The finite number that a text gives, a fraction such as 8/255 included."""
     top, slash, bottom = text.replace(" ", "").partition("/")
     try:
         value = float(top) / float(bottom) if slash else float(top)
@@ -66,7 +66,7 @@ def number(text: str) -> float:
 
 
 def line(text: str) -> str:
-    """A text of one line: flag files, reports and model cards have it as it is."""
+    """A text of one line, which flag files, reports and model cards can hold unchanged."""
     if not text.isprintable():
         raise ValueError(f"expected a text without line ends and control codes; received {text!a}")
     return text
@@ -85,7 +85,7 @@ def within(lower: float, upper: float) -> Callable[[str], float]:
 
 
 def positive(text: str) -> float:
-    """A number above 0."""
+    """A number above 0, from a text."""
     value = number(text)
     if value <= 0.0:
         raise ValueError(f"expected a number > 0; received '{text}'")
@@ -118,28 +118,28 @@ class OneOf:
 
 
 def switch(text: str) -> bool:
-    """true or false."""
+    """A truth value, from `true` or `false`."""
     return OneOf(["true", "false"])(text.lower()) == "true"
 
 
 def ends(text: str) -> PhaseList:
-    """The ends of a range: two numbers that grow, such as 0,255."""
-    found = PhaseList(number(part) for part in text.split(","))
-    if len(found) != 2 or not found[0] < found[1]:
+    """The ends of a range, from a text of two growing numbers such as 0,255."""
+    values = PhaseList(number(part) for part in text.split(","))
+    if len(values) != 2 or not values[0] < values[1]:
         raise ValueError(f"expected two growing numbers such as 0,255; received '{text}'")
-    return found
+    return values
 
 
 def radii(text: str) -> PhaseList:
-    """Three radii of at least zero, not all of them zero, such as 0.3,1.5,12."""
-    found = PhaseList(number(part) for part in text.split(","))
-    if len(found) != 3 or min(found) < 0.0 or max(found) == 0.0:
+    """Three radii of at least zero, not all of them zero, from a text such as 0.3,1.5,12."""
+    values = PhaseList(number(part) for part in text.split(","))
+    if len(values) != 3 or min(values) < 0.0 or max(values) == 0.0:
         raise ValueError(f"expected three radii such as 0.3,1.5,12; received '{text}'")
-    return found
+    return values
 
 
 def share(text: str) -> tuple[int, int]:
-    """Which of how many equal parts, such as 1/4."""
+    """A part and the number of equal parts, from a text such as 1/4."""
     first, _, last = text.partition("/")
     if not (first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last)):
         raise ValueError(f"expected a part k/n with 1 <= k <= n, such as 1/4; received '{text}'")
@@ -147,7 +147,7 @@ def share(text: str) -> tuple[int, int]:
 
 
 def epochs_list(text: str) -> tuple[float, ...]:
-    """Epochs joined by colons, such as 50:60; empty for none."""
+    """Epochs from a text that joins them by colons, such as 50:60; empty for none."""
     return tuple(number(part) for part in text.split(":") if part)
 
 
@@ -162,19 +162,19 @@ class Group:
     def phases(
         self, name: str, parse_one: Callable[[str], Any], default: str | None, about: str
     ) -> None:
-        """A flag with one value for every phase."""
+        """Defines a flag with one value for every phase."""
         self._define(PhaseParser(parse_one), name, default, about)
 
     def one(self, name: str, parse_one: Callable[[str], Any], default: Any, about: str) -> None:
-        """A flag with a single value."""
+        """Defines a flag with a single value."""
         self._define(OneParser(parse_one), name, default, about)
 
     def text(self, name: str, default: str | None, about: str) -> None:
-        """A flag with any text of one line."""
+        """Defines a flag with any text of one line."""
         self._define(OneParser(line), name, default, about)
 
     def switch(self, name: str, default: bool, about: str) -> None:
-        """A flag that is on or off."""
+        """Defines a flag that is on or off."""
         flags.DEFINE_bool(name, default, about, flag_values=self.values)
         self.names.append(name)
 
@@ -186,7 +186,7 @@ class Group:
 
 
 def parse(argv: list[str], groups: list[Group], about: str) -> flags.FlagValues:
-    """Parses the command line; prints help or a one-line error and exits where that is due."""
+    """Parses the command line; prints help or a one-line error, and exits then."""
     values = groups[0].values
     for name, about_it in ABOUT_ITSELF.items():
         if name not in values:
@@ -207,7 +207,7 @@ def parse(argv: list[str], groups: list[Group], about: str) -> flags.FlagValues:
 
 
 def help_text(groups: list[Group], about: str) -> str:
-    """Our flags, grouped, with defaults; and the systems in configs/."""
+    """The help: flags by group with their defaults, and the systems in configs/."""
     lines = [about, ""]
     for group in groups:
         lines += [f"{group.title}:", *(_flag_help(group.values[name]) for name in group.names), ""]
@@ -233,12 +233,12 @@ class Summarised(Protocol):
 
 
 def listed(table: Mapping[str, Summarised]) -> str:
-    """The names of a table of the catalogue with what they are."""
+    """The names of a table of the catalogue with their summaries."""
     return "; ".join(f"{name}: {entry.summary}" for name, entry in table.items()) + "."
 
 
 def fail(message: str) -> NoReturn:
-    """One line on stderr, exit status 2."""
+    """Prints one line on stderr and exits with status 2."""
     print(f"error: {one_line(message)}", file=sys.stderr)
     raise SystemExit(2)
 
@@ -248,9 +248,9 @@ def broadcast(values: flags.FlagValues, names: Iterable[str]) -> list[dict[str, 
     lists = {name: values[name].value for name in names}
     lengths = {name: len(value) for name, value in lists.items() if len(value) > 1}
     if len(set(lengths.values())) > 1:
-        found = ", ".join(f"--{name} has {length}" for name, length in lengths.items())
+        counts = ", ".join(f"--{name} has {length}" for name, length in lengths.items())
         raise UserError(
-            f"phases: expected lists of one length (or 1, for all phases); received {found}"
+            f"phases: expected lists of one length (or 1, for all phases); received {counts}"
         )
     count = max([1, *lengths.values()])
     return [
@@ -279,7 +279,7 @@ def _text(value: Any) -> str:
 
 
 def _from_name(text: str) -> str:
-    """What is said of a flag, from its name on."""
+    """The error on a flag, from the flag's name on."""
     with contextlib.suppress(ValueError):
         text = text[text.index("flag --") + len("flag ") :]
     return text
@@ -289,7 +289,7 @@ MOST = 2000  # characters
 
 
 def one_line(text: str) -> str:
-    """A text on one line: white space as blanks, what does not print as its code, no novels."""
+    """A text on one line: white space as blanks, unprintable characters as codes, cut at MOST."""
     words = " ".join(text.split())
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
     return shown if len(shown) <= MOST else f"{shown[:MOST]} ..."

@@ -18,7 +18,7 @@ from rt_tf.catalogue.training import DECAYS, ENDS, POINT_TERMS
 
 
 def phase_group(values: flags.FlagValues) -> Group:
-    """What each phase of training does."""
+    """The flags of each phase of training."""
     group = Group("Phases (one value, or a comma list with one for every phase)", values)
     _span(group)
     _point_term(group)

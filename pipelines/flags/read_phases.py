@@ -1,4 +1,4 @@
-"""From flags to phases. Imports no TensorFlow, so that a bad combination is answered at once."""
+"""The phases that flags describe. Imports no TensorFlow: a bad combination is refused at once."""
 
 import dataclasses
 import itertools
@@ -13,17 +13,17 @@ from rt_tf.training.phases import Phase, own_epochs
 
 
 def read_phases(values: flags.FlagValues) -> list[Phase]:
-    """The phases that the flags describe, each checked; UserError names what does not fit."""
-    found = [_phase(row, values.epsilon) for row in broadcast(values, PHASE_FLAGS)]
-    _refuse_empty(found)
-    _refuse_worn(found)
+    """The phases that the flags describe, each checked; UserError for settings that do not fit."""
+    phases = [_phase(row, values.epsilon) for row in broadcast(values, PHASE_FLAGS)]
+    _refuse_empty(phases)
+    _refuse_worn(phases)
     _refuse_momentum(values)
-    if values.extra_data and any(phase.new_member for phase in found):
+    if values.extra_data and any(phase.new_member for phase in phases):
         raise UserError(
             "extra_data: expected none for a cascade, whose members learn what those before them "
             f"leave open; received {values.extra_data}"
         )
-    for phase in found:
+    for phase in phases:
         phase.check()
         if phase.bound_samples > values.batch_size:
             raise UserError(
@@ -35,15 +35,15 @@ def read_phases(values: flags.FlagValues) -> list[Phase]:
                 f"kappa_every: expected a multiple of --monitor_every={values.monitor_every}, as "
                 f"kappa moves by what is monitored; received {phase.kappa_every}"
             )
-    return found
+    return phases
 
 
 def _refuse_empty(phases: list[Phase]) -> None:
-    """UserError for a phase that the clock of the run may leave without epochs."""
-    for phase, own in zip(phases, own_epochs(phases), strict=True):
-        if phase.clock == "run" and own <= phase.ramped:
+    """Raises UserError for a phase that the clock of the run may leave without epochs."""
+    for phase, left in zip(phases, own_epochs(phases), strict=True):
+        if phase.clock == "run" and left <= phase.ramped:
             raise UserError(
-                f"epochs: expected more than the {phase.epochs - own} of the phases before and "
+                f"epochs: expected more than the {phase.epochs - left} of the phases before and "
                 f"the ramps' {phase.ramped:g}, as --phase_clock=run counts from the beginning; "
                 f"received {phase.epochs}"
             )
@@ -55,7 +55,7 @@ def _refuse_empty(phases: list[Phase]) -> None:
 
 
 def _refuse_worn(phases: list[Phase]) -> None:
-    """UserError for an optimizer that would go on with other weights than it has seen."""
+    """Raises UserError for an optimizer that would go on with other weights than it has seen."""
     for before, phase in itertools.pairwise(phases):
         if not phase.reset_optimizer and (phase.new_member or before.until == "overfit"):
             why = "--new_member=true" if phase.new_member else "--phase_until=overfit before"
@@ -63,7 +63,7 @@ def _refuse_worn(phases: list[Phase]) -> None:
 
 
 def _refuse_momentum(values: flags.FlagValues) -> None:
-    """UserError for flags of sgd that would change nothing."""
+    """Raises UserError for flags of sgd that would change nothing."""
     if values.optimizer != "sgd" and values.momentum is not None:
         raise UserError(
             f"momentum: expected none with --optimizer={values.optimizer}, as it is for sgd; "

@@ -36,7 +36,7 @@ OPERATIONAL = {
     "bound_memory",
     "time_limit",
 }
-# What may change, if accepted, in a run whose training is done; and what may not once it has begun.
+# Flags that may change, if accepted, once training is done; and flags that may never change.
 EVALUATION = {"rungs", "eval_attack", "eval_steps", "eval_restarts", "eval_step_size", "samples"}
 EVALUATION |= {
     "eval_start",
@@ -55,14 +55,14 @@ FIXED |= {"extra_data", "extra_share", "extra_labels_from"}
 FIXED |= {"optimizer", "precision", "replays", "new_member", "select_by", "monitor_bound", "ema"}
 FIXED |= {"momentum", "nesterov"}
 FIXED |= {"transport_size", "transport_power", "transport_weight"}
-# Defaults that were others before: a run that has one of those was not asked for it.
+# Earlier defaults: a run that has one of them did not choose it.
 FORMER = {"stable_tolerance": "0.01"}
 OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with a run
 del absl_logging  # imported for its flags: defined before TensorFlow defines them
 
 
 def run_group(values: flags.FlagValues) -> Group:
-    """Where a run is and where its data are."""
+    """The flags of the places of a run and its data."""
     group = Group("Run", values)
     group.text("model_dir", None, "The run's directory: everything is written there.")
     group.text("data_dir", None, "Folder with prepared TFDS data sets (TFDS's own by default).")
@@ -72,7 +72,7 @@ def run_group(values: flags.FlagValues) -> Group:
 
 
 def system_group(values: flags.FlagValues) -> Group:
-    """What is trained against what."""
+    """The flags of the data, the model and the threat."""
     group = Group("System", values)
     group.text("system", "custom", "The system's name, for the report.")
     about = "What its paper reports, in words: clean / attacked / certified accuracy, and where."
@@ -116,7 +116,7 @@ def system_group(values: flags.FlagValues) -> Group:
 
 
 def training_group(values: flags.FlagValues) -> Group:
-    """How training runs."""
+    """The flags of training."""
     group = Group("Training", values)
     group.switch(
         "augment", False, "Random crops after padding by 4 pixels; flips too, where classes allow."
@@ -182,13 +182,13 @@ def training_group(values: flags.FlagValues) -> Group:
 
 
 def frozen(values: flags.FlagValues, groups: list[Group]) -> dict[str, str]:
-    """The flags' values as text, by name, but for those that concern one command alone."""
+    """The flags' values as text, by name, without those that concern one command alone."""
     names = [n for group in groups for n in group.names if n not in OF_ONE_COMMAND]
     return {name: as_text(values[name].value) for name in names if values[name].value is not None}
 
 
 def defaults() -> dict[str, str]:
-    """What `frozen` gives where no flag is given."""
+    """The values of `frozen` for a command line without flags."""
     values = flags.FlagValues()
     groups = training_groups(values)
     values(["run"])
@@ -196,14 +196,14 @@ def defaults() -> dict[str, str]:
 
 
 def same(name: str, before: str | None, now: str | None) -> bool:
-    """Whether a flag is what it was, its default under whatever version included."""
+    """Whether a flag is unchanged; a default of another version counts as the default."""
     return before == now or (
         name in FORMER and before == FORMER[name] and now == defaults().get(name)
     )
 
 
 def as_text(value: object) -> str:
-    """A value as it is written in a flag file."""
+    """The text of a value in a flag file."""
     return str(PhaseList([value])) if not isinstance(value, PhaseList) else str(value)
 
 
@@ -224,7 +224,7 @@ def training_groups(values: flags.FlagValues) -> list[Group]:
 
 
 def run_flags(frozen: dict[str, str]) -> flags.FlagValues:
-    """The flags of an existing run from their texts."""
+    """The flags of an existing run, from their texts."""
     values = flags.FlagValues()
     training_groups(values)
     file_flags(Group("Given network", values))

@@ -1,4 +1,4 @@
-"""What a search may try: a JSON file of flags and of the values they may have.
+"""The space of a search: a JSON file of flags and of the values they may have.
 
 Imports no TensorFlow.
 """
@@ -13,14 +13,14 @@ from pipelines.flags.run import EVALUATION, OF_ONE_COMMAND, OPERATIONAL, run_fla
 from rt_tf.errors import UserError
 
 OBJECTIVES = ("auto", "verified", "attacked", "clean")
-KINDS = {  # what each needs
+KINDS = {  # the settings that each kind needs
     "float": {"min_value", "max_value"},
     "int": {"min_value", "max_value"},
     "choice": {"values"},
     "boolean": set(),
 }
 BESIDES = {"float": {"step", "sampling"}, "int": {"step", "sampling"}, "choice": {"ordered"}}
-# What decides which question is asked, so that trials would not be comparable.
+# Flags that define the question; trials that differ in one would not be comparable.
 THE_QUESTION = {"dataset", "validation", "threat", "epsilon", "union_radii", "select_by"}
 THE_QUESTION |= {"input_range"}
 THE_QUESTION |= {"transport_size", "transport_power", "transport_weight"}
@@ -28,7 +28,7 @@ THE_QUESTION |= {"monitor_samples", "monitor_attack_steps", "monitor_every", "mo
 
 
 class Named(NamedTuple):
-    """What a name stands for, in a line."""
+    """A row of a table with its summary in a line."""
 
     summary: str
 
@@ -40,27 +40,30 @@ TUNERS = {
 
 
 class Space(NamedTuple):
-    """flags: by name, keras-tuner's settings with their `kind`. text: the same, as one line."""
+    """A space of flags.
+
+    flags: by name, keras-tuner's settings with their `kind`. text: the same as one line of JSON.
+    """
 
     flags: dict[str, dict[str, Any]]
     text: str
 
 
 def read_space(path: str, values: flags.FlagValues) -> Space:
-    """Reads a space; UserError for what is no flag, or for values that the flag does not take."""
+    """The space in a file; UserError for names or values that are no flag's."""
     try:
-        found = json.loads(Path(path).read_text())
+        space = json.loads(Path(path).read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"space: expected a JSON file; {path} is not: {error}") from error
-    if not isinstance(found, dict) or not found:
+    if not isinstance(space, dict) or not space:
         raise UserError(f"space: expected names of flags with settings in {path}; received none")
-    for name, settings in found.items():
+    for name, settings in space.items():
         _check(name, settings, values)
-    return Space(found, json.dumps(found, sort_keys=True))
+    return Space(space, json.dumps(space, sort_keys=True))
 
 
 def as_flag(value: Any) -> str:
-    """A value of a space as the flag's text."""
+    """The flag's text for a value of a space."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -76,10 +79,10 @@ def _check(name: str, settings: Any, values: flags.FlagValues) -> None:
             f"space: expected '{name}' to have a \"kind\" of {', '.join(KINDS)}; received {kind}"
         )
     needed, received = KINDS[kind], set(settings) - {"kind"}
-    known = needed | BESIDES.get(kind, set())
-    if not needed <= received <= known:
+    allowed = needed | BESIDES.get(kind, set())
+    if not needed <= received <= allowed:
         raise UserError(
-            f"space: expected {', '.join(sorted(known)) or 'nothing else'} for '{name}'; "
+            f"space: expected {', '.join(sorted(allowed)) or 'nothing else'} for '{name}'; "
             f"received {', '.join(sorted(received)) or 'none'}"
         )
     ends = [settings[end] for end in ("min_value", "max_value") if end in settings]

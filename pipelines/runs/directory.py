@@ -25,7 +25,7 @@ REWRITTEN = ("export", "proofs")
 
 
 class RunDirectory:
-    """What is where in a run, and which of its stages are done."""
+    """The files and folders of a run, and the stages that are done."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = writable(path, "model_dir")
@@ -39,10 +39,11 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def locked(self, shared: bool = False) -> Iterator["Lock"]:
-        """Holds the run; UserError if another process does. A killed process holds nothing.
+        """Holds the run within the block; UserError if another process does.
 
-        shared: with others that share it, each of which works on its own part.
-        Where no run was begun meanwhile, the lock is removed again, and the directory if it is new.
+        A killed process holds nothing. shared: with others that share it, each of which works on
+        its own part. If no run is begun within the block, the lock is removed again, and the
+        directory if it is new.
         """
         with self._held(shared) as file:
             if self.flags.exists() and not shared:
@@ -58,7 +59,7 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def holding(self, part: str) -> Iterator[None]:
-        """Holds one of several parts, `1of4`, of a run that is shared; nothing where it is "".
+        """Holds one of several parts, `1of4`, of a shared run within the block; nothing for "".
 
         UserError if another process holds it, or one of another number of parts. Of two that begin
         at once with different numbers, one at least is refused.
@@ -66,36 +67,35 @@ class RunDirectory:
         if not part:
             yield
             return
-        own = self.path / f"lock-{part}"
-        file = held(own, lambda: own.open("a+"))
+        lock = self.path / f"lock-{part}"
+        file = held(lock, lambda: lock.open("a+"))
         if file is None:
-            raise _part_taken(own)
+            raise _part_taken(lock)
         with file:
             try:
                 self._refuse_other_parts(part)
                 yield
             finally:
-                own.unlink()
+                lock.unlink()
 
     def _refuse_other_parts(self, part: str) -> None:
-        """UserError where a process is at work on one of another number of parts."""
+        """Raises UserError while a process works on one of another number of parts."""
         for path in self.path.glob("lock-*of*"):
             if path.name.split("of")[1] != part.split("of")[1] and not is_free(path):
                 raise _part_taken(path)
 
     def compare(self, flags: dict[str, str], accept_changes: bool, acceptable: bool = True) -> bool:
-        """Whether any flag that matters differs from those the run was started with.
+        """Whether any flag that matters differs from those that the run was begun with.
 
-        acceptable: whether the user may accept changes.
-
-        UserError for such a change unless accepted and possible, and if this is no run's directory.
+        acceptable: whether the user may accept changes. UserError for a change unless accepted and
+        possible, and for a directory that is no run's.
         """
         self.refuse_foreign()
         if self.flags.exists():
             before = self.frozen()
             self._refuse_given(before)
-            # A flag that is younger than the run had its default in it, as defaults keep meaning
-            # what runs did before.
+            # A flag that is younger than the run counts as its default, since defaults keep the
+            # meaning that runs had before.
             before = {name: text for name, text in defaults().items() if name in flags} | before
             changed = [
                 name
@@ -114,7 +114,7 @@ class RunDirectory:
         return False
 
     def refuse_foreign(self) -> None:
-        """UserError for a directory that holds other things than a run."""
+        """Raises UserError for a directory that holds other things than a run."""
         if self.path.is_dir() and not self.flags.exists() and self._others():
             raise UserError(
                 f"model_dir: expected an empty directory or a run's; {self.path} holds "
@@ -131,7 +131,7 @@ class RunDirectory:
     def _refuse_impossible(
         self, changed: list[str], before: dict[str, str], flags: dict[str, str]
     ) -> None:
-        """Weights that are trained, or data they are trained on, cannot be changed afterwards."""
+        """Raises UserError for changes of weights that are trained, or of their data."""
         trained = "train" in self.done()
         late = [n for n in changed if n in FIXED or (trained and n not in EVALUATION)]
         if late:
@@ -156,11 +156,11 @@ class RunDirectory:
         return frozen_flags.read(self.flags, checked=bool(self.facts().get("checksums")))
 
     def done(self) -> dict[str, Any]:
-        """What each finished stage noted, by stage."""
+        """The notes of each finished stage, by stage."""
         return self._read("state.json")
 
     def has_network(self) -> bool:
-        """Whether the run's network is there: trained, or given and exported."""
+        """Whether the run's network is there: trained, or adopted from a file and exported."""
         return not {"train", "given"}.isdisjoint(self.done())
 
     def finish(self, stage: str, **notes: Any) -> None:
@@ -207,7 +207,7 @@ class RunDirectory:
             ) from None
 
     def _sweep(self) -> None:
-        """Removes what a killed process has left half-written."""
+        """Removes half-written files of a killed process."""
         for pattern in HALF_WRITTEN:
             for path in self.path.glob(pattern):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -243,7 +243,7 @@ def _part_taken(lock: Path) -> UserError:
 
 
 def differences(names: list[str], before: dict[str, str], now: dict[str, str]) -> str:
-    """Which flags were what and are what now, in words."""
+    """The changes of flags in words: the values before and now."""
     rows = [f"--{n} was {before.get(n, 'unset')}, is now {now.get(n, 'unset')}" for n in names]
     return "; ".join(rows)
 

@@ -1,4 +1,4 @@
-"""A network given as a file: what a command says of it, checked before TensorFlow."""
+"""A network in a file that a command names: its flags, checked before TensorFlow."""
 
 import hashlib
 import zipfile
@@ -12,14 +12,14 @@ from pipelines.flags.run import as_text, run_flags
 from pipelines.runs.directory import RunDirectory, differences, trained_flags
 from rt_tf.errors import UserError
 
-# What binds a run to its network, besides the file; and what else is kept of the command.
+# Flags that bind a run to its network, besides the file; and further flags that it keeps.
 THREAT = ("threat", "union_radii", "transport_size", "transport_power", "transport_weight")
 BINDING = ("dataset", *THREAT, "input_range")
 KEPT = (*FILES, *BINDING, "model_dir", "data_dir")
 
 
 class GivenFile(NamedTuple):
-    """A network's file, and the flag that names it, which says of what kind it is."""
+    """A network's file, and the flag that names it, which tells its kind."""
 
     flag: str
     path: Path
@@ -34,7 +34,7 @@ def given_file(values: flags.FlagValues) -> GivenFile | None:
 
 
 def run_flags_of(values: flags.FlagValues) -> flags.FlagValues:
-    """The flags of the run that is asked about: a finished one, or one around a network's file.
+    """The flags of the run that a command is about: a finished one, or one around a network's file.
 
     UserError where there is no such run, or where it is around another network.
     """
@@ -52,10 +52,10 @@ def run_flags_of(values: flags.FlagValues) -> flags.FlagValues:
     return run_flags(run.frozen() if run.has_network() else _texts(values, file))
 
 
-def given_texts(asked: flags.FlagValues) -> dict[str, str]:
-    """The flags to freeze with a run around a given network, as text."""
-    names = [name for name in (*KEPT, "epsilon") if asked[name].value is not None]
-    return {name: as_text(asked[name].value) for name in names}
+def given_texts(values: flags.FlagValues) -> dict[str, str]:
+    """The flags to freeze with a run around a network's file, as text."""
+    names = [name for name in (*KEPT, "epsilon") if values[name].value is not None]
+    return {name: as_text(values[name].value) for name in names}
 
 
 def checksum(path: Path) -> str:
@@ -64,7 +64,7 @@ def checksum(path: Path) -> str:
 
 
 def _texts(values: flags.FlagValues, file: GivenFile) -> dict[str, str]:
-    """The flags of a new run; its own radius is the first one asked for."""
+    """The flags of a new run; its own radius is the command's first one."""
     for name, example in (("dataset", "<its data set>"), ("epsilon", "<radius>")):
         if values[name].value is None:
             raise UserError(
@@ -103,20 +103,20 @@ def _check_archive(path: Path) -> None:
 
 
 def _refuse_changes(run: RunDirectory, values: flags.FlagValues, file: GivenFile) -> None:
-    """A run stays with the network, the data set and the threat that it was made around."""
-    frozen, given = run.frozen(), run.facts().get("given")
+    """Raises UserError for another network, data set or threat than the run was made around."""
+    frozen, origin = run.frozen(), run.facts().get("given")
     if not set(FILES) & set(frozen):
         raise UserError(
             f"model_dir: expected a new directory or one around a given network; {run.path} holds "
             "a network trained there; use another --model_dir"
         )
-    if given is None or not run.has_network():
+    if origin is None or not run.has_network():
         return
     flag, path = file
-    before = {**frozen, flag: _name(given["file"], given["sha256"])}
+    before = {**frozen, flag: _name(origin["file"], origin["sha256"])}
     now = {n: as_text(values[n].value) for n in BINDING if values[n].value is not None}
     now[flag] = before[flag]
-    if checksum(path) != given["sha256"]:
+    if checksum(path) != origin["sha256"]:
         now[flag] = _name(path.name, checksum(path))
     unsaid = [name for name in ("dataset", *THREAT) if not values[name].present]
     changed = [n for n in (flag, *BINDING) if n not in unsaid and before.get(n) != now.get(n)]

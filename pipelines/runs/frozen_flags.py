@@ -1,4 +1,4 @@
-"""The flags that a run was begun with, as its flag file has them, and their checksum."""
+"""The flags that a run was begun with, in its flag file, and their checksum."""
 
 import hashlib
 import re
@@ -17,9 +17,9 @@ def write(flags: dict[str, str]) -> str:
 
 
 def read(path: Path, checked: bool) -> dict[str, str]:
-    """The flags of a file, as text; UserError if it is not as it was written.
+    """The flags of a file, as text; UserError if it was edited or damaged.
 
-    checked: whether it must have a checksum, as those of earlier versions have none.
+    checked: whether it must have a checksum; files of earlier versions have none.
     """
     text = path.read_bytes().decode(errors="replace")
     lines = text.splitlines()

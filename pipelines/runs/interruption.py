@@ -1,4 +1,4 @@
-"""Signals that ask a command to end: Ctrl-C, and what `kill` and `docker stop` send."""
+"""Signals that ask a command to end: those of Ctrl-C, `kill` and `docker stop`."""
 
 import contextlib
 import signal
@@ -18,15 +18,15 @@ class Interruption(KeyboardInterrupt):
 
     def __init__(self, number: int) -> None:
         super().__init__(ENDINGS[signal.Signals(number)])
-        self.status = 128 + number  # as shells tell of a process that a signal ended
+        self.status = 128 + number  # the status that shells give a process ended by a signal
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Signals that ask the process to end raise Interruption within.
+    """Makes signals that ask the process to end raise Interruption within the block.
 
-    One that the process was started to ignore, as `nohup` does, stays ignored. A handler also is
-    what makes a signal count for process 1 of a container, which has no default.
+    A signal that the process was started to ignore, as under `nohup`, stays ignored. A handler also
+    makes a signal count for process 1 of a container, which has no default.
     """
     with _handling(_interrupt):
         yield
@@ -34,10 +34,10 @@ def interruptible() -> Iterator[None]:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[Callable[[], bool]]:
-    """What is within is not interrupted by a first signal, and learns whether there was one.
+    """Defers a first signal to the end of the block.
 
     Yields a function: whether to stop now. Once the block is left, after a KeyboardInterrupt or at
-    its own end, the signal is raised. A second one is raised at once.
+    its own end, the signal is raised. A second signal is raised at once.
     """
     waiting: list[int] = []
 
@@ -68,7 +68,7 @@ def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None
         yield
         return
     before = {number: signal.getsignal(number) for number in ENDINGS}
-    taken = [number for number, own in before.items() if own is not signal.SIG_IGN]
+    taken = [number for number, earlier in before.items() if earlier is not signal.SIG_IGN]
     for number in taken:
         signal.signal(number, handler)
     try:

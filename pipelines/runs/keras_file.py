@@ -15,7 +15,7 @@ from rt_tf.network.copying import copied
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
 
-# What Keras says of a file, by what it has in common with the user's words.
+# Patterns of Keras's errors on a file, with words for the user.
 REASONS = (
     (r"Could not locate (?:class|function) '([^']+)'", "the custom object '{0}', unknown here"),
     (r"safe_mode=False", "Python code (a Lambda layer), which is not run from files"),
@@ -23,9 +23,10 @@ REASONS = (
 
 
 class KerasNetwork(NamedTuple):
-    """A network of a file: a copy that computes in float32, of logits; and the file's own.
+    """A file's network.
 
-    notes: where the copy differs from the file's.
+    network: a copy that computes in float32, to logits. notes: differences of the copy from the
+    file's. original: the file's own network.
     """
 
     network: keras.Model
@@ -39,21 +40,21 @@ def read(path: Path) -> KerasNetwork:
     UserError for a file that cannot be read and for a network that no bound method can interpret.
     """
     try:
-        given = _load(path)
-        wiring = trace(given)
-        network = copied(wiring, given.name)
+        loaded = _load(path)
+        wiring = trace(loaded)
+        network = copied(wiring, loaded.name)
     except RecursionError as error:
         raise UserError(
             f"keras_file: expected models inside models a few deep; {path} holds more"
         ) from error
     if not trace(network).float32:
         raise UserError(f"keras_file: expected layers that compute in float32; {path} holds others")
-    return KerasNetwork(network, _notes(wiring), _original(given, wiring, path))
+    return KerasNetwork(network, _notes(wiring), _original(loaded, wiring, path))
 
 
-def _original(given: keras.Model, wiring: Wiring, path: Path) -> Original:
-    """The file's own model, of inputs in floating point whatever it takes."""
-    taken = given.inputs[0].dtype
+def _original(loaded: keras.Model, wiring: Wiring, path: Path) -> Original:
+    """The file's own model, for inputs in floating point whatever type it takes."""
+    taken = loaded.inputs[0].dtype
 
     def nearest(inputs: np.ndarray) -> np.ndarray:
         if "int" not in taken:
@@ -63,7 +64,7 @@ def _original(given: keras.Model, wiring: Wiring, path: Path) -> Original:
 
     def outputs(inputs: np.ndarray) -> np.ndarray:
         try:
-            return answers(given, nearest(inputs))
+            return answers(loaded, nearest(inputs))
         except Exception as error:  # whatever Keras and a foreign model make of each other
             raise UserError(
                 f"keras_file: expected a network that Keras computes; {path} is not: "
@@ -81,13 +82,13 @@ def _original(given: keras.Model, wiring: Wiring, path: Path) -> Original:
 
 
 def _coarsest(wiring: Wiring, path: Path) -> str:
-    """The coarsest type that a layer computes in; UserError for others than of floating point."""
+    """The coarsest type in which a layer computes; UserError for others than floating point."""
     types = {call.layer.compute_dtype for call in wiring.calls}
     types |= {name for name in wiring.taken if "float" in name}
-    for found in types - set(PRECISIONS):
+    for refused in types - set(PRECISIONS):
         raise UserError(
             f"keras_file: expected layers that compute in one of {', '.join(PRECISIONS)}; {path} "
-            f"holds one in {found}"
+            f"holds one in {refused}"
         )
     return max(types, key=lambda name: PRECISIONS[name].unit)
 
@@ -101,8 +102,8 @@ def _load(path: Path) -> keras.Model:
 
 def _reason(path: Path, text: str) -> str:
     for pattern, words in REASONS:
-        if found := re.search(pattern, text):
-            holds = words.format(*found.groups())
+        if match := re.search(pattern, text):
+            holds = words.format(*match.groups())
             return f"expected layers of Keras or rt_tf alone; {path} holds {holds}"
     return f"expected a readable .keras file; {path} is not: {' '.join(text.split())[:200]}"
 

@@ -8,13 +8,13 @@ from typing import TextIO
 
 
 class Lock:
-    """A lock on what an open file stands for, until that file is closed."""
+    """A lock on the file behind an open handle, until the handle is closed."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
     def take(self, shared: bool = False) -> bool:
-        """Whether it is held now, alone or with others that share it."""
+        """Takes the lock, alone or shared; whether it is held now."""
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
             fcntl.flock(self._file, kind | fcntl.LOCK_NB)
@@ -26,8 +26,8 @@ class Lock:
 def held(path: Path, open_file: Callable[[], TextIO], shared: bool = False) -> TextIO | None:
     """The file of a lock, open and held; None if another process holds it.
 
-    open_file: opens `path`, making it where there is none. Who held it before may have removed it
-    since it was opened: then the lock is on a file that nobody else will find, and is taken anew.
+    open_file: opens `path`, creating it if need be. An earlier holder may have removed the file
+    since it was opened: then the lock is on a file that nobody else can open, and is taken anew.
     """
     while True:
         file = open_file()
@@ -49,7 +49,7 @@ def is_free(path: Path) -> bool:
 
 
 def is_at(file: TextIO, path: Path) -> bool:
-    """Whether an open file is what stands under a path still."""
+    """Whether an open file is still the one at a path."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

@@ -13,7 +13,7 @@ from rt_tf.interchange.parity import Original
 
 
 class Adopted(NamedTuple):
-    """A run's network, notes on where it differs from its file's, and the file's own network."""
+    """A run's network, notes on its differences from the file's, and the file's own network."""
 
     network: keras.Model
     notes: list[str]
@@ -29,13 +29,13 @@ def read(file: GivenFile) -> Adopted:
 
 
 def _keras(path: Path) -> Adopted:
-    found = keras_file.read(path)
-    return Adopted(found.network, found.notes, found.original)
+    file = keras_file.read(path)
+    return Adopted(file.network, file.notes, file.original)
 
 
 def _onnx(path: Path) -> Adopted:
-    found = onnx_file.read(path)
-    return Adopted(found.model, list(found.notes), found.original())
+    file = onnx_file.read(path)
+    return Adopted(file.model, list(file.notes), file.original())
 
 
 READERS: dict[str, Callable[[Path], Adopted]] = {"keras_file": _keras, "onnx_file": _onnx}

@@ -1,4 +1,4 @@
-"""What a run is made of: its flags, data, code and machine, for its report."""
+"""The provenance of a run: its flags, data, code and machine, for its report."""
 
 import json
 from typing import Any
@@ -13,14 +13,14 @@ from rt_tf.reporting.provenance import surroundings
 
 
 def note_facts(run: RunDirectory, facts: dict[str, Any]) -> None:
-    """Notes what a run is; what it was begun with stays."""
+    """Notes the facts of a run; those from its beginning stay."""
     before = run.facts()
     began_with = ("versions", "code", "hardware")
     run.note(**(facts | {name: before[name] for name in began_with if name in before}))
 
 
 def check_data(run: RunDirectory, dataset: data.DataSet) -> None:
-    """UserError if a run was begun with other data."""
+    """Raises UserError if a run was begun with other data."""
     before, now = run.facts().get("dataset"), json.loads(json.dumps(_dataset(dataset)))
     if before is not None:
         before = {"domain": UNIT.config(), **before}  # as all were before they could differ
@@ -37,7 +37,7 @@ def check_data(run: RunDirectory, dataset: data.DataSet) -> None:
 
 
 def pin_extra(run: RunDirectory, extra: data.Extra | None) -> None:
-    """Notes what further examples a run has; UserError if it was begun with others."""
+    """Notes a run's further training examples; UserError if it was begun with others."""
     now = extra.split.checksum if extra else None
     before = run.facts().get("extra_checksum", now)
     if now != before:

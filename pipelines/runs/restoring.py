@@ -1,4 +1,4 @@
-"""What a damaged disk has spoilt of a run's network or export, from what is whole."""
+"""Repair of a run's network after damage to its file, from the export."""
 
 import contextlib
 import struct
@@ -14,7 +14,7 @@ from rt_tf.errors import UserError
 from rt_tf.serving import saved_model
 from rt_tf.training.checkpoints import save_network
 
-# What reading an archive raises where a bit of it has changed.
+# Errors of reading an archive of which a bit has changed.
 _CORRUPT = (
     *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, KeyError),
     *(NotImplementedError, RuntimeError, OverflowError),
@@ -22,22 +22,22 @@ _CORRUPT = (
 
 
 def load_network(run: RunDirectory) -> keras.Model:
-    """A run's network, made again from its export and written, where its file is damaged.
+    """A run's network; if its file is damaged, it is made again from the export, and written.
 
     UserError where that cannot be done.
     """
     damage = _damage(run.network)
     if damage is None:
         return _loaded(run.network)
-    found = _from_export(run) if run.network.exists() else None
-    if found is None:
+    network = _from_export(run) if run.network.exists() else None
+    if network is None:
         raise UserError(
             f"model_dir: expected a readable network; {run.network} is not ({damage}), nor can it "
             f"be made again from {run.export}"
         )
-    save_network(found, run.network)
+    save_network(network, run.network)
     print(f"{run.network} was damaged ({damage}): made again from {run.export}")
-    return found
+    return network
 
 
 def _loaded(path: Path) -> keras.Model:
@@ -50,7 +50,7 @@ def _loaded(path: Path) -> keras.Model:
 
 
 def _damage(path: Path) -> str | None:
-    """What is wrong with a .keras file, whose parts have checksums; None if nothing is."""
+    """The damage of a .keras file, whose parts have checksums; None if there is none."""
     try:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
@@ -66,9 +66,9 @@ def _from_export(run: RunDirectory) -> keras.Model | None:
     """The network as its file describes it, with the export's weights; None if they differ."""
     with contextlib.suppress(*_CORRUPT):
         with zipfile.ZipFile(run.network) as archive:
-            found = keras.models.model_from_json(archive.read("config.json").decode())
+            network = keras.models.model_from_json(archive.read("config.json").decode())
         stored = saved_model.load(run.export).variables
-        found.set_weights([variable.numpy() for variable in stored])
-        if saved_model.network_checksum(found) == saved_model.exported_checksum(run.export):
-            return found
+        network.set_weights([variable.numpy() for variable in stored])
+        if saved_model.network_checksum(network) == saved_model.exported_checksum(run.export):
+            return network
     return None

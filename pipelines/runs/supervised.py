@@ -1,4 +1,4 @@
-"""Work in a process of its own, which a time limit ends whatever it is at: no TensorFlow here.
+"""Work in a process of its own, which a time limit ends at any point: no TensorFlow here.
 
 Python cannot interrupt a computation of a library, nor do threads run beside one that holds the
 interpreter's lock, as a parser or the tracing of a large network may.
@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 from rt_tf.errors import UserError
 
-GRACE = 1.0  # seconds, in which a process that is killed should be gone
-STARTED = 19  # which word after the name in /proc/self/stat, in ticks of the clock since boot
+GRACE = 1.0  # seconds for a killed process to be gone
+STARTED = 19  # the word after the name in /proc/self/stat: the start, in clock ticks since boot
 DAY = 86400.0  # seconds; the system's longest wait is 25 of them
 
 
 class Ended(NamedTuple):
-    """How work ended: with a result, or by a signal, or by neither in time."""
+    """The end of work: with a result, by a signal, or late, with neither by the time limit."""
 
     result: Any = None
     signal: str | None = None
@@ -30,7 +30,7 @@ class Ended(NamedTuple):
 
 
 def started() -> float:
-    """When this process started, as a moment of `time.monotonic`; about so without Linux's /proc.
+    """The start of this process, as a moment of `time.monotonic`; estimated without Linux's /proc.
 
     On a busy machine an interpreter and its imports take seconds before a first line is run.
     """

@@ -1,1 +1,1 @@
-"""What the commands do, one stage after another."""
+"""The commands' work, one stage after another."""

@@ -1,4 +1,4 @@
-"""Making a run around a network that was trained elsewhere."""
+"""Adoption: a run is made around a network that was trained elsewhere."""
 
 import tempfile
 from pathlib import Path
@@ -28,17 +28,17 @@ from rt_tf.training.checkpoints import save_network
 
 def adopt(
     run: RunDirectory,
-    asked: flags.FlagValues,
+    run_values: flags.FlagValues,
     dataset: data.DataSet,
     threat: Threat,
     screen: Console,
 ) -> None:
-    """Makes a run around the network of a given file, with its export.
+    """Makes a run around the network of a file, with its export.
 
-    UserError, and nothing is written, if that network cannot be certified on the data set, or
-    does not compute what the file does.
+    UserError, and nothing is written, if that network cannot be certified on the data set, or does
+    not compute what the file does.
     """
-    file = given_file(asked)
+    file = given_file(run_values)
     assert file is not None
     path = file.path
     adopted = _kept(network_file.read(file))
@@ -46,26 +46,26 @@ def adopt(
     wiring = trace(network, domain=dataset.domain)
     _check_fit(file, wiring.input_shape, wiring.classes, dataset)
     comparisons = [c._asdict() for c in compared(adopted, dataset)]
-    given = {
+    origin = {
         "file": path.name,
         "sha256": checksum(path),
-        "input_range": asked.input_range,
+        "input_range": run_values.input_range,
         "notes": adopted.notes,
         "comparisons": comparisons,
     }
-    said = [*adopted.notes, comparison_text(comparisons)]
-    screen.print(f"{path.name}: {run.path}", *map(one_line, said), sep="\n  ")
-    texts = given_texts(asked)
+    lines = [*adopted.notes, comparison_text(comparisons)]
+    screen.print(f"{path.name}: {run.path}", *map(one_line, lines), sep="\n  ")
+    texts = given_texts(run_values)
     run.freeze(texts)
-    own = {"system": path.stem, "seed": None, "given": given, **_model(network)}
-    note_facts(run, provenance(asked, texts, dataset) | own)
+    facts = {"system": path.stem, "seed": None, "given": origin, **_model(network)}
+    note_facts(run, provenance(run_values, texts, dataset) | facts)
     save_network(network, run.network)
     publish.export_model(run, dataset, threat)
     run.finish("given")
 
 
 def _kept(adopted: Adopted) -> Adopted:
-    """With the network as the run's own file will give it back: that is what is asked about."""
+    """The network as it is read back from the run's own file, which is the one evaluated."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.keras"
         save_network(adopted.network, path)
@@ -75,7 +75,7 @@ def _kept(adopted: Adopted) -> Adopted:
 def _check_fit(
     file: GivenFile, shape: tuple[int, ...], classes: int, dataset: data.DataSet
 ) -> None:
-    """UserError unless a network takes the data set's images and tells its classes apart."""
+    """Raises UserError unless a network takes the data set's images and has its classes."""
     if shape != tuple(dataset.shape):
         raise UserError(
             f"{file.flag}: expected an input of shape {tuple(dataset.shape)}, as the images of "
@@ -99,14 +99,14 @@ def _model(network: keras.Model) -> dict[str, object]:
     }
 
 
-DRAWN = 100  # random inputs, and as many extreme ones
-WHOLE = 1e-3  # by how much images may be off the whole numbers that a file takes
+DRAWN = 100  # number of random inputs, and of extreme ones
+WHOLE = 1e-3  # the largest distance of images from the whole numbers that a file takes
 
 
 def compared(adopted: Adopted, dataset: data.DataSet) -> list[Comparison]:
-    """How far a network is from its file on test images, and on inputs from all of the domain.
+    """A network's differences from its file, on test images and on inputs from all of the domain.
 
-    UserError where that is more than rounding.
+    UserError where one is more than rounding.
     """
     original, test = adopted.original, dataset.test
     places = np.unique(np.linspace(0, len(test) - 1, original.most, dtype=np.int64))
@@ -123,7 +123,7 @@ def compared(adopted: Adopted, dataset: data.DataSet) -> list[Comparison]:
 
 
 def _refuse_between(original: Original, images: np.ndarray, dataset: data.DataSet) -> None:
-    """UserError for images that a file's network of whole numbers does not take as they are."""
+    """Raises UserError for images that are no whole numbers, where a file's network takes those."""
     if np.abs(original.nearest(images) - images).max(initial=0.0) > WHOLE:
         raise UserError(
             f"{original.flag}: expected images in whole numbers, as {original.path} takes them; "

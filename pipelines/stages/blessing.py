@@ -1,4 +1,4 @@
-"""Blessing an export: whether enough is proved of it to be served."""
+"""The blessing of an export: whether it is proved well enough to be served."""
 
 from pathlib import Path
 
@@ -12,36 +12,36 @@ from rt_tf.reporting import blessing
 from rt_tf.serving import saved_model
 
 
-def check(found: RunSession) -> None:
-    """UserError unless the one question that the verdict is about has been asked."""
-    if not found.threat.has_support:
+def check(session: RunSession) -> None:
+    """Raises UserError unless the one question of the verdict has certificates."""
+    if not session.threat.has_support:
         raise UserError(
             "min_verified_accuracy: expected a run whose threat has certificates; "
-            f"received {found.threat.name}"
+            f"received {session.threat.name}"
         )
-    if len(found.radii) != 1:
-        raise UserError(f"epsilon: expected one radius; received {len(found.radii)}")
-    if not _is_asked(found.run.records / _name(found)):
-        (eps,) = found.radii
-        there = sorted(path.name for path in found.run.records.glob("*-*") if _is_asked(path))
+    if len(session.radii) != 1:
+        raise UserError(f"epsilon: expected one radius; received {len(session.radii)}")
+    if not _is_asked(session.run.records / _name(session)):
+        (eps,) = session.radii
+        there = sorted(path.name for path in session.run.records.glob("*-*") if _is_asked(path))
         raise UserError(
-            f"min_verified_accuracy: expected certificates at {_name(found)}; there are "
+            f"min_verified_accuracy: expected certificates at {_name(session)}; there are "
             f"{', '.join(there) or 'none'}; python -m pipelines.certify "
-            f"{flag('model_dir', found.run.path)} --epsilon={eps!r} asks for them"
+            f"{flag('model_dir', session.run.path)} --epsilon={eps!r} asks for them"
         )
 
 
-def bless(found: RunSession, bar: float, report: Row) -> blessing.Blessing:
-    """Writes the verdict beside the SavedModel that was just written and reported on."""
-    question = next(q for q in report["questions"] if q["name"] == _name(found))
+def bless(session: RunSession, bar: float, report: Row) -> blessing.Blessing:
+    """Writes the verdict beside the SavedModel, from the report just written."""
+    question = next(q for q in report["questions"] if q["name"] == _name(session))
     verdict = blessing.Blessing(question, bar, report["model"]["network_sha256"])
-    blessing.write(found.run.export, verdict)
-    saved_model.attach(found.run.export, {})
+    blessing.write(session.run.export, verdict)
+    saved_model.attach(session.run.export, {})
     return verdict
 
 
-def _name(found: RunSession) -> str:
-    return question_name(found.threat.name, found.radii[0])
+def _name(session: RunSession) -> str:
+    return question_name(session.threat.name, session.radii[0])
 
 
 def _is_asked(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What a check found of certificates, kept line by line: the same command goes on from there."""
+"""Results of a check of certificates, kept line by line: the same command goes on from there."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ FIELDS = {"proofs": str, "example": int, "rung": str, "holds": bool, "why": str,
 
 
 class Checked(NamedTuple):
-    """Whether a certificate holds, why not if so, and how long it took to see."""
+    """Whether a certificate holds, why it does not, and the seconds of the check."""
 
     example: int
     rung: str
@@ -28,15 +28,15 @@ class Results:
         self.rows = _rows(path) if path and path.exists() else []
 
     def of(self, proofs: str) -> dict[int, Checked]:
-        """By example, what is known of a file of proofs, which is named by its checksum."""
-        own = (row for row in self.rows if row["proofs"] == proofs)
-        return {row["example"]: Checked(*(row[name] for name in Checked._fields)) for row in own}
+        """The results on a file of proofs, by example. proofs: the file's checksum."""
+        rows = (row for row in self.rows if row["proofs"] == proofs)
+        return {row["example"]: Checked(*(row[name] for name in Checked._fields)) for row in rows}
 
-    def keep(self, proofs: str, found: Checked) -> None:
+    def keep(self, proofs: str, result: Checked) -> None:
         """Adds a line at once."""
         if self.path is None:
             return
-        line = json.dumps({"proofs": proofs, **found._asdict()})
+        line = json.dumps({"proofs": proofs, **result._asdict()})
         try:
             with self.path.open("a") as file:
                 file.write(f"{line}\n")
@@ -53,7 +53,7 @@ def checksum(path: Path) -> str:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    """All whole lines; half of one, where a write was interrupted, is cut off."""
+    """All whole lines; the rest of an interrupted write is cut off."""
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:

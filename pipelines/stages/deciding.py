@@ -1,4 +1,4 @@
-"""Deciding a property of a network of files within a time limit."""
+"""The decision on a property of a network in files, within a time limit."""
 
 import time
 from pathlib import Path
@@ -29,18 +29,19 @@ class Clock:
 def decided(onnx_file: Path, vnnlib_file: Path, clock: Clock, seed: int = 0) -> VnnAnswer:
     """The verdict on the properties of a file.
 
-    UserError for files that cannot be read, and where the network read is not the file's there.
+    UserError for files that cannot be read, and if the network as read differs from the file's
+    there.
     """
-    asked = properties.read(vnnlib_file)
+    cases = properties.read(vnnlib_file)
     network = networks.read(onnx_file)
-    prepared = decider(network, asked, clock.left, complete_searches(), seed)
-    if asked:
-        _compare(network, asked[0])
-    return prepared.decide(asked)
+    prepared = decider(network, cases, clock.left, complete_searches(), seed)
+    if cases:
+        _compare(network, cases[0])
+    return prepared.decide(cases)
 
 
 def _compare(network: networks.OnnxNetwork, property_: Property) -> None:
-    """Reading a file compares it near zero; a property may be about inputs far from there."""
+    """Compares the network as read with its file, on inputs of the property."""
     lower, upper = property_.inner()
     inputs = np.stack([lower, 0.5 * lower + 0.5 * upper, upper])
     comparer = Comparer(network.model, network.original())
@@ -48,5 +49,5 @@ def _compare(network: networks.OnnxNetwork, property_: Property) -> None:
 
 
 def complete_searches() -> dict[str, Search]:
-    """What is asked in turn about clauses that the bounds leave open."""
+    """The complete searches, in order, for clauses that the bounds leave open."""
     return {"input_splitting": InputSplitting(), "branch_and_bound": UnitSplitting()}

@@ -1,4 +1,4 @@
-"""What `pipelines.draw` draws: runs on points, and random networks."""
+"""The pictures of `pipelines.draw`: runs on points, and random networks."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -47,11 +47,11 @@ class Planar(NamedTuple):
 
 
 def draw(
-    asked: Mapping[str, flags.FlagValues], values: flags.FlagValues, screen: Console
+    by_directory: Mapping[str, flags.FlagValues], values: flags.FlagValues, screen: Console
 ) -> dict[str, Polytope]:
     """Writes the pictures of runs, by directory, and returns the polytopes by title."""
     system.prepare_tensorflow()
-    runs = [planar(directory, own, values) for directory, own in asked.items()]
+    runs = [planar(directory, run_values, values) for directory, run_values in by_directory.items()]
     _check_point(runs[0], values.point)
     regions = {run.name: answers(run, values) for run in runs}
     trained = {f"{run.name}, point {values.point}": run_polytope(run, values) for run in runs}
@@ -64,17 +64,20 @@ def draw(
     for name, figure in pictures.items():
         path = write_bytes(Path(values.out) / f"plane-{name}.png", encode(figure, "png", DPI))
         screen.print(f"wrote {path}")
-    return trained | {title: one for row in random for title, one in row.items()}
+    return trained | {title: drawn for row in random for title, drawn in row.items()}
 
 
-def planar(directory: str, own: flags.FlagValues, values: flags.FlagValues) -> Planar:
-    """UserError for a run whose inputs are not of two pixels, or whose classes are not two."""
-    own.data_dir, own.download = values.data_dir or own.data_dir, values.download
-    dataset = system.load_data(own)
-    if int(np.prod(dataset.shape)) != 2 or dataset.classes != 2 or own.threat != "linf":
+def planar(directory: str, run_values: flags.FlagValues, values: flags.FlagValues) -> Planar:
+    """A run on a plane; UserError for inputs not of two pixels, or other than two classes."""
+    run_values.data_dir, run_values.download = (
+        values.data_dir or run_values.data_dir,
+        values.download,
+    )
+    dataset = system.load_data(run_values)
+    if int(np.prod(dataset.shape)) != 2 or dataset.classes != 2 or run_values.threat != "linf":
         raise UserError(
             "model_dir: expected a linf run on data in the plane, of two pixels and two classes, "
-            f"such as points; {directory} is a {own.threat} run on {own.dataset}"
+            f"such as points; {directory} is a {run_values.threat} run on {run_values.dataset}"
         )
     if dataset.domain is not UNIT:
         raise UserError(
@@ -82,7 +85,7 @@ def planar(directory: str, own: flags.FlagValues, values: flags.FlagValues) -> P
             f"{dataset.domain} (--input_range)"
         )
     network = load_network(RunDirectory(directory))
-    return Planar(Path(directory).name, trace(network).lower(), dataset.test, own.epsilon)
+    return Planar(Path(directory).name, trace(network).lower(), dataset.test, run_values.epsilon)
 
 
 def answers(run: Planar, values: flags.FlagValues) -> np.ndarray:
@@ -92,18 +95,18 @@ def answers(run: Planar, values: flags.FlagValues) -> np.ndarray:
 
 
 def run_polytope(run: Planar, values: flags.FlagValues) -> Polytope:
-    """Of the box around a test point."""
+    """The polytope of the box around a test point."""
     region = Region(Linf(), tf.constant(run.test.images([values.point])), run.eps, UNIT)
     return polytope(run.graph, region, METHODS, values.resolution, values.directions)
 
 
 def random_polytopes(eps: float, values: flags.FlagValues) -> Iterable[tuple[str, Polytope]]:
-    """By title, of the box around the middle of the square, in random networks."""
+    """Yields (title, polytope) of the box around the middle of the square, in random networks."""
     region = Region(Linf(), tf.constant([[0.5, 0.5]]), eps, UNIT)
     for seed in range(values.networks):
         graph = trace(random_network(seed)).lower()
-        found = polytope(graph, region, METHODS, values.resolution, values.directions)
-        yield f"random {seed}, eps {radius_text(eps)}", found
+        drawn = polytope(graph, region, METHODS, values.resolution, values.directions)
+        yield f"random {seed}, eps {radius_text(eps)}", drawn
 
 
 def random_network(seed: int) -> keras.Model:
@@ -118,19 +121,19 @@ def random_network(seed: int) -> keras.Model:
     return network
 
 
-def table(found: Mapping[str, Polytope]) -> Table:
-    """How far the first logit was seen to reach, and how far bounds say; how much larger they are.
+def table(by_title: Mapping[str, Polytope]) -> Table:
+    """The reach of the first logit, as seen and by bounds, and how much larger the bounds are.
 
-    Larger: in area, than what was reached, made convex.
+    Larger is the area over that of the reached outputs' convex hull.
     """
     shown = Table("network", "first logit reached")
     for name in METHODS:
         shown.add_column(f"by {name}")
         shown.add_column("larger")
-    for title, one in found.items():
-        cells = [_range(one.reached[..., 0])]
+    for title, drawn in by_title.items():
+        cells = [_range(drawn.reached[..., 0])]
         for name in METHODS:
-            cells += [_range(one.outer[name][:, 0]), f"{one.times_larger(name):,.3g} x"]
+            cells += [_range(drawn.outer[name][:, 0]), f"{drawn.times_larger(name):,.3g} x"]
         shown.add_row(title, *cells)
     return shown
 

@@ -19,7 +19,7 @@ MEASURED = 5
 
 
 def show_plan(values: flags.FlagValues) -> None:
-    """Prints what a run would do, having taken a few steps of each phase on the real data."""
+    """Prints the plan of a run, after a few steps of each phase on the real data."""
     system.prepare_tensorflow(values.seed, values.deterministic)
     dataset, notes = _data(values)
     with tempfile.TemporaryDirectory() as nowhere:
@@ -38,12 +38,14 @@ def show_plan(values: flags.FlagValues) -> None:
 
 
 def _data(values: flags.FlagValues) -> tuple[data.DataSet, list[str]]:
-    """The data; where they are not at hand, made-up images of their shape, and a word on it."""
+    """The data; where they are not at hand, synthetic images of their shape, and a note on it."""
     try:
         return system.load_data(values), []
     except UserError as error:
-        made = data.synthetic(values.dataset, values.validation, values.seed, system.domain(values))
-        return made, [f"measured on made-up images: {error}"]
+        synthetic = data.synthetic(
+            values.dataset, values.validation, values.seed, system.domain(values)
+        )
+        return synthetic, [f"measured on made-up images: {error}"]
 
 
 def _table(loop: Loop) -> Table:
@@ -60,7 +62,7 @@ def _table(loop: Loop) -> Table:
 
 
 def measured_step(loop: Loop, number: int) -> float:
-    """Seconds of one step of a phase, at its final radius: the median after the first."""
+    """The seconds of one step of a phase, at its final radius: the median after the first."""
     loop.position.phase = number
     step = loop.begin_phase()
     phase = loop.phases[number]

@@ -1,4 +1,4 @@
-"""The export and report stages: what a finished run hands out."""
+"""The export and report stages: the products of a finished run."""
 
 import contextlib
 import json
@@ -38,7 +38,7 @@ def export_model(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> No
 
 
 def mend_export(run: RunDirectory, dataset: data.DataSet) -> None:
-    """Exports a run's network anew where files of its SavedModel are damaged, and says so."""
+    """Exports a run's network anew if files of its SavedModel are damaged, and prints so."""
     damage = saved_model.damage(run.export)
     if damage is not None:
         export_model(run, dataset, system.threat(run_flags(run.frozen())))
@@ -46,8 +46,8 @@ def mend_export(run: RunDirectory, dataset: data.DataSet) -> None:
 
 
 @contextlib.contextmanager
-def contradictions_told(run: RunDirectory) -> Iterator[None]:
-    """UserError for records that contradict each other, which says what to do about it."""
+def contradictions_as_errors(run: RunDirectory) -> Iterator[None]:
+    """Turns contradictory records into a UserError, which says what to do."""
     try:
         yield
     except Inconsistent as error:
@@ -59,8 +59,8 @@ def contradictions_told(run: RunDirectory) -> Iterator[None]:
 
 def report(run: RunDirectory, dataset: data.DataSet) -> Row:
     """Writes the report, puts it into the export and TensorBoard, and prints its table."""
-    with contradictions_told(run):
-        found = write_report(run.path, originals=lambda rows: dataset.test.images(rows))
+    with contradictions_as_errors(run):
+        result = write_report(run.path, originals=lambda rows: dataset.test.images(rows))
         proving.write(
             load_network(run),
             run.records,
@@ -72,20 +72,20 @@ def report(run: RunDirectory, dataset: data.DataSet) -> Row:
     saved_model.attach(
         run.export,
         {
-            "report.json": json.dumps(found, indent=1),
+            "report.json": json.dumps(result, indent=1),
             "report.html": (run.path / "report" / "report.html").read_text(),
-            "MODEL_CARD.md": model_card(found),
+            "MODEL_CARD.md": model_card(result),
         },
     )
     board = TensorBoard(run.logs, dataset.validation)
-    board.text("report", summary_text(found))
-    main = main_question(found)
+    board.text("report", summary_text(result))
+    main = main_question(result)
     board.headline(run.frozen(), {name: main[name] for name in ACCURACIES})
     shown = terminal()
-    shown.print(terminal_table(found))
-    shown.print(*radius_lines(found), sep="\n", end="\n" if found["radii"] else "")
-    for suite in found["suites"]:
+    shown.print(terminal_table(result))
+    shown.print(*radius_lines(result), sep="\n", end="\n" if result["radii"] else "")
+    for suite in result["suites"]:
         shown.print(suite_table(suite))
-    if found["suites"]:
-        shown.print(*sanity_lines(found), sep="\n")
-    return found
+    if result["suites"]:
+        shown.print(*sanity_lines(result), sep="\n")
+    return result

@@ -1,4 +1,4 @@
-"""A run whose network is there, held while it is asked about."""
+"""A session with a run that has a network: the run is held meanwhile."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -21,10 +21,10 @@ from rt_tf.threats.region import Threat
 
 
 class RunSession(NamedTuple):
-    """A run with a network, its data, the threat and the radii asked about.
+    """A run with a network, its data, and the threat and radii of the question.
 
-    is_new: whether it was made around a given network just now. alone: whether no other process
-    works on the run, which then stays so.
+    is_new: whether the run was made around a network's file just now. alone: whether no other
+    process works on the run, which then stays so.
     """
 
     run: RunDirectory
@@ -35,55 +35,55 @@ class RunSession(NamedTuple):
     alone: Callable[[], bool]
 
     def subject(self) -> Subject:
-        """What is evaluated; a damaged export is written anew before."""
+        """The subject of an evaluation; a damaged export is written anew before."""
         publish.mend_export(self.run, self.dataset)
         return load_run(self.run, self.dataset, self.threat)
 
 
 @contextlib.contextmanager
 def open_run(
-    values: flags.FlagValues, asked: flags.FlagValues, screen: Console
+    values: flags.FlagValues, run_values: flags.FlagValues, screen: Console
 ) -> Iterator[RunSession]:
-    """Holds the run that `asked` describes, making it if it is to be around a given network.
+    """Holds the run that `run_values` describe; a run around a network's file is made if need be.
 
-    data_dir and download are taken from `values` where given there.
+    data_dir and download are taken from `values`, if set there.
     """
     run = RunDirectory(values.model_dir)
-    asked.data_dir = values.data_dir or asked.data_dir
-    asked.download = values.download
+    run_values.data_dir = values.data_dir or run_values.data_dir
+    run_values.download = values.download
     system.prepare_tensorflow()
     part = "slice" in values and values.slice is not None
     with run.locked(shared=part) as lock:
         if "epsilon" in values:
-            _set_threat(values, asked)
-        threat = system.threat(asked)
-        radii = list(values.epsilon or [asked.epsilon]) if "epsilon" in values else []
+            _set_threat(values, run_values)
+        threat = system.threat(run_values)
+        radii = list(values.epsilon or [run_values.epsilon]) if "epsilon" in values else []
         for eps in radii:
-            check_radius(threat, eps, "epsilon", system.domain(asked))
-        dataset = system.load_data(asked)
+            check_radius(threat, eps, "epsilon", system.domain(run_values))
+        dataset = system.load_data(run_values)
         check_data(run, dataset)
         is_new = not run.has_network()
         if is_new:
             _refuse_untrained(run, values)
             _refuse_part(run, part)
-            adopting.adopt(run, asked, dataset, threat, screen)
+            adopting.adopt(run, run_values, dataset, threat, screen)
         yield RunSession(run, dataset, threat, radii, is_new, lock.take)
 
 
-def _set_threat(values: flags.FlagValues, asked: flags.FlagValues) -> None:
-    """The threat and the radius that are asked about, where the command names others."""
-    own = asked.threat
+def _set_threat(values: flags.FlagValues, run_values: flags.FlagValues) -> None:
+    """Sets the threat and the radius of the command, where it names others than the run's."""
+    trained_against = run_values.threat
     for name in THREAT:
         if name in values and values[name].present:
-            asked[name].value = values[name].value
+            run_values[name].value = values[name].value
     if values.epsilon is not None:
-        asked.epsilon = values.epsilon[0]
-    elif asked.threat == "union" != own:
-        asked.epsilon = 1.0
-    elif asked.threat != own:
+        run_values.epsilon = values.epsilon[0]
+    elif run_values.threat == "union" != trained_against:
+        run_values.epsilon = 1.0
+    elif run_values.threat != trained_against:
         raise UserError(
-            f"epsilon: expected --epsilon=<radius> with --threat={asked.threat}, which is not the "
-            "run's own; received none"
+            f"epsilon: expected --epsilon=<radius> with --threat={run_values.threat}, which is not "
+            "the run's own; received none"
         )
 
 

@@ -82,7 +82,7 @@ def train(
     loop: Loop,
     screen: Console,
 ) -> None:
-    """Runs the loop to its end, resuming what is there; the result is best/network.keras."""
+    """Trains to the end, resuming from a checkpoint; the result is best/network.keras."""
     pin_extra(run, loop.extra)
     board = TensorBoard(run.logs, dataset.validation)
     board.text("flags", "\n".join(f"    --{k}={v}" for k, v in run.frozen().items()))
@@ -105,7 +105,7 @@ def train(
 
 
 class NullWatcher:
-    """A watcher that looks away."""
+    """A watcher that ignores all events."""
 
     def on_resume(self, position: TrainingState, notices: Sequence[str]) -> None:
         """Says nothing."""
@@ -139,7 +139,7 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
     phases = system.phases(values, threat)
     make = system.network_maker(values, dataset)
     with system.strategy(values.strategy, values.jit_compile).scope():
-        # Here, as whatever happened before, such as the data's preparation, may have drawn numbers.
+        # Seeded here, since the data's preparation, for example, may have drawn numbers before.
         keras.utils.set_random_seed(values.seed)
         network = system.under_policy(values.precision, make)()
         model = RobustModel(network, seed=values.seed, domain=dataset.domain)
@@ -173,15 +173,15 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
 def _objectives(
     phases: Sequence[Phase], threat: Threat, values: flags.FlagValues, model: RobustModel
 ) -> list[Objective]:
-    made = [objectives.objective(phase, threat, bound_settings(values)) for phase in phases]
-    for phase, objective in zip(phases, made, strict=True):
+    by_phase = [objectives.objective(phase, threat, bound_settings(values)) for phase in phases]
+    for phase, objective in zip(phases, by_phase, strict=True):
         objective.trained(model.wiring)  # refuses a latent layer that there is not
         if phase.attack == "latent" and model.wiring.has_statistics:
             raise UserError(
                 "attack: expected an attack on images for a network with batch normalisation; "
                 "received latent"
             )
-    return made
+    return by_phase
 
 
 def _guard(values: flags.FlagValues, model: RobustModel, threat: Threat, directory: Path) -> Guard:
@@ -212,29 +212,32 @@ def extra_examples(values: flags.FlagValues, dataset: data.DataSet) -> data.Extr
 
 
 def _refuse_known(extra: data.Split, *judges: data.Split) -> None:
-    """UserError for examples by which training, or its result, is judged."""
-    own = set(extra.hashes())
+    """Raises UserError for examples by which training, or its result, is judged."""
+    hashes = set(extra.hashes())
     for judge in judges:
-        if known := own.intersection(judge.hashes()):
+        if shared := hashes.intersection(judge.hashes()):
             raise UserError(
                 f"extra_data: expected other images than those of the {judge.name} split that "
-                f"are looked at; received {len(known)} of them"
+                f"are looked at; received {len(shared)} of them"
             )
 
 
 def _labeller(
     folder: str, shape: tuple[int, ...], domain: Domain
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Labels images by a finished run's network."""
+    """A function that labels images by a finished run's network."""
     path = RunDirectory(folder).export
     if saved_model.exported_checksum(path) is None:
         raise UserError(f"extra_labels_from: expected a finished run; {folder} is none")
     run = RunDirectory(folder)
-    own, read = tuple(run.facts()["dataset"]["shape"]), system.domain(run_flags(run.frozen()))
-    if own != shape or read.config() != domain.config():
+    its_shape, its_domain = (
+        tuple(run.facts()["dataset"]["shape"]),
+        system.domain(run_flags(run.frozen())),
+    )
+    if its_shape != shape or its_domain.config() != domain.config():
         raise UserError(
             f"extra_labels_from: expected one on images of {list(shape)} in {domain}; {folder} has "
-            f"{list(own)} in {read}"
+            f"{list(its_shape)} in {its_domain}"
         )
     served = saved_model.load(path)
     return lambda images: served.serve(images)["label"].numpy()

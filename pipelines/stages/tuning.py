@@ -1,4 +1,4 @@
-"""A search by keras-tuner, each trial a training run of its own."""
+"""A search by keras-tuner, in which each trial is a training run."""
 
 import shutil
 from collections.abc import Sequence
@@ -34,12 +34,12 @@ ORACLES = {
     "random": keras_tuner.oracles.RandomSearchOracle,
 }
 SCORE = "score"
-# What may be a trial's own fault: flags that do not go together, training that diverges, memory.
+# Faults of a trial itself: flags that do not go together, training that diverges, memory.
 FAILURES = (UserError, flags.Error, tf.errors.ResourceExhaustedError)
 
 
 class Board:
-    """Writes a trial to TensorBoard, without a word on the terminal."""
+    """A watcher that writes a trial to TensorBoard, and nothing to the terminal."""
 
     def __init__(self, board: TensorBoard) -> None:
         self.board = board
@@ -65,7 +65,7 @@ class Search(BaseTuner):
         study: RunDirectory,
         screen: Console,
     ) -> None:
-        """UserError, and nothing is written, if the data or the flags as they are do not fit."""
+        """Raises UserError, and writes nothing, if the data or the flags do not fit."""
         system.prepare_tensorflow(values.seed, values.deterministic)
         self.values, self.texts, self.study, self.screen = values, {**texts}, study, screen
         self.dataset: data.DataSet = system.load_data(values)
@@ -110,7 +110,7 @@ class Search(BaseTuner):
         self.screen.print(f"next:\n  {command}")
 
     def run_trial(self, trial: Any, **options: Any) -> dict[str, float]:
-        """One training run; FailedTrialError where that is its own fault, FatalError where ours."""
+        """Trains once; FailedTrialError for a trial's own fault, FatalError for ours."""
         try:
             score = self._trained(trial)
         except FAILURES as error:
@@ -125,7 +125,7 @@ class Search(BaseTuner):
         return {SCORE: score}
 
     def on_trial_end(self, trial: Any) -> None:
-        """Keeps that it has ended: keras-tuner does so before that, and would try it again."""
+        """Saves the search again: keras-tuner saves before a trial's end, and would retry it."""
         super().on_trial_end(trial)
         self.oracle.save()
 
@@ -133,7 +133,7 @@ class Search(BaseTuner):
         chosen = self._chosen(trial)
         values = run_flags({**self.texts, **chosen})
         folder = self.study.path / "trials" / trial.trial_id
-        if (folder / "trial.json").exists():  # killed before keras-tuner was told
+        if (folder / "trial.json").exists():  # killed before keras-tuner noted it
             return float(read_notes(folder / "trial.json")[self.by])
         system.prepare_tensorflow(values.seed, values.deterministic)
         loop = training.checked_loop(values, self.dataset, folder)
@@ -167,7 +167,7 @@ class Search(BaseTuner):
 
 
 def _score(position: TrainingState, by: str) -> float:
-    """On validation, of the weights that are kept."""
+    """The validation accuracy of the weights that are kept."""
     kept = [position.selected["phase"], position.selected["epoch"]]
     rows = [row for row in position.history if [row["phase"], row["epoch"]] == kept]
     return float(rows[-1]["validation"][by])

@@ -1,4 +1,4 @@
-"""The answer to a property, on the screen and in a result file, once the time limit is over."""
+"""The answer to a property, on the screen and in a result file, by the time limit at the latest."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from rt_tf.files import write_text
 
 
 class Answer(NamedTuple):
-    """An answer in VNN-COMP's words, what found it or why nothing did, and the result file."""
+    """An answer in VNN-COMP's words, the method that decided or the reason, and the result file."""
 
     word: str
     by: str
@@ -22,39 +22,39 @@ def verify(
 ) -> None:
     """Decides and answers. end: a moment of `time.monotonic`.
 
-    All of it, reading included, is done in a process of its own, which ends there at the latest.
+    All of it, reading included, happens in a process of its own, which ends then at the latest.
     """
     ended = until(end, answer, onnx_file, vnnlib_file, end, seed)
     if ended.late:
-        told = without_point("timeout", "the time limit")
+        result = without_point("timeout", "the time limit")
     elif ended.signal:  # SIGKILL where the machine has no more memory
-        told = without_point("unknown", f"ended by {ended.signal}")
+        result = without_point("unknown", f"ended by {ended.signal}")
     else:
-        told = ended.result
-    _tell(told, results)
+        result = ended.result
+    _tell(result, results)
 
 
 def answer(onnx_file: Path, vnnlib_file: Path, end: float, seed: int) -> Answer:
-    """What the process of its own does."""
+    """The answer, computed in a process of its own."""
     import_tensorflow()
     from pipelines.stages.deciding import Clock, decided
     from rt_tf.interchange import results as formats
 
     verdict = decided(onnx_file, vnnlib_file, Clock(end), seed)
-    found = verdict.counterexample or ()
-    return Answer(verdict.answer, verdict.by, formats.text(verdict.answer, *found))
+    counterexample = verdict.counterexample or ()
+    return Answer(verdict.answer, verdict.by, formats.text(verdict.answer, *counterexample))
 
 
 def without_point(word: str, by: str) -> Answer:
-    """An answer that has no input to show."""
+    """An answer without an input to show."""
     return Answer(word, by, f"{word}\n")
 
 
-def _tell(told: Answer, results: Path | None) -> None:
-    print(f"{told.word} ({told.by})", flush=True)
+def _tell(result: Answer, results: Path | None) -> None:
+    print(f"{result.word} ({result.by})", flush=True)
     if results is not None:
         try:
-            write_text(results, told.file)
+            write_text(results, result.file)
         except OSError as error:
             raise UserError(
                 f"results_file: expected a file that can be written; {results}: {error}"

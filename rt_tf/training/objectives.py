@@ -1,4 +1,4 @@
-"""From a phase's settings to what it minimises."""
+"""The objective of a phase, from its settings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from rt_tf.training.worst_case import WorstCase
 
 
 def objective(phase: Phase, threat: Threat, bounds: Mapping[str, Any]) -> Objective:
-    """What a phase minimises. bounds: settings of bound methods."""
+    """The objective of a phase. bounds: settings of bound methods by name."""
     return Objective(
         threat,
         _point(phase),
@@ -40,12 +40,12 @@ def _point(phase: Phase) -> PointTerm:
     attack, start = catalogue.attack(phase.attack, settings), _start(phase)
     if phase.trades_beta:
         return Trades(attack, phase.trades_beta, start)
-    own = phase.attack_loss != "ce"
-    return Attacked(attack, start, catalogue.resolve("loss", phase.attack_loss) if own else None)
+    has_loss = phase.attack_loss != "ce"
+    return Attacked(attack, start, catalogue.resolve("loss", phase.attack_loss) if has_loss else None)
 
 
 def _start(phase: Phase) -> Start | None:
-    """None for where the attack on the batch before ended."""
+    """The start of a phase's attacks; None for their end on the batch before."""
     name = phase.attack_start
     return None if name == "previous" else catalogue.resolve("start", name)
 
@@ -63,13 +63,13 @@ def _worst_case(phase: Phase, bounds: Mapping[str, Any]) -> WorstCase | None:
 
 
 def _regularisers(phase: Phase) -> list[Regulariser]:
-    made: list[Regulariser] = []
+    terms: list[Regulariser] = []
     if phase.l1:
-        made.append(L1(phase.l1))
+        terms.append(L1(phase.l1))
     if phase.l2:
-        made.append(L2(phase.l2))
+        terms.append(L2(phase.l2))
     if phase.relu_stability:
-        made.append(ReluStability(phase.relu_stability))
+        terms.append(ReluStability(phase.relu_stability))
     if phase.warmup_regularizer:
-        made.append(WarmUp(phase.warmup_regularizer, phase.eps))
-    return made
+        terms.append(WarmUp(phase.warmup_regularizer, phase.eps))
+    return terms

@@ -87,15 +87,15 @@ def test_what_cannot_be_judged_is_refused_and_nothing_is_written(copy: Path) -> 
 
 def test_certificates_in_parts_can_be_judged(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    found = SimpleNamespace(run=run, threat=Linf(), radii=[0.1])
+    session = SimpleNamespace(run=run, threat=Linf(), radii=[0.1])
     parts = [
         RecordFile(run.records / "linf-0.1" / f"certify-{part}.jsonl", {"settings": {}})
         for part in ("1of2", "2of2")
     ]
     with pytest.raises(UserError, match="expected certificates at linf-0.1; there are none"):
-        blessing.check(found)
+        blessing.check(session)
     parts[1].append([{"index": 1}])
-    blessing.check(found)
+    blessing.check(session)
     with pytest.raises(UserError, match="at linf-0.2; there are linf-0.1; "):
         blessing.check(SimpleNamespace(run=run, threat=Linf(), radii=[0.2]))
 

@@ -28,7 +28,7 @@ def searched(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def told(folder: Path) -> tuple[dict, list[dict]]:
+def radii_file(folder: Path) -> tuple[dict, list[dict]]:
     return merge.read(folder / "records" / "radius-linf.jsonl")
 
 
@@ -39,16 +39,16 @@ def nearest(folder: Path) -> dict[int, float]:
     flags = (folder / "flags.cfg").read_text().splitlines()
     data_dir = next(line.split("=")[1] for line in flags if line.startswith("--data_dir="))
     images = data.load("digits", data_dir).test.images(slice(0, 40))
-    found: dict[int, float] = {}
+    nearest: dict[int, float] = {}
     for path in folder.glob("records/linf-*/adversarial/*.npy"):
         index = int(path.stem.split("-")[0])
         distance = float(np.abs(np.load(path).astype(float) - images[index].astype(float)).max())
-        found[index] = min(distance, found.get(index, 1.0))
-    return found
+        nearest[index] = min(distance, nearest.get(index, 1.0))
+    return nearest
 
 
 def test_every_example_has_a_radius_below_its_counterexamples(searched: Path) -> None:
-    header, rows = told(searched)
+    header, rows = radii_file(searched)
     assert header["settings"]["rungs"] == ["crown_ibp", "crown"]
     assert sorted(row["index"] for row in rows) == list(range(30))
     assert all(0.0 < row["radius"] <= 0.2 for row in rows)
@@ -64,7 +64,7 @@ def test_every_example_has_a_radius_below_its_counterexamples(searched: Path) ->
 def test_a_radius_agrees_with_certificates_at_an_eps(searched: Path, tmp_path: Path) -> None:
     """Of the same bounds, but for the tolerance, where these are monotone as they mostly are."""
     copy = shutil.copytree(searched, tmp_path / "run")
-    radii = {row["index"]: row["radius"] for row in told(searched)[1]}
+    radii = {row["index"]: row["radius"] for row in radii_file(searched)[1]}
     eps = float(np.median(list(radii.values())))
     more = ("--rungs=crown_ibp,crown", "--samples=30", f"--epsilon={eps!r}")
     run("certify", f"--model_dir={copy}", *more)
@@ -77,7 +77,7 @@ def test_a_radius_agrees_with_certificates_at_an_eps(searched: Path, tmp_path: P
 
 
 def test_the_report_tells_of_them(searched: Path) -> None:
-    _, rows = told(searched)
+    _, rows = radii_file(searched)
     [radius] = report_of(searched)["radii"]
     right = [row for row in rows if row["prediction"] == row["label"]]
     assert radius["clean"]["count"] == radius["curve"][0]["certified"]["count"] == len(right)
@@ -100,20 +100,20 @@ def test_a_killed_search_goes_on(
     lines = path.read_text().splitlines(keepends=True)
     kept = lines[: 1 + 30 + 11]  # a header, 30 examples begun, 11 answers
     path.write_text("".join(kept) + lines[len(kept)][:40])
-    answered = [row for row in told(copy)[1] if "open" not in row]
-    asked, search = [], RadiusSearch.search
+    answered = [row for row in radii_file(copy)[1] if "open" not in row]
+    batches, search = [], RadiusSearch.search
 
     def counted(self, images, labels, most):  # type: ignore[no-untyped-def]
-        asked.append(len(labels))
+        batches.append(len(labels))
         return search(self, images, labels, most)
 
     monkeypatch.setattr(RadiusSearch, "search", counted)
     run("radius", f"--model_dir={copy}", *ASKED)
-    assert asked == [19]
+    assert batches == [19]
     assert len(answered) == 11
-    assert all(row in told(copy)[1] for row in answered)
-    before = {row["index"]: row["radius"] for row in told(searched)[1]}
-    after = {row["index"]: row["radius"] for row in told(copy)[1]}
+    assert all(row in radii_file(copy)[1] for row in answered)
+    before = {row["index"]: row["radius"] for row in radii_file(searched)[1]}
+    after = {row["index"]: row["radius"] for row in radii_file(copy)[1]}
     assert after == pytest.approx(before, rel=0.02)
 
 
@@ -130,7 +130,7 @@ def test_an_interrupted_search_leaves_no_sample_of_what_ended_first(
     monkeypatch.setattr(RadiusSearch, "search", cut_short)
     with pytest.raises(KeyboardInterrupt):
         run("radius", f"--model_dir={copy}", *ASKED, "--rungs=interval")
-    rows = told(copy)[1]
+    rows = radii_file(copy)[1]
     assert sorted(row["radius"] > 0.0 for row in rows) == 20 * [False] + 10 * [True]
     run("evaluate", f"--model_dir={copy}", "--samples=20")
     (radius,) = report_of(copy)["radii"]
@@ -143,7 +143,7 @@ def test_other_settings_begin_anew_and_four_times_the_runs_own_is_the_largest(
 ) -> None:
     copy = shutil.copytree(searched, tmp_path / "run")
     run("radius", f"--model_dir={copy}", "--rungs=interval", "--samples=5")
-    header, rows = told(copy)
+    header, rows = radii_file(copy)
     assert header["settings"]["largest"] == 0.2
     assert len(rows) == 5
     assert (copy / "records" / "radius-linf.jsonl.superseded").exists()
@@ -154,7 +154,7 @@ def test_a_radius_that_reaches_a_counterexample_is_a_contradiction(
 ) -> None:
     copy = shutil.copytree(searched, tmp_path / "run")
     path = copy / "records" / "radius-linf.jsonl"
-    header, rows = told(copy)
+    header, rows = radii_file(copy)
     row = next(row for row in rows if row["counterexample_at"] is not None)
     row["radius"] = row["counterexample_at"]
     row["trials"].append({**row["trials"][0], "eps": row["radius"], "certified": True})

@@ -41,8 +41,8 @@ def rows_of(folder: Path, name: str = "certify", eps: float = EPS) -> list[dict]
 
 
 def question_of(folder: Path) -> dict:
-    (found,) = [q for q in report_of(folder)["questions"] if q["epsilon"] == EPS]
-    return found
+    (question,) = [q for q in report_of(folder)["questions"] if q["epsilon"] == EPS]
+    return question
 
 
 def verdicts(rows: list[dict]) -> dict[int, tuple]:
@@ -64,11 +64,11 @@ def test_every_example_has_its_verdict_with_evidence(certified: Path) -> None:
     assert sum(count.values()) == SAMPLES
     folder = certified / f"records/linf-{EPS}"
     for row in rows_of(certified):
-        found = row["counterexample"]
-        assert (found is not None) == (row["cause"] == "attack")
-        if found:
-            assert np.load(folder / found["file"]).shape == (8, 8, 1)
-            assert found["distance"] <= EPS
+        counterexample = row["counterexample"]
+        assert (counterexample is not None) == (row["cause"] == "attack")
+        if counterexample:
+            assert np.load(folder / counterexample["file"]).shape == (8, 8, 1)
+            assert counterexample["distance"] <= EPS
         if row["rung"] == "branch_and_bound":
             assert (folder / row["proof"]).exists()
         if row["cause"] == "misclassified":
@@ -76,16 +76,16 @@ def test_every_example_has_its_verdict_with_evidence(certified: Path) -> None:
 
 
 def test_the_report_counts_counterexamples_of_the_ladder(certified: Path) -> None:
-    found, rows = question_of(certified), rows_of(certified)
+    question, rows = question_of(certified), rows_of(certified)
     count = Counter(row["verdict"] for row in rows)
-    assert found["certified"]["count"] == count["certified"]
-    assert found["attacked"]["count"] == SAMPLES - count["falsified"]
-    assert found["attacked"]["n"] == SAMPLES
-    assert found["trusted"] is None
-    assert found["probable"] is None
-    rungs = {rung["rung"]: rung for rung in found["certificate"]["rungs"]}
-    told = sum(rung["falsified"] for rung in rungs.values())
-    assert told == sum(row["cause"] == "attack" for row in rows)
+    assert question["certified"]["count"] == count["certified"]
+    assert question["attacked"]["count"] == SAMPLES - count["falsified"]
+    assert question["attacked"]["n"] == SAMPLES
+    assert question["trusted"] is None
+    assert question["probable"] is None
+    rungs = {rung["rung"]: rung for rung in question["certificate"]["rungs"]}
+    falsified = sum(rung["falsified"] for rung in rungs.values())
+    assert falsified == sum(row["cause"] == "attack" for row in rows)
     examples = report_of(certified)["examples"]["linf"]
     assert any(example["attack"] == "certify" for example in examples)
 
@@ -185,10 +185,10 @@ def test_those_that_are_not_asked_again_keep_their_verdicts(copy: Path) -> None:
 
 
 def test_a_further_rung_is_asked_of_what_is_open_alone(copy: Path) -> None:
-    asked = ("--samples=20", "--epsilon=0.01")
-    ask(copy, "--rungs=interval", *asked)
+    common = ("--samples=20", "--epsilon=0.01")
+    ask(copy, "--rungs=interval", *common)
     before = {row["index"]: row for row in rows_of(copy, eps=0.01)}
-    ask(copy, "--rungs=crown_ibp", *asked)
+    ask(copy, "--rungs=crown_ibp", *common)
     after = {row["index"]: row for row in rows_of(copy, eps=0.01)}
     left = {i for i, row in before.items() if row["verdict"] == "unknown"}
     assert 0 < len(left) < 20
@@ -289,7 +289,7 @@ def test_without_rungs_the_usual_ladder_is_climbed_in_the_quickest_order(copy: P
 
 
 @pytest.mark.parametrize(
-    ("flag", "told"),
+    ("flag", "message"),
     [
         ("--slice=0/2", "expected a part k/n"),
         ("--slice=3/2", "expected a part k/n"),
@@ -299,12 +299,12 @@ def test_without_rungs_the_usual_ladder_is_climbed_in_the_quickest_order(copy: P
     ],
 )
 def test_bad_flags_are_told_in_a_line(
-    finished: Path, flag: str, told: str, capsys: pytest.CaptureFixture
+    finished: Path, flag: str, message: str, capsys: pytest.CaptureFixture
 ) -> None:
     with pytest.raises(SystemExit):
         ask(finished, flag)
     err = capsys.readouterr().err
-    assert told in err
+    assert message in err
     assert err.count("\n") == 1
 
 

@@ -143,10 +143,10 @@ def test_wrong_conversions_are_refused(name: str, digits: data.DataSet, tmp_path
 
 
 def test_right_ones_are_not(digits: data.DataSet, tmp_path: Path) -> None:
-    for found in compared(read(convolutional(), tmp_path), digits):
-        assert found.ties == 0
-        assert found.difference <= found.rounding / 4
-        assert 0.0 < found.rounding < 1e-4 * found.size
+    for row in compared(read(convolutional(), tmp_path), digits):
+        assert row.ties == 0
+        assert row.difference <= row.rounding / 4
+        assert 0.0 < row.rounding < 1e-4 * row.size
 
 
 def test_what_no_test_image_shows_is_refused(digits: data.DataSet, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_logits_behind_probabilities_are_compared(digits: data.DataSet, tmp_path
     """Labels and, for confident networks, most probabilities are those of halved logits, too."""
     right = read(flat(layers.Softmax()), tmp_path)
     assert right.original.softmax
-    assert max(found.difference for found in compared(right, digits)) < 1e-4
+    assert max(row.difference for row in compared(right, digits)) < 1e-4
     halved = WRONG["logits of half the size"](right.network)
     with pytest.raises(UserError, match="of 360 test images 0 have another label"):
         compared(right._replace(network=halved), digits)
@@ -215,8 +215,8 @@ def test_probabilities_that_nearly_agree_are_compared(digits: data.DataSet, tmp_
     model = flat(layers.Softmax())
     for weight in model.weights:
         weight.assign(1e-2 * weight)
-    found = compared(read(model, tmp_path), digits)
-    assert 0.0 < max(row.difference for row in found) < 1e-6
+    rows = compared(read(model, tmp_path), digits)
+    assert 0.0 < max(row.difference for row in rows) < 1e-6
 
 
 @pytest.mark.parametrize(
@@ -236,8 +236,8 @@ def test_other_precisions_have_their_own_rounding(
     finally:
         keras.config.set_dtype_policy("float32")
     right = read(model, tmp_path)
-    found = compared(right, digits)
-    assert (max(row.difference for row in found) > 1e-3) == ("16" in policy)
+    rows = compared(right, digits)
+    assert (max(row.difference for row in rows) > 1e-3) == ("16" in policy)
     for name in ("a missing bias", "two layers' weights", "the order of classes"):
         wrong = WRONG[name](read(model, tmp_path).network)
         with pytest.raises(UserError, match="expected a network that computes what"):
@@ -313,12 +313,12 @@ def test_wrong_conversions_of_onnx_are_refused(
 
 def test_right_conversions_of_onnx_are_not(digits: data.DataSet, tmp_path: Path) -> None:
     path = onnx_network(tmp_path / "my.onnx")
-    for found in compared(network_file.read(GivenFile("onnx_file", path)), digits):
-        assert found.ties == 0
-        assert found.difference <= found.rounding / 2
+    for row in compared(network_file.read(GivenFile("onnx_file", path)), digits):
+        assert row.ties == 0
+        assert row.difference <= row.rounding / 2
 
 
-def asked(folder: Path, digits_dir: Path) -> list[str]:
+def flags_for(folder: Path, digits_dir: Path) -> list[str]:
     places = [f"--keras_file={folder / 'my.keras'}", f"--model_dir={folder / 'run'}"]
     return [*places, f"--data_dir={digits_dir}", "--dataset=digits", "--epsilon=0.01",
             "--samples=5", "--rungs=interval"]  # fmt: skip
@@ -330,9 +330,9 @@ def test_nothing_is_written_of_a_network_that_differs(
     flat().save(tmp_path / "my.keras")
     copied = keras_file.copied
     unbiased = reweighted(lambda w: {"hidden/bias": 0.0 * w["hidden/bias"]})
-    monkeypatch.setattr(keras_file, "copied", lambda *given: unbiased(copied(*given)))
+    monkeypatch.setattr(keras_file, "copied", lambda *arguments: unbiased(copied(*arguments)))
     with pytest.raises(UserError, match=r"of 360 test images \d+ have another label"):
-        run("certify", *asked(tmp_path, digits_dir))
+        run("certify", *flags_for(tmp_path, digits_dir))
     assert not (tmp_path / "run").exists()
 
 
@@ -350,10 +350,10 @@ def test_the_worst_difference_is_told(
     flat(layers.Softmax()).save(tmp_path / "my.keras")
     monkeypatch.setattr(publish, "export_model", ended)
     with pytest.raises(KeyboardInterrupt):
-        run("certify", *asked(tmp_path, digits_dir))
+        run("certify", *flags_for(tmp_path, digits_dir))
     given = RunDirectory(tmp_path / "run").facts()["given"]
     kinds = [(row["inputs"], row["kind"]) for row in given["comparisons"]]
     assert kinds == [(360, "test images"), (100, "random inputs"), (100, "extreme inputs")]
     worst = max(row["difference"] for row in given["comparisons"])
-    told = f"all labels agree; logits differ by at most {worst:.2g} (of "
-    assert told in capsys.readouterr().out
+    sentence = f"all labels agree; logits differ by at most {worst:.2g} (of "
+    assert sentence in capsys.readouterr().out

@@ -25,13 +25,13 @@ def test_names_are_shown_as_they_are() -> None:
 
 
 def test_there_is_one_kind_of_terminal() -> None:
-    made = [
+    consoles = [
         path.name
         for path in Path(console.__file__).parent.glob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Console"
     ]
-    assert made == ["console.py"]
+    assert consoles == ["console.py"]
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,11 @@ def bare_values(tree: ast.AST) -> list[int]:
 
 def test_every_command_that_is_told_has_its_values_quoted() -> None:
     root = Path(console.__file__).parents[1]
-    found = {
+    unquoted = {
         f"{path.relative_to(root)}:{line}"
         for folder in ("pipelines", "rt_tf", "benchmarks")
         for path in root.glob(f"{folder}/**/*.py")
         for line in bare_values(ast.parse(path.read_text()))
     }
-    assert found == set()
+    assert unquoted == set()
     assert bare_values(ast.parse('f"python -m pipelines.export --model_dir={x} writes it"')) == [1]

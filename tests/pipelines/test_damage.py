@@ -51,36 +51,37 @@ def flip(path: Path, place: float) -> None:
 def read(run: RunDirectory) -> keras.Model | str:
     """The network, or what is said of it."""
     try:
-        return restoring.network(run)
+        return restoring.load_network(run)
     except UserError as error:
         return str(error)
 
 
 @pytest.mark.parametrize("place", np.linspace(0.0, 1.0, 23).tolist())
 def test_a_network_with_a_changed_bit_is_the_same_or_told_of(run, place, capsys):
-    before = saved_model.network_checksum(restoring.network(run))
+    before = saved_model.network_checksum(restoring.load_network(run))
     flip(run.network, place)
-    found = read(run)
-    if isinstance(found, str):
-        assert found.startswith("model_dir: expected a readable network")
-        assert "\n" not in found
+    network = read(run)
+    if isinstance(network, str):
+        assert network.startswith("model_dir: expected a readable network")
+        assert "\n" not in network
         return
-    assert saved_model.network_checksum(found) == before
+    assert saved_model.network_checksum(network) == before
     assert saved_model.network_checksum(keras.models.load_model(run.network)) == before
 
 
 def test_changed_weights_are_taken_from_the_export(run, capsys):
-    before = saved_model.network_checksum(restoring.network(run))
+    before = saved_model.network_checksum(restoring.load_network(run))
     assert capsys.readouterr().out == ""
     data = run.network.read_bytes()
     flip(run.network, data.index(b"model.weights.h5") / len(data) + 0.1)
-    found = restoring.network(run)
-    told = capsys.readouterr().out
+    network = restoring.load_network(run)
+    output = capsys.readouterr().out
     assert (
-        "network.keras was damaged (model.weights.h5 is not as it was written): made again" in told
+        "network.keras was damaged (model.weights.h5 is not as it was written): made again"
+        in output
     )
-    assert saved_model.network_checksum(found) == before
-    assert saved_model.network_checksum(restoring.network(run)) == before
+    assert saved_model.network_checksum(network) == before
+    assert saved_model.network_checksum(restoring.load_network(run)) == before
     assert capsys.readouterr().out == ""
 
 
@@ -88,7 +89,7 @@ def test_a_damaged_network_and_a_damaged_export_are_told_in_a_line(run):
     flip(run.network, 0.9)
     flip(run.export / "variables" / "variables.data-00000-of-00001", 0.5)
     with pytest.raises(UserError, match="expected a readable network.*nor can it be made again"):
-        restoring.network(run)
+        restoring.load_network(run)
 
 
 def logits(run: RunDirectory) -> np.ndarray:

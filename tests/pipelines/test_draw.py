@@ -19,14 +19,14 @@ DATA = {"points": ((1, 2, 1), 2, "points_fc"), "digits": ((8, 8, 1), 10, "digits
 def run(folder, dataset="points"):
     """A run with an untrained network."""
     shape, classes, model = DATA[dataset]
-    made = RunDirectory(folder)
-    made.network.parent.mkdir(parents=True)
-    models.build(model, shape, classes).save(made.network)
-    made.freeze({"dataset": dataset, "model": model, "epsilon": "0.08", "validation": "24"})
-    return made
+    directory = RunDirectory(folder)
+    directory.network.parent.mkdir(parents=True)
+    models.build(model, shape, classes).save(directory.network)
+    directory.freeze({"dataset": dataset, "model": model, "epsilon": "0.08", "validation": "24"})
+    return directory
 
 
-def asked(*words):
+def flag_values(*words):
     values = absl_flags.FlagValues()
     parse(["draw", *words], [run_group(values), draw.draw_group(values)], "")
     return values
@@ -37,7 +37,7 @@ def test_pictures_and_table(tmp_path, capsys, monkeypatch):
     first, second = run(tmp_path / "first"), run(tmp_path / "second")
     words = [f"--model_dir={first.path}", f"--compare={second.path}", f"--out={tmp_path / 'out'}"]
     few = ["--resolution=12", "--directions=8", "--networks=1"]
-    draw.draw(asked(*words, *few, f"--data_dir={tmp_path / 'data'}"))
+    draw.draw(flag_values(*words, *few, f"--data_dir={tmp_path / 'data'}"))
     for name in ("regions", "trained", "random"):
         picture = tmp_path / "out" / f"plane-{name}.png"
         assert picture.read_bytes().startswith(b"\x89PNG")
@@ -50,9 +50,9 @@ def test_other_data_and_points_that_are_not_there_are_refused(tmp_path):
     data_dir = f"--data_dir={tmp_path / 'data'}"
     digits, points = run(tmp_path / "digits", "digits"), run(tmp_path / "points")
     with pytest.raises(UserError, match="two pixels and two classes.*linf run on digits"):
-        draw.draw(asked(f"--model_dir={digits.path}", data_dir, "--out=out"))
+        draw.draw(flag_values(f"--model_dir={digits.path}", data_dir, "--out=out"))
     with pytest.raises(UserError, match=r"point: expected one of 0..11; received 12"):
-        draw.draw(asked(f"--model_dir={points.path}", data_dir, "--out=out", "--point=12"))
+        draw.draw(flag_values(f"--model_dir={points.path}", data_dir, "--out=out", "--point=12"))
 
 
 def test_boxes_that_hold_another_answer_are_crossed():

@@ -51,8 +51,8 @@ def test_a_suite_is_asked_whole_and_goes_on_after_a_kill(copy: Path) -> None:
     (copy / "records/linf-0.05/attack-mim-4x1.jsonl").unlink()
     ask(copy, "--suite=quick")
     again = attack_files(copy)
-    told = {name: _told(content) for name, content in again.items()}
-    assert told == {name: _told(content) for name, content in whole.items()}
+    lines = {name: _without_times(content) for name, content in again.items()}
+    assert lines == {name: _without_times(content) for name, content in whole.items()}
     assert (
         again["records/linf-0.05/attack-fgsm-1x1-zero.jsonl"]
         == whole["records/linf-0.05/attack-fgsm-1x1-zero.jsonl"]
@@ -60,7 +60,7 @@ def test_a_suite_is_asked_whole_and_goes_on_after_a_kill(copy: Path) -> None:
     assert (copy / "report" / "report.html").read_bytes() != page  # times differ
 
 
-def _told(content: bytes) -> list[dict]:
+def _without_times(content: bytes) -> list[dict]:
     """The lines but for how long they took, and for their checksums."""
     rows = [json.loads(line) for line in content.splitlines()]
     left_out = ("seconds", "checksum")
@@ -70,10 +70,10 @@ def _told(content: bytes) -> list[dict]:
 def test_curves_go_on_until_no_image_withstands(copy: Path) -> None:
     ask(copy, "--suite=quick")
     questions = [q for q in report_of(copy)["questions"] if q["attacks"]]
-    asked = sorted((q["epsilon"], q["attacked"]["count"]) for q in questions)
-    assert [count for _, count in asked[:-1]].count(0) == 0
-    assert asked[-1][1] == 0 or asked[-1][0] == 1.0
-    assert {0.0125, 0.025, 0.0375, 0.05, 0.07} <= {eps for eps, _ in asked}
+    counts = sorted((q["epsilon"], q["attacked"]["count"]) for q in questions)
+    assert [count for _, count in counts[:-1]].count(0) == 0
+    assert counts[-1][1] == 0 or counts[-1][0] == 1.0
+    assert {0.0125, 0.025, 0.0375, 0.05, 0.07} <= {eps for eps, _ in counts}
     checks = {row["check"]: row for row in report_of(copy)["sanity"]}
     assert all(row["passed"] for row in checks.values()), checks
 
@@ -81,8 +81,8 @@ def test_curves_go_on_until_no_image_withstands(copy: Path) -> None:
 def test_the_parts_of_a_union_are_questions_of_their_own(copy: Path) -> None:
     ask(copy, "--suite=paper-union", "--threat=union", "--union_radii=0.05,0.3,0")
     (suite,) = report_of(copy)["suites"]
-    asked = [(row["question"], row["id"]) for row in suite["rows"]]
-    assert asked == [("linf-0.05", "pgd-4x1"), ("linf-0.05", "fgsm-1x1"), ("l2-0.3", "pgd-4x1")]
+    pairs = [(row["question"], row["id"]) for row in suite["rows"]]
+    assert pairs == [("linf-0.05", "pgd-4x1"), ("linf-0.05", "fgsm-1x1"), ("l2-0.3", "pgd-4x1")]
     fewest = min(minimum["attacked"]["count"] for minimum in suite["minima"])
     assert suite["all"]["count"] <= fewest
     clean = {q["name"]: q["clean"]["count"] for q in report_of(copy)["questions"]}
@@ -99,7 +99,7 @@ def test_a_warning_of_a_single_attack_is_in_the_report(
     for file in ("report/report.html", "export/assets.extra/MODEL_CARD.md"):
         text = (copy / file).read_text()
         assert line in text
-        assert "linf 0.0999999999" in text  # asked as it is: no radius is rounded on the way
+        assert "linf 0.0999999999" in text  # the radius is not rounded on the way
     assert (copy / "records" / "linf-0.0999999999").is_dir()
     monkeypatch.undo()
     ask(copy, "--epsilon=0.1", "--eval_steps=2")
@@ -149,9 +149,9 @@ def test_every_attack_of_a_suite_exists_and_suites_name_their_budgets_apart() ->
 def test_adversarial_images_are_kept_and_their_records_agree(copy: Path) -> None:
     ask(copy, "--epsilon=0.2", "--eval_steps=10")
     (question,) = [q for q in merge.load(copy / "records") if q.eps == 0.2]
-    found = [row for row in question.rows if row["attacks"]["pgd-10x2-odds"]["file"]]
-    assert found
-    assert all(0.0 < row["attacks"]["pgd-10x2-odds"]["distance"] <= 0.2 for row in found)
+    stored = [row for row in question.rows if row["attacks"]["pgd-10x2-odds"]["file"]]
+    assert stored
+    assert all(0.0 < row["attacks"]["pgd-10x2-odds"]["distance"] <= 0.2 for row in stored)
 
 
 def test_estimates_count_steps_restarts_and_judging() -> None:

@@ -86,10 +86,10 @@ def test_a_flag_file_that_is_no_text_ends_with_one_line(
     (tmp_path / "bin.cfg").write_bytes(content)
     with pytest.raises(SystemExit):
         parsed(f"--flagfile={tmp_path / 'bin.cfg'}")
-    told = capsys.readouterr().err
-    assert told.startswith("error: flagfile: expected lines of text")
-    assert "bin.cfg" in told
-    assert told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith("error: flagfile: expected lines of text")
+    assert "bin.cfg" in output
+    assert output.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_sgd_moves_by_its_momentum(arguments: list[str], moves: tuple[float, ...
 @pytest.mark.parametrize("name", catalogue.THREATS)
 @pytest.mark.parametrize("eps", [0.0, -0.1, 2e6, float("inf"), -float("inf"), float("nan")])
 def test_radii_that_make_no_sense_are_refused(name: str, eps: float) -> None:
-    from pipelines.build import refusals
+    from rt_tf.evaluation import refusals
 
     threat = catalogue.threat(name)
     with pytest.raises(UserError, match=rf"^epsilon: .* \(0, .*\] for {name}; received \S+$"):

@@ -47,7 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, digits_dir: Path) -> Path:
     model.fit(255 * train.images(), train.labels, epochs=15, verbose=0)
     softmax = keras.Sequential([keras.Input((8, 8, 1)), *model.layers, layers.Softmax()])
     softmax.save(folder / "my.keras")
-    arguments = asked(folder / "my.keras", folder / "run", digits_dir, "2.55")
+    arguments = flags_for(folder / "my.keras", folder / "run", digits_dir, "2.55")
     run("certify", *arguments, "--input_range=0,255")
     return folder
 
@@ -57,7 +57,7 @@ def copy(made: Path, tmp_path: Path) -> Path:
     return shutil.copytree(made, tmp_path / "copy")
 
 
-def asked(file: Path, folder: Path, data_dir: Path, epsilon: str = "0.01") -> list[str]:
+def flags_for(file: Path, folder: Path, data_dir: Path, epsilon: str = "0.01") -> list[str]:
     question = ["--dataset=digits", f"--epsilon={epsilon}", "--samples=20", QUICK]
     places = [f"--keras_file={file}", f"--model_dir={folder}", f"--data_dir={data_dir}"]
     return [*places, *question]
@@ -92,9 +92,9 @@ def test_the_report_says_what_the_network_is(made: Path) -> None:
     assert f"- file SHA-256: `{given['sha256']}`" in card
     assert sum(row["inputs"] for row in given["comparisons"]) == 560
     worst = max(row["difference"] for row in given["comparisons"])
-    told = f"all labels agree; logits differ by at most {worst:.2g} (of "
-    assert told in page
-    assert told in card
+    sentence = f"all labels agree; logits differ by at most {worst:.2g} (of "
+    assert sentence in page
+    assert sentence in card
 
 
 def test_what_is_served_is_what_was_given(made: Path) -> None:
@@ -110,7 +110,7 @@ def test_what_is_served_is_what_was_given(made: Path) -> None:
 def test_the_same_command_goes_on_and_asks_further(copy: Path, digits_dir: Path) -> None:
     folder = copy / "run"
     before = (folder / "best" / "network.keras").stat().st_mtime_ns
-    arguments = asked(copy / "my.keras", folder, digits_dir, "2.55,5.1")
+    arguments = flags_for(copy / "my.keras", folder, digits_dir, "2.55,5.1")
     run("certify", *arguments, "--input_range=0,255", "--threat=linf")
     assert (folder / "best" / "network.keras").stat().st_mtime_ns == before
     report = report_of(folder)
@@ -146,7 +146,7 @@ def test_another_data_set_or_range_is_refused(
 ) -> None:
     before = contents(made)
     with pytest.raises(UserError, match=words) as caught:
-        run("certify", *asked(made / "my.keras", made / "run", digits_dir), *changes)
+        run("certify", *flags_for(made / "my.keras", made / "run", digits_dir), *changes)
     assert "\n" not in str(caught.value)
     assert contents(made) == before
 
@@ -155,7 +155,11 @@ def test_a_changed_file_is_refused(copy: Path, digits_dir: Path) -> None:
     network(seed=1).save(copy / "my.keras")
     words = r"--keras_file was my.keras \(SHA-256 \w{12}\), is now my.keras \(SHA-256 \w{12}\)"
     with pytest.raises(UserError, match=words):
-        run("certify", *asked(copy / "my.keras", copy / "run", digits_dir), "--input_range=0,255")
+        run(
+            "certify",
+            *flags_for(copy / "my.keras", copy / "run", digits_dir),
+            "--input_range=0,255",
+        )
 
 
 def test_a_killed_beginning_is_begun_again(
@@ -164,7 +168,7 @@ def test_a_killed_beginning_is_begun_again(
     def killed(*arguments) -> None:
         raise KeyboardInterrupt
 
-    arguments = asked(file, tmp_path / "run", digits_dir)
+    arguments = flags_for(file, tmp_path / "run", digits_dir)
     with monkeypatch.context() as patch:
         patch.setattr(publish, "export_model", killed)
         with pytest.raises(KeyboardInterrupt):
@@ -191,7 +195,7 @@ def test_what_cannot_be_certified_leaves_nothing(
 ) -> None:
     model.save(tmp_path / "my.keras")
     with pytest.raises(UserError, match=words) as caught:
-        run("certify", *asked(tmp_path / "my.keras", tmp_path / "run", digits_dir), *changes)
+        run("certify", *flags_for(tmp_path / "my.keras", tmp_path / "run", digits_dir), *changes)
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["my.keras"]
 
@@ -202,10 +206,10 @@ def test_what_is_no_keras_file_is_refused(tmp_path: Path, file: Path) -> None:
     shutil.copy(file, tmp_path / "my.h5")
     for name in ("text.keras", "short.keras", "my.h5"):
         with pytest.raises(UserError, match=f"keras_file: expected .* written, whole; .*{name}"):
-            run("certify", *asked(tmp_path / name, tmp_path / "run", tmp_path))
+            run("certify", *flags_for(tmp_path / name, tmp_path / "run", tmp_path))
     for name in ("absent.keras", "."):
         with pytest.raises(UserError, match="keras_file: expected a .keras file; there is no file"):
-            run("certify", *asked(tmp_path / name, tmp_path / "run", tmp_path))
+            run("certify", *flags_for(tmp_path / name, tmp_path / "run", tmp_path))
     assert not (tmp_path / "run").exists()
 
 
@@ -225,9 +229,9 @@ def test_what_is_no_keras_file_is_refused(tmp_path: Path, file: Path) -> None:
 def test_what_is_missing_is_said(
     arguments: list[str], words: str, file: Path, tmp_path: Path
 ) -> None:
-    told = [argument.format(file=file, new=tmp_path / "new") for argument in arguments]
+    filled = [argument.format(file=file, new=tmp_path / "new") for argument in arguments]
     with pytest.raises(UserError, match=words):
-        run("certify", *told)
+        run("certify", *filled)
     assert not (tmp_path / "new").exists()
 
 
@@ -242,13 +246,13 @@ def test_an_input_range_is_two_growing_numbers(
 
 def test_other_directories_are_left_alone(file: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected an empty directory or a run's"):
-        run("certify", *asked(file, tmp_path, tmp_path))
+        run("certify", *flags_for(file, tmp_path, tmp_path))
     trained = RunDirectory(tmp_path / "trained")
     trained.path.mkdir()
     trained.freeze({"dataset": "digits"})
     trained.finish("train")
     with pytest.raises(UserError, match="holds a network trained there"):
-        run("certify", *asked(file, trained.path, tmp_path))
+        run("certify", *flags_for(file, trained.path, tmp_path))
 
 
 def test_a_given_network_is_not_trained(made: Path) -> None:
@@ -298,7 +302,7 @@ def test_weights_that_are_no_numbers_certify_nothing(
     model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
     model.save(tmp_path / "nan.keras")
     everything = "--rungs=attack,interval,crown_ibp,crown,alpha_crown,branch_and_bound"
-    arguments = [*asked(tmp_path / "nan.keras", tmp_path / "run", digits_dir), everything]
+    arguments = [*flags_for(tmp_path / "nan.keras", tmp_path / "run", digits_dir), everything]
     with pytest.raises(UserError, match="keras_file: expected finite outputs; .*nan.keras has"):
         run("certify", *arguments)
     assert not (tmp_path / "run").exists()
@@ -313,7 +317,7 @@ def test_weights_that_are_no_numbers_certify_nothing(
 
 def test_the_command_line_answers_with_one_line(tmp_path: Path, digits_dir: Path) -> None:
     network(layers.LayerNormalization(name="ln")).save(tmp_path / "my.keras")
-    result = command("certify", *asked(tmp_path / "my.keras", tmp_path / "run", digits_dir))
+    result = command("certify", *flags_for(tmp_path / "my.keras", tmp_path / "run", digits_dir))
     assert result.returncode == 2
     assert result.stderr.startswith("error: layer 'ln': LayerNormalization has no lowering")
     assert result.stderr.count("\n") == 1

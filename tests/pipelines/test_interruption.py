@@ -67,8 +67,8 @@ def _kill_after_progress(process, run: Path, steps: int, seconds: float) -> None
 
 
 def _last_step(run: Path) -> int:
-    found = [int(p.name[5:-6]) for p in (run / "checkpoints").glob("ckpt-*.index")]
-    return max(found, default=-1)
+    steps = [int(p.name[5:-6]) for p in (run / "checkpoints").glob("ckpt-*.index")]
+    return max(steps, default=-1)
 
 
 def test_a_second_run_on_the_same_directory_is_refused(

@@ -57,8 +57,8 @@ def saved(model: keras.Model, folder: Path) -> Path:
 
 
 def read(path: Path) -> tuple[keras.Model, list[str]]:
-    found = network_file.read(GivenFile("keras_file", path))
-    return found.network, found.notes
+    adopted = network_file.read(GivenFile("keras_file", path))
+    return adopted.network, adopted.notes
 
 
 @pytest.mark.parametrize("make", [sequential, functional])
@@ -137,9 +137,9 @@ def test_a_softmax_inside_is_refused_with_its_block(end: dict | None, tmp_path: 
     block = keras.Model(row, y if end else layers.Softmax()(y), name="refine")
     image = keras.Input(SHAPE)
     model = keras.Model(image, block(block(layers.Dense(4)(layers.Flatten()(image)))))
-    told = refusal(saved(model, tmp_path))
-    assert told.startswith("in the model 'refine' inside this one: layer '")
-    assert "expected softmax as the network's last operation alone" in told
+    message = refusal(saved(model, tmp_path))
+    assert message.startswith("in the model 'refine' inside this one: layer '")
+    assert "expected softmax as the network's last operation alone" in message
 
 
 @pytest.mark.parametrize(("depth", "is_read"), [(40, True), (150, False), (400, False)])
@@ -214,17 +214,17 @@ def test_margins_do_not_depend_on_the_pixels_unit(
     plain = sequential(layers.Dense(8, activation="relu"), layers.Dense(4))
     undo = layers.Rescaling(1 / (high - low), offset=-low / (high - low))
     undoing = keras.Sequential([keras.Input(SHAPE), undo, *plain.layers])
-    given, notes = read(saved(undoing, tmp_path))
+    network, notes = read(saved(undoing, tmp_path))
     assert notes == []
     labels = plain(IMAGES).numpy().argmax(axis=1)
-    wiring = trace(given, domain=Domain(low, high))
-    asked = [
+    wiring = trace(network, domain=Domain(low, high))
+    cases = [
         (trace(plain), IMAGES, 0.02),
         (wiring, low + (high - low) * IMAGES, 0.02 * (high - low)),
     ]
     margins = [
-        [found[rung].margin for _, found in Ladder(w, Linf(), [rung]).climb(x, labels, eps)]
-        for w, x, eps in asked
+        [findings[rung].margin for _, findings in Ladder(w, Linf(), [rung]).climb(x, labels, eps)]
+        for w, x, eps in cases
     ]
     np.testing.assert_allclose(*margins, atol=5e-4)
     assert np.ptp(margins[0]) > 0.01

@@ -25,16 +25,16 @@ def classifier(path: Path, end: str = "Softmax") -> Path:
     )
 
 
-def asked(file: Path, folder: Path, data_dir: Path) -> list[str]:
+def flags_for(file: Path, folder: Path, data_dir: Path) -> list[str]:
     places = [f"--onnx_file={file}", f"--model_dir={folder}", f"--data_dir={data_dir}"]
-    asked = ["--epsilon=0.008", "--samples=20", "--rungs=interval"]
-    return [*places, "--dataset=digits", "--input_range=0,16", *asked]
+    question = ["--epsilon=0.008", "--samples=20", "--rungs=interval"]
+    return [*places, "--dataset=digits", "--input_range=0,16", *question]
 
 
 def test_a_run_is_made_around_an_onnx_file(tmp_path: Path, digits_dir: Path) -> None:
     """What is served is what the file computes of the images; another file is refused then."""
     file = classifier(tmp_path / "my.onnx")
-    run("certify", *asked(file, tmp_path / "run", digits_dir))
+    run("certify", *flags_for(file, tmp_path / "run", digits_dir))
     report = report_of(tmp_path / "run")
     given = report["model"]["given"]
     assert (given["file"], report["system"]) == ("my.onnx", "my")
@@ -53,7 +53,7 @@ def test_a_run_is_made_around_an_onnx_file(tmp_path: Path, digits_dir: Path) -> 
     words = r"--onnx_file was my.onnx \(SHA-256 \w{12}\), is now my.onnx \(SHA-256 \w{12}\)"
     classifier(file, "Identity")
     with pytest.raises(UserError, match=words):
-        run("certify", *asked(file, tmp_path / "run", digits_dir))
+        run("certify", *flags_for(file, tmp_path / "run", digits_dir))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_run_is_made_around_an_onnx_file(tmp_path: Path, digits_dir: Path) -> 
 def test_what_is_wrong_is_said(changes, words, tmp_path: Path, digits_dir: Path) -> None:
     file = classifier(tmp_path / "my.onnx")
     with pytest.raises(UserError, match=words):
-        run("certify", *asked(file, tmp_path / "run", digits_dir), *changes)
+        run("certify", *flags_for(file, tmp_path / "run", digits_dir), *changes)
     assert not (tmp_path / "run").exists()
 
 
@@ -75,4 +75,4 @@ def test_a_network_of_other_images_is_refused(tmp_path: Path, digits_dir: Path) 
     nodes = [node("MatMul", "x w", "y")]
     file = save(tmp_path / "my.onnx", nodes, {"w": normal(64, 10)}, (1, 64))
     with pytest.raises(UserError, match=r"onnx_file: expected an input of shape \(8, 8, 1\)"):
-        run("certify", *asked(file, tmp_path / "run", digits_dir))
+        run("certify", *flags_for(file, tmp_path / "run", digits_dir))

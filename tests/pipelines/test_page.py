@@ -17,9 +17,12 @@ COMMANDS = re.findall(r"^python -m pipelines\.(\w+) (--.*)$", PAGE, re.MULTILINE
 def folder(tmp_path_factory: pytest.TempPathFactory, digits_dir: Path) -> Path:
     """Where the page's networks are, trained for one epoch each."""
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    for said, here in (('"digits"', f'"digits", {str(digits_dir)!r}'), ("epochs=10", "epochs=1")):
-        assert code.count(said) == 1
-        code = code.replace(said, here)
+    for written, here in (
+        ('"digits"', f'"digits", {str(digits_dir)!r}'),
+        ("epochs=10", "epochs=1"),
+    ):
+        assert code.count(written) == 1
+        code = code.replace(written, here)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("page"))
         exec(compile(code, "the page", "exec"), {})

@@ -81,9 +81,9 @@ def test_tensorboard_shows_what_training_is_steered_by(finished: Path) -> None:
     for name in ("clean", "attacked", "certified"):
         assert values(whole, f"headline/{name}")[-1] == pytest.approx(question[name]["rate"])
     session = whole.summary_metadata["_hparams_/session_start_info"].plugin_data.content
-    told = HParamsPluginData.FromString(session).session_start_info.hparams
-    assert told["kappa"].string_value == "0,0.5"
-    assert told["epsilon"].number_value == 0.05
+    hparams = HParamsPluginData.FromString(session).session_start_info.hparams
+    assert hparams["kappa"].string_value == "0,0.5"
+    assert hparams["epsilon"].number_value == 0.05
 
 
 def test_what_a_phase_has_not_is_in_no_history(finished: Path) -> None:
@@ -163,9 +163,9 @@ def test_the_export_serves_and_certifies_without_this_library(
         for epsilon in (-0.1, 2.0, np.nan):
             proof = served.certify(x, tf.constant(epsilon, tf.float32))
             assert not proof["certified"].numpy().any()
-        found = served.radius(x, tf.constant(0.5))
-        assert (found["radius"].numpy()[1:3] == 0).all() and found["radius"].numpy()[0] > 0
-        for image, radius, method in zip(x, found["radius"].numpy(), found["method"].numpy()):
+        radii = served.radius(x, tf.constant(0.5))
+        assert (radii["radius"].numpy()[1:3] == 0).all() and radii["radius"].numpy()[0] > 0
+        for image, radius, method in zip(x, radii["radius"].numpy(), radii["method"].numpy()):
             if radius > 0:
                 by_it = getattr(served, "certify_" + method.decode())
                 assert by_it(image[None], tf.constant(radius))["certified"].numpy().all()
@@ -197,9 +197,9 @@ NO_DATA = (["--model=wong_large", "--dataset=mnist", "--data_dir=/nowhere"], "--
 TOO_FEW = (["--dataset=digits", "--batch_size=5000", "--kappa=0"], "batch_size: expected at most")
 
 
-@pytest.mark.parametrize("asked", networks.mostly_slow([NO_DATA, TOO_FEW], [NO_DATA]))
-def test_data_that_are_absent_or_too_few(tmp_path: Path, asked: tuple[list[str], str]) -> None:
-    arguments, words = asked
+@pytest.mark.parametrize("case", networks.mostly_slow([NO_DATA, TOO_FEW], [NO_DATA]))
+def test_data_that_are_absent_or_too_few(tmp_path: Path, case: tuple[list[str], str]) -> None:
+    arguments, words = case
     result = command("train", *arguments, f"--model_dir={tmp_path / 'run'}")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1, result.stderr

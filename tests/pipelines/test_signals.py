@@ -29,9 +29,9 @@ def test_a_signal_ends_a_command_with_a_line_and_its_status(number, capsys):
     with pytest.raises(SystemExit) as end, one_line_errors():
         send(number)
     assert end.value.code == SIGNALS[number]
-    told = capsys.readouterr().err
-    assert told.endswith(": the same command goes on from here\n")
-    assert told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.endswith(": the same command goes on from here\n")
+    assert output.count("\n") == 1
     assert signal.getsignal(number) is before
 
 

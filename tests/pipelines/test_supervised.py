@@ -39,10 +39,10 @@ def test_the_start_of_a_process_is_before_its_first_line() -> None:
     line = "import time; time.sleep(0.5); "
     line += "from pipelines.runs.supervised import started; print(started())"
     before = time.monotonic()
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", line], cwd=Path(__file__).parents[2], capture_output=True, check=True
     )
-    assert before - 0.05 < float(told.stdout) < time.monotonic() - 0.5
+    assert before - 0.05 < float(process.stdout) < time.monotonic() - 0.5
 
 
 def test_a_result_comes_back() -> None:

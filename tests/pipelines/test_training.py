@@ -66,10 +66,10 @@ def test_a_cascade_is_attacked_as_a_whole(
     cascade: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copy = shutil.copytree(cascade, tmp_path / "copy")
-    asked = (f"--model_dir={copy}", "--epsilon=0.15", "--eval_steps=5", "--samples=60")
-    run("evaluate", *asked)
+    common = (f"--model_dir={copy}", "--epsilon=0.15", "--eval_steps=5", "--samples=60")
+    run("evaluate", *common)
     assert "--eval_attack=cascade" not in capsys.readouterr().out
-    run("evaluate", *asked, "--eval_attack=pgd")
+    run("evaluate", *common, "--eval_attack=pgd")
     assert "pgd climbs a cascade's first member alone" in capsys.readouterr().out
     (question,) = [q for q in report_of(copy)["questions"] if q["epsilon"] == 0.15]
     left = {attack["id"]: attack["attacked"]["count"] for attack in question["attacks"]}
@@ -78,17 +78,17 @@ def test_a_cascade_is_attacked_as_a_whole(
 
 @pytest.mark.slow
 def test_a_cascade_is_attacked_under_its_own_threat_alone(cascade: Path) -> None:
-    asked = (f"--model_dir={cascade}", "--threat=l2", "--epsilon=0.5", "--quiet")
+    common = (f"--model_dir={cascade}", "--threat=l2", "--epsilon=0.5", "--quiet")
     with pytest.raises(UserError, match="threat: expected linf for a cascade.*; received l2"):
-        run("evaluate", *asked)
+        run("evaluate", *common)
 
 
-def made(digits_dir: Path, tmp_path: Path, *arguments: str) -> Loop:
+def build_loop(digits_dir: Path, tmp_path: Path, *arguments: str) -> Loop:
     """The loop of `python -m pipelines.train`, as it is checked before anything is written."""
     values = absl_flags.FlagValues()
     groups = training_groups(values)
-    given = ("--model=digits_fc", f"--data_dir={digits_dir}", f"--model_dir={tmp_path / 'run'}")
-    parse(["train", *given, *arguments], groups, "")
+    places = ("--model=digits_fc", f"--data_dir={digits_dir}", f"--model_dir={tmp_path / 'run'}")
+    parse(["train", *places, *arguments], groups, "")
     read_phases(values)
     return training.checked_loop(values, system.load_data(values), tmp_path / "run")
 
@@ -184,7 +184,7 @@ def test_wrong_combinations_are_refused_before_the_first_step(
     arguments: list[str], words: str, digits_dir: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=words):
-        made(digits_dir, tmp_path, *arguments)
+        build_loop(digits_dir, tmp_path, *arguments)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -196,7 +196,7 @@ def test_images_labelled_by_another_run_join_training(
     mirrored = np.ascontiguousarray(test.pixels[:50, :, ::-1])
     np.savez(file, images=mirrored)
     arguments = (f"--extra_data={file}", f"--extra_labels_from={cascade}", "--extra_share=0.25")
-    loop = made(digits_dir, tmp_path / "new", *arguments)
+    loop = build_loop(digits_dir, tmp_path / "new", *arguments)
     assert loop.extra is not None
     served = saved_model.load(cascade / "export")
     labels = served.serve(mirrored.astype(np.float32) / 16.0)["label"]
@@ -204,18 +204,18 @@ def test_images_labelled_by_another_run_join_training(
     assert loop.steps_per_epoch == len(loop.train) // 75
     np.savez(file, images=test.pixels[:50])
     with pytest.raises(UserError, match="those of the test split .*; received 50 of them"):
-        made(digits_dir, tmp_path / "other", *arguments)
+        build_loop(digits_dir, tmp_path / "other", *arguments)
     points, folder = ("--dataset=points", "--model=points_fc"), tmp_path / "points"
     np.savez(file, images=np.zeros((9, *data.load("points", folder).shape), np.uint8))
     with pytest.raises(UserError, match=r"expected one on images of .*; .* has \[8, 8, 1\]"):
-        made(folder, tmp_path / "other", *points, *arguments)
+        build_loop(folder, tmp_path / "other", *points, *arguments)
 
 
 @pytest.mark.parametrize("flag", ["attack_loss", "eval_loss"])
 def test_a_loss_of_three_classes_is_refused_for_two(flag: str, tmp_path: Path) -> None:
     arguments = ("--dataset=points", "--model=points_fc", "--attack=pgd", f"--{flag}=dlr")
     with pytest.raises(UserError, match=f"{flag}: .* needs 3 classes; received dlr for 2"):
-        made(tmp_path, tmp_path, *arguments)
+        build_loop(tmp_path, tmp_path, *arguments)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
@@ -268,10 +268,10 @@ def test_a_run_that_prepares_its_data_is_the_run_that_finds_them(
 ) -> None:
     """Though the preparation draws numbers; and a deterministic run has the plain one's data."""
     system.prepare_tensorflow(seed=0)
-    plain = made(digits_dir, tmp_path)
+    plain = build_loop(digits_dir, tmp_path)
     system.prepare_tensorflow(seed=0, deterministic=True)
     try:
-        first = made(tmp_path / "fresh", tmp_path)
+        first = build_loop(tmp_path / "fresh", tmp_path)
     finally:
         disable_op_determinism()
     assert (tmp_path / "fresh" / "digits").exists()

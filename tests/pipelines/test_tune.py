@@ -23,8 +23,8 @@ def search(space: dict, folder: Path, digits_dir: Path, *arguments: str) -> None
     file.write_text(json.dumps(space))
     values = absl_flags.FlagValues()
     groups = [tune.tune_group(values), *run.training_groups(values)]
-    given = (*TINY, f"--model_dir={folder / 'study'}", f"--data_dir={digits_dir}", *arguments)
-    parse(["tune", f"--space={file}", *given], groups, "")
+    words = (*TINY, f"--model_dir={folder / 'study'}", f"--data_dir={digits_dir}", *arguments)
+    parse(["tune", f"--space={file}", *words], groups, "")
     tune.tune(values, run.frozen(values, groups[1:]))
 
 
@@ -57,10 +57,10 @@ def test_a_killed_search_goes_on_and_the_best_is_kept(
     trials = [json.loads(path.read_text()) for path in study.glob("trials/*/trial.json")]
     assert sorted(trial["learning_rate"] for trial in trials) == ["0.0", "0.01", "0.02"]
     best = max(trials, key=lambda trial: trial["verified"])
-    found = (study / "best.cfg").read_text()
-    assert f"--learning_rate={best['learning_rate']}\n" in found
-    assert "--monitor_bound=interval\n" in found  # the same question for all trials
-    assert "--select_by=verified\n" in found
+    best_flags = (study / "best.cfg").read_text()
+    assert f"--learning_rate={best['learning_rate']}\n" in best_flags
+    assert "--monitor_bound=interval\n" in best_flags  # the same question for all trials
+    assert "--select_by=verified\n" in best_flags
     assert float(best["learning_rate"]) > 0.0
     assert f"--flagfile={study}/best.cfg" in capsys.readouterr().out
     search(RATES, tmp_path, digits_dir, *arguments)
@@ -82,8 +82,8 @@ def test_a_failed_trial_does_not_end_the_search(
 ) -> None:
     ramps = {"epsilon_ramp_epochs": {"kind": "choice", "values": [50, 60, 70, 80, 1]}}
     search(ramps, tmp_path, digits_dir, "--tuner=random", "--trials=5")
-    told = capsys.readouterr().out
-    assert told.count("failed: ramps: expected warm-up and ramps to end within") == 4
+    output = capsys.readouterr().out
+    assert output.count("failed: ramps: expected warm-up and ramps to end within") == 4
     assert "--epsilon_ramp_epochs=1\n" in (tmp_path / "study" / "best.cfg").read_text()
 
 

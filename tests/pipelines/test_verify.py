@@ -38,8 +38,8 @@ def at_least(folder: Path, number: str, lower=("0.1", "0.3"), upper=("0.2", "0.9
     return vnnlib(folder / "p.vnnlib", lower, upper, 1, f"(assert (>= Y_0 {number}))")
 
 
-def answer(network: Path, asked: Path, seconds: float = 60.0) -> VnnAnswer:
-    return decided(network, asked, Clock(time.monotonic() + seconds))
+def answer(network: Path, property_: Path, seconds: float = 60.0) -> VnnAnswer:
+    return decided(network, property_, Clock(time.monotonic() + seconds))
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_images_keep_their_order(tmp_path: Path) -> None:
     ):
         verdict = answer(network, vnnlib(tmp_path / "p.vnnlib", lower, upper, 2, condition))
         assert verdict.answer == wanted
-    asked = vnnlib(tmp_path / "p.vnnlib", lower, upper, 2, "(assert (<= Y_1 0.0905))")
-    point = answer(network, asked).counterexample.point
+    property_ = vnnlib(tmp_path / "p.vnnlib", lower, upper, 2, "(assert (<= Y_1 0.0905))")
+    point = answer(network, property_).counterexample.point
     ends = zip(point, lower, upper, strict=True)
     assert all(Fraction(low) <= x <= Fraction(high) for x, low, high in ends)
 
@@ -114,8 +114,8 @@ def test_properties_of_several_boxes_are_all_asked(number, wanted, absolute, tmp
     """In the first box |x_0 - x_1| goes up to 0.9, in the second up to 1."""
     boxes = ["(and (<= X_0 0.4) (>= Y_0 0.95))", f"(and (>= X_0 0.6) (>= Y_0 {number}))"]
     condition = f"(assert (or {' '.join(boxes)}))"
-    asked = vnnlib(tmp_path / "p.vnnlib", ["0.1", "0"], ["1", "1"], 1, condition)
-    assert answer(absolute, asked).answer == wanted
+    property_ = vnnlib(tmp_path / "p.vnnlib", ["0.1", "0"], ["1", "1"], 1, condition)
+    assert answer(absolute, property_).answer == wanted
 
 
 @pytest.mark.parametrize(("number", "wanted"), [("0.44", "sat"), ("0.46", "unsat")])
@@ -127,8 +127,8 @@ def test_boxes_beyond_one_batch_are_all_asked(
     monkeypatch.setattr(exclusion, "MEMORY", 1e-4)  # MiB: a box and a row at a time
     boxes = [f"(and (>= X_0 {k / 20}) (<= X_0 {(k + 1) / 20}))" for k in range(10)]
     condition = f"(assert (or {' '.join(boxes)}))\n(assert (>= Y_0 {number}))"
-    asked = vnnlib(tmp_path / "p", ["0", "0.05"], ["1", "0.1"], 1, condition)
-    assert answer(absolute, asked).answer == wanted
+    property_ = vnnlib(tmp_path / "p", ["0", "0.05"], ["1", "0.1"], 1, condition)
+    assert answer(absolute, property_).answer == wanted
 
 
 @pytest.mark.parametrize("order", ["b z", "z b"])
@@ -137,12 +137,12 @@ def test_a_bias_is_not_what_other_readers_of_a_sum_get(order: str, tmp_path: Pat
     weights = {"w": np.eye(2, dtype=np.float32), "b": np.full(2, 5e-5, np.float32)}
     nodes = [node("MatMul", "x w", "z"), node("Add", order, "a"), node("Relu", "a", "h")]
     network = save(tmp_path / "net.onnx", [*nodes, node("Add", "h z", "y")], weights, (1, 2))
-    asked = vnnlib(tmp_path / "p", ["0.5"] * 2, ["1"] * 2, 2, "(assert (<= Y_0 1.000075))")
-    assert answer(network, asked).answer == "sat"
+    property_ = vnnlib(tmp_path / "p", ["0.5"] * 2, ["1"] * 2, 2, "(assert (<= Y_0 1.000075))")
+    assert answer(network, property_).answer == "sat"
 
 
 def test_a_complete_search_is_asked_what_is_left_open(absolute, tmp_path: Path) -> None:
-    asked = vnnlib_file.read(at_least(tmp_path, "0.80000001"))
+    property_ = vnnlib_file.read(at_least(tmp_path, "0.80000001"))
     calls = []
 
     def search(graph, region, rows, offsets, seconds) -> ClauseResult:
@@ -152,7 +152,7 @@ def test_a_complete_search_is_asked_what_is_left_open(absolute, tmp_path: Path) 
     clock = Clock(time.monotonic() + 60.0)
     network = onnx_file.read(absolute)
     searches = {"first": search, "second": search}
-    verdict = decider(network, asked, clock.left, searches).decide(asked)
+    verdict = decider(network, property_, clock.left, searches).decide(property_)
     assert verdict == VnnAnswer("unsat", "second")
     assert [call[:2] for call in calls] == [([1, 1, 1], [-0.80000001])] * 2
     assert 0.0 < calls[0][2] <= 60.0
@@ -170,8 +170,8 @@ def test_units_are_split_where_inputs_are_many(side: float, wanted: str, tmp_pat
     biases = [layer.bias.numpy() for layer in model.layers]
     network = dense_relu(tmp_path / "net.onnx", [kernel.T for kernel in kernels], biases)
     lower, upper = [-1.0, -0.75, *[0] * 10], [0.75, 1.0, *[1] * 10]
-    asked = vnnlib(tmp_path / "p", lower, upper, 3, f"(assert (>= Y_0 {most + side:.9f}))")
-    verdict = answer(network, asked)
+    property_ = vnnlib(tmp_path / "p", lower, upper, 3, f"(assert (>= Y_0 {most + side:.9f}))")
+    verdict = answer(network, property_)
     assert verdict.answer == wanted
     assert (verdict.by == "branch_and_bound") == (wanted == "unsat")
 
@@ -183,22 +183,24 @@ def test_what_no_search_can_do_is_said(tmp_path: Path) -> None:
     weights = {"v": np.float32(first), "w": np.ones((2, 1), np.float32)}
     nodes = [node("MatMul", "x v", "z"), node("Tanh", "z", "h"), node("MatMul", "h w", "y")]
     network = save(tmp_path / "net.onnx", nodes, weights, (1, 11))
-    asked = vnnlib(tmp_path / "p", [-1] * 11, [1] * 11, 1, "(assert (>= Y_0 0.25))")
-    verdict = answer(network, asked)
+    property_ = vnnlib(tmp_path / "p", [-1] * 11, [1] * 11, 1, "(assert (>= Y_0 0.25))")
+    verdict = answer(network, property_)
     assert verdict.answer == "unknown"
     reasons = "input_splitting: more than 10 inputs; branch_and_bound: layer .* another activation"
     assert re.search(reasons, verdict.by)
 
 
 def test_what_a_search_calls_a_counterexample_is_judged(absolute, tmp_path: Path) -> None:
-    asked = vnnlib_file.read(at_least(tmp_path, "0.80000001"))
+    property_ = vnnlib_file.read(at_least(tmp_path, "0.80000001"))
 
     def search(*question) -> ClauseResult:
         return ClauseResult(excluded=False, point=np.float32([0.1, 0.9]))
 
     clock = Clock(time.monotonic() + 60.0)
-    found = decider(onnx_file.read(absolute), asked, clock.left, {"wrong": search}).decide(asked)
-    assert found.answer == "unknown"
+    verdict = decider(onnx_file.read(absolute), property_, clock.left, {"wrong": search}).decide(
+        property_
+    )
+    assert verdict.answer == "unknown"
 
 
 def test_a_box_that_stays_open_does_not_end_the_search(absolute, tmp_path, monkeypatch) -> None:
@@ -206,7 +208,7 @@ def test_a_box_that_stays_open_does_not_end_the_search(absolute, tmp_path, monke
     monkeypatch.setattr(Decider, "_attacked", lambda *_: None)
     boxes = ["(and (<= X_0 0.4) (>= Y_0 0.89))", "(and (>= X_0 0.6) (>= Y_0 0.9))"]
     condition = f"(assert (or {' '.join(boxes)}))"
-    asked = vnnlib_file.read(vnnlib(tmp_path / "p", ["0.1", "0"], ["1", "1"], 1, condition))
+    property_ = vnnlib_file.read(vnnlib(tmp_path / "p", ["0.1", "0"], ["1", "1"], 1, condition))
 
     def search(graph, region, rows, offsets, seconds) -> ClauseResult:
         first = region.upper.numpy().min() < 0.5
@@ -214,9 +216,9 @@ def test_a_box_that_stays_open_does_not_end_the_search(absolute, tmp_path, monke
 
     clock = Clock(time.monotonic() + 60.0)
     network = onnx_file.read(absolute)
-    assert decider(network, asked, clock.left, {"a": search}).decide(asked).answer == "sat"
-    found = decider(network, asked[:1], clock.left, {"a": search}).decide(asked[:1])
-    assert found.answer == "unknown"
+    assert decider(network, property_, clock.left, {"a": search}).decide(property_).answer == "sat"
+    verdict = decider(network, property_[:1], clock.left, {"a": search}).decide(property_[:1])
+    assert verdict.answer == "unknown"
 
 
 def ended_so(monkeypatch, ended: Ended, results: Path | None) -> None:
@@ -292,25 +294,25 @@ def test_a_network_that_is_read_wrongly_is_refused_where_it_is_asked_about(
 def test_a_softmax_is_refused(tmp_path: Path) -> None:
     nodes = [node("MatMul", "x w", "z"), node("Softmax", "z", "y")]
     network = save(tmp_path / "net.onnx", nodes, {"w": normal(2, 2)}, (1, 2))
-    asked = vnnlib(tmp_path / "p", ["0"] * 2, ["1"] * 2, 2, "(assert (<= Y_0 1))")
+    property_ = vnnlib(tmp_path / "p", ["0"] * 2, ["1"] * 2, 2, "(assert (<= Y_0 1))")
     with pytest.raises(UserError, match="without a final softmax"):
-        answer(network, asked)
+        answer(network, property_)
 
 
 def test_the_command_answers_on_the_screen_and_in_a_file(absolute, tmp_path: Path) -> None:
     """Two processes: a counterexample, and a mistake in one line."""
     files = [f"--onnx_file={absolute}", f"--results_file={tmp_path / 'out.txt'}"]
-    told = start("verify", *files, f"--vnnlib_file={at_least(tmp_path, '0.75')}")
+    right = start("verify", *files, f"--vnnlib_file={at_least(tmp_path, '0.75')}")
     wrong = start("verify", *files, f"--vnnlib_file={tmp_path / 'absent'}")
-    result, mistake = finish(told), finish(wrong)
+    result, mistake = finish(right), finish(wrong)
     assert (result.returncode, result.stdout) == (0, "sat (attack)\n"), result.stderr
     first, *rest = (tmp_path / "out.txt").read_text().splitlines()
     assert first == "sat"
-    found = {n: Fraction(Decimal(v)) for n, v in re.findall(r"\((\w+) (\S+?)\)", "".join(rest))}
-    assert Fraction("0.1") <= found["X_0"] <= Fraction("0.2")
-    assert Fraction("0.3") <= found["X_1"] <= Fraction("0.9")
-    assert found["Y_0"] >= Fraction("0.75")
-    assert abs(found["X_0"] - found["X_1"]) - found["Y_0"] < 1e-6
+    values = {n: Fraction(Decimal(v)) for n, v in re.findall(r"\((\w+) (\S+?)\)", "".join(rest))}
+    assert Fraction("0.1") <= values["X_0"] <= Fraction("0.2")
+    assert Fraction("0.3") <= values["X_1"] <= Fraction("0.9")
+    assert values["Y_0"] >= Fraction("0.75")
+    assert abs(values["X_0"] - values["X_1"]) - values["Y_0"] < 1e-6
     assert mistake.returncode == 2
     words = f"error: vnnlib_file: expected a file; there is no file {tmp_path / 'absent'}\n"
     assert mistake.stderr == words

@@ -85,9 +85,9 @@ def test_the_repository_of_a_hook_is_not_meant(
 
 
 def test_code_in_words() -> None:
-    known = {"version": "0.1.0", "commit": "0123abc", "changed": False}
-    assert code_text(known) == "0.1.0, commit 0123abc, unchanged"
-    assert code_text({**known, "changed": True}) == "0.1.0, commit 0123abc, changed since"
+    code = {"version": "0.1.0", "commit": "0123abc", "changed": False}
+    assert code_text(code) == "0.1.0, commit 0123abc, unchanged"
+    assert code_text({**code, "changed": True}) == "0.1.0, commit 0123abc, changed since"
     alone = {"version": "0.1.0", "commit": None, "changed": None}
     assert code_text(alone) == "0.1.0, not from its repository"
     assert code_text(None) == "not noted"
