@@ -41,7 +41,8 @@ def _point(phase: Phase) -> PointTerm:
     if phase.trades_beta:
         return Trades(attack, phase.trades_beta, start)
     has_loss = phase.attack_loss != "ce"
-    return Attacked(attack, start, catalogue.resolve("loss", phase.attack_loss) if has_loss else None)
+    loss = catalogue.resolve("loss", phase.attack_loss) if has_loss else None
+    return Attacked(attack, start, loss)
 
 
 def _start(phase: Phase) -> Start | None:
