@@ -40,8 +40,8 @@ from rt_tf.network.graph import Graph
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
-from rt_tf.training.objective import Objective
-from rt_tf.training.point import Attacked
+from rt_tf.training.objectives.objective import Objective
+from rt_tf.training.objectives.point import Attacked
 
 BATCH = 100
 EVALUATED = 1000

@@ -39,9 +39,9 @@ from rt_tf.network.trace import Wiring, trace
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 from rt_tf.training.model import RobustModel
-from rt_tf.training.objective import Objective
-from rt_tf.training.point import Attacked, Clean
-from rt_tf.training.worst_case import WorstCase
+from rt_tf.training.objectives.objective import Objective
+from rt_tf.training.objectives.point import Attacked, Clean
+from rt_tf.training.objectives.worst_case import WorstCase
 
 EPS = 0.1
 CLASSES = 10

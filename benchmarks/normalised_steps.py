@@ -29,10 +29,10 @@ from rt_tf import catalogue, models
 from rt_tf.network.folding import folded
 from rt_tf.threats.linf import Linf
 from rt_tf.training.model import RobustModel
-from rt_tf.training.objective import Objective
-from rt_tf.training.point import Attacked, Clean, PointTerm
-from rt_tf.training.regularisers import WarmUp
-from rt_tf.training.worst_case import WorstCase
+from rt_tf.training.objectives.objective import Objective
+from rt_tf.training.objectives.point import Attacked, Clean, PointTerm
+from rt_tf.training.objectives.regularisers import WarmUp
+from rt_tf.training.objectives.worst_case import WorstCase
 
 
 class System(NamedTuple):
@@ -82,7 +82,9 @@ def measure(model: str, batch: int, rounds: int) -> list[Kind]:
         if folds and not SYSTEMS[system].normalised:
             continue
         taken = step(model, system, alone)
-        with mock.patch("rt_tf.training.batch.folded", folded if folds else lambda graph: graph):
+        with mock.patch(
+            "rt_tf.training.objectives.batch.folded", folded if folds else lambda graph: graph
+        ):
             loss = float(taken(images, labels).loss)  # compiles it
         job = Job(functools.partial(_loss, taken, images, labels))
         kinds.append(Kind(system, folds, alone, job, loss))

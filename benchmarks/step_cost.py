@@ -30,9 +30,9 @@ from rt_tf import catalogue, data, models
 from rt_tf.data.dataset import Split
 from rt_tf.threats.linf import Linf
 from rt_tf.training.model import RobustModel
-from rt_tf.training.objective import Objective
-from rt_tf.training.point import Attacked
-from rt_tf.training.worst_case import WorstCase
+from rt_tf.training.objectives.objective import Objective
+from rt_tf.training.objectives.point import Attacked
+from rt_tf.training.objectives.worst_case import WorstCase
 
 BATCH = 100
 CLASSES = 10

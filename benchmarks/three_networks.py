@@ -15,8 +15,8 @@ from rt_tf.errors import UserError
 from rt_tf.exactly import radius_text
 from rt_tf.threats.linf import Linf
 from rt_tf.training.model import RobustModel
-from rt_tf.training.objective import Objective
-from rt_tf.training.worst_case import WorstCase
+from rt_tf.training.objectives.objective import Objective
+from rt_tf.training.objectives.worst_case import WorstCase
 
 EPS = 0.05
 ARCHITECTURE = "digits_cnn"

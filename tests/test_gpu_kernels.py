@@ -15,10 +15,10 @@ from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.network.trace import trace
 from rt_tf.threats.region import Region
 from rt_tf.training.model import RobustModel
-from rt_tf.training.objective import Objective
-from rt_tf.training.point import Attacked, Clean, EachPart, Free, Latent, Trades
-from rt_tf.training.regularisers import L1, L2, ReluStability, WarmUp
-from rt_tf.training.worst_case import WorstCase
+from rt_tf.training.objectives.objective import Objective
+from rt_tf.training.objectives.point import Attacked, Clean, EachPart, Free, Latent, Trades
+from rt_tf.training.objectives.regularisers import L1, L2, ReluStability, WarmUp
+from rt_tf.training.objectives.worst_case import WorstCase
 from tests.gpu_kernels import lacking
 
 L = keras.layers

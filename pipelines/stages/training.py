@@ -28,12 +28,12 @@ from rt_tf.reporting.tensorboard import TensorBoard
 from rt_tf.serving import saved_model
 from rt_tf.serving.saved_model import network_checksum
 from rt_tf.threats.region import Threat
-from rt_tf.training import objectives
 from rt_tf.training.guard import Guard
 from rt_tf.training.loop import Loop
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Monitor
-from rt_tf.training.objective import Objective
+from rt_tf.training.objectives import of_phase
+from rt_tf.training.objectives.objective import Objective
 from rt_tf.training.phases import Phase, Values
 from rt_tf.training.state import TrainingState
 
@@ -173,7 +173,7 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
 def _objectives(
     phases: Sequence[Phase], threat: Threat, values: flags.FlagValues, model: RobustModel
 ) -> list[Objective]:
-    by_phase = [objectives.objective(phase, threat, bound_settings(values)) for phase in phases]
+    by_phase = [of_phase.objective(phase, threat, bound_settings(values)) for phase in phases]
     for phase, objective in zip(phases, by_phase, strict=True):
         objective.trained(model.wiring)  # refuses a latent layer that there is not
         if phase.attack == "latent" and model.wiring.has_statistics:

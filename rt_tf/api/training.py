@@ -13,7 +13,7 @@ from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
 from rt_tf.training.callbacks import Schedule
 from rt_tf.training.model import RobustModel
-from rt_tf.training.objectives import objective
+from rt_tf.training.objectives.of_phase import objective
 from rt_tf.training.phases import Phase
 from rt_tf.training.systems import find_system, phase_of
 

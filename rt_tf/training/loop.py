@@ -17,14 +17,14 @@ import tensorflow as tf
 from rt_tf import data
 from rt_tf.errors import UserError
 from rt_tf.training.average import Average
-from rt_tf.training.batch import refuse_uneven
 from rt_tf.training.cascade import CascadeMembers
 from rt_tf.training.checkpoints import Checkpoints, save_network
 from rt_tf.training.clock import Clock, steering
 from rt_tf.training.guard import Guard, refuse_lost_loss, refuse_lost_weights
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Accuracies, Monitor, chance
-from rt_tf.training.objective import Objective
+from rt_tf.training.objectives.batch import refuse_uneven
+from rt_tf.training.objectives.objective import Objective
 from rt_tf.training.phases import Phase, Values, own_epochs
 from rt_tf.training.state import LoopSettings, TrainingState, Watcher
 

@@ -21,11 +21,12 @@ from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import LayerCall
 from rt_tf.threats.region import Region
-from rt_tf.training import data_checks, dials, intake, recipe
-from rt_tf.training.batch import Draws
+from rt_tf.training import data_checks, dials, intake
 from rt_tf.training.dials import Dial, Dials
 from rt_tf.training.intake import Examples
-from rt_tf.training.objective import Objective, Outcome, Terms
+from rt_tf.training.objectives import recipe
+from rt_tf.training.objectives.batch import Draws
+from rt_tf.training.objectives.objective import Objective, Outcome, Terms
 
 # Names that `fit` and its callbacks report besides a user's metrics.
 _REPORTED = (*Terms._fields, "verified", *dials.NAMES)

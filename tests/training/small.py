@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from rt_tf import layers
 from rt_tf.training.model import RobustModel
-from rt_tf.training.objective import Objective
+from rt_tf.training.objectives.objective import Objective
 
 CLASSES = 3
 

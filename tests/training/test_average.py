@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rt_tf.threats.linf import Linf
 from rt_tf.training.average import Average
-from rt_tf.training.objective import Objective
+from rt_tf.training.objectives.objective import Objective
 
 
 @pytest.mark.parametrize("decay", [0.25, 0.99])  # one that holds at once, one that is grown into

@@ -22,10 +22,10 @@ from rt_tf.threats.linf import Linf
 from rt_tf.threats.union import Union
 from rt_tf.threats.wasserstein.ball import Wasserstein
 from rt_tf.training.model import RobustModel
-from rt_tf.training.objective import Objective, Terms
-from rt_tf.training.point import Attacked, EachPart, Free, Latent, Trades
-from rt_tf.training.regularisers import ReluStability, WarmUp
-from rt_tf.training.worst_case import WorstCase
+from rt_tf.training.objectives.objective import Objective, Terms
+from rt_tf.training.objectives.point import Attacked, EachPart, Free, Latent, Trades
+from rt_tf.training.objectives.regularisers import ReluStability, WarmUp
+from rt_tf.training.objectives.worst_case import WorstCase
 from tests.training.small import CLASSES, batch, compiled, cross_entropy, network
 
 PGD = functools.partial(pgd, steps=2)
@@ -514,9 +514,9 @@ from rt_tf.errors import UserError
 from rt_tf.threats.linf import Linf
 from rt_tf.training.callbacks import Schedule
 from rt_tf.training.model import RobustModel
-from rt_tf.training.objective import Objective
-from rt_tf.training.point import Attacked
-from rt_tf.training.worst_case import WorstCase
+from rt_tf.training.objectives.objective import Objective
+from rt_tf.training.objectives.point import Attacked
+from rt_tf.training.objectives.worst_case import WorstCase
 from tests.training.small import batch, network
 
 x, y = (values.numpy() for values in batch(21))

@@ -17,10 +17,10 @@ from rt_tf.errors import UserError
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 from rt_tf.training.model import RobustModel
-from rt_tf.training.objective import Objective
-from rt_tf.training.point import Attacked
-from rt_tf.training.regularisers import L1, ReluStability, WarmUp
-from rt_tf.training.worst_case import WorstCase, worst_case_loss
+from rt_tf.training.objectives.objective import Objective
+from rt_tf.training.objectives.point import Attacked
+from rt_tf.training.objectives.regularisers import L1, ReluStability, WarmUp
+from rt_tf.training.objectives.worst_case import WorstCase, worst_case_loss
 from tests.training.small import CLASSES, batch, compiled, cross_entropy, network, step
 
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from rt_tf import replicas
-from rt_tf.training.sampling import sample
+from rt_tf.training.objectives.worst_case import sample
 
 VALUES = np.arange(10.0) ** 2  # of the examples of a whole batch
 

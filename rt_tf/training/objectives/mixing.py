@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
-from rt_tf.training.batch import Batch
+from rt_tf.training.objectives.batch import Batch
 
 
 def mixed(batch: Batch, alpha: float) -> Batch:

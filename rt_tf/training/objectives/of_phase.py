@@ -6,11 +6,19 @@ from typing import Any
 from rt_tf import catalogue
 from rt_tf.attacks.run import Start
 from rt_tf.threats.region import Threat
-from rt_tf.training.objective import Objective
+from rt_tf.training.objectives.objective import Objective
+from rt_tf.training.objectives.point import (
+    Attacked,
+    Clean,
+    EachPart,
+    Free,
+    Latent,
+    PointTerm,
+    Trades,
+)
+from rt_tf.training.objectives.regularisers import L1, L2, Regulariser, ReluStability, WarmUp
+from rt_tf.training.objectives.worst_case import WorstCase
 from rt_tf.training.phases import Phase
-from rt_tf.training.point import Attacked, Clean, EachPart, Free, Latent, PointTerm, Trades
-from rt_tf.training.regularisers import L1, L2, Regulariser, ReluStability, WarmUp
-from rt_tf.training.worst_case import WorstCase
 
 
 def objective(phase: Phase, threat: Threat, bounds: Mapping[str, Any]) -> Objective:

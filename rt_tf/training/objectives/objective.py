@@ -12,11 +12,11 @@ from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import StatisticsByCall, Wiring
 from rt_tf.threats.region import Region, Threat
 from rt_tf.training import intake
-from rt_tf.training.batch import Batch, Draws
-from rt_tf.training.mixing import mixed
-from rt_tf.training.point import Clean, Point, PointTerm
-from rt_tf.training.regularisers import Regulariser, interval_boxes
-from rt_tf.training.worst_case import Worst, WorstCase
+from rt_tf.training.objectives.batch import Batch, Draws
+from rt_tf.training.objectives.mixing import mixed
+from rt_tf.training.objectives.point import Clean, Point, PointTerm
+from rt_tf.training.objectives.regularisers import Regulariser, interval_boxes
+from rt_tf.training.objectives.worst_case import Worst, WorstCase
 
 
 class Terms(NamedTuple):

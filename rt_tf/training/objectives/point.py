@@ -16,7 +16,7 @@ from rt_tf.errors import UserError
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import Wiring
-from rt_tf.training.batch import Batch
+from rt_tf.training.objectives.batch import Batch
 
 
 class Point(NamedTuple):

@@ -1,5 +1,6 @@
 """Recipes: an objective as plain data, for a model's file, with the names of its parts."""
 
+import contextlib
 import dataclasses
 import functools
 import importlib
@@ -89,11 +90,14 @@ def _name(part: Any) -> str:
 def _named(name: str) -> Any:
     if name.startswith(ROOMS):
         module, _, attribute = name.rpartition(".")
-        part = getattr(importlib.import_module(module), attribute, None)
+        part = None
+        with contextlib.suppress(ModuleNotFoundError):  # in files of other versions
+            part = getattr(importlib.import_module(module), attribute, None)
         if getattr(part, "__module__", None) == module:  # what it defines, not what it imports
             return part
     elif (part := keras.saving.get_registered_object(name)) is not None:
         return part
     raise UserError(
-        f"objective: expected parts of this library, or among custom_objects; received '{name}'"
+        f"objective: expected parts of this version of the library, or among custom_objects; "
+        f"received '{name}'"
     )

@@ -9,7 +9,7 @@ import tensorflow as tf
 from rt_tf.bounds import interval
 from rt_tf.bounds.result import Box
 from rt_tf.network.ops import Tensor
-from rt_tf.training.batch import Batch
+from rt_tf.training.objectives.batch import Batch
 
 Boxes = Callable[[], dict[int, Box]]  # the bounds of the network's nodes, computed at the call
 Regulariser = Callable[[Batch, list[keras.layers.Layer], Boxes], Tensor]
