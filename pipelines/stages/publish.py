@@ -14,7 +14,7 @@ from rt_tf.errors import UserError
 from rt_tf.evaluation import proving
 from rt_tf.records.consistency import Inconsistent
 from rt_tf.records.record_file import Row
-from rt_tf.reporting.attack_text import sanity_lines, suite_table
+from rt_tf.reporting.attacks.text import sanity_lines, suite_table
 from rt_tf.reporting.report import write_report
 from rt_tf.reporting.summary import main_question
 from rt_tf.reporting.tensorboard import TensorBoard

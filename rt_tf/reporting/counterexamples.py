@@ -16,7 +16,7 @@ from rt_tf.files import write_bytes
 from rt_tf.records.consistency import Inconsistent, require
 from rt_tf.records.merge import Question
 from rt_tf.records.record_file import Row
-from rt_tf.reporting import attacks
+from rt_tf.reporting.attacks import methods
 
 Originals = Callable[[Sequence[int]], np.ndarray]
 Images = tuple[np.ndarray, np.ndarray]  # originals and counterexamples, each [k, h, w, c]
@@ -56,7 +56,7 @@ def measure(
 
 def _kept(question: Question) -> Iterator[Row]:
     """All stored counterexamples to images that the network gets right."""
-    names = attacks.names(question.attacks)
+    names = methods.names(question.attacks)
     for row in filter(lambda row: row["correct"], question.rows):
         for name, attack in row["attacks"].items():
             if attack["file"] is not None:

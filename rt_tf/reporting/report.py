@@ -15,11 +15,11 @@ from rt_tf.domain import Domain
 from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
 from rt_tf.records.record_file import Row
+from rt_tf.reporting.attacks.sanity import not_checked
 from rt_tf.reporting.counterexamples import Images, Originals, measure
 from rt_tf.reporting.figures import curves, pictures, plots, radius_plots, style
 from rt_tf.reporting.figures.curves import line_notes
 from rt_tf.reporting.formats import comparison_text, duration, in_words, interval, percent
-from rt_tf.reporting.sanity import not_checked
 from rt_tf.reporting.summary import by_threat, main_question, summarise, weaker
 from rt_tf.reporting.text import code_text
 

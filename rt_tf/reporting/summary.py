@@ -79,15 +79,16 @@ from rt_tf.notes import read_notes
 from rt_tf.records.consistency import check_order, require
 from rt_tf.records.merge import Question, load, question_name
 from rt_tf.records.record_file import Row, read_lines
-from rt_tf.reporting import attacks, statistics
-from rt_tf.reporting.attack_warnings import all_of
+from rt_tf.reporting import statistics
+from rt_tf.reporting.attacks import methods
+from rt_tf.reporting.attacks.sanity import sanity
+from rt_tf.reporting.attacks.suites import suites
+from rt_tf.reporting.attacks.warnings import all_of
 from rt_tf.reporting.claim import claim, domain_of
 from rt_tf.reporting.counterexamples import smallest
 from rt_tf.reporting.inference import inferred
 from rt_tf.reporting.lines import lines
 from rt_tf.reporting.radii import radii, tables
-from rt_tf.reporting.sanity import sanity
-from rt_tf.reporting.suites import suites
 
 SCHEMA = "rt_tf.report/4"
 
@@ -243,7 +244,7 @@ def answer(question: Question) -> Row:
         "common": statistics.common(rows),
         "outcomes": statistics.outcomes(rows),
         "certificate": _certificate(question),
-        "attacks": [attacks.summary(question, name) for name in question.attacks],
+        "attacks": [methods.summary(question, name) for name in question.attacks],
         "classes": statistics.classes(rows),
         "margins": statistics.margins(rows),
     }

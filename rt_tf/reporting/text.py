@@ -13,7 +13,7 @@ from rich.text import Text
 from rt_tf.domain import Domain
 from rt_tf.exactly import radius_text
 from rt_tf.records.record_file import Row
-from rt_tf.reporting.attack_text import has_attacks, sanity_markdown, suite_markdown
+from rt_tf.reporting.attacks.text import has_attacks, sanity_markdown, suite_markdown
 from rt_tf.reporting.formats import TIMES, cell, code, comparison_text, plain, short
 from rt_tf.reporting.summary import by_threat, main_question, weaker
 

@@ -14,7 +14,7 @@ import pytest
 from pipelines.runs.directory import RunDirectory
 from rt_tf.errors import UserError
 from rt_tf.records import merge
-from rt_tf.reporting import attack_warnings
+from rt_tf.reporting.attacks import warnings
 from rt_tf.reporting.summary import main_question
 from tests.pipelines.conftest import command, report_of, run
 
@@ -28,7 +28,7 @@ def test_a_finished_run_is_whole(finished: Path) -> None:
     assert main["clean"]["rate"] >= main["attacked"]["rate"] >= main["certified"]["rate"]
     assert [row["phase"] for row in report["training"]["history"]] == [0, 1]
     assert report["warnings"] == []  # looked for: they would be in
-    assert (finished / "records" / attack_warnings.FILE).exists()
+    assert (finished / "records" / warnings.FILE).exists()
     page = (finished / "report" / "report.html").read_text()
     assert (finished / "export" / "assets.extra" / "report.html").read_text() == page
     assert "PGD" in page or "pgd" in page

@@ -18,7 +18,7 @@ from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
 from rt_tf.records.merge import Inconsistent
 from rt_tf.records.record_file import line
-from rt_tf.reporting import attack_warnings
+from rt_tf.reporting.attacks import warnings as attack_warnings
 from rt_tf.reporting.counterexamples import measure
 from rt_tf.reporting.formats import DASH, percent
 from rt_tf.reporting.report import write_report

@@ -8,11 +8,11 @@ import pytest
 
 from rt_tf.catalogue.attacks import ATTACKS, AttackEntry
 from rt_tf.records.merge import load
-from rt_tf.reporting import sanity as checks
-from rt_tf.reporting.attack_text import sanity_lines, sanity_markdown
-from rt_tf.reporting.attacks import names
-from rt_tf.reporting.sanity import CHECKS, not_checked, sanity
-from rt_tf.reporting.trials import Trial
+from rt_tf.reporting.attacks import sanity as checks
+from rt_tf.reporting.attacks.methods import names
+from rt_tf.reporting.attacks.sanity import CHECKS, not_checked, sanity
+from rt_tf.reporting.attacks.text import sanity_lines, sanity_markdown
+from rt_tf.reporting.attacks.trials import Trial
 from tests.reporting.synthetic import settings, write_attack
 
 PIXELS = 16

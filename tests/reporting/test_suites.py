@@ -11,8 +11,8 @@ from rich.console import Console
 
 from rt_tf.errors import UserError
 from rt_tf.records.merge import Inconsistent, load
-from rt_tf.reporting.attack_text import suite_markdown, suite_table
-from rt_tf.reporting.suites import suites
+from rt_tf.reporting.attacks.suites import suites
+from rt_tf.reporting.attacks.text import suite_markdown, suite_table
 from tests.reporting.synthetic import N, settings, write_attack
 
 TOLD = {

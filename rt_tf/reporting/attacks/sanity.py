@@ -13,10 +13,8 @@ from typing import NamedTuple
 
 from rt_tf.records.merge import Question
 from rt_tf.records.record_file import Row
-from rt_tf.reporting import attacks
-from rt_tf.reporting.formats import percent, points
-from rt_tf.reporting.statistics import rate
-from rt_tf.reporting.trials import (
+from rt_tf.reporting.attacks import methods
+from rt_tf.reporting.attacks.trials import (
     CheckResult,
     Trial,
     against_best,
@@ -26,6 +24,8 @@ from rt_tf.reporting.trials import (
     shared,
     trials_of,
 )
+from rt_tf.reporting.formats import percent, points
+from rt_tf.reporting.statistics import rate
 
 SLACK = 0.005  # by how much an attack that should be stronger may be the weaker one
 BUDGET_CHANGE = 0.005  # how much accuracy may depend on steps and restarts
@@ -77,18 +77,18 @@ def _row(check: Check, threat: str, findings: Sequence[CheckResult]) -> Row:
 
 
 def _single_step(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
-    weak, strong = are(trials, attacks.is_single_step), are(trials, attacks.is_iterative)
+    weak, strong = are(trials, methods.is_single_step), are(trials, methods.is_iterative)
     return against_best(weak, strong)
 
 
 def _black_box(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
-    weak, strong = are(trials, attacks.is_black_box), are(trials, attacks.is_white_box)
+    weak, strong = are(trials, methods.is_black_box), are(trials, methods.is_white_box)
     return against_best(weak, strong)
 
 
 def _budget(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
     """The change by the largest budget of an iterative attack, compared with the next smaller."""
-    for family in families(are(trials, attacks.is_iterative)):
+    for family in families(are(trials, methods.is_iterative)):
         largest = max(family, key=lambda trial: trial.budget)
         smaller = [trial for trial in family if trial.budget < largest.budget]
         smaller = [trial for trial in smaller if shared(trial, largest)]
@@ -99,7 +99,7 @@ def _budget(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
 
 def _noise(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
     for trial in trials:
-        if attacks.is_noise(trial.settings):
+        if methods.is_noise(trial.settings):
             n, clean = len(trial.clean), sum(trial.clean.values())
             left = sum(trial.withstood.values())
             text = f"{trial.place}: {trial.id} leaves {percent(rate(left, n))} of a clean "
@@ -112,7 +112,7 @@ def _unbounded(trials: Sequence[Trial], half: Half) -> Iterable[CheckResult]:
 
     Where it leaves nothing, a larger radius could not leave more.
     """
-    iterative = are(trials, attacks.is_iterative)
+    iterative = are(trials, methods.is_iterative)
     radii = {trial.question.eps for trial in iterative}
     last = [trial for trial in iterative if trial.question.eps == max(radii)]
     if last:

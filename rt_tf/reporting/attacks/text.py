@@ -10,8 +10,8 @@ from rich.text import Text
 
 from rt_tf.exactly import radius_text
 from rt_tf.records.record_file import Row
+from rt_tf.reporting.attacks.sanity import not_checked
 from rt_tf.reporting.formats import DASH, cell, code, duration, plain, short
-from rt_tf.reporting.sanity import not_checked
 
 
 def suite_table(suite: Row) -> Table:

@@ -11,7 +11,7 @@ from rt_tf.errors import UserError
 from rt_tf.notes import read_notes, write_notes
 from rt_tf.records.merge import Question
 from rt_tf.records.record_file import Row
-from rt_tf.reporting import attacks
+from rt_tf.reporting.attacks import methods
 
 FILE = "attack-warnings.json"  # among a run's records: those of its network
 
@@ -62,7 +62,7 @@ def all_of(records_dir: Path, network: str, questions: Sequence[Question]) -> li
 def _is_blind(name: str, settings: Row) -> bool:
     """Whether an attack saw no gradients of the network, noise included."""
     entry = ATTACKS.get(settings["attack"])
-    return attacks.is_transfer(name) or (entry is not None and entry.black_box)
+    return methods.is_transfer(name) or (entry is not None and entry.black_box)
 
 
 def _falls(row: Row, names: Iterable[str]) -> bool:

@@ -55,7 +55,7 @@ def trials_of(question: Question) -> Iterable[Trial]:
 
 
 def are(trials: Iterable[Trial], kind: Callable[[str, Row], bool]) -> list[Trial]:
-    """The trials of attacks of a kind, which a function of `rt_tf.reporting.attacks` decides."""
+    """The trials of attacks of a kind, which a function of `reporting.attacks.methods` decides."""
     return [trial for trial in trials if kind(trial.id, trial.settings)]
 
 

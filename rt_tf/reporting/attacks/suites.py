@@ -10,8 +10,9 @@ from rt_tf.notes import read_notes
 from rt_tf.records.consistency import require
 from rt_tf.records.merge import Question
 from rt_tf.records.record_file import Row
-from rt_tf.reporting import attacks, statistics
-from rt_tf.reporting.attack_warnings import masked
+from rt_tf.reporting import statistics
+from rt_tf.reporting.attacks import methods
+from rt_tf.reporting.attacks.warnings import masked
 
 FIELDS = ("suite", "samples", "questions", "attacks", "warnings")
 
@@ -85,7 +86,7 @@ def _row(question: Question, name: str, rows: Sequence[Row]) -> Row:
     return {
         "question": question.name,
         "id": name,
-        "name": attacks.names(question.attacks)[name],
+        "name": methods.names(question.attacks)[name],
         "attacked": statistics.share(rows, _withstands([name])),
         "distance": statistics.distances(attack["distance"] for attack in results),
         "seconds": statistics.seconds(attack["seconds"] for attack in results),

@@ -1,0 +1,1 @@
+"""What a report says of attacks: by method and by suite, warnings, sanity checks, texts."""
