@@ -19,17 +19,13 @@ from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
-from rt_tf.network.wiring import LayerCall
 from rt_tf.threats.region import Region
-from rt_tf.training import data_checks, dials, intake
+from rt_tf.training import compile_checks, data_checks, dials, intake, moves
 from rt_tf.training.dials import Dial, Dials
 from rt_tf.training.intake import Examples
 from rt_tf.training.objectives import recipe
 from rt_tf.training.objectives.batch import Draws
 from rt_tf.training.objectives.objective import Objective, Outcome, Terms
-
-# Names that `fit` and its callbacks report besides a user's metrics.
-_REPORTED = (*Terms._fields, "verified", *dials.NAMES)
 
 
 @keras.saving.register_keras_serializable("rt_tf")
@@ -56,13 +52,13 @@ class RobustModel(keras.Model):
         self._dials = Dials()
         self.objective: Objective | None = None
         self.clip_norm = 0.0
-        self.moves = self._moves()
+        self.moves = moves.empty(network.input_shape[1:])
         self.terms = [keras.metrics.Mean(name) for name in Terms._fields if name != "loss"]
         self.verified = keras.metrics.Mean("verified")
         self._absent: set[str] = set()
         self._tests = False
         self.built = True
-        _refuse_activity_losses(self.wiring.calls)
+        compile_checks.refuse_activity_losses(self.wiring.calls)
 
     @property
     def eps(self) -> Dial:
@@ -73,16 +69,6 @@ class RobustModel(keras.Model):
     def kappa(self) -> Dial:
         """The share of the bound term, a variable that is no weight, as eps is."""
         return self._dials.kappa
-
-    def _moves(self) -> tf.Variable:
-        """A variable for the last attack's moves, of all examples on every replica."""
-        shape = self.network.input_shape[1:]
-        return tf.Variable(
-            tf.zeros([0, *shape]),
-            shape=[None, *shape],
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
 
     @property
     def bounded(self) -> bool:
@@ -109,9 +95,11 @@ class RobustModel(keras.Model):
         compiles the step; "auto" for no. UserError for a loss, since the objective is the loss, and
         for values out of range.
         """
-        _refuse_losses(options)
-        _refuse_names(metrics=metrics, weighted_metrics=options.get("weighted_metrics"))
-        _check_settings(objective, eps, kappa)
+        compile_checks.refuse_losses(options)
+        compile_checks.refuse_names(
+            metrics=metrics, weighted_metrics=options.get("weighted_metrics")
+        )
+        compile_checks.check_settings(objective, eps, kappa)
         clip_norm = numbers.at_least_0("clip_norm", clip_norm)
         jit = jit_compile is True
         if jit and replicas.count() > 1:
@@ -376,22 +364,12 @@ class RobustModel(keras.Model):
         first = replicas.first(tf.shape(labels)[0])
         keys = functools.partial(self._keys, labels, first)
         if not training:
-            return Draws(keys, self._seed, lambda: tf.zeros_like(x), lambda moves: None)
-        return Draws(keys, self._seed, lambda: self._last(x, first), self._keep)
+            return Draws(keys, self._seed, lambda: tf.zeros_like(x), lambda _: None)
+        keep = functools.partial(moves.keep, self.moves)
+        return Draws(keys, self._seed, lambda: moves.read(self.moves, x, first), keep)
 
     def _keys(self, labels: Tensor, first: Tensor | int = 0) -> Tensor:
         return noise.keys(self._seed(), first + tf.range(tf.shape(labels)[0]))
-
-    def _last(self, x: Tensor, first: Tensor) -> Tensor:
-        """This replica's rows of the last step's moves; zeros where there are none."""
-        moves = tf.convert_to_tensor(self.moves)[first:][: tf.shape(x)[0]]
-        zeros = tf.zeros_like(x)[tf.shape(moves)[0] :]
-        return tf.ensure_shape(tf.concat([moves, zeros], axis=0), x.shape)
-
-    def _keep(self, moves: Tensor) -> None:
-        if replicas.count() > 1:
-            moves = tf.distribute.get_replica_context().all_gather(moves, axis=0)
-        self.moves.assign(moves)
 
     def _seed(self) -> Tensor:
         """The seed of the present step: [2]."""
@@ -406,48 +384,3 @@ class RobustModel(keras.Model):
 
 def _rows(examples: Examples) -> Tensor:
     return tf.shape(examples.labels)[0]
-
-
-def _refuse_losses(options: dict[str, Any]) -> None:
-    for name in ("loss", "loss_weights"):
-        if options.get(name) is not None:
-            raise UserError(f"{name}: expected none: the objective is the loss; received one")
-
-
-def _refuse_names(**metrics: Any) -> None:
-    """Raises UserError for metrics that are not listed, and for names that the model reports."""
-    for argument, listed in metrics.items():
-        if not isinstance(listed or [], list | tuple | dict):
-            raise UserError(f"{argument}: expected a list; received {numbers.shown(listed)}")
-        taken = {_metric_name(metric) for metric in keras.tree.flatten(listed)} & {*_REPORTED}
-        if taken:
-            raise UserError(
-                f"{argument}: expected names other than {', '.join(_REPORTED)}, which the model "
-                f"reports itself; received '{min(taken)}'"
-            )
-
-
-def _metric_name(metric: Any) -> str:
-    """The name that Keras gives a metric, in lower case."""
-    name = getattr(metric, "name", None) or getattr(metric, "__name__", None)
-    return metric if isinstance(metric, str) else str(name).lower()
-
-
-def _check_settings(objective: Any, eps: Any, kappa: Any) -> None:
-    """Raises UserError for what is no objective, and for eps or kappa out of range."""
-    if not isinstance(objective, Objective):
-        raise UserError(f"objective: expected an Objective; received a {type(objective).__name__}")
-    for name, value in zip(dials.NAMES, (eps, kappa), strict=True):
-        if value is not None:
-            dials.checked(name, value)
-    dials.refuse_unused(kappa, objective.bound is not None)
-
-
-def _refuse_activity_losses(calls: Sequence[LayerCall]) -> None:
-    """Raises UserError for losses of layers' outputs: attacks and bounds call layers many times."""
-    for call in calls:
-        if getattr(call.layer, "activity_regularizer", None) is not None:
-            raise UserError(
-                f"layer '{call.layer.name}': expected no activity_regularizer in a network that "
-                "is trained robustly; received one; an objective has regularisers"
-            )
