@@ -7,9 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 REFERENCES = (ROOT / "docs" / "references.md").read_text()
-LISTED = re.findall(r"\*\*([A-Z][\w, &.-]+?)\*\*", REFERENCES)
+LISTED = re.findall(r"\*\*([A-Z][\w, &.'-]+?)\*\*", REFERENCES)
 CITED = re.compile(
-    r"([A-Z][\w-]+)(?: et al\.| & [A-Z][\w-]+|, [A-Z]\w+ (?:&|and) [A-Z]\w+)? \(?((?:19|20)\d\d)\b"
+    r"([A-Z][\w'-]+)(?: et al\.| & [A-Z][\w-]+|, [A-Z]\w+ (?:&|and) [A-Z]\w+)? \(?((?:19|20)\d\d)\b"
 )
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 NO_AUTHORS = {"In"}  # words before a year

@@ -10,6 +10,7 @@ import pytest
 
 from pipelines import console
 from pipelines.flags.parsing import MOST, one_line
+from rt_tf.evaluation.terminal import progress_bars
 
 HOSTILE = "[/x] [bold]b[/] :smile:"
 
@@ -18,7 +19,7 @@ def test_names_are_shown_as_they_are() -> None:
     shown = io.StringIO()
     screen = console.terminal(file=shown, force_terminal=True, width=120, color_system=None)
     screen.print(HOSTILE, "a")
-    with console.progress(screen) as bar:
+    with progress_bars(screen) as bar:
         bar.add_task(HOSTILE, total=1, status=HOSTILE)
     assert f"{HOSTILE} a\n" in shown.getvalue()
     assert shown.getvalue().count(HOSTILE) >= 3

@@ -125,7 +125,7 @@ def hastened(best: Tensor, last: Tensor, before: Tensor, steps: Tensor) -> tuple
 
     last: the best beta before; before: the one that `best` came from; each [batch, height,
     width, channels]. The momentum begins anew when it led away from the best beta (O'Donoghue
-    and Candes 2015: the gradient scheme).
+    & Candes 2015: the gradient scheme).
     """
     back = _total((best - before) * (best - last)) < 0.0
     steps = tf.where(back, tf.zeros_like(steps), steps + 1.0)
