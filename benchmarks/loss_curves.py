@@ -21,7 +21,7 @@ from absl import flags as absl_flags
 from pipelines.flags import run
 from pipelines.flags.parsing import parse
 from rt_tf.files import write_text
-from rt_tf.training.stability import stable
+from rt_tf.training.loop.stability import stable
 
 RESULTS = Path(__file__).parent / "results" / "loss_curves.json"
 TOLERANCES = (2.0, 1.0, 0.5, 0.3)

@@ -18,9 +18,9 @@ from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 from rt_tf.evaluation import refusals as evaluation_refusals
 from rt_tf.threats.region import Threat
-from rt_tf.training.average import Average
+from rt_tf.training.loop.average import Average
+from rt_tf.training.loop.state import LoopSettings
 from rt_tf.training.phases import Phase
-from rt_tf.training.state import LoopSettings
 
 MOMENTUM = 0.9  # sgd's default
 STATISTICS = 2**28  # the most pixel values that statistics are computed from

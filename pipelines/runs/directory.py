@@ -19,7 +19,7 @@ from rt_tf.files import write_text
 from rt_tf.folders import settle, writable
 from rt_tf.notes import read_notes, write_notes
 
-# See rt_tf.files and rt_tf.training.checkpoints.save_network; of folders, rt_tf.folders.
+# See rt_tf.files and rt_tf.training.loop.checkpoints.save_network; of folders, rt_tf.folders.
 HALF_WRITTEN = ("**/.*.tmp", "best/.rt_tf-partial.*", "good/.rt_tf-partial.*")
 REWRITTEN = ("export", "proofs")
 

@@ -12,7 +12,7 @@ from pipelines.runs.directory import RunDirectory
 from rt_tf import layers  # noqa: F401 - Keras reads its classes by name
 from rt_tf.errors import UserError
 from rt_tf.serving import saved_model
-from rt_tf.training.checkpoints import save_network
+from rt_tf.training.loop.checkpoints import save_network
 
 # Errors of reading an archive of which a bit has changed.
 _CORRUPT = (

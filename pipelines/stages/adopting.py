@@ -23,7 +23,7 @@ from rt_tf.network.trace import trace
 from rt_tf.reporting.formats import comparison_text
 from rt_tf.serving.saved_model import network_checksum
 from rt_tf.threats.region import Threat
-from rt_tf.training.checkpoints import save_network
+from rt_tf.training.loop.checkpoints import save_network
 
 
 def adopt(

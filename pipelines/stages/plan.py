@@ -13,7 +13,7 @@ from pipelines.console import terminal
 from pipelines.stages.training import checked_loop
 from rt_tf import data, models
 from rt_tf.errors import UserError
-from rt_tf.training.loop import Loop
+from rt_tf.training.loop.loop import Loop
 
 MEASURED = 5
 

@@ -28,14 +28,14 @@ from rt_tf.reporting.tensorboard import TensorBoard
 from rt_tf.serving import saved_model
 from rt_tf.serving.saved_model import network_checksum
 from rt_tf.threats.region import Threat
-from rt_tf.training.guard import Guard
-from rt_tf.training.loop import Loop
+from rt_tf.training.loop.guard import Guard
+from rt_tf.training.loop.loop import Loop
+from rt_tf.training.loop.state import TrainingState
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.objectives import of_phase
 from rt_tf.training.objectives.objective import Objective
 from rt_tf.training.phases import Phase, Values
-from rt_tf.training.state import TrainingState
 
 GUARD_STEPS = 5  # of PGD on a minibatch after every epoch: Wong 2020 (thesis), section 4.1.2
 

@@ -25,9 +25,9 @@ from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.notes import read_notes, write_notes
 from rt_tf.reporting.tensorboard import TensorBoard
+from rt_tf.training.loop.state import TrainingState
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.phases import Phase, Values
-from rt_tf.training.state import TrainingState
 
 ORACLES = {
     "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,

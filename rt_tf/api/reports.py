@@ -26,7 +26,7 @@ from rt_tf.records.record_file import Row
 from rt_tf.reporting.provenance import surroundings
 from rt_tf.reporting.report import write_report
 from rt_tf.serving import saved_model
-from rt_tf.training.checkpoints import save_network
+from rt_tf.training.loop.checkpoints import save_network
 
 PROBES = 100  # images on which an export is compared with its network
 

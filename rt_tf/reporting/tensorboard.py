@@ -17,9 +17,9 @@ from rt_tf.exactly import radius_text
 from rt_tf.records.record_file import Row
 from rt_tf.reporting.figures.pictures import adversarial_examples
 from rt_tf.reporting.figures.style import encode
+from rt_tf.training.loop.state import TrainingState
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.phases import Values
-from rt_tf.training.state import TrainingState
 
 SCALARS_EVERY = 20
 IMAGES = 8

@@ -34,7 +34,7 @@ class RobustModel(keras.Model):
 
     Use it as any Keras model: `compile(optimizer, objective=..., eps=..., kappa=...)`, `fit`,
     `evaluate`, `save`; a `Schedule` among the callbacks moves eps and kappa. The loop of
-    `rt_tf.training.loop` drives its `step` through schedules, phases and checkpoints.
+    `rt_tf.training.loop.loop` drives its `step` through schedules, phases and checkpoints.
 
     Metrics, over an epoch and weighted by examples: the objective's `Terms`; the metrics of
     `compile`, of the logits of the images themselves; and, in tests, `verified`: by interval

@@ -15,7 +15,7 @@ from rt_tf import layers
 from rt_tf.domain import UNIT
 from rt_tf.errors import UserError
 from rt_tf.serving import saved_model
-from rt_tf.training.checkpoints import save_network
+from rt_tf.training.loop.checkpoints import save_network
 
 IMAGES = np.random.default_rng(0).random((3, 2, 2, 1), np.float32)
 DATASET = SimpleNamespace(validation=SimpleNamespace(images=lambda rows: IMAGES[rows]), domain=UNIT)

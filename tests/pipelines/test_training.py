@@ -23,7 +23,7 @@ from rt_tf import data
 from rt_tf.errors import UserError
 from rt_tf.reporting.summary import main_question
 from rt_tf.serving import saved_model
-from rt_tf.training.loop import Loop
+from rt_tf.training.loop.loop import Loop
 from tests.pipelines.conftest import command, report_of, run, trained
 
 

@@ -18,7 +18,7 @@ from pipelines.flags import parsing
 from pipelines.flags import run as ours
 from pipelines.stages import training
 from rt_tf import data
-from rt_tf.training.loop import Loop
+from rt_tf.training.loop.loop import Loop
 
 COMMON = ["--model=digits_fc", "--batch_size=48", "--clip_norm=0.5", "--epsilon=0.05"]
 COMMON += ["--optimizer=sgd", "--learning_rate=0.02"]  # Adam makes steps of gradients of no size

@@ -7,7 +7,7 @@ import small
 import tensorflow as tf
 
 from rt_tf.threats.linf import Linf
-from rt_tf.training.average import Average
+from rt_tf.training.loop.average import Average
 from rt_tf.training.objectives.objective import Objective
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from rt_tf import models
 from rt_tf.serving.saved_model import network_checksum
-from rt_tf.training.checkpoints import Checkpoints, save_network
+from rt_tf.training.loop.checkpoints import Checkpoints, save_network
 
 
 def test_half_written_checkpoints_are_swept_at_the_start(tmp_path: Path) -> None:

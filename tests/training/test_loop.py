@@ -17,9 +17,10 @@ from rt_tf.bounds.methods import interval_bounds
 from rt_tf.errors import UserError
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
-from rt_tf.training.average import Average
-from rt_tf.training.guard import Guard
-from rt_tf.training.loop import Loop
+from rt_tf.training.loop.average import Average
+from rt_tf.training.loop.guard import Guard
+from rt_tf.training.loop.loop import Loop
+from rt_tf.training.loop.state import LoopSettings, TrainingState
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.objectives.batch import refuse_uneven
@@ -27,7 +28,6 @@ from rt_tf.training.objectives.objective import Objective
 from rt_tf.training.objectives.point import Attacked, Clean, Free
 from rt_tf.training.objectives.worst_case import WorstCase
 from rt_tf.training.phases import Phase, Values
-from rt_tf.training.state import LoopSettings, TrainingState
 
 NATURAL = Phase(epochs=2, learning_rate=0.01)
 ROBUST = Phase(epochs=2, bound="interval", kappa=0.5, eps=0.02, attack="fgsm")

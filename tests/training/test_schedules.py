@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rt_tf.errors import UserError
-from rt_tf.training.guard import good, overfits
+from rt_tf.training.loop.guard import good, overfits
 from rt_tf.training.monitor import chance
 from rt_tf.training.phases import Phase
 from rt_tf.training.schedules import linear_ramp, piecewise, smooth_ramp, staircase

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import loss_curves
 from benchmarks.loss_curves import switch
-from rt_tf.training.stability import stable, trend
+from rt_tf.training.loop.stability import stable, trend
 
 
 def flat(deviation: float, seed: int = 0, count: int = 150) -> list[float]:

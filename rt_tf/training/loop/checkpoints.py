@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import tensorflow as tf
 
 from rt_tf import models
 from rt_tf.errors import UserError
+from rt_tf.training.loop.average import Average
+from rt_tf.training.model import RobustModel
 
 KEPT = 3
 # TensorFlow's errors for files that are cut short, changed or missing: its own or, through its
@@ -27,6 +30,7 @@ class Checkpoints:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.notices: list[str] = []
+        self._saved_at = time.monotonic()
 
     def save(self, step: int, position: dict[str, Any], **trackables: Any) -> None:
         """Writes checkpoint `step` and removes all but the last few."""
@@ -35,6 +39,11 @@ class Checkpoints:
         for old in self.steps()[:-KEPT]:
             for path in self.directory.glob(f"ckpt-{old}.*"):
                 path.unlink()
+        self._saved_at = time.monotonic()
+
+    def age(self) -> float:
+        """The seconds since this process last saved, or began."""
+        return time.monotonic() - self._saved_at
 
     def steps(self) -> list[int]:
         """The steps of the checkpoints on disk, oldest first."""
@@ -83,6 +92,13 @@ class Checkpoints:
 
     def _prefix(self, step: int) -> Path:
         return self.directory / f"ckpt-{step}"
+
+
+def trackables(model: RobustModel, average: Average | None) -> dict[str, Any]:
+    """The objects that a checkpoint of training holds, beside the position."""
+    averaged = {"average": average.network, "averaged": average.steps} if average else {}
+    trained = {"network": model.network, "optimizer": model.optimizer, "moves": model.moves}
+    return trained | averaged
 
 
 def save_network(network: keras.Model, path: Path) -> None:

@@ -13,7 +13,7 @@ from rt_tf import models
 from rt_tf.data import Split
 from rt_tf.network.trace import trace
 from rt_tf.notes import read_notes, write_notes
-from rt_tf.training.checkpoints import save_network
+from rt_tf.training.loop.checkpoints import save_network
 from rt_tf.training.monitor import Monitor
 from rt_tf.training.phases import Phase
 

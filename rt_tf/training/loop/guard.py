@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from rt_tf.data import Split
 from rt_tf.errors import UserError
-from rt_tf.training.checkpoints import Checkpoints, save_network
-from rt_tf.training.clock import Clock
+from rt_tf.training.loop.checkpoints import Checkpoints, save_network
+from rt_tf.training.loop.clock import Clock
+from rt_tf.training.loop.state import TrainingState
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Monitor
-from rt_tf.training.state import TrainingState
 
 MOST = 0.5  # the accuracy on training points from which a network counts as having learnt them
 

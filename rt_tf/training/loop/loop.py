@@ -16,19 +16,21 @@ import tensorflow as tf
 
 from rt_tf import data
 from rt_tf.errors import UserError
-from rt_tf.training.average import Average
-from rt_tf.training.cascade import CascadeMembers
-from rt_tf.training.checkpoints import Checkpoints, save_network
-from rt_tf.training.clock import Clock, steering
-from rt_tf.training.guard import Guard, refuse_lost_loss, refuse_lost_weights
+from rt_tf.training.loop.average import Average
+from rt_tf.training.loop.cascade import CascadeMembers
+from rt_tf.training.loop.checkpoints import Checkpoints, trackables
+from rt_tf.training.loop.clock import Clock
+from rt_tf.training.loop.examples import OpenExamples
+from rt_tf.training.loop.guard import Guard, refuse_lost_loss, refuse_lost_weights
+from rt_tf.training.loop.history import history_row, steering
+from rt_tf.training.loop.selection import Selection
+from rt_tf.training.loop.state import LoopSettings, TrainingState, Watcher
+from rt_tf.training.loop.step import StepFunction, step_function
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Accuracies, Monitor, chance
 from rt_tf.training.objectives.batch import refuse_uneven
 from rt_tf.training.objectives.objective import Objective
 from rt_tf.training.phases import Phase, Values, own_epochs
-from rt_tf.training.state import LoopSettings, TrainingState, Watcher
-
-StepFunction = Callable[[Any], dict[str, tf.Tensor]]
 
 
 @dataclasses.dataclass
@@ -63,14 +65,14 @@ class Loop:
         self.strategy = tf.distribute.get_strategy()
         self.checkpoints = Checkpoints(self.directory / "checkpoints")
         self.members = CascadeMembers(self.directory, self.phases, self.monitor)
-        self.open = {"train": self.train, "validation": self.validation}
-        self._saved_at = time.monotonic()
+        self.selection = Selection(self.settings.select_by, self.members, self.network)
+        self.examples = OpenExamples(self.train, self.validation, self.settings, self.extra)
         self._check()
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of the present training split."""
-        return data.steps(self.open["train"], self.settings.batch_size, self.extra)
+        """Batches of the present training examples."""
+        return self.examples.steps_per_epoch
 
     def run(self) -> TrainingState:
         """Trains to the end, from the last whole checkpoint if there is one; the final state."""
@@ -108,7 +110,7 @@ class Loop:
     def begin_phase(self) -> StepFunction:
         """Compiles the model for the present phase and returns its step function."""
         self._compile(self.position.phase)
-        return self._step_function()
+        return step_function(self.model, self.average, self.settings.jit_compile)
 
     def take_step(self, step: StepFunction, batch: Any, values: Values) -> dict[str, float]:
         """Takes one step at this radius, kappa and learning rate; returns the terms."""
@@ -119,18 +121,8 @@ class Loop:
 
     def batches(self, phase: Phase) -> Iterator[Any]:
         """The batches of the rest of a phase, epoch by epoch, each as often as it is replayed."""
-        done, replayed = divmod(self.position.step, phase.replays)
-        first = done // self.steps_per_epoch
-        for epoch in range(first, self._clock(phase).epochs):
-            dataset = data.batches(
-                self.open["train"],
-                self.settings.batch_size,
-                self.settings.seed,
-                1000 * self.position.phase + epoch,
-                skip=done - first * self.steps_per_epoch if epoch == first else 0,
-                options=self.settings.augmentation,
-                extra=self.extra,
-            )
+        replayed = self.position.step % phase.replays
+        for dataset in self.examples.batches(self.position, phase, self._clock(phase).epochs):
             if self.strategy.num_replicas_in_sync > 1:
                 dataset = self.strategy.experimental_distribute_dataset(dataset)
             for batch in dataset:
@@ -138,7 +130,7 @@ class Loop:
                 replayed = 0
 
     def _clock(self, phase: Phase) -> Clock:
-        labels = self.open["validation"].labels[: self.settings.monitor_samples]
+        labels = self.examples.validation.labels[: self.settings.monitor_samples]
         level = chance(labels) if phase.kappa_step else 0.0
         return Clock(phase, self.position, self.steps_per_epoch, level)
 
@@ -162,7 +154,7 @@ class Loop:
             )
 
     def _resume(self) -> None:
-        state = self.checkpoints.restore(**self._trackables())
+        state = self.checkpoints.restore(**trackables(self.model, self.average))
         if state is not None:
             self.position = TrainingState(**state)
             number = min(self.position.phase, len(self.phases) - 1)
@@ -171,31 +163,17 @@ class Loop:
         self._open_examples()
 
     def _open_examples(self) -> None:
-        """Opens the examples of the phase: those that no finished member of a cascade certifies."""
         if self.position.phase < len(self.phases):
-            splits = {"train": self.train, "validation": self.validation}
-            self.open = self.members.left_open(splits, self.position.phase)
-
-    def _step_function(self) -> StepFunction:
-        model, strategy, average = self.model, self.strategy, self.average
-
-        def step(batch: Any) -> dict[str, tf.Tensor]:
-            images, labels, _ = batch
-            terms = strategy.run(model.step, args=(images, labels))._asdict()
-            if average:
-                average.update(model.network)
-            return {k: strategy.reduce("MEAN", v, axis=None) for k, v in terms.items()}
-
-        return tf.function(step, autograph=False, jit_compile=self.settings.jit_compile or None)
+            self.examples.enter(self.members, self.position.phase)
 
     def _steps(self) -> Iterator[None]:
         """Takes the steps of the rest of the present phase, if its examples fill a batch."""
         phase = self.phases[self.position.phase]
-        if not self.steps_per_epoch or not len(self.open["validation"]) or self._phase_ends():
+        if not self.examples.suffice or self._phase_ends():
             return
         if phase.until == "overfit" and not self.position.step:
             self._guard.keep(self.model)
-        step = self._step_function()
+        step = step_function(self.model, self.average, self.settings.jit_compile)
         for batch in self.batches(phase):
             self._one_step(step, batch, phase)
             yield
@@ -215,7 +193,7 @@ class Loop:
             position.epoch_sums[name] = position.epoch_sums.get(name, 0.0) + value
         self.watcher.on_step(position, values, terms)
         if clock.guarded():
-            minibatch = self.open["train"].take(self.settings.batch_size)
+            minibatch = self.examples.train.take(self.settings.batch_size)
             self._guard.judge(self.model, minibatch, clock, values.eps)
             if position.alarm:
                 self._begin_average()
@@ -223,24 +201,25 @@ class Loop:
             self._end_epoch(clock, values)
 
     def _end_epoch(self, clock: Clock, values: Values) -> None:
-        position = self.position
-        means = clock.means
+        """Notes the epoch's loss and, if an evaluation is due, its row and the network."""
+        position, means = self.position, clock.means
         position.epoch_losses.append(means["loss"])
         position.epoch_sums = {}
         last = self._phase_ends() and self.members.ends(position.phase)
-        if clock.epoch % self.settings.monitor_every and not last:
-            return
+        if last or clock.epoch % self.settings.monitor_every == 0:
+            on_validation = self._evaluate(clock, means, values)
+            self._select(on_validation, clock, last)
+            self.watcher.on_epoch(position, position.history[-1], self.monitor)
+
+    def _evaluate(self, clock: Clock, means: dict[str, float], values: Values) -> Accuracies:
+        """The accuracies on validation examples, after a row of the history that holds them."""
         samples = self.settings.monitor_samples
-        on_train = self.monitor.accuracies(self.open["train"].take(samples))
-        on_validation = self.monitor.accuracies(self.open["validation"].take(samples))
-        row: dict[str, Any] = {"phase": position.phase, "epoch": clock.epoch}
-        row |= {"step": position.total_steps}
-        row |= {"seconds": position.seconds, **means, **values._asdict()}
-        row |= {"train": on_train._asdict(), "validation": on_validation._asdict()}
-        row |= {"steering": steering(clock, self.members, len(self.open["train"]))}
-        position.history.append(row)
-        self._select(on_validation, clock, last)
-        self.watcher.on_epoch(position, row, self.monitor)
+        on_train = self.monitor.accuracies(self.examples.train.take(samples))
+        on_validation = self.monitor.accuracies(self.examples.validation.take(samples))
+        row = history_row(clock, means, values, on_train, on_validation)
+        row["steering"] = steering(clock, self.members, len(self.examples.train))
+        self.position.history.append(row)
+        return on_validation
 
     @property
     def _guard(self) -> Guard:
@@ -249,37 +228,20 @@ class Loop:
         return self.guard
 
     def _select(self, accuracies: Accuracies, clock: Clock, last: bool) -> None:
-        """Keeps the network if it is the best so far, once the last phase has ramped up or ends."""
-        position, by = self.position, self.settings.select_by
-        whole = clock.ramped or (last and not position.best)
-        if not (self.members.ends(position.phase) and whole):
+        """Keeps the network if it may be kept and is the best so far."""
+        rank = self.selection.rank(accuracies, clock, last)
+        if rank is None:
             return
-        value = float(position.total_steps) if by == "last" else getattr(accuracies, by)
-        if value is None:
-            raise UserError(
-                f"select_by: expected a quantity that is monitored; received '{by}', which needs "
-                "a bound (verified) or --monitor_attack_steps > 0 (attacked)"
-            )
         refuse_lost_weights(self.model.network, self.position, self.checkpoints)
-        rank = [value, accuracies.clean]
-        if position.best and rank < position.best:
+        if self.position.best and rank < self.position.best:
             return
-        position.best = rank
-        position.selected = {"phase": position.phase, "epoch": clock.epoch, "by": by}
-        position.selected |= {"step": position.total_steps, "value": value}
-        self.members.forget(position.phase)
-        self._keep(self.members.path(position.phase))
+        self.selection.keep(self._judged, rank, clock)
         self._checkpoint(force=True)  # the selection and the kept file must agree
 
     @property
     def _judged(self) -> keras.Model:
         """The network that is monitored and kept."""
         return self.average.network if self.average else self.model.network
-
-    def _keep(self, path: Path) -> None:
-        network = self.network()
-        network.set_weights(self._judged.get_weights())
-        save_network(network, path)
 
     def _phase_ends(self) -> bool:
         clock = self._clock(self.phases[self.position.phase])
@@ -310,19 +272,11 @@ class Loop:
             self.average.begin(self.model.network)
 
     def _checkpoint(self, force: bool = False) -> None:
-        due = time.monotonic() - self._saved_at >= self.settings.checkpoint_seconds
-        if not (due or force):
+        if not (force or self.checkpoints.age() >= self.settings.checkpoint_seconds):
             return
         refuse_lost_weights(self.model.network, self.position, self.checkpoints)
         self.checkpoints.save(
             self.position.total_steps,
             dataclasses.asdict(self.position),
-            **self._trackables(),
+            **trackables(self.model, self.average),
         )
-        self._saved_at = time.monotonic()
-
-    def _trackables(self) -> dict[str, Any]:
-        model, average = self.model, self.average
-        averaged = {"average": average.network, "averaged": average.steps} if average else {}
-        trained = {"network": model.network, "optimizer": model.optimizer, "moves": model.moves}
-        return trained | averaged

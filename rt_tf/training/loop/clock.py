@@ -3,10 +3,9 @@
 import dataclasses
 import math
 
-from rt_tf.training.cascade import CascadeMembers
+from rt_tf.training.loop.stability import Trend, stable, trend
+from rt_tf.training.loop.state import TrainingState
 from rt_tf.training.phases import Phase, Values
-from rt_tf.training.stability import Trend, stable, trend
-from rt_tf.training.state import TrainingState
 
 LOOKS = 10  # times that the guard looks within an early epoch
 
@@ -99,21 +98,3 @@ class Clock:
     @property
     def _begun(self) -> int:
         return self.position.begun if self.phase.clock == "run" else 0
-
-
-def steering(clock: Clock, members: CascadeMembers, examples: int) -> dict[str, float]:
-    """The quantities that decide how training goes on, by name, at an epoch's end, for watchers.
-
-    examples: the number left open to this member of a cascade.
-    """
-    position, phase = clock.position, clock.phase
-    quantities: dict[str, float] = {"phase": position.phase + 1}
-    if phase.until == "stable" and (trend := clock.trend) is not None:
-        quantities |= {"loss_fall": trend.fall, "loss_noise": trend.noise}
-    if phase.attack == "latent":
-        quantities["latent_layer"] = phase.latent_layer
-    if position.guard_accuracy is not None:
-        quantities |= {"guard_accuracy": position.guard_accuracy, "alarm": float(position.alarm)}
-    if members.several:
-        quantities |= {"member": members.number(position.phase), "open_examples": examples}
-    return quantities

@@ -1,0 +1,29 @@
+"""A compiled training step of all replicas."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from rt_tf.training.loop.average import Average
+from rt_tf.training.model import RobustModel
+
+StepFunction = Callable[[Any], dict[str, tf.Tensor]]
+
+
+def step_function(model: RobustModel, average: Average | None, jit_compile: bool) -> StepFunction:
+    """A function that takes a step on a batch and returns the terms' means over replicas.
+
+    The batch is `(images, labels, index)`, each of them one tensor per replica. average: of the
+    weights, which takes in every step. jit_compile: whether XLA compiles the step.
+    """
+    strategy = tf.distribute.get_strategy()
+
+    def step(batch: Any) -> dict[str, tf.Tensor]:
+        images, labels, _ = batch
+        terms = strategy.run(model.step, args=(images, labels))._asdict()
+        if average:
+            average.update(model.network)
+        return {name: strategy.reduce("MEAN", v, axis=None) for name, v in terms.items()}
+
+    return tf.function(step, autograph=False, jit_compile=jit_compile or None)
