@@ -110,7 +110,7 @@ class Loop:
     def begin_phase(self) -> StepFunction:
         """Compiles the model for the present phase and returns its step function."""
         self._compile(self.position.phase)
-        return step_function(self.model, self.average, self.settings.jit_compile)
+        return self._step_function()
 
     def take_step(self, step: StepFunction, batch: Any, values: Values) -> dict[str, float]:
         """Takes one step at this radius, kappa and learning rate; returns the terms."""
@@ -166,6 +166,10 @@ class Loop:
         if self.position.phase < len(self.phases):
             self.examples.enter(self.members, self.position.phase)
 
+    def _step_function(self) -> StepFunction:
+        jit_compile = self.settings.jit_compile
+        return step_function(self.strategy, self.model, self.average, jit_compile)
+
     def _steps(self) -> Iterator[None]:
         """Takes the steps of the rest of the present phase, if its examples fill a batch."""
         phase = self.phases[self.position.phase]
@@ -173,7 +177,7 @@ class Loop:
             return
         if phase.until == "overfit" and not self.position.step:
             self._guard.keep(self.model)
-        step = step_function(self.model, self.average, self.settings.jit_compile)
+        step = self._step_function()
         for batch in self.batches(phase):
             self._one_step(step, batch, phase)
             yield

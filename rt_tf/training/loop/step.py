@@ -11,13 +11,17 @@ from rt_tf.training.model import RobustModel
 StepFunction = Callable[[Any], dict[str, tf.Tensor]]
 
 
-def step_function(model: RobustModel, average: Average | None, jit_compile: bool) -> StepFunction:
+def step_function(
+    strategy: tf.distribute.Strategy,
+    model: RobustModel,
+    average: Average | None,
+    jit_compile: bool,
+) -> StepFunction:
     """A function that takes a step on a batch and returns the terms' means over replicas.
 
     The batch is `(images, labels, index)`, each of them one tensor per replica. average: of the
     weights, which takes in every step. jit_compile: whether XLA compiles the step.
     """
-    strategy = tf.distribute.get_strategy()
 
     def step(batch: Any) -> dict[str, tf.Tensor]:
         images, labels, _ = batch
