@@ -39,13 +39,13 @@ CURVES = {
 
 def record(arguments: list[str], folder: Path) -> list[float]:
     """The mean training loss of every epoch."""
-    from pipelines.build import system
+    from pipelines.build import devices, inputs
     from pipelines.stages import training
 
     values = absl_flags.FlagValues()
     parse(["train", *arguments, *UNWATCHED], run.training_groups(values), "")
-    system.prepare_tensorflow(values.seed)
-    loop = training.make_loop(values, system.load_data(values), folder)
+    devices.prepare_tensorflow(values.seed)
+    loop = training.make_loop(values, inputs.load_data(values), folder)
     steps = Steps()
     loop.watcher = steps
     loop.run()

@@ -51,14 +51,14 @@ def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> 
     read_phases(values)
     screen.print(f"{values.system}: {run.path}")
     import_tensorflow()
-    from pipelines.build import system
+    from pipelines.build import devices, inputs, schedule
     from pipelines.runs.provenance import check_data, note_facts, provenance
     from pipelines.stages import training
 
-    system.prepare_tensorflow(values.seed, values.deterministic)
-    threat = system.threat(values)
-    system.phases(values, threat)
-    dataset = system.load_data(values)
+    devices.prepare_tensorflow(values.seed, values.deterministic)
+    threat = schedule.threat(values)
+    schedule.phases(values, threat)
+    dataset = inputs.load_data(values)
     check_data(run, dataset)
     loop = None if "train" in run.done() else training.checked_loop(values, dataset, run.path)
     run.reopen([stage for stage in STAGES if stage != "train"] if changed else [])
@@ -94,10 +94,10 @@ def _train(work: Work) -> None:
 
 
 def _export(work: Work) -> None:
-    from pipelines.build import system
+    from pipelines.build import schedule
     from pipelines.stages import publish
 
-    publish.export_model(work.run, work.dataset, system.threat(work.values))
+    publish.export_model(work.run, work.dataset, schedule.threat(work.values))
 
 
 def _certify(work: Work) -> None:
@@ -133,12 +133,12 @@ def _report(work: Work) -> None:
 
 
 def _subject(work: Work) -> Any:
-    from pipelines.build import system
+    from pipelines.build import schedule
     from pipelines.runs.loading import load_run
     from pipelines.stages import publish
 
     publish.mend_export(work.run, work.dataset)
-    return load_run(work.run, work.dataset, system.threat(work.values))
+    return load_run(work.run, work.dataset, schedule.threat(work.values))
 
 
 STAGES: dict[str, Callable[[Work], None]] = {
@@ -152,7 +152,7 @@ STAGES: dict[str, Callable[[Work], None]] = {
 
 def _radii(values: Any, threat: Any) -> list[tuple[float, int]]:
     """The target radius on all samples, and the radii of the curve on fewer."""
-    from pipelines.build.system import domain
+    from pipelines.build.inputs import domain
     from rt_tf.records.merge import question_name
     from rt_tf.threats.region import largest_radius
 

@@ -1,6 +1,6 @@
 """Networks of other runs, on which points are made for an evaluation."""
 
-from pipelines.build import system
+from pipelines.build import inputs
 from pipelines.flags.run import run_flags
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.restoring import load_network
@@ -16,7 +16,7 @@ def load_source(path: str, subject: Subject) -> Source:
     run = RunDirectory(path)
     if not run.has_network():
         raise UserError(f"transfer_from: expected folders of finished runs; received {path}")
-    domain, own = system.domain(run_flags(run.frozen())), subject.wiring
+    domain, own = inputs.domain(run_flags(run.frozen())), subject.wiring
     wiring = trace(models.members(load_network(run))[0], domain=domain)
     if domain.config() != own.domain.config():
         raise UserError(

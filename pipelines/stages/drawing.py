@@ -11,7 +11,7 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.build import system
+from pipelines.build import devices, inputs
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.restoring import load_network
 from rt_tf import data
@@ -50,7 +50,7 @@ def draw(
     by_directory: Mapping[str, flags.FlagValues], values: flags.FlagValues, screen: Console
 ) -> dict[str, Polytope]:
     """Writes the pictures of runs, by directory, and returns the polytopes by title."""
-    system.prepare_tensorflow()
+    devices.prepare_tensorflow()
     runs = [planar(directory, run_values, values) for directory, run_values in by_directory.items()]
     _check_point(runs[0], values.point)
     regions = {run.name: answers(run, values) for run in runs}
@@ -73,7 +73,7 @@ def planar(directory: str, run_values: flags.FlagValues, values: flags.FlagValue
         values.data_dir or run_values.data_dir,
         values.download,
     )
-    dataset = system.load_data(run_values)
+    dataset = inputs.load_data(run_values)
     if int(np.prod(dataset.shape)) != 2 or dataset.classes != 2 or run_values.threat != "linf":
         raise UserError(
             "model_dir: expected a linf run on data in the plane, of two pixels and two classes, "

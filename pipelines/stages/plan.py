@@ -8,7 +8,7 @@ from pathlib import Path
 from absl import flags
 from rich.table import Table
 
-from pipelines.build import system
+from pipelines.build import devices, inputs
 from pipelines.console import terminal
 from pipelines.stages.training import checked_loop
 from rt_tf import data, models
@@ -20,7 +20,7 @@ MEASURED = 5
 
 def show_plan(values: flags.FlagValues) -> None:
     """Prints the plan of a run, after a few steps of each phase on the real data."""
-    system.prepare_tensorflow(values.seed, values.deterministic)
+    devices.prepare_tensorflow(values.seed, values.deterministic)
     dataset, notes = _data(values)
     with tempfile.TemporaryDirectory() as nowhere:
         loop = checked_loop(values, dataset, Path(nowhere))
@@ -40,10 +40,10 @@ def show_plan(values: flags.FlagValues) -> None:
 def _data(values: flags.FlagValues) -> tuple[data.DataSet, list[str]]:
     """The data; where they are not at hand, synthetic images of their shape, and a note on it."""
     try:
-        return system.load_data(values), []
+        return inputs.load_data(values), []
     except UserError as error:
         synthetic = data.synthetic(
-            values.dataset, values.validation, values.seed, system.domain(values)
+            values.dataset, values.validation, values.seed, inputs.domain(values)
         )
         return synthetic, [f"measured on made-up images: {error}"]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from absl import flags
 from rich.console import Console
 
-from pipelines.build import system
+from pipelines.build import devices, inputs, schedule
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.external_network import THREAT, given_file
 from pipelines.runs.loading import load_run
@@ -51,16 +51,16 @@ def open_run(
     run = RunDirectory(values.model_dir)
     run_values.data_dir = values.data_dir or run_values.data_dir
     run_values.download = values.download
-    system.prepare_tensorflow()
+    devices.prepare_tensorflow()
     part = "slice" in values and values.slice is not None
     with run.locked(shared=part) as lock:
         if "epsilon" in values:
             _set_threat(values, run_values)
-        threat = system.threat(run_values)
+        threat = schedule.threat(run_values)
         radii = list(values.epsilon or [run_values.epsilon]) if "epsilon" in values else []
         for eps in radii:
-            check_radius(threat, eps, "epsilon", system.domain(run_values))
-        dataset = system.load_data(run_values)
+            check_radius(threat, eps, "epsilon", inputs.domain(run_values))
+        dataset = inputs.load_data(run_values)
         check_data(run, dataset)
         is_new = not run.has_network()
         if is_new:

@@ -10,7 +10,7 @@ from absl import flags
 from rich.console import Console
 from rich.progress import Progress
 
-from pipelines.build import refusals, system
+from pipelines.build import devices, inputs, monitoring, networks, optimization, refusals, schedule
 from pipelines.flags.evaluation import bound_settings
 from pipelines.flags.run import run_flags
 from pipelines.runs.directory import RunDirectory
@@ -135,34 +135,36 @@ def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Pat
 
 def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> Loop:
     """The loop that the flags describe."""
-    threat = system.threat(values)
-    phases = system.phases(values, threat)
-    make = system.network_maker(values, dataset)
-    with system.strategy(values.strategy, values.jit_compile).scope():
+    threat = schedule.threat(values)
+    phases = schedule.phases(values, threat)
+    make = networks.network_maker(values, dataset)
+    with devices.strategy(values.strategy, values.jit_compile).scope():
         # Seeded here, since the data's preparation, for example, may have drawn numbers before.
         keras.utils.set_random_seed(values.seed)
-        network = system.under_policy(values.precision, make)()
+        network = networks.under_policy(values.precision, make)()
         model = RobustModel(network, seed=values.seed, domain=dataset.domain)
-        average = system.average(values, make)
+        average = networks.average(values, make)
         monitor = Monitor(
             trace(average.network, domain=dataset.domain) if average else model.wiring,
             threat,
             values.epsilon,
-            system.monitored_bound(values.monitor_bound, phases, threat, bound_settings(values)),
-            system.monitored_attack(threat, values.monitor_attack_steps),
+            monitoring.monitored_bound(
+                values.monitor_bound, phases, threat, bound_settings(values)
+            ),
+            monitoring.monitored_attack(threat, values.monitor_attack_steps),
             values.seed,
         )
         return Loop(
             model=model,
             phases=phases,
             objectives=_objectives(phases, threat, values, model),
-            optimizer=system.optimizer_maker(values),
+            optimizer=optimization.optimizer_maker(values),
             train=dataset.train,
             validation=dataset.validation,
             monitor=monitor,
-            network=system.under_policy("float32", make),
+            network=networks.under_policy("float32", make),
             directory=directory,
-            settings=system.settings(values, phases),
+            settings=optimization.settings(values, phases),
             watcher=NullWatcher(),
             average=average,
             guard=_guard(values, model, threat, directory),
@@ -185,7 +187,7 @@ def _objectives(
 
 
 def _guard(values: flags.FlagValues, model: RobustModel, threat: Threat, directory: Path) -> Guard:
-    attack = system.monitored_attack(threat, GUARD_STEPS)
+    attack = monitoring.monitored_attack(threat, GUARD_STEPS)
     monitor = Monitor(model.wiring, threat, values.epsilon, None, attack, values.seed)
     return Guard(monitor, values.overfit_drop, directory)
 
@@ -232,7 +234,7 @@ def _labeller(
     run = RunDirectory(folder)
     its_shape, its_domain = (
         tuple(run.facts()["dataset"]["shape"]),
-        system.domain(run_flags(run.frozen())),
+        inputs.domain(run_flags(run.frozen())),
     )
     if its_shape != shape or its_domain.config() != domain.config():
         raise UserError(

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from tensorboard.plugins.hparams import api as hparams
 
-from pipelines.build import system
+from pipelines.build import devices, inputs, monitoring, schedule
 from pipelines.console import flag, terminal
 from pipelines.flags.run import run_flags
 from pipelines.flags.space import Space, as_flag
@@ -66,18 +66,18 @@ class Search(BaseTuner):
         screen: Console,
     ) -> None:
         """Raises UserError, and writes nothing, if the data or the flags do not fit."""
-        system.prepare_tensorflow(values.seed, values.deterministic)
+        devices.prepare_tensorflow(values.seed, values.deterministic)
         self.values, self.texts, self.study, self.screen = values, {**texts}, study, screen
-        self.dataset: data.DataSet = system.load_data(values)
-        phases = system.phases(values, system.threat(values))
+        self.dataset: data.DataSet = inputs.load_data(values)
+        phases = schedule.phases(values, schedule.threat(values))
         chosen = values.objective if values.objective != "auto" else None
-        selected = system.selection(values, phases)
+        selected = monitoring.selection(values, phases)
         self.texts |= {  # one question for all trials, whatever they are trained with
             "select_by": selected,
-            "monitor_bound": system.monitored_name(values.monitor_bound, phases),
+            "monitor_bound": monitoring.monitored_name(values.monitor_bound, phases),
         }
-        self.by = chosen or (system.trained_for(phases) if selected == "last" else selected)
-        system.refuse_unwatched("objective", self.by, values)
+        self.by = chosen or (monitoring.trained_for(phases) if selected == "last" else selected)
+        monitoring.refuse_unwatched("objective", self.by, values)
         _refuse_members(phases)
         folder = study.path / "search"
         reloaded, begun = (folder / "tuner0.json").exists(), (folder / "oracle.json").exists()
@@ -135,7 +135,7 @@ class Search(BaseTuner):
         folder = self.study.path / "trials" / trial.trial_id
         if (folder / "trial.json").exists():  # killed before keras-tuner noted it
             return float(read_notes(folder / "trial.json")[self.by])
-        system.prepare_tensorflow(values.seed, values.deterministic)
+        devices.prepare_tensorflow(values.seed, values.deterministic)
         loop = training.checked_loop(values, self.dataset, folder)
         _refuse_members(loop.phases)
         board = TensorBoard(self.study.logs / trial.trial_id, self.dataset.validation)

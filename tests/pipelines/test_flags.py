@@ -127,12 +127,12 @@ def test_a_flag_file_that_is_no_text_ends_with_one_line(
     ],
 )
 def test_combinations_that_make_no_sense_are_refused(arguments: list[str], words: str) -> None:
-    from pipelines.build import refusals, system
+    from pipelines.build import refusals, schedule
 
     values = parsed(*arguments)
 
     def check() -> None:
-        system.phases(values, system.threat(values))
+        schedule.phases(values, schedule.threat(values))
         refusals.refuse_jit(values.strategy, values.jit_compile, ["/cpu:0", "/cpu:1"])
 
     with pytest.raises(UserError, match=words):
@@ -153,9 +153,9 @@ def test_sgd_moves_by_its_momentum(arguments: list[str], moves: tuple[float, ...
     """Three steps of rate 1 along a gradient of 1."""
     import keras
 
-    from pipelines.build import system
+    from pipelines.build import optimization
 
-    optimizer = system.optimizer_maker(parsed("--optimizer=sgd", *arguments))()
+    optimizer = optimization.optimizer_maker(parsed("--optimizer=sgd", *arguments))()
     optimizer.learning_rate = 1.0
     weight = keras.Variable([0.0])
     for move in moves:
@@ -176,7 +176,7 @@ def test_radii_that_make_no_sense_are_refused(name: str, eps: float) -> None:
 
 
 def test_phases_are_comma_lists_and_single_values_broadcast() -> None:
-    from pipelines.build import system
+    from pipelines.build import schedule
 
     values = parsed(
         "--epochs=20,30",
@@ -186,7 +186,7 @@ def test_phases_are_comma_lists_and_single_values_broadcast() -> None:
         "--epsilon=8/255",
         "--decay_epochs=5:10",
     )
-    first, second = system.phases(values, system.threat(values))
+    first, second = schedule.phases(values, schedule.threat(values))
     assert (first.epochs, first.attack, first.bound, first.kappa) == (20, "pgd", "none", 0.0)
     assert (second.epochs, second.attack, second.bound, second.kappa) == (
         30,
@@ -239,7 +239,7 @@ def test_help_does_not_import_tensorflow() -> None:
     "path", sorted(ROOT.glob("configs/*/*.cfg")), ids=lambda p: f"{p.parent.name}/{p.stem}"
 )
 def test_every_flag_file_parses_and_names_itself(path: Path) -> None:
-    from pipelines.build import system
+    from pipelines.build import schedule
 
     values = parsed(f"--flagfile={path}")
     name = f"{path.parent.name}/{path.stem}"
@@ -247,7 +247,7 @@ def test_every_flag_file_parses_and_names_itself(path: Path) -> None:
     assert values.model_dir == f"runs/{name}"
     assert values.dataset == path.parent.name
     assert f"--flagfile=configs/{name}.cfg" in path.read_text()  # the command of its header
-    assert system.phases(values, system.threat(values))
+    assert schedule.phases(values, schedule.threat(values))
 
 
 def test_a_bad_combination_is_answered_before_anything_is_loaded_or_written(tmp_path: Path) -> None:

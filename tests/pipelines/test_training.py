@@ -12,7 +12,7 @@ from absl import flags as absl_flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorflow.python.framework.config import disable_op_determinism
 
-from pipelines.build import system
+from pipelines.build import devices, inputs
 from pipelines.flags.parsing import parse
 from pipelines.flags.read_phases import read_phases
 from pipelines.flags.run import training_groups
@@ -90,7 +90,7 @@ def build_loop(digits_dir: Path, tmp_path: Path, *arguments: str) -> Loop:
     places = ("--model=digits_fc", f"--data_dir={digits_dir}", f"--model_dir={tmp_path / 'run'}")
     parse(["train", *places, *arguments], groups, "")
     read_phases(values)
-    return training.checked_loop(values, system.load_data(values), tmp_path / "run")
+    return training.checked_loop(values, inputs.load_data(values), tmp_path / "run")
 
 
 UNION = ["--threat=union", "--union_radii=0.3,1.5,12"]
@@ -267,9 +267,9 @@ def test_a_run_that_prepares_its_data_is_the_run_that_finds_them(
     digits_dir: Path, tmp_path: Path
 ) -> None:
     """Though the preparation draws numbers; and a deterministic run has the plain one's data."""
-    system.prepare_tensorflow(seed=0)
+    devices.prepare_tensorflow(seed=0)
     plain = build_loop(digits_dir, tmp_path)
-    system.prepare_tensorflow(seed=0, deterministic=True)
+    devices.prepare_tensorflow(seed=0, deterministic=True)
     try:
         first = build_loop(tmp_path / "fresh", tmp_path)
     finally:

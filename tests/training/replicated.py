@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from pipelines.build import system
+from pipelines.build import devices
 from pipelines.flags import parsing
 from pipelines.flags import run as ours
 from pipelines.stages import training
@@ -24,7 +24,7 @@ COMMON = ["--model=digits_fc", "--batch_size=48", "--clip_norm=0.5", "--epsilon=
 COMMON += ["--optimizer=sgd", "--learning_rate=0.02"]  # Adam makes steps of gradients of no size
 
 
-def devices(count: int) -> list[str]:
+def logical_devices(count: int) -> list[str]:
     """Makes so many logical CPUs; their names."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     parts = [tf.config.LogicalDeviceConfiguration()] * count
@@ -36,7 +36,7 @@ def build_loop(strategy: tf.distribute.Strategy, folder: Path, arguments: list[s
     """The loop that flags describe, under a strategy."""
     values = flags.FlagValues()
     parsing.parse(["train", *COMMON, *arguments], ours.training_groups(values), "")
-    system.strategy = lambda *_: strategy
+    devices.strategy = lambda *_: strategy
     return training.make_loop(values, data.load("digits", sys.argv[1]), folder)
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     Of losses, the difference as a share of them.
     """
     counts, steps = [int(n) for n in sys.argv[2].split(",")], int(sys.argv[3])
-    names = devices(max(counts))
+    names = logical_devices(max(counts))
     together = tf.distribute.ReductionToOneDevice()
     for line in sys.stdin.read().splitlines():
         name, *arguments = line.split()

@@ -1,0 +1,61 @@
+"""The network of a run, and the average of its weights, from flags."""
+
+import math
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from absl import flags
+
+from rt_tf import data, models
+from rt_tf.training.loop.average import Average
+
+STATISTICS = 2**28  # the most pixel values that statistics are computed from
+
+
+def network_maker(values: flags.FlagValues, dataset: data.DataSet) -> Callable[[], keras.Model]:
+    """A function that makes the network of a run under the dtype policy of the moment."""
+    normalization = _statistics(dataset.train) if values.normalization == "dataset" else None
+
+    def make() -> keras.Model:
+        return models.build(
+            values.model,
+            dataset.shape,
+            dataset.classes,
+            normalization=normalization,
+            batch_norm=values.batch_norm,
+            init=values.init,
+            scale=values.model_scale,
+        )
+
+    return make
+
+
+def under_policy(policy: str, make: Callable[[], keras.Model]) -> Callable[[], keras.Model]:
+    """A function that makes the same network under a dtype policy."""
+
+    def make_under_policy() -> keras.Model:
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(policy)
+        try:
+            return make()
+        finally:
+            keras.config.set_dtype_policy(before)
+
+    return make_under_policy
+
+
+def average(values: flags.FlagValues, make: Callable[[], keras.Model]) -> Average | None:
+    """The average of the weights of a network that `make` makes; None without `--ema`."""
+    return Average(under_policy("float32", make)(), values.ema) if values.ema else None
+
+
+def _statistics(train: data.Split) -> tuple[list[float], list[float]]:
+    """The mean and standard deviation of each channel, over at most STATISTICS pixel values."""
+    shape = train.pixels.shape[1:]
+    count = min(len(train), STATISTICS // math.prod(shape))
+    train = train.select(np.linspace(0, len(train) - 1, count, dtype=np.int64))
+    pixels = len(train) * shape[0] * shape[1]
+    mean = sum(x.sum((0, 1, 2), np.float64) for x in train.portions()) / pixels
+    squares = sum(np.square(x - mean).sum((0, 1, 2), np.float64) for x in train.portions())
+    return mean.tolist(), np.sqrt(squares / pixels).tolist()

@@ -1,0 +1,49 @@
+"""The optimizer and the training loop's settings, from flags."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from absl import flags
+
+from pipelines.build import monitoring
+from rt_tf import data
+from rt_tf.training.loop.state import LoopSettings
+from rt_tf.training.phases import Phase
+
+MOMENTUM = 0.9  # sgd's default
+
+
+def optimizer_maker(values: flags.FlagValues) -> Callable[[], keras.optimizers.Optimizer]:
+    """A function that makes a new optimizer, which scales the loss under mixed_float16."""
+    decay = values.weight_decay or None
+    momentum = MOMENTUM if values.momentum is None else values.momentum
+
+    def make() -> keras.optimizers.Optimizer:
+        if values.optimizer == "adam":
+            optimizer: Any = keras.optimizers.Adam(1e-3, weight_decay=decay)
+        else:
+            optimizer = keras.optimizers.SGD(
+                1e-3, momentum=momentum, nesterov=values.nesterov, weight_decay=decay
+            )
+        if values.precision == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        return optimizer
+
+    return make
+
+
+def settings(values: flags.FlagValues, phases: list[Phase]) -> LoopSettings:
+    """The loop's settings."""
+    return LoopSettings(
+        batch_size=values.batch_size,
+        seed=values.seed,
+        select_by=monitoring.selection(values, phases),
+        monitor_every=values.monitor_every,
+        monitor_samples=values.monitor_samples,
+        checkpoint_seconds=values.checkpoint_seconds,
+        jit_compile=values.jit_compile,
+        clip_norm=values.clip_norm,
+        stable_tolerance=values.stable_tolerance,
+        augmentation=data.AugmentationOptions(values.augment, values.cutout),
+    )
