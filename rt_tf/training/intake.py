@@ -42,7 +42,7 @@ def examples(data: Any, wiring: Wiring) -> Examples:
 
 
 def setting(name: str, value: Tensor) -> Tensor:
-    """The value of eps or kappa, after assertions that it is set and in range."""
+    """The value of eps or kappa, a scalar, after assertions that it is set and in range."""
     value = _once(
         ~tf.math.is_nan(value),
         f"{name}: expected a number in compile, or a Schedule among the callbacks of fit; "
@@ -54,7 +54,7 @@ def setting(name: str, value: Tensor) -> Tensor:
 
 
 def whole(kappa: Tensor) -> Tensor:
-    """kappa of an objective whose point term has no gradient, after an assertion that it is 1."""
+    """kappa, a scalar, after an assertion that it is 1, as it is where the bound is the loss."""
     message = "kappa: expected 1 with Objective(bound_only=True); received"
     return _once(tf.equal(kappa, 1.0), message, kappa, kappa)
 

@@ -1,10 +1,7 @@
 """RobustModel: a Keras model whose training step minimises an `Objective`."""
 
-import contextlib
-import functools
-import inspect
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf import numbers, replicas
-from rt_tf.attacks import noise
 from rt_tf.bounds.methods import interval_bounds
 from rt_tf.bounds.result import certified, margin_spec
 from rt_tf.domain import UNIT, Domain, Given
@@ -20,16 +16,18 @@ from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.threats.region import Region
-from rt_tf.training import compile_checks, data_checks, dials, intake, moves
+from rt_tf.training import compile_checks, data_checks, dials, draws, intake, moves
 from rt_tf.training.dials import Dial, Dials
+from rt_tf.training.gradients import of_batch as gradients_of_batch
 from rt_tf.training.intake import Examples
 from rt_tf.training.objectives import recipe
 from rt_tf.training.objectives.batch import Draws
 from rt_tf.training.objectives.objective import Objective, Outcome, Terms
+from rt_tf.training.refusing import RefusingModel
 
 
 @keras.saving.register_keras_serializable("rt_tf")
-class RobustModel(keras.Model):
+class RobustModel(RefusingModel):
     """Wraps a functional network (inputs in a domain to logits) for robust training.
 
     Use it as any Keras model: `compile(optimizer, objective=..., eps=..., kappa=...)`, `fit`,
@@ -56,7 +54,6 @@ class RobustModel(keras.Model):
         self.terms = [keras.metrics.Mean(name) for name in Terms._fields if name != "loss"]
         self.verified = keras.metrics.Mean("verified")
         self._absent: set[str] = set()
-        self._tests = False
         self.built = True
         compile_checks.refuse_activity_losses(self.wiring.calls)
 
@@ -180,74 +177,40 @@ class RobustModel(keras.Model):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The metrics to report: of the terms, those that the objective has."""
-        absent = self._absent if self._tests else {*self._absent, "verified"}
+        absent = self._absent if self.tests else {*self._absent, "verified"}
         return [metric for metric in super().metrics if metric.name not in absent]
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
-        """Takes one step; returns the epoch's metrics so far.
+        """Takes one step; returns the epoch's metrics so far, scalars by name.
 
-        data: `(images, labels)` or `(images, labels, weights)`.
+        data: `(images, labels)` or `(images, labels, weights)`: [batch, ...], [batch], [batch].
         """
         examples = self._checked(data)
         terms, logits = self._compiled(self._learn)(examples)
         return self._report(terms._asdict(), examples, logits)
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
-        """Evaluates the objective at inference on a batch; the epoch's metrics so far."""
+        """Evaluates the objective at inference; the epoch's metrics so far, scalars by name.
+
+        data: `(images, labels)` or `(images, labels, weights)`: [batch, ...], [batch], [batch].
+        """
         examples = self._checked(data)
         values, logits = self._compiled(self._judge)(examples)
         return self._report(values, examples, logits)
 
     def step(self, x: Tensor, labels: Tensor) -> Terms:
-        """Takes one step, without metrics, and returns the terms on this replica's examples."""
+        """Takes one step, without metrics, and returns the terms on this replica's examples.
+
+        x: [batch, ...]. labels: [batch].
+        """
         return self._learn(self._checked((x, labels)), measure=False)[0]
 
-    def fit(self, *args: Any, **options: Any) -> keras.callbacks.History:
-        """Trains as in Keras; UserError for examples that training cannot take."""
-        with self._refusals():
-            self._check_data(super().fit, args, options)
-            return super().fit(*args, **options)
+    def check_arguments(self, arguments: dict[str, Any]) -> None:
+        """Raises UserError for arguments of `fit` and the like that Keras cannot read, or ignores.
 
-    def evaluate(self, *args: Any, **options: Any) -> Any:
-        """Evaluates as in Keras: the objective at inference, the metrics, and `verified`."""
-        with self._refusals(), self._testing():
-            self._check_data(super().evaluate, args, options)
-            return super().evaluate(*args, **options)
-
-    def train_on_batch(self, *args: Any, **options: Any) -> Any:
-        """Trains on a batch as in Keras; UserError for examples that training cannot take."""
-        with self._refusals():
-            self._check_data(super().train_on_batch, args, options)
-            return super().train_on_batch(*args, **options)
-
-    def test_on_batch(self, *args: Any, **options: Any) -> Any:
-        """Evaluates on a batch as in Keras; see `evaluate`."""
-        with self._refusals(), self._testing():
-            self._check_data(super().test_on_batch, args, options)
-            return super().test_on_batch(*args, **options)
-
-    @contextlib.contextmanager
-    def _refusals(self) -> Iterator[None]:
-        """Makes refusals errors of one line, and drops functions that were half traced by then."""
-        try:
-            with intake.in_one_line():
-                yield
-        except UserError:
-            self.train_function = self.test_function = None
-            raise
-
-    @contextlib.contextmanager
-    def _testing(self) -> Iterator[None]:
-        self._tests = True
-        try:
-            yield
-        finally:
-            self._tests = False
-
-    def _check_data(self, method: Any, places: tuple[Any, ...], options: dict[str, Any]) -> None:
-        """Raises UserError for arguments that a method of Keras cannot read, or ignores."""
+        arguments: by name, as the method of Keras has them.
+        """
         self._objective()
-        arguments = inspect.signature(method).bind(*places, **options).arguments
         data_checks.refuse_unread(arguments, self.wiring.classes)
 
     def _checked(self, data: Any) -> Examples:
@@ -282,7 +245,9 @@ class RobustModel(keras.Model):
         gradients, at_point = tape.gradient(loss, [variables, outcome.point if learn else []])
         if learn is not None:
             learn(at_point)
-        self.optimizer.apply(self._whole_gradients(gradients), variables)
+        self.optimizer.apply(
+            gradients_of_batch(gradients, self.optimizer, self.clip_norm), variables
+        )
         return outcome.terms, logits
 
     def _judge(self, examples: Examples) -> tuple[dict[str, Tensor], Tensor | None]:
@@ -316,20 +281,6 @@ class RobustModel(keras.Model):
             return self.get_metrics_result()
         return self.compute_metrics(examples.x, examples.labels, logits, examples.weights)
 
-    def _whole_gradients(self, gradients: list[Tensor]) -> list[Tensor]:
-        """The whole batch's gradients, clipped, so that the optimizer's sum over replicas is right.
-
-        Keras clips, and looks for infinities, before it sums over replicas: too early for both.
-        """
-        several = replicas.count()
-        if several > 1:
-            context = tf.distribute.get_replica_context()
-            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        if self.clip_norm:
-            scale = self.optimizer.scale_loss(tf.constant(1.0))
-            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm * scale)
-        return [gradient / several for gradient in gradients] if several > 1 else gradients
-
     def _trained_variables(self) -> list[keras.Variable]:
         layers = self._objective().trained(self.wiring)
         trained = {id(weight) for layer in layers for weight in layer.trainable_variables}
@@ -356,25 +307,11 @@ class RobustModel(keras.Model):
         )
 
     def _draws(self, x: Tensor, labels: Tensor, training: bool) -> Draws:
-        """The step's draws, keyed on the examples' places in the whole batch.
-
-        So they do not depend on the number of replicas. A test starts without moves, and keeps
-        none.
-        """
-        first = replicas.first(tf.shape(labels)[0])
-        keys = functools.partial(self._keys, labels, first)
-        if not training:
-            return Draws(keys, self._seed, lambda: tf.zeros_like(x), lambda _: None)
-        keep = functools.partial(moves.keep, self.moves)
-        return Draws(keys, self._seed, lambda: moves.read(self.moves, x, first), keep)
-
-    def _keys(self, labels: Tensor, first: Tensor | int = 0) -> Tensor:
-        return noise.keys(self._seed(), first + tf.range(tf.shape(labels)[0]))
+        return draws.of_batch(self._seed, self.moves, x, labels, training)
 
     def _seed(self) -> Tensor:
         """The seed of the present step: [2]."""
-        step = tf.cast(self.optimizer.iterations.value, tf.int64)
-        return tf.random.fold_in(tf.constant([self.seed, self.phase], tf.int64), step)
+        return draws.seed_of_step(self.seed, self.phase, self.optimizer.iterations.value)
 
     def _objective(self) -> Objective:
         if self.objective is None:

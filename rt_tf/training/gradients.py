@@ -1,0 +1,31 @@
+"""Gradients of a whole batch, of which each replica has a part."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rt_tf import replicas
+from rt_tf.network.ops import Tensor
+
+
+def of_batch(
+    gradients: Sequence[Tensor], optimizer: keras.optimizers.Optimizer, clip_norm: float
+) -> list[Tensor]:
+    """The whole batch's gradients, clipped, so that the optimizer's sum over replicas is right.
+
+    gradients: of this replica's share of the loss, as the optimizer scales it, each of its
+    variable's shape. clip_norm: their largest global norm, over all replicas; 0 for no limit.
+
+    Keras clips, and looks for infinities, before it sums over replicas: too early for both.
+    """
+    several = replicas.count()
+    total: Any = list(gradients)
+    if several > 1:
+        context = tf.distribute.get_replica_context()
+        total = context.all_reduce(tf.distribute.ReduceOp.SUM, total)
+    if clip_norm:
+        scale = optimizer.scale_loss(tf.constant(1.0))
+        total, _ = tf.clip_by_global_norm(total, clip_norm * scale)
+    return [gradient / several for gradient in total] if several > 1 else total
