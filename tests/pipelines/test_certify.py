@@ -19,7 +19,7 @@ from rt_tf.evaluation.certifying import CertifySettings, climb
 from rt_tf.evaluation.recording import CHUNK
 from rt_tf.records import merge
 from tests.pipelines.conftest import command, report_of, run, start
-from tests.pipelines.test_interruption import wait_for
+from tests.pipelines.runs.test_interruption import wait_for
 
 EPS = 0.02
 LADDER = "--rungs=interval,attack,branch_and_bound"

@@ -145,7 +145,7 @@ def start_limited(arguments: str, kib: int):  # type: ignore[no-untyped-def]
     script = f"ulimit -f {kib}; trap '' XFSZ; exec {sys.executable} -m pipelines.train {arguments}"
     return subprocess.run(
         ["bash", "-c", script],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         timeout=120,
