@@ -1,6 +1,7 @@
 """Kinds of flag, one-line errors and grouped help. Imports no TensorFlow."""
 
 import contextlib
+import itertools
 import math
 import sys
 import textwrap
@@ -19,6 +20,7 @@ ABOUT_ITSELF = {
     "helpshort": "Prints this text.",
     "version": "Prints the version.",
 }
+FLAG_FILE = ("--flagfile", "-flagfile")
 ANY = float("inf")  # as an end for `within`
 
 
@@ -186,13 +188,18 @@ class Group:
 
 
 def parse(argv: list[str], groups: list[Group], about: str) -> flags.FlagValues:
-    """Parses the command line; prints help or a one-line error, and exits then."""
+    """Parses the command line; prints help or a one-line error, and exits then.
+
+    A flag on the command line replaces the flag files' value, wherever it stands.
+    """
     values = groups[0].values
     for name, about_it in ABOUT_ITSELF.items():
         if name not in values:
             flags.DEFINE_bool(name, False, about_it, flag_values=values)
     try:
-        rest = values(argv)
+        rest = values(files_first(argv))
+    except flags.CantOpenFlagFileError as error:
+        fail(_unopened(str(error)))
     except (flags.Error, OSError) as error:
         fail(_from_name(str(error)))
     except UnicodeDecodeError as error:
@@ -204,6 +211,24 @@ def parse(argv: list[str], groups: list[Group], about: str) -> flags.FlagValues:
     if len(rest) > 1:
         fail(f"flags: expected --name=value; received '{rest[1]}'")
     return values
+
+
+def files_first(argv: list[str]) -> list[str]:
+    """A command line with its flag files before all other flags, so that those have the last word.
+
+    argv: with the program's name. What follows `--` stays where it is.
+    """
+    end = argv.index("--") if "--" in argv else len(argv)
+    files: list[str] = []
+    others: list[str] = []
+    parts = iter(argv[1:end])
+    for part in parts:
+        if part in FLAG_FILE:
+            files += [part, *itertools.islice(parts, 1)]
+        else:
+            is_file = part.startswith(tuple(f"{name}=" for name in FLAG_FILE))
+            (files if is_file else others).append(part)
+    return [*argv[:1], *files, *others, *argv[end:]]
 
 
 def help_text(groups: list[Group], about: str) -> str:
@@ -276,6 +301,15 @@ def _text(value: Any) -> str:
     if isinstance(value, tuple) and not isinstance(value, PhaseList):
         return ":".join(_text(part) for part in value)
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _unopened(error: str) -> str:
+    """The line on a flag file that cannot be opened, from absl's words around the system's."""
+    reason = error[error.index("[Errno") :] if "[Errno" in error else error
+    return (
+        f"flagfile: expected a file of lines --name=value; received {reason}; "
+        "--help lists the systems in configs/"
+    )
 
 
 def _from_name(text: str) -> str:

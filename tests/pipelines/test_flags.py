@@ -54,7 +54,8 @@ def parsed(*arguments: str) -> absl_flags.FlagValues:
         ("--batch_size=0", "expected a whole number >= 1; received '0'"),
         ("--phase_until=tired", "expected one of epochs, stable, overfit; received 'tired'"),
         ("--epsilom=0.1", "(?i)unknown command line flag 'epsilom'"),
-        ("--flagfile=missing.cfg", "missing.cfg"),
+        ("--flagfile=missing.cfg", "flagfile: expected a file of lines .*; received .*missing.cfg"),
+        ("--flagfile", "--flagfile with no argument"),
         ("stray", "expected --name=value; received 'stray'"),
     ],
 )
@@ -77,6 +78,19 @@ def test_numbers_beyond_float_take_no_time() -> None:
     assert parsing.number("1e-999999999999") == 0.0
     assert parsing.number("8/255") == 8 / 255
     assert time.monotonic() - began < 0.5
+
+
+@pytest.mark.parametrize("form", [["--flagfile={}"], ["--flagfile", "{}"], ["-flagfile={}"]])
+@pytest.mark.parametrize("before", [True, False])
+def test_the_command_line_has_the_last_word_wherever_it_stands(
+    form: list[str], before: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "inner.cfg").write_text("--batch_size=7\n--seed=5\n")
+    (tmp_path / "outer.cfg").write_text(f"--flagfile={tmp_path / 'inner.cfg'}\n--seed=6\n")
+    file = [part.format(tmp_path / "outer.cfg") for part in form]
+    given = ["--epsilon=0.25", "--batch_size=9"]
+    values = parsed(*(given + file if before else file + given))
+    assert (values.epsilon, values.batch_size, values.seed) == (0.25, 9, 6)
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe--epsilon=0.1\n", bytes(range(256))])
