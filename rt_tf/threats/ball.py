@@ -47,21 +47,24 @@ def minimum(region: Region, coefficients: Tensor) -> Tensor:
 
 
 def distance(region: Region, x: Tensor, norm: Norm) -> Tensor:
-    """The norm of the move from the centre to x [batch, ...], in float64: [batch]."""
+    """The norm of the move from region.x to x [batch, ...], in float64: [batch]."""
     return norm(tf.cast(x, tf.float64) - tf.cast(region.x, tf.float64))
 
 
 def inside(region: Region, x: Tensor, norm: Norm) -> Tensor:
-    """Whether |x - x0| <= eps, less float64's rounding, and x is in the domain: [batch]."""
+    """Whether x [batch, ...] is in the domain and, despite rounding, in the ball: [batch] bool."""
     return possible(region, x) & (distance(region, x, norm) <= strict_radius(region))
 
 
 def strict_radius(region: Region) -> Tensor:
-    """eps in float64, less the most that float64 may round: a nearer point is in the ball."""
+    """eps less the most that float64 may round, so that a nearer point is in the ball.
+
+    In float64 and in eps's own shape: a scalar, [batch], [batch, ...] or [1, ...].
+    """
     return region.exact_eps() * (1.0 - (math.prod(region.x.shape[1:]) + 4) * DOUBLE_ROUNDING)
 
 
 def possible(region: Region, x: Tensor) -> Tensor:
-    """Whether x is in the domain, to its last digit: [batch]."""
+    """Whether x [batch, ...] is in the domain, to its last digit: [batch] bool."""
     x, (lower, upper) = tf.cast(x, tf.float64), (region.domain.lower, region.domain.upper)
     return tf.reduce_all((x >= lower) & (x <= upper), axis=list(range(1, x.shape.rank)))

@@ -40,7 +40,7 @@ class Linf:
 
     @functools.cached_property
     def scales(self) -> np.ndarray:
-        """The scale as an array of the input's shape, in float64."""
+        """The scale as an array in float64: [...], the input's shape without batch."""
         return np.array(self.scale)
 
     def spread(self, pixels: int) -> float:

@@ -53,25 +53,29 @@ class Threat(Protocol):
         """
 
     def project(self, region: "Region", x: Tensor) -> Tensor:
-        """The region's nearest point, [batch, ...]; inside, if the region was taken `inward()`."""
+        """The region's point nearest to x, each [batch, ...].
+
+        It is strictly inside if the region was taken `inward()`.
+        """
 
     def start(self, region: "Region", noise: Tensor) -> Tensor:
-        """A random point of the region from noise uniform in [0, 1), shaped as x."""
+        """A random point of the region, from noise uniform in [0, 1): each [batch, ...]."""
 
     def step(
         self, region: "Region", x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor
     ) -> Tensor:
         """The steepest-ascent step of a size (in radius units) along a gradient: [batch, ...].
 
-        Zero where the gradient is. It may lead out of the region. x, gradient: [batch,
-        ...]. chance: [batch], uniform in [0, 1), for a step that has a random part.
+        Zero where the gradient is. It may lead out of the region. x, gradient: [batch, ...].
+        size: a scalar, or of x's rank so that it broadcasts against x. chance: [batch], uniform
+        in [0, 1), for a step that has a random part.
         """
 
     def distance(self, region: "Region", x: Tensor) -> Tensor:
-        """The least eps at which the ball around region.x holds x: [batch], float64."""
+        """The least eps at which the ball around region.x holds x [batch, ...]: float64 [batch]."""
 
     def inside(self, region: "Region", x: Tensor) -> Tensor:
-        """Whether x lies in the region, strictly: [batch] bool, in float64.
+        """Whether x [batch, ...] lies in the region, strictly: [batch] bool, in float64.
 
         Numbers below the normal range of float32 count as zero: TensorFlow flushes them.
         """
@@ -110,7 +114,10 @@ class Region:
         return self._end(self.domain.upper)
 
     def radius(self, rank: int | None = None) -> Tensor:
-        """eps in a shape that broadcasts against x, or against tensors of another rank."""
+        """eps in a shape that broadcasts against x, or against tensors of another rank.
+
+        A scalar, [batch, 1, ...], or, where features have radii of their own, as it is.
+        """
         eps = self._eps()
         if eps.shape.rank > 1:
             return eps
@@ -137,7 +144,10 @@ class Region:
         return dataclasses.replace(region, eps=tf.maximum(eps * (1.0 - ROUNDING) - less, 0.0))
 
     def exact_eps(self) -> Tensor:
-        """eps in float64; for a plain number without tf.cast's rounding to float32."""
+        """eps in float64, in its own shape: a scalar, [batch], [batch, ...] or [1, ...].
+
+        A plain number is not rounded to float32, as tf.cast would.
+        """
         is_tensor = tf.is_tensor(self.eps)
         return tf.cast(self.eps, tf.float64) if is_tensor else tf.constant(self.eps, tf.float64)
 
@@ -186,27 +196,41 @@ class Region:
         )
 
     def box(self) -> tuple[Tensor, Tensor]:
+        """Elementwise lower and upper ends of the region, each [batch, ...]."""
         return self.threat.box(self)
 
     def dual_norm(self, coefficients: Tensor) -> Tensor:
+        """The threat's `dual_norm`: [batch, spec, ...] -> [batch, spec]."""
         return self.threat.dual_norm(coefficients)
 
     def minimum(self, coefficients: Tensor) -> Tensor:
+        """A lower bound of <coefficients, x> over x: [batch, spec, ...] -> [batch, spec].
+
+        UserError for a threat without support function.
+        """
         return self.threat.minimum(self, coefficients)
 
     def project(self, x: Tensor) -> Tensor:
+        """The region's point nearest to x, each [batch, ...]."""
         return self.threat.project(self, x)
 
     def start(self, noise: Tensor) -> Tensor:
+        """A random point of the region, from noise uniform in [0, 1): each [batch, ...]."""
         return self.threat.start(self, noise)
 
     def step(self, x: Tensor, gradient: Tensor, size: Tensor, chance: Tensor) -> Tensor:
+        """The threat's `step` from x along a gradient, each [batch, ...]; it may lead out.
+
+        size: in radius units, a scalar or of x's rank. chance: [batch], uniform in [0, 1).
+        """
         return self.threat.step(self, x, gradient, size, chance)
 
     def distance(self, x: Tensor) -> Tensor:
+        """The least eps at which the ball around self.x holds x [batch, ...]: float64 [batch]."""
         return self.threat.distance(self, x)
 
     def inside(self, x: Tensor) -> Tensor:
+        """Whether x [batch, ...] lies in the region, strictly: [batch] bool."""
         return self.threat.inside(self, x)
 
 

@@ -89,7 +89,7 @@ class LocalPlans:
 
 
 def some(potential: Tensor) -> Tensor:
-    """Whether a potential, or a log sum of them, is not void."""
+    """Whether potentials of any shape, or log sums of such, are not void, elementwise."""
     return potential > 0.5 * VOID
 
 
@@ -99,7 +99,10 @@ def logarithm(x: Tensor) -> Tensor:
 
 
 def scaled(log_mass: Tensor, log_sum: Tensor) -> Tensor:
-    """The potentials of rows that add up to a mass; void where there is none, or none around."""
+    """The potentials at which rows add up to a mass, elementwise for logarithms of any shape.
+
+    Void where there is no mass, or none around.
+    """
     return tf.where(some(log_mass) & some(log_sum), log_mass - log_sum, VOID)
 
 
