@@ -81,7 +81,10 @@ def _until_some_are_done(
 
 
 def stepping(move: Move, early_stop: bool | Tensor = True) -> Step:
-    """A move as a step. early_stop: an example stays where the network errs on it."""
+    """A step of `loop_until_done` that makes a move.
+
+    early_stop: whether an example stays where the network errs on it; a bool or a scalar tensor.
+    """
 
     def step(task: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         evaluation = task.evaluate(carried[0])

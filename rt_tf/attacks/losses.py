@@ -1,7 +1,7 @@
 """Losses of logits that attacks raise, larger the more wrong: [batch, classes] -> [batch].
 
-labels: [batch], the right classes. With targets, [batch], larger the nearer to these answers
-instead.
+labels: [batch], the right classes. targets: [batch]; where there are some, a loss is the larger the
+nearer to these answers. Both are integers.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ SPREAD = 20.0  # between the highest and the lowest of scaled logits
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
-    """Cross-entropy with the label; with targets, minus that with the target."""
+    """The cross-entropy with the label; with targets, minus the one with the target."""
     if targets is None:
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     return -tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
@@ -65,7 +65,7 @@ def dlr_or_margin(logits: Tensor, labels: Tensor, targets: Tensor | None = None)
 
 
 def others(logits: Tensor, labels: Tensor) -> Tensor:
-    """The logits [batch, classes], with the label's own lowest."""
+    """The logits [batch, classes], with the label's own made the lowest number there is."""
     is_label = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False)
     return tf.where(is_label, logits.dtype.min, logits)
 

@@ -57,5 +57,5 @@ def attack_with_restarts(
 
 
 def worse(task: Task, first: Tensor, second: Tensor) -> Tensor:
-    """By example, the point of higher loss: [batch, ...]."""
+    """By example, the point of higher loss of two: each [batch, ...]."""
     return chosen(task.values(second) > task.values(first), second, first)

@@ -13,17 +13,17 @@ START = 0  # the draw of random numbers; ascents draw from 1 on
 
 
 def zero(task: Task) -> Tensor:
-    """The image itself."""
+    """The images themselves."""
     return task.region.x
 
 
 def uniform(task: Task) -> Tensor:
-    """A random point of the region."""
+    """Random points of the region."""
     return task.inward().region.start(task.noise(START))
 
 
 def ball(task: Task) -> Tensor:
-    """A random point of the ball, whose pixels may lie outside of their range.
+    """Random points of the ball, whose pixels may lie outside of their range.
 
     Where many pixels are at an end of their range, half of the region's points have them
     unmoved: one large step from there overfits just like one from the image itself. UserError

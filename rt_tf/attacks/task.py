@@ -68,7 +68,7 @@ class Task:
         return self.errs(self.logits(x))
 
     def noise(self, draw: Tensor | int) -> Tensor:
-        """Numbers uniform in [0, 1), in the images' shape; other ones for every draw."""
+        """Numbers uniform in [0, 1), [batch, ...] like the images; other ones for every draw."""
         return noise.uniform(noise.fold(self.keys, draw), self.region.x.shape[1:].as_list())
 
     def chance(self, draw: Tensor | int) -> Tensor:
@@ -90,5 +90,5 @@ class Task:
         return dataclasses.replace(self, region=self.region.inward())
 
     def restart(self, number: Tensor | int) -> Self:
-        """The task with other random numbers."""
+        """The task with the random numbers of another restart. number: a scalar."""
         return dataclasses.replace(self, keys=noise.fold(self.keys, number))

@@ -38,7 +38,7 @@ class UniformNoise(attacks.LinfRepeatedAdditiveUniformNoiseAttack):
 
 
 def fgsm(task: Task, start: Tensor, steps: int = 1, step_size: float = 0.0) -> Tensor:
-    """One step of steepest ascent, eps long by default, whatever `steps` says."""
+    """One step of steepest ascent from start, eps long by default, whatever `steps` says."""
     return pgd(task, start, steps=1, step_size=step_size or 1.0)
 
 

@@ -65,7 +65,7 @@ def interval_attack(
 
 
 def followed(task: Task, x: Tensor, ahead: Trend) -> Tensor:
-    """The point x after a step along a trend, as long as its radius, and back into the region."""
+    """Points x after a step along a trend, of its radius, back in the region: each [batch, ...]."""
     region = task.region
     size = by_example(ahead.radius, x.shape.rank) * region.radius()
     return region.project(x + region.step(x, ahead.gradient, size, task.chance(0)))

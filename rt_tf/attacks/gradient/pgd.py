@@ -25,9 +25,10 @@ def pgd(
 
 
 def fgsm(task: Task, start: Tensor, steps: int = 1, step_size: float = 0.0) -> Tensor:
-    """One step of steepest ascent, 1.25 eps long by default, whatever `steps` says.
+    """The point after one step of steepest ascent from `start`, back in the region: [batch, ...].
 
-    Source: Wong 2020 (thesis), algorithm 7.
+    The step is 1.25 eps long by default, whatever `steps` says. Source: Wong 2020 (thesis),
+    algorithm 7.
     """
     return pgd(task, start, steps=1, step_size=step_size or 1.25)
 
@@ -40,9 +41,10 @@ def mim(
     early_stop: bool = False,
     decay: float = 1.0,
 ) -> Tensor:
-    """PGD along a sum of the gradients so far, each of L1 norm one, the older ones decayed.
+    """The last point of PGD along a sum of all gradients so far: [batch, ...].
 
-    Source: Dong et al. 2018, algorithm 1.
+    Each gradient is scaled to L1 norm one, and each step multiplies older ones by
+    `decay`. Source: Dong et al. 2018, algorithm 1.
     """
     task, share = task.inward(), usual(steps, step_size)
 
@@ -56,7 +58,10 @@ def mim(
 
 
 def climbed(task: Task, i: Tensor, x: Tensor, gradient: Tensor, size: Tensor | float) -> Tensor:
-    """x after a step along a gradient, back in the region: [batch, ...]. size: in units of eps."""
+    """Points x after a step along a gradient, back in the region: each [batch, ...].
+
+    size: in units of eps, a scalar or of x's rank. i: the step's number, a scalar.
+    """
     region = task.region
     step = region.step(x, gradient, size * region.radius(), task.chance(i + 1))
     return region.project(x + step)
