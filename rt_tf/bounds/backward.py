@@ -68,7 +68,11 @@ def walk_back(
     splits: Mapping[int, UnitSplit] | None = None,
     arithmetic: str = "fast",
 ) -> "Walk":
-    """The finished pass of `lower_bound`; its final coefficients show what the bound depends on."""
+    """The finished backward pass of rows spec [batch, spec, classes], which `lower_bound` reads.
+
+    Its final coefficients, [batch, spec, ...] by node, show what the bound depends on. The other
+    arguments are those of `lower_bound`.
+    """
     layout = Whole(enclosure.shapes)
     nodes = [
         (i, node) for i, node in reversed(list(graph.numbered())) if expand is None or i in expand
@@ -113,7 +117,7 @@ class Walk:
         return self
 
     def finish(self) -> "Walk":
-        """Walks back from where the walk stands to the input."""
+        """Walks back from where the walk stands to the input; returns itself."""
         self._walk(past_activations=True)
         self._close()
         return self

@@ -77,7 +77,7 @@ class LeafBounder:
         """Optimises the leaves' slopes and multipliers by so many steps, and bounds them soundly.
 
         The optimisation may end early, once all leaves of the batch have margins above
-        `enough`.
+        `enough`. steps: a scalar.
         """
         start = [leaves.slopes[:, tf.newaxis], leaves.multipliers[:, tf.newaxis]]
 

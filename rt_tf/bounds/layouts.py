@@ -30,16 +30,25 @@ class Layout(Protocol):
         """Values [batch, ...] of node i as `gather_rows` reads them."""
 
     def gather_rows(self, i: int, arranged: Tensor) -> Tensor:
-        """Arranged values that broadcast against the coefficients of node i."""
+        """Arranged values by row, which broadcast against the coefficients of node i.
+
+        [batch, 1, ...], or [places, 1, height, width, channels] of receptive fields.
+        """
 
     def by_row(self, values: Tensor) -> Tensor:
-        """Numbers by example, [batch], that broadcast against the rows."""
+        """Numbers of examples, [batch], as they broadcast against rows: [batch or places, 1]."""
 
     def inside(self, i: int, coefficients: Tensor) -> Tensor:
-        """Coefficients of node i with zeros for places outside the image."""
+        """Coefficients of node i with zeros for places outside the image.
+
+        [batch or places or 1, rows, ...] before and after.
+        """
 
     def transposes(self, i: int, node: Node, coefficients: Tensor) -> list[Tensor]:
-        """Coefficients of a linear node's inputs from those of the node."""
+        """Coefficients of each input of a linear node i from those of the node.
+
+        [batch or places or 1, rows, ...], with the axes of the node's value or of an input's.
+        """
 
     def arrange_region(self, region: Region) -> Region:
         """A region as `minimum` reads it."""

@@ -30,7 +30,10 @@ Norm: TypeAlias = Callable[[Tensor], Tensor]  # [batch, vectors, ...] -> [batch,
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sketch:
-    """Symbols of which `most` random combinations are kept; `norm` estimates their range."""
+    """Symbols of which `most` random combinations are kept; `norm` estimates their range.
+
+    By the contract of `rt_tf.bounds.symbols.Symbols`, except that the range is no bound.
+    """
 
     most: int
     norm: Norm

@@ -16,15 +16,17 @@ class Box(NamedTuple):
 
     @property
     def centre(self) -> Tensor:
+        """The points halfway between the ends: [batch, ...]."""
         return 0.5 * (self.lower + self.upper)
 
     @property
     def radius(self) -> Tensor:
+        """Half the distances between the ends: [batch, ...]."""
         return 0.5 * (self.upper - self.lower)
 
     @property
     def magnitude(self) -> Tensor:
-        """The largest absolute value inside."""
+        """The largest absolute values inside: [batch, ...]."""
         return tf.maximum(tf.abs(self.lower), tf.abs(self.upper))
 
 

@@ -102,7 +102,8 @@ def total(values: Tensor) -> Tensor:
 def products_are_exact(one: Tensor, size: int = 32) -> Tensor:
     """Whether matrix products and convolutions here keep float32's digits, unlike TF32's.
 
-    one: the number 1, computed at run time so that nothing of the probe is folded away.
+    The answer is a scalar. one: the number 1, a scalar computed at run time so that nothing of the
+    probe is folded away.
     """
     fine = tf.linalg.diag(tf.fill([size], one * (1.0 + 2.0**-12)))  # TF32 would drop the 2^-12
     by_product = tf.matmul(fine, tf.eye(size) * one)

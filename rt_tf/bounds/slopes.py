@@ -103,7 +103,7 @@ def _named(
 
 
 def as_kept(slopes: Tensor) -> Tensor:
-    """Slopes rounded to float16, in which proofs keep them, and back to float32."""
+    """Slopes of any shape, rounded to float16, in which proofs keep them, and back to float32."""
     return tf.cast(tf.cast(slopes, tf.float16), tf.float32)
 
 

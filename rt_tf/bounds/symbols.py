@@ -23,15 +23,18 @@ class Symbols(Protocol):
         """The largest number of symbols, which is the number of terms of sums over them."""
 
     def ends(self, generators: Tensor) -> Box:
-        """The least and the largest of `sum_k e_k g_k`, elementwise: each [batch, ...]."""
+        """The least and the largest of `sum_k e_k g_k`, elementwise: each [batch, ...].
+
+        generators: g, [batch, symbols, ...].
+        """
 
     def reach(self, generators: Tensor) -> Tensor:
-        """A bound of `sum_k |e_k g_k|`: [batch, ...]."""
+        """A bound of `sum_k |e_k g_k|`: [batch, symbols, ...] -> [batch, ...]."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Units:
-    """Symbols that each range over [-1, 1]."""
+    """Symbols that each range over [-1, 1], by the contract of `Symbols`."""
 
     most: int
 
@@ -45,7 +48,7 @@ class Units:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pixels:
-    """The input's coordinates, which range over a region together.
+    """The input's coordinates, which range over a region together, by the contract of `Symbols`.
 
     precision: of the sums over them; those of a ball need more than float32 to be sound.
     """
