@@ -74,7 +74,7 @@ def parse(words: str, where: str) -> dict[str, Any]:
 
 
 def checksum(words: str, arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over a text, then of every array by sorted name its name, shape and bytes."""
+    """SHA-256 over a text, then the name, shape and bytes of each array, of any shape, by name."""
     digest = hashlib.sha256(words.encode(errors="surrogatepass"))
     for name in sorted(arrays):
         values = arrays[name]
@@ -84,7 +84,7 @@ def checksum(words: str, arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def of_type(values: np.ndarray, dtype: type, where: str) -> np.ndarray:
-    """An array of floating or whole numbers as another type; MalformedError unless all finite."""
+    """The array, of any shape, if it is of this type and all finite; else MalformedError."""
     kind = np.dtype(dtype)
     require(values.dtype == kind, where, f"an array of {kind.name}", values.dtype)
     require(bool(np.isfinite(values).all()), where, "finite numbers", "others")

@@ -53,7 +53,7 @@ class Passes:
         ]
 
     def least(self, i: int, coefficients: np.ndarray) -> np.ndarray:
-        """A lower bound of `coefficients . value` of a node that is not walked through."""
+        """Lower bounds of `coefficients . value` of a node by its ends: [rows, units] -> [rows]."""
         if i == 0:
             return self.region.minimum(coefficients)
         return box_minimum(coefficients, self.enclosure.lower[i], self.enclosure.upper[i])

@@ -24,7 +24,7 @@ class Reader:
         self.read: set[str] = set()
 
     def take(self, i: int, name: str) -> np.ndarray:
-        """An array of node i, in float64."""
+        """An array of node i, of any shape, in float64; MalformedError if there is none."""
         key = f"{i}.{name}"
         require(key in self.weights, self.where, f"an array '{key}'", sorted(self.weights))
         self.read.add(key)

@@ -17,10 +17,10 @@ class UndefinedError(ArithmeticError):
 
 @dataclasses.dataclass
 class Enclosure:
-    """By node, for one example, flat: the ends of the values that the served network computes.
+    """The ends of the values that the served network computes of one example, by node: [units].
 
-    prices: by node, the price of a unit of coefficient for the rounding of its value, in the
-    served network and in a backward pass through it; none where values are moved alone.
+    prices: by node, [units], the price of a unit of coefficient for the rounding of its value,
+    in the served network and in a backward pass through it; none where values are moved alone.
     """
 
     lower: dict[int, np.ndarray]
@@ -28,7 +28,7 @@ class Enclosure:
     prices: dict[int, np.ndarray]
 
     def size(self, i: int) -> np.ndarray:
-        """Bounds the sizes of a node's values."""
+        """Upper bounds of the absolute values of a node: [units]."""
         return np.maximum(np.abs(self.lower[i]), np.abs(self.upper[i]))
 
     def forget(self, i: int) -> None:
@@ -37,7 +37,10 @@ class Enclosure:
         self.upper[i] = np.full_like(self.upper[i], np.inf)
 
     def cut(self, i: int, units: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
-        """Keeps the better ends of some units."""
+        """Keeps the better ends of some units; UndefinedError if they cross.
+
+        units: the units' numbers, [some]. lower, upper: further ends of these units, [some].
+        """
         self.lower[i][units] = np.fmax(self.lower[i][units], lower)
         self.upper[i][units] = np.fmin(self.upper[i][units], upper)
         if not (self.lower[i] <= self.upper[i]).all():

@@ -34,7 +34,10 @@ def by_rule(lower: np.ndarray, upper: np.ndarray, rule: str) -> Lines:
 
 
 def with_given(lower: np.ndarray, upper: np.ndarray, rule: str, given: Given | None) -> Lines:
-    """Lines by a rule, except at unstable units with slopes in `given`, which use these."""
+    """Lines by a rule, or by the slopes in `given` at those unstable units that have some.
+
+    lower, upper: ends, [1 or rows, units].
+    """
     unstable = (lower < 0.0) & (upper > 0.0)
     stable = (lower >= 0.0).astype(np.float64)
     face = np.where(unstable, upper / np.where(unstable, upper - lower, 1.0), stable)

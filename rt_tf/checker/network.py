@@ -35,6 +35,7 @@ class Network:
 
     @property
     def classes(self) -> int:
+        """The number of logits."""
         return self.size(self.output)
 
     def shape(self, i: int) -> Shape:
@@ -61,7 +62,7 @@ class Network:
 
     @functools.cached_property
     def biases(self) -> dict[int, np.ndarray]:
-        """The biases of nodes that have one, at every unit of their nodes, flat."""
+        """The biases of nodes that have one, at every unit of their nodes: [units] by node."""
         return {
             i: np.broadcast_to(node.op.bias, node.op.shape).ravel()
             for i, node in self.numbered()

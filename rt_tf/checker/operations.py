@@ -48,6 +48,7 @@ class _Weighted:
 
     @property
     def largest(self) -> float:
+        """The largest size of a weight."""
         return float(np.abs(self.kernel).max(initial=0.0))
 
     def _kernel(self, absolute: bool) -> np.ndarray:
@@ -59,9 +60,11 @@ class Dense(_Weighted):
     """Products over the last axis. kernel: [in, out]."""
 
     def apply(self, values: list[np.ndarray], absolute: bool = False) -> np.ndarray:
+        """W x or |W| x of one input: [batch, ..., in] -> [batch, ..., out]."""
         return values[0] @ self._kernel(absolute)
 
     def transpose(self, y: np.ndarray) -> list[np.ndarray]:
+        """The transpose times y: [batch, ..., out] -> [batch, ..., in]."""
         return [y @ self.kernel.T]
 
 
@@ -72,10 +75,12 @@ class Conv(_Weighted):
     windows: Windows
 
     def apply(self, values: list[np.ndarray], absolute: bool = False) -> np.ndarray:
+        """W x or |W| x of one input: [batch, height, width, in] -> [batch, rows, columns, out]."""
         kernel = self._kernel(absolute)
         return self.windows.gather(values[0]) @ kernel.reshape(-1, kernel.shape[2])
 
     def transpose(self, y: np.ndarray) -> list[np.ndarray]:
+        """The transpose times y: [batch, rows, columns, out] -> [batch, height, width, in]."""
         used = self.windows.used(y)  # of a unit's pass few windows are
         y = y[:, *used]
         rows = y.reshape(-1, y.shape[-1])
@@ -89,9 +94,11 @@ class Scale(_Weighted):
     """Products with a kernel that broadcasts against the value."""
 
     def apply(self, values: list[np.ndarray], absolute: bool = False) -> np.ndarray:
+        """W x or |W| x of one input, elementwise: [batch, ...]."""
         return values[0] * self._kernel(absolute)
 
     def transpose(self, y: np.ndarray) -> list[np.ndarray]:
+        """The transpose times y, elementwise: [batch, ...]."""
         return [y * self.kernel]
 
 
@@ -100,9 +107,11 @@ class Add(_Plain):
     """The sum of inputs of one shape."""
 
     def apply(self, values: list[np.ndarray], absolute: bool = False) -> np.ndarray:
+        """The sum of all inputs, each [batch, ...]."""
         return np.sum(values, axis=0)
 
     def transpose(self, y: np.ndarray) -> list[np.ndarray]:
+        """The transpose's part for every input, y itself: [batch, ...]."""
         return [y] * self.terms
 
 
@@ -113,12 +122,14 @@ class AveragePooling(_Plain):
     windows: Windows = dataclasses.field(kw_only=True)
 
     def apply(self, values: list[np.ndarray], absolute: bool = False) -> np.ndarray:
+        """The means of windows: [batch, height, width, channels] -> [batch, *shape]."""
         x = values[0]
         gathered = self.windows.gather(x)
         gathered = gathered.reshape(*gathered.shape[:3], self.windows.taps, x.shape[-1])
         return (gathered.sum(axis=3) / self.windows.counts()).reshape(len(x), *self.shape)
 
     def transpose(self, y: np.ndarray) -> list[np.ndarray]:
+        """The transpose times y: [batch, *shape] -> [batch, height, width, channels]."""
         shares = y.reshape(len(y), *self.windows.shape, -1) / self.windows.counts()
         parts = (shares for _ in range(self.windows.taps))
         return [self.windows.scatter(parts, self.windows.every, shares.shape[-1], len(y))]
@@ -131,9 +142,11 @@ class Reshape(_Plain):
     source: Shape = dataclasses.field(kw_only=True)
 
     def apply(self, values: list[np.ndarray], absolute: bool = False) -> np.ndarray:
+        """The input in another shape: [batch, *source] -> [batch, *shape]."""
         return values[0].reshape(-1, *self.shape)
 
     def transpose(self, y: np.ndarray) -> list[np.ndarray]:
+        """The transpose times y: [batch, *shape] -> [batch, *source]."""
         return [y.reshape(-1, *self.source)]
 
 
@@ -144,9 +157,11 @@ class ZeroPadding(_Plain):
     around: tuple[tuple[int, int], tuple[int, int]] = dataclasses.field(kw_only=True)
 
     def apply(self, values: list[np.ndarray], absolute: bool = False) -> np.ndarray:
+        """Images with zeros around them: [batch, height, width, channels] -> [batch, *shape]."""
         return np.pad(values[0], [(0, 0), *self.around, (0, 0)])
 
     def transpose(self, y: np.ndarray) -> list[np.ndarray]:
+        """The transpose times y: [batch, *shape] -> [batch, height, width, channels]."""
         (top, bottom), (left, right) = self.around
         return [y[:, top : y.shape[1] - bottom, left : y.shape[2] - right]]
 

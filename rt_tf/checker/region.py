@@ -11,7 +11,7 @@ THREATS = ("linf", "l2", "l1")
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """A ball of radius eps around x [pixels], float64. lower, upper: ends that hold all of it."""
+    """A ball of radius eps around x. lower, upper: ends that hold it. All are float64 [pixels]."""
 
     threat: str
     x: np.ndarray
@@ -21,7 +21,7 @@ class Region:
 
     @property
     def size(self) -> np.ndarray:
-        """Bounds the pixels' sizes."""
+        """Upper bounds of the absolute values of pixels: [pixels]."""
         return np.maximum(np.abs(self.lower), np.abs(self.upper))
 
     def minimum(self, coefficients: np.ndarray) -> np.ndarray:
@@ -47,10 +47,10 @@ def region(
     domain: tuple[np.ndarray, np.ndarray],
     scale: np.ndarray | float = 1.0,
 ) -> Region:
-    """The region around an image, its ends rounded outward.
+    """The region around an image [...] of any shape, its ends rounded outward.
 
     domain: the least and the greatest inputs, numbers or of the image's shape. scale: the share
-    of eps by which each input may move, of Linf alone.
+    of eps by which each input may move, of Linf alone; a number or of the image's shape.
     """
     x = image.astype(np.float64).ravel()
     lowest, highest = (np.ravel(end) for end in domain)

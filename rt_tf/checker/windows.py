@@ -46,6 +46,7 @@ class Windows(NamedTuple):
 
     @property
     def taps(self) -> int:
+        """The number of pixels that a window reads, with those outside the image."""
         return self.rows.taps * self.columns.taps
 
     @property
