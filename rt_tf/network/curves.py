@@ -1,8 +1,9 @@
 """Lines around a nondecreasing function: any slope is sound with the offsets computed here.
 
-On [l, u] the offsets of a line of slope s are the least and the largest f(z) - s z. Both lie at an
-end, at a kink, or where f'(z) = s. So the slopes may be chosen freely, with or without gradients,
-and their rounding does not matter. They are chosen from the convex and the concave envelope of f.
+Between l and u the offsets of a line of slope s are the least and the largest f(z) - s z. Both lie
+at an end, at a kink, or where f'(z) = s. So the slopes may be chosen freely, with or without
+gradients, and their rounding does not matter. They are chosen from the convex and the concave
+envelope of f.
 """
 
 import dataclasses
@@ -39,13 +40,16 @@ class Curve:
     absolute: float = 0.0
 
     def lines(self, lower: Tensor, upper: Tensor, slopes: Pair) -> Lines:
-        """The lines of a lower and an upper slope around f on [lower, upper]."""
+        """The lines of a lower and an upper slope around f from `lower` to `upper`, elementwise."""
         below, above = slopes
         lower_offset = self._offset(tf.minimum, lower, upper, below)
         return Lines(below, lower_offset, above, self._offset(tf.maximum, lower, upper, above))
 
     def chord(self, start: Tensor, end: Tensor) -> Tensor:
-        """The slope between two points, or f' where the quotient has less than 10 true bits."""
+        """The slopes of f between points of any shape, elementwise.
+
+        Those of f' where a quotient has less than 10 true bits.
+        """
         first, last = self.fn(start), self.fn(end)
         error = self.ulps * UNIT * (tf.abs(first) + tf.abs(last)) + self.absolute
         width = end - start
@@ -64,7 +68,11 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True)
 class Envelopes:
-    """Slopes of the convex envelope (the largest convex function below f) and the concave one."""
+    """Slopes of the convex envelope (the largest convex function below f) and the concave one.
+
+    lower, upper: the ends l and u, [batch, ...]. All is elementwise; shares, from 0 to 1, broadcast
+    against the ends.
+    """
 
     curve: Curve
     lower: Tensor

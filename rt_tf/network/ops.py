@@ -25,7 +25,7 @@ class Lines(NamedTuple):
     upper_offset: Tensor
 
     def band(self) -> tuple[Tensor, Tensor]:
-        """The offset of the line midway between parallel lines, and half their gap."""
+        """The offset of the line midway between parallel lines, and half their gap, elementwise."""
         lower = 0.0 if self.lower_offset is None else self.lower_offset
         return 0.5 * (self.upper_offset + lower), 0.5 * (self.upper_offset - lower)
 
@@ -67,11 +67,11 @@ class Affine:
         return self.fn(x, self.kernel) + self.bias
 
     def linear(self, x: Tensor) -> Tensor:
-        """The product W x, without the bias."""
+        """The product W x, without the bias: [batch, ...] -> [batch, ...]."""
         return self.fn(x, self.kernel)
 
     def absolute(self, x: Tensor) -> Tensor:
-        """The product |W| x."""
+        """The product |W| x: [batch, ...] -> [batch, ...]."""
         return self.fn(x, tf.abs(self.kernel))
 
 

@@ -15,7 +15,7 @@ SLOPES = ("parallel", "adaptive")
 
 
 class Slopes(Protocol):
-    """The slopes of the lower and the upper line on an interval, by each rule."""
+    """The slopes of the lower and the upper line on an interval, elementwise, by each rule."""
 
     def parallel(self) -> Pair:
         """One slope for both, with the least distance between the lines."""
@@ -24,10 +24,10 @@ class Slopes(Protocol):
         """The slopes of the lines nearest to the function in the middle (CROWN)."""
 
     def optimised(self, share: Tensor) -> Pair:
-        """The lower slope from the least useful one (share 0) to the largest (1)."""
+        """The lower slope, from the least useful (share 0) to the largest (1), elementwise."""
 
     def shared(self, share: Tensor) -> Pair:
-        """One slope for both, from the least useful one (share 0) to the largest (1)."""
+        """One slope for both, from the least useful (share 0) to the largest (1), elementwise."""
 
 
 def chosen(slopes: Slopes, slope: Slope) -> Pair:
@@ -42,15 +42,15 @@ def chosen(slopes: Slopes, slope: Slope) -> Pair:
 
 
 def curve_lines(curve: Curve, lower: Tensor, upper: Tensor, slope: Slope) -> Lines:
-    """The lines around any curve on [lower, upper], each [batch, ...]."""
+    """The lines around any curve between lower and upper ends, each [batch, ...]."""
     return curve.lines(lower, upper, chosen(Envelopes(curve, lower, upper), slope))
 
 
 def relu_lines(lower: Tensor, upper: Tensor, slope: Slope, negative_slope: float = 0.0) -> Lines:
-    """The upper face of the Ehlers triangle on [lower, upper], and a line through 0 below.
+    """The upper face of the Ehlers triangle, and a line through 0 below: each [batch, ...].
 
-    A leaky ReLU has like lines. Stable units are exact. Sources: Wong & Kolter 2018 and
-    Fast-Lin (`parallel`); Zhang et al. 2018, CROWN (`adaptive`).
+    lower, upper: ends, [batch, ...]. A leaky ReLU has like lines. Stable units are exact. Sources:
+    Wong & Kolter 2018 and Fast-Lin (`parallel`); Zhang et al. 2018, CROWN (`adaptive`).
     """
     below, above = chosen(_Rectified(lower, upper, negative_slope), slope)
     # Any slope is sound with an offset that covers both ends: the function is convex. So the
