@@ -35,7 +35,7 @@ class Call(NamedTuple):
         return operand
 
     def constant(self, i: int) -> np.ndarray:
-        """Operand i, a constant in float32; UserError for other operands."""
+        """Operand i, a constant of any shape in float32; UserError for other operands."""
         operand = self.operands[i] if i < len(self.operands) else None
         if not isinstance(operand, np.ndarray) or operand.dtype != np.float32:
             received = getattr(operand, "dtype", "a value computed from the input")
@@ -80,7 +80,10 @@ def settings(node: Any) -> dict[str, Any]:
 def evaluated(
     node: Any, opsets: Mapping[str, int], operands: Sequence[np.ndarray | None]
 ) -> list[np.ndarray]:
-    """The outputs of a node of constants, by ONNX's reference evaluator; UserError if it cannot."""
+    """The outputs of a node of constants, by ONNX's reference evaluator: arrays of any shape.
+
+    operands: the constants, of any shape; None for one left out. UserError if it cannot.
+    """
     try:
         return _run(node, opsets, operands)
     except UserError:
