@@ -64,7 +64,7 @@ class Split:
         return (high - low) / self.pixel_max, low
 
     def portions(self) -> Iterator[np.ndarray]:
-        """All images, in the form of `images`, some at a time."""
+        """All images, in the form of `images`, some at a time: [some, h, w, c] each."""
         for begin in range(0, len(self), AT_ONCE):
             yield self.images(slice(begin, begin + AT_ONCE))
 
@@ -74,7 +74,7 @@ class Split:
 
     @functools.cached_property
     def tensors(self) -> tuple[tf.Tensor, ...]:
-        """labels, index and, where they are in memory, pixels: copied once for all epochs."""
+        """Copies of labels [n], index [n] and, if in memory, pixels [n, h, w, c], made once."""
         arrays = [self.labels, self.index]
         if isinstance(self.pixels, np.ndarray):
             arrays.append(self.pixels)

@@ -18,14 +18,17 @@ class LazyImages:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The sizes of all axes, those of an array of the images."""
         return (len(self.ids), *self.array.shape[1:])
 
     @property
     def dtype(self) -> np.dtype:
+        """The type of pixels."""
         return self.array.dtype
 
     @property
     def size(self) -> int:
+        """The number of pixels' values, over all images and channels."""
         return math.prod(self.shape)
 
     def __len__(self) -> int:

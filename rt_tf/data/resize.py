@@ -36,7 +36,10 @@ def resized(
 
 
 def fitted(image: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
-    """The middle of an image, the shorter side brought to 8/7 of the shape: uint8 `shape`."""
+    """The middle of an image [height, width, channels], in uint8: [*shape].
+
+    The image is first resized to 8/7 of the shape along one axis, and to no less along the other.
+    """
     size = tf.cast(tf.shape(image)[:2], tf.float32)
     scale = tf.reduce_max(MARGIN * tf.constant(shape[:2], tf.float32) / size)
     whole = tf.image.resize(image, tf.cast(tf.math.ceil(scale * size), tf.int32), antialias=True)
