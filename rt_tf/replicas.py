@@ -11,18 +11,21 @@ def count() -> int:
 
 
 def number() -> tf.Tensor:
-    """This replica's number, from 0 on: the places of its examples in the batch follow from it."""
+    """This replica's number, a scalar from 0 on, which gives its examples' places in the batch."""
     context = tf.distribute.get_replica_context()
     return tf.constant(0) if context is None else tf.identity(context.replica_id_in_sync_group)
 
 
 def whole(rows: tf.Tensor) -> tf.Tensor:
-    """The number of examples of the whole batch. rows: the number of this replica's."""
+    """The number of the whole batch's examples. rows: that of this replica's. Both are scalars."""
     return rows if count() == 1 else tf.cast(tf.reduce_sum(_rows(rows)), tf.int32)
 
 
 def first(rows: tf.Tensor) -> tf.Tensor:
-    """The place in the whole batch of this replica's first example. rows: the number of its own."""
+    """The place in the whole batch of this replica's first example: a scalar.
+
+    rows: the number of this replica's examples, a scalar.
+    """
     if count() == 1:
         return tf.constant(0)
     return tf.cast(tf.reduce_sum(_rows(rows)[: number()]), tf.int32)
@@ -31,7 +34,7 @@ def first(rows: tf.Tensor) -> tf.Tensor:
 def share(rows: tf.Tensor) -> tf.Tensor:
     """This replica's share of the whole batch's examples, whose numbers may differ by replica.
 
-    rows: the number of its own.
+    A scalar in float32. rows: the number of this replica's examples, a scalar.
     """
     if count() == 1:
         return tf.constant(1.0)
@@ -39,9 +42,10 @@ def share(rows: tf.Tensor) -> tf.Tensor:
 
 
 def totals(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Each tensor summed over all replicas; gradients of the sums reach every replica's part.
+    """The sums of tensors, each of any shape, over all replicas, elementwise.
 
-    With one replica, and outside of a replicated step, the tensors themselves.
+    Gradients of the sums reach every replica's part. With one replica, and outside of a replicated
+    step, they are the tensors themselves.
     """
     context = tf.distribute.get_replica_context()
     if context is None or count() == 1:
@@ -50,7 +54,10 @@ def totals(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def mean(values: tf.Tensor, axis: Sequence[int] | None = None) -> tf.Tensor:
-    """The mean over axes (default: all) of all replicas' values; axis 0 is the examples'."""
+    """The mean over axes of all replicas' values [batch, ...], in the shape of the other axes.
+
+    axis: the axes, with 0, that of examples; all by default, for a scalar.
+    """
     axes = list(range(values.shape.rank)) if axis is None else list(axis)
     shape = tf.shape(values)
     terms = tf.cast(tf.reduce_prod(tf.gather(shape, axes)), values.dtype)
