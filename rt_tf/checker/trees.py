@@ -101,7 +101,7 @@ class Leaves:
         self.units = units[:, 1]
 
     def bounds(self, label: int, leaves: list[Leaf]) -> np.ndarray:
-        """Lower bounds of logit[label] - logit[other] on every leaf."""
+        """Lower bounds of the label's logit less the other class's, on every leaf: [leaves]."""
         slices = chunks(len(leaves), self.network)
         return np.concatenate([self._chunk(label, leaves[chunk]) for chunk in slices])
 
