@@ -62,7 +62,7 @@ class Bounder:
         self._compile(list(signature))
 
     def root(self, *region_inputs: Tensor) -> Root:
-        """Encloses one example, whose region is made of these tensors."""
+        """Encloses one example. region_inputs: tensors of the signature, [1, ...] or scalars."""
         enclosure = self._enclose(*region_inputs)
         boxes = [enclosure.boxes[i] for i in self.nodes]
         lower = np.concatenate([box.lower.numpy().ravel() for box in boxes] or [np.zeros(0)])

@@ -37,7 +37,7 @@ class Boxes(NamedTuple):
 
 
 def middles(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """Numbers halfway between ends, none of which would be flushed to zero: shaped as the ends."""
+    """Numbers halfway between ends, elementwise, none of which would be flushed to zero."""
     middle = 0.5 * lower + 0.5 * upper
     middle = np.where(np.abs(middle) < TINY, np.float32(0.0), middle)
     return np.clip(middle, lower, upper)

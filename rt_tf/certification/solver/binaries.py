@@ -13,7 +13,7 @@ Choice = Callable[[Program], np.ndarray]  # bool [units]
 
 
 def every_unit(program: Program) -> np.ndarray:
-    """The choice of all units."""
+    """The choice of all units: bool [units]."""
     return np.ones(len(program.units), bool)
 
 

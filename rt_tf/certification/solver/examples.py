@@ -107,7 +107,7 @@ class Reader:
         )
 
     def worst(self, example: Example, points: list[np.ndarray]) -> Worst:
-        """The worst of some inputs, flat or as images, once projected into the region."""
+        """The worst of some inputs, [inputs] or as images [...], once projected into the region."""
         if not points:
             return Worst(None, np.inf, False)
         images = tf.constant(np.stack(points).reshape(-1, *self.wiring.input_shape), tf.float32)

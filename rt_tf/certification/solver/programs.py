@@ -88,7 +88,7 @@ class Program(NamedTuple):
         return np.concatenate([values, np.maximum(-read, 0.0), active.astype(np.float64)])
 
     def faces(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The triangles' upper faces, q z + r p <= size: (size, q, r), scaled so that q, r <= 1."""
+        """The triangles' upper faces, q z + r p <= size: size, q <= 1 and r <= 1, each [units]."""
         size = np.minimum(self.upper, -self.lower)
         return size, size / self.upper, size / -self.lower
 

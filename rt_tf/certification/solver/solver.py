@@ -53,7 +53,10 @@ class Solver:
         self._open()
 
     def linear(self, costs: np.ndarray, constant: float, seconds: float) -> Solved:
-        """The minimum of costs . v + constant, without crossover, since no basis is needed."""
+        """The minimum of costs . v + constant, without crossover, since no basis is needed.
+
+        costs: [costs], of the first variables; the others cost nothing. seconds: the time limit.
+        """
         if seconds <= 0.0:
             return NOTHING._replace(cause="time")
         self._ask(costs, constant)
@@ -76,8 +79,9 @@ class Solver:
     ) -> Solved:
         """The minimum of costs . v + constant, with the model's binaries.
 
-        seconds: the time limit. start: a feasible point. decided: the search ends once there is a
-        point not above the first number, or no point can be below the second.
+        costs: [costs], of the first variables; the others cost nothing. seconds: the time limit.
+        start: a feasible point, [variables]. decided: the search ends once there is a point not
+        above the first number, or no point can be below the second.
         """
         if not self.model.binary.any():
             return self.linear(costs, constant, seconds)

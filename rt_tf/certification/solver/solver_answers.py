@@ -31,7 +31,11 @@ class Answer(NamedTuple):
 def by_triangles(
     graph: Graph, threads: int, example: Example, start: np.ndarray | None, until: float
 ) -> Answer:
-    """The answer by the triangles alone; `start` is of no use to an interior-point method."""
+    """The answer by the triangles alone.
+
+    start: an input, [inputs] or [...]; it is of no use to an interior-point method. until: the
+    deadline, by `time.perf_counter`.
+    """
     margins, program = example.margins.astype(np.float64), example.program
     slopes: dict[int, np.ndarray] = {}
     points: list[np.ndarray] = []
