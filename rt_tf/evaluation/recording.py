@@ -31,7 +31,7 @@ class Method(Protocol):
         """What is done, in a few words."""
 
     def rows(self, places: np.ndarray, examples: list[Row]) -> Iterable[Row]:
-        """Records of the examples at some places, each as soon as it is there, in any order."""
+        """Records of the examples at places [n], each as soon as it is there, in any order."""
 
     def begun(self, example: Row) -> Row | None:
         """The record of an example until it has one, if it needs one.

@@ -77,7 +77,10 @@ class Subject(NamedTuple):
     def task(
         self, region: Region, labels: Tensor, keys: Tensor, loss: Loss = cross_entropy
     ) -> Task:
-        """What attacks are asked: errors, which of a cascade are those that it stands by."""
+        """The task of attacks: to reach errors, of a cascade those that it stands by.
+
+        labels, keys: [batch].
+        """
         if not self.is_cascade:
             return Task(self.network(), region, labels, keys, loss)
         members = tuple(member.lower() for member in self.members)
@@ -88,7 +91,7 @@ class Subject(NamedTuple):
         return range(min(samples or len(self.test), len(self.test)))
 
     def examples(self, places: np.ndarray) -> list[Row]:
-        """What every record says of its example; the prediction is the served network's."""
+        """The first fields of the records of examples at places [n], with the served labels."""
         test = self.test
         columns = zip(
             test.index[places].tolist(),
