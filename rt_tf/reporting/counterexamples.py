@@ -25,7 +25,7 @@ TOLERANCE, PIXEL_TOLERANCE = 1e-5, 1e-7
 
 
 def keep(folder: Path, file: str, image: np.ndarray) -> str:
-    """Stores an image in a question's folder; returns the file's SHA-256, for its record."""
+    """Stores an image [...] in a question's folder; returns the file's SHA-256, for its record."""
     buffer = io.BytesIO()
     np.save(buffer, image)
     write_bytes(folder / file, buffer.getvalue())

@@ -27,7 +27,10 @@ def intersection(normals: np.ndarray, supports: np.ndarray) -> np.ndarray:
 
 
 def clipped(corners: np.ndarray, normal: np.ndarray, support: float) -> np.ndarray:
-    """The part of a convex polygon where normal . z >= support (Sutherland & Hodgman 1974)."""
+    """The part of a convex polygon where normal . z >= support: its corners, [corners, 2].
+
+    corners: of the whole, [corners, 2]. normal: [2]. Source: Sutherland & Hodgman 1974.
+    """
     heights = corners @ normal - support
     kept: list[np.ndarray] = []
     for i, (corner, height) in enumerate(zip(corners, heights, strict=True)):
