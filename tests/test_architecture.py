@@ -1,6 +1,7 @@
 """The house rules: which room may use which, what stays free of TensorFlow, what is documented."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,6 +64,13 @@ WORDED = (
     *("checker", "domain", "exactly", "files", "folders", "notes", "numbers", "replicas"),
 )
 HANGING = ("The same", "Those", "What ", "The contrary", "This one", "That of", "As ")
+TENSORS = {"Tensor", "ndarray", "NDArray"}
+# A shape, such as [batch, ...] or [2], but no interval such as [0, 1] or [l, u]; or a word for one.
+SHAPE = re.compile(
+    r"(?<!\w)\[(?!(l, u|lower, upper|least, most)\])"
+    r"(\d+|[^][(){}'\"]*(\.{3}|[A-Za-z])[^][(){}'\"]*)\]"
+    r"|\bscalars?\b|\bany shape\b|\belementwise\b"
+)
 # Each uses earlier ones alone.
 NETWORK = [
     *("ops", "convolution", "groups", "curves", "functions", "relaxations", "steps", "activations"),
@@ -197,6 +205,78 @@ def test_docstrings_hang_on_no_sentence_before():
         if room_of(path) in WORDED
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, kinds) and (ast.get_docstring(node) or "").startswith(HANGING)
+    ]
+
+
+def carries_tensors(annotation: ast.AST | None) -> bool:
+    """Whether a type holds tensors or arrays, unless as what a callable takes or returns."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        annotation = ast.parse(annotation.value, mode="eval").body
+    if annotation is None or ast.unparse(annotation).split("[")[0].endswith("Callable"):
+        return False
+    name = getattr(annotation, "attr", getattr(annotation, "id", None))
+    return name in TENSORS or any(map(carries_tensors, ast.iter_child_nodes(annotation)))
+
+
+def takes_or_returns_tensors(function: ast.FunctionDef) -> bool:
+    words = [n for n in ast.walk(function.args) if isinstance(n, ast.arg)]
+    return any(map(carries_tensors, [function.returns, *(word.annotation for word in words)]))
+
+
+def base_names(kind: ast.ClassDef) -> set[str]:
+    return {ast.unparse(base).split("[")[0].split(".")[-1] for base in kind.bases}
+
+
+def lineage(kind: ast.ClassDef, classes: list[ast.ClassDef]) -> list[ast.ClassDef]:
+    """A class and, by their names, its bases and theirs."""
+    found = [kind]
+    for each in found:  # it grows
+        found += [c for c in classes if c.name in base_names(each) and c not in found]
+    return found
+
+
+def members(kinds: list[ast.ClassDef]) -> set[str]:
+    """The public methods and fields of some classes."""
+    nodes = [node for kind in kinds for node in kind.body]
+    fields = [n.targets[0] for n in nodes if isinstance(n, ast.Assign)]
+    fields += [n.target for n in nodes if isinstance(n, ast.AnnAssign)]
+    names = {n.name for n in nodes if isinstance(n, ast.FunctionDef)} | set(
+        map(ast.unparse, fields)
+    )
+    return {name for name in names if not name.startswith("_")}
+
+
+def contracts(kind: ast.ClassDef, classes: list[ast.ClassDef]) -> list[ast.ClassDef]:
+    """A class, its bases, and the protocols all of whose members it has."""
+    kinds = lineage(kind, classes)
+    protocols = [c for c in classes if "Protocol" in base_names(c)]
+    return kinds + [p for p in protocols if members(lineage(p, classes)) <= members(kinds)]
+
+
+def public(body: list[ast.stmt], kind: type) -> list:
+    return [node for node in body if isinstance(node, kind) and not node.name.startswith("_")]
+
+
+def test_docstrings_give_the_shapes_of_tensors():
+    """A function's own, its class's, its module's, or that of the method which it implements."""
+    trees = {path: ast.parse(path.read_text()) for path in LIBRARY}
+    classes = [n for tree in trees.values() for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
+
+    def gives_shapes(*nodes: ast.AST) -> bool:
+        return any(SHAPE.search(ast.get_docstring(node) or "") for node in nodes)
+
+    def implements(kind: ast.AST, name: str) -> list[ast.FunctionDef]:
+        kinds = contracts(kind, classes) if isinstance(kind, ast.ClassDef) else []
+        return [f for each in kinds for f in public(each.body, ast.FunctionDef) if f.name == name]
+
+    assert not [
+        f"{path.relative_to(ROOT)}:{function.lineno} {function.name}"
+        for path, tree in trees.items()
+        for owner in [tree, *public(tree.body, ast.ClassDef)]
+        for function in public(owner.body, ast.FunctionDef)
+        if takes_or_returns_tensors(function)
+        and not gives_shapes(function, owner, tree)
+        and not gives_shapes(*implements(owner, function.name))
     ]
 
 
