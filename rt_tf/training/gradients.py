@@ -15,8 +15,8 @@ def of_batch(
 ) -> list[Tensor]:
     """The whole batch's gradients, clipped, so that the optimizer's sum over replicas is right.
 
-    gradients: of this replica's share of the loss, as the optimizer scales it, each of its
-    variable's shape. clip_norm: their largest global norm, over all replicas; 0 for no limit.
+    gradients: of this replica's share of the loss, as the optimizer scales it; each has any shape,
+    its variable's. clip_norm: their largest global norm, over all replicas; 0 for no limit.
 
     Keras clips, and looks for infinities, before it sums over replicas: too early for both.
     """

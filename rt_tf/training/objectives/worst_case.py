@@ -89,9 +89,10 @@ class Sample(NamedTuple):
 def sample(count: int, held: Tensor) -> Sample:
     """This replica's part of a sample: `count` evenly spaced examples of the whole batch.
 
-    held: the number of examples on this replica. A batch is in random order, so evenly spaced
-    examples are a random sample. Weighted means of the replicas, by their shares of the batch, add
-    up to the mean of the sample; a replica that holds none of it has its first example at weight 0.
+    held: the number of examples on this replica, a scalar. A batch is in random order, so evenly
+    spaced examples are a random sample. Weighted means of the replicas, by their shares of the
+    batch, add up to the mean of the sample; a replica that holds none of it has its first example
+    at weight 0.
     """
     if replicas.count() == 1:
         return Sample(tf.range(count) * held // count, None)
