@@ -1,5 +1,6 @@
 """Numbers in users' settings: their checks, and the errors for other values."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from rt_tf.errors import UserError
 
 LARGEST = float(np.finfo(np.float32).max)
+LEAST = float(np.finfo(np.float32).smallest_subnormal)  # above 0
 _NO_NUMBERS = "bcmMSU"  # NumPy's kinds: truth values, complex numbers, times and texts
 
 
@@ -41,11 +43,17 @@ def at_least_0(name: str, value: Any) -> float:
     return between(name, value, 0.0, LARGEST, "a number of at least 0")
 
 
-def whole(name: str, value: Any) -> int:
-    """The whole number of a setting; UserError for other values."""
+def above_0(name: str, value: Any) -> float:
+    """The finite number, above 0, of a setting; UserError for other values."""
+    return between(name, value, LEAST, LARGEST, "a number > 0")
+
+
+def whole(name: str, value: Any, least: float = -math.inf) -> int:
+    """The whole number, not below the least one, of a setting; UserError for other values."""
     parsed = number(value)
-    if parsed is None or not parsed.is_integer():
-        raise UserError(f"{name}: expected a whole number; received {shown(value)}")
+    if parsed is None or not parsed.is_integer() or not least <= parsed < 2.0**63:
+        limit = "" if least == -math.inf else f" >= {least:g}"
+        raise UserError(f"{name}: expected a whole number{limit}; received {shown(value)}")
     return int(value)
 
 

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from rt_tf import catalogue
+from rt_tf import catalogue, numbers
 from rt_tf.errors import UserError
 from rt_tf.models.initializers import INITIALIZERS
 from rt_tf.models.parts import Normalization, Shape
@@ -32,15 +32,13 @@ def build(
     constructor = catalogue.resolve("model", name)
     if init not in INITIALIZERS:
         raise UserError(f"init: expected one of {', '.join(INITIALIZERS)}; received '{init}'")
-    if not 0.0 < scale < math.inf:
-        raise UserError(f"model_scale: expected a number > 0; received {scale:g}")
     return constructor(
         tuple(input_shape),
         classes,
         normalization=normalization,
         batch_norm=batch_norm,
         init=init,
-        scale=scale,
+        scale=numbers.above_0("model_scale", scale),
     )
 
 

@@ -3,10 +3,12 @@
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from rt_tf import numbers
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.threats import norms
@@ -33,17 +35,14 @@ class Union:
 
     def __post_init__(self) -> None:
         """Keeps the radii as Python's numbers."""
-        try:
-            radii = np.array(self.radii, np.float64)
-        except (TypeError, ValueError):
-            radii = np.array(np.nan)
-        good = radii.shape == (3,) and bool((np.isfinite(radii) & (radii >= 0.0)).all())
-        if not good or not radii.any():
+        radii = [numbers.number(radius) for radius in _listed(self.radii)]
+        good = [radius is not None and 0.0 <= radius <= numbers.LARGEST for radius in radii]
+        if len(radii) != 3 or not all(good) or not any(radii):
             raise UserError(
                 "radii: expected three finite numbers of at least 0, of the Linf, L2 and L1 balls, "
                 f"at least one above 0; received {self.radii!r}"
             )
-        object.__setattr__(self, "radii", tuple(radii.tolist()))
+        object.__setattr__(self, "radii", tuple(radii))
 
     @property
     def parts(self) -> list[tuple[Threat, float]]:
@@ -120,3 +119,8 @@ def _best(points: list[Tensor], scores: list[Tensor]) -> Tensor:
     """The point of the highest score, by example: [batch, ...]. scores: [batch] each."""
     best = tf.argmax(tf.stack(scores, axis=1), axis=1)
     return tf.gather(tf.stack(points, axis=1), best, batch_dims=1)
+
+
+def _listed(radii: Any) -> list[Any]:
+    """The radii one by one; none where they are not several."""
+    return list(radii) if np.iterable(radii) and not isinstance(radii, str | bytes) else []

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from rt_tf import numbers
 from rt_tf.catalogue.systems import SYSTEMS, System
 from rt_tf.errors import UserError
 from rt_tf.training.phases import Phase
@@ -22,8 +23,8 @@ def phase_of(name: str, eps: float, epochs: int | None = None) -> Phase:
     UserError for a name that the catalogue does not have, and for epochs below 1.
     """
     system = find_system(name)
-    if epochs is not None and epochs < 1:
-        raise UserError(f"epochs: expected at least 1; received {epochs}")
+    if epochs is not None:
+        epochs = numbers.whole("epochs", epochs, 1)
     phase = Phase(system.epochs, **system.settings)
     eps, eps_from = system.train_eps * eps, system.eps_from * eps
     phase = dataclasses.replace(phase, eps=eps, eps_from=eps_from)

@@ -37,5 +37,5 @@ def test_a_schedule_is_stretched() -> None:
 def test_unknown_systems_are_answered_with_those_that_exist() -> None:
     with pytest.raises(UserError, match="system: expected one of natural, .*; received 'ipb'"):
         phase_of("ipb", 0.1)
-    with pytest.raises(UserError, match="epochs: expected at least 1; received 0"):
+    with pytest.raises(UserError, match="epochs: expected a whole number >= 1; received 0"):
         phase_of("shi", 0.1, epochs=0)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from rt_tf import numbers
 from rt_tf.attacks.ascent import ascend, chosen, loop_until_done
 from rt_tf.attacks.best_point import each
 from rt_tf.attacks.gradient.pgd import pgd
@@ -90,9 +91,7 @@ def trend(task: Task, x: Tensor, first: float) -> Trend:
 
 def radii(first: float) -> list[float]:
     """The radii of trends, in units of eps: growing threefold from `first`, up to half of it."""
-    if first <= 0.0:
-        raise UserError(f"first: expected a radius above 0, in units of eps; received {first:g}")
-    sizes, radius = [], first
+    sizes, radius = [], numbers.above_0("first", first)
     while radius < LARGEST:
         sizes.append(radius)
         radius *= GROWTH

@@ -6,6 +6,7 @@ from typing import ClassVar, NoReturn
 
 import tensorflow as tf
 
+from rt_tf import numbers
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.norms import by_example
@@ -48,12 +49,13 @@ class Wasserstein:
 
     def __post_init__(self) -> None:
         """Raises UserError for options that stand for no threat."""
-        if self.size < 3 or self.size % 2 == 0:
-            raise UserError(f"threat wasserstein: expected an odd size >= 3; received {self.size}")
-        if not 1.0 <= self.p < math.inf:
-            raise UserError(f"threat wasserstein: expected a power p >= 1; received {self.p}")
-        if not 0.0 < self.weight < math.inf:
-            raise UserError(f"threat wasserstein: expected a weight > 0; received {self.weight}")
+        if numbers.whole("threat wasserstein: size", self.size, 3) % 2 == 0:
+            raise UserError(f"threat wasserstein: size: expected an odd one; received {self.size}")
+        power = "a power >= 1"
+        numbers.between("threat wasserstein: p", self.p, 1.0, numbers.LARGEST, power)
+        numbers.above_0("threat wasserstein: weight", self.weight)
+        numbers.above_0("threat wasserstein: tolerance", self.tolerance)
+        numbers.whole("threat wasserstein: iterations", self.iterations, 1)
 
     def spread(self, pixels: int) -> float:
         """Zero: a region needs no change for rounding, as `project` itself leaves room for that."""
