@@ -28,8 +28,8 @@ from rich.table import Table
 
 from benchmarks.step_cost import step
 from benchmarks.timing import Job, surroundings
-from pipelines.build.devices import prepare_tensorflow
-from pipelines.build.inputs import load_data
+from pipelines.assembly.devices import prepare_tensorflow
+from pipelines.assembly.inputs import load_data
 from pipelines.console import one_line_errors
 from pipelines.runs.directory import RunDirectory, trained_flags
 from pipelines.runs.restoring import load_network

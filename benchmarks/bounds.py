@@ -28,7 +28,7 @@ from rich.table import Table
 from benchmarks import arithmetic
 from benchmarks.peers import CERTIFICATION, ROBUST, TRAINING, Line
 from benchmarks.timing import Job, peak_mib, product_rate, surroundings
-from pipelines.build.inputs import load_data
+from pipelines.assembly.inputs import load_data
 from pipelines.runs.directory import RunDirectory, trained_flags
 from pipelines.runs.restoring import load_network
 from rt_tf import catalogue, models

@@ -39,7 +39,7 @@ CURVES = {
 
 def record(arguments: list[str], folder: Path) -> list[float]:
     """The mean training loss of every epoch."""
-    from pipelines.build import devices, inputs
+    from pipelines.assembly import devices, inputs
     from pipelines.stages import training
 
     values = absl_flags.FlagValues()

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.timing import Job, surroundings
-from pipelines.build.inputs import load_data
+from pipelines.assembly.inputs import load_data
 from pipelines.console import flag
 from pipelines.runs.directory import RunDirectory, trained_flags
 from rt_tf.errors import UserError

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from benchmarks.margins import Question
-from pipelines.build.inputs import load_data
+from pipelines.assembly.inputs import load_data
 from pipelines.runs.directory import RunDirectory, trained_flags
 from pipelines.runs.restoring import load_network
 from rt_tf import data, models

@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def certify(session: Any, values: Any, progress: Any) -> None:
     """Certifies at the session's radii, rung by rung."""
-    from pipelines.build.settings import certify_settings
+    from pipelines.assembly.settings import certify_settings
     from rt_tf.evaluation import certifying
 
     settings, radii = certify_settings(values), [(eps, values.samples) for eps in session.radii]

@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def attack(session: Any, values: Any, progress: Any) -> None:
     """Runs a suite, or a single attack at the session's radii."""
-    from pipelines.build.settings import evaluation_settings
+    from pipelines.assembly.settings import evaluation_settings
     from pipelines.runs.sources import load_source
     from rt_tf.evaluation.suites import Evaluation
 

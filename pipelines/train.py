@@ -51,7 +51,7 @@ def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> 
     read_phases(values)
     screen.print(f"{values.system}: {run.path}")
     import_tensorflow()
-    from pipelines.build import devices, inputs, schedule
+    from pipelines.assembly import devices, inputs, schedule
     from pipelines.runs.provenance import check_data, note_facts, provenance
     from pipelines.stages import training
 
@@ -94,14 +94,14 @@ def _train(work: Work) -> None:
 
 
 def _export(work: Work) -> None:
-    from pipelines.build import schedule
+    from pipelines.assembly import schedule
     from pipelines.stages import publish
 
     publish.export_model(work.run, work.dataset, schedule.threat(work.values))
 
 
 def _certify(work: Work) -> None:
-    from pipelines.build.settings import certify_settings
+    from pipelines.assembly.settings import certify_settings
     from rt_tf.evaluation.certifying import certify
     from rt_tf.evaluation.terminal import TerminalProgress
 
@@ -133,7 +133,7 @@ def _report(work: Work) -> None:
 
 
 def _subject(work: Work) -> Any:
-    from pipelines.build import schedule
+    from pipelines.assembly import schedule
     from pipelines.runs.loading import load_run
     from pipelines.stages import publish
 
@@ -152,7 +152,7 @@ STAGES: dict[str, Callable[[Work], None]] = {
 
 def _radii(values: Any, threat: Any) -> list[tuple[float, int]]:
     """The target radius on all samples, and the radii of the curve on fewer."""
-    from pipelines.build.inputs import domain
+    from pipelines.assembly.inputs import domain
     from rt_tf.records.merge import question_name
     from rt_tf.threats.region import largest_radius
 

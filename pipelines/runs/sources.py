@@ -1,6 +1,6 @@
 """Networks of other runs, on which points are made for an evaluation."""
 
-from pipelines.build import inputs
+from pipelines.assembly import inputs
 from pipelines.flags.run import run_flags
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.restoring import load_network

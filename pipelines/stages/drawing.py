@@ -11,7 +11,7 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.build import devices, inputs
+from pipelines.assembly import devices, inputs
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.restoring import load_network
 from rt_tf import data

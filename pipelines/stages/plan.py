@@ -8,7 +8,7 @@ from pathlib import Path
 from absl import flags
 from rich.table import Table
 
-from pipelines.build import devices, inputs
+from pipelines.assembly import devices, inputs
 from pipelines.console import terminal
 from pipelines.stages.training import checked_loop
 from rt_tf import data, models

@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 
-from pipelines.build import schedule
+from pipelines.assembly import schedule
 from pipelines.console import terminal
 from pipelines.flags.run import run_flags
 from pipelines.runs.directory import RunDirectory

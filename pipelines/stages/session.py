@@ -7,7 +7,7 @@ from typing import NamedTuple
 from absl import flags
 from rich.console import Console
 
-from pipelines.build import devices, inputs, schedule
+from pipelines.assembly import devices, inputs, schedule
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.external_network import THREAT, given_file
 from pipelines.runs.loading import load_run

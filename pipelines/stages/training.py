@@ -10,7 +10,15 @@ from absl import flags
 from rich.console import Console
 from rich.progress import Progress
 
-from pipelines.build import devices, inputs, monitoring, networks, optimization, refusals, schedule
+from pipelines.assembly import (
+    devices,
+    inputs,
+    monitoring,
+    networks,
+    optimization,
+    refusals,
+    schedule,
+)
 from pipelines.flags.evaluation import bound_settings
 from pipelines.flags.run import run_flags
 from pipelines.runs.directory import RunDirectory

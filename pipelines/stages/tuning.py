@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from tensorboard.plugins.hparams import api as hparams
 
-from pipelines.build import devices, inputs, monitoring, schedule
+from pipelines.assembly import devices, inputs, monitoring, schedule
 from pipelines.console import flag, terminal
 from pipelines.flags.run import run_flags
 from pipelines.flags.space import Space, as_flag

@@ -141,7 +141,7 @@ def test_a_flag_file_that_is_no_text_ends_with_one_line(
     ],
 )
 def test_combinations_that_make_no_sense_are_refused(arguments: list[str], words: str) -> None:
-    from pipelines.build import refusals, schedule
+    from pipelines.assembly import refusals, schedule
 
     values = parsed(*arguments)
 
@@ -167,7 +167,7 @@ def test_sgd_moves_by_its_momentum(arguments: list[str], moves: tuple[float, ...
     """Three steps of rate 1 along a gradient of 1."""
     import keras
 
-    from pipelines.build import optimization
+    from pipelines.assembly import optimization
 
     optimizer = optimization.optimizer_maker(parsed("--optimizer=sgd", *arguments))()
     optimizer.learning_rate = 1.0
@@ -190,7 +190,7 @@ def test_radii_that_make_no_sense_are_refused(name: str, eps: float) -> None:
 
 
 def test_phases_are_comma_lists_and_single_values_broadcast() -> None:
-    from pipelines.build import schedule
+    from pipelines.assembly import schedule
 
     values = parsed(
         "--epochs=20,30",
@@ -253,7 +253,7 @@ def test_help_does_not_import_tensorflow() -> None:
     "path", sorted(ROOT.glob("configs/*/*.cfg")), ids=lambda p: f"{p.parent.name}/{p.stem}"
 )
 def test_every_flag_file_parses_and_names_itself(path: Path) -> None:
-    from pipelines.build import schedule
+    from pipelines.assembly import schedule
 
     values = parsed(f"--flagfile={path}")
     name = f"{path.parent.name}/{path.stem}"

@@ -12,7 +12,7 @@ from absl import flags as absl_flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorflow.python.framework.config import disable_op_determinism
 
-from pipelines.build import devices, inputs
+from pipelines.assembly import devices, inputs
 from pipelines.flags.parsing import parse
 from pipelines.flags.read_phases import read_phases
 from pipelines.flags.run import training_groups

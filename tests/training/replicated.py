@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from pipelines.build import devices
+from pipelines.assembly import devices
 from pipelines.flags import parsing
 from pipelines.flags import run as ours
 from pipelines.stages import training

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from pipelines.build import refusals
+from pipelines.assembly import refusals
 
 
 def prepare_tensorflow(seed: int = 0, deterministic: bool = False) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from absl import flags
 
-from pipelines.build import monitoring
+from pipelines.assembly import monitoring
 from rt_tf import data
 from rt_tf.training.loop.state import LoopSettings
 from rt_tf.training.phases import Phase

@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from pipelines.build import inputs, monitoring, refusals
+from pipelines.assembly import inputs, monitoring, refusals
 from pipelines.flags.evaluation import threat_settings
 from pipelines.flags.read_phases import read_phases
 from rt_tf import catalogue

@@ -4,7 +4,7 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.build import schedule
+from pipelines.assembly import schedule
 from rt_tf import catalogue
 from rt_tf.attacks.run import Attack
 from rt_tf.errors import UserError
