@@ -56,7 +56,7 @@ def train_and_publish(values: Any, texts: dict[str, str], run: RunDirectory) -> 
     from pipelines.stages import training
 
     devices.prepare_tensorflow(values.seed, values.deterministic)
-    threat = schedule.threat(values)
+    threat = inputs.threat(values)
     schedule.phases(values, threat)
     dataset = inputs.load_data(values)
     check_data(run, dataset)
@@ -94,10 +94,10 @@ def _train(work: Work) -> None:
 
 
 def _export(work: Work) -> None:
-    from pipelines.assembly import schedule
+    from pipelines.assembly import inputs
     from pipelines.stages import publish
 
-    publish.export_model(work.run, work.dataset, schedule.threat(work.values))
+    publish.export_model(work.run, work.dataset, inputs.threat(work.values))
 
 
 def _certify(work: Work) -> None:
@@ -133,12 +133,12 @@ def _report(work: Work) -> None:
 
 
 def _subject(work: Work) -> Any:
-    from pipelines.assembly import schedule
+    from pipelines.assembly import inputs
     from pipelines.runs.loading import load_run
     from pipelines.stages import publish
 
     publish.mend_export(work.run, work.dataset)
-    return load_run(work.run, work.dataset, schedule.threat(work.values))
+    return load_run(work.run, work.dataset, inputs.threat(work.values))
 
 
 STAGES: dict[str, Callable[[Work], None]] = {

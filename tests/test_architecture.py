@@ -1,6 +1,7 @@
 """The house rules: which room may use which, what stays free of TensorFlow, what is documented."""
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -143,6 +144,24 @@ def test_the_table_allows_no_cycle():
         assert ready, f"a cycle among {', '.join(rest)}"
         built |= ready
         rest = {name: below for name, below in rest.items() if name not in ready}
+
+
+def test_no_files_use_each_other_in_a_circle():
+    paths = [
+        path
+        for part in ("rt_tf", "pipelines", "benchmarks")
+        for path in ROOT.glob(f"{part}/**/*.py")
+    ]
+    names = {
+        ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p
+        for p in paths
+    }
+    used = {
+        name: {n if n in names else n.rpartition(".")[0] for n in imports(path)}
+        & set(names) - {name}
+        for name, path in names.items()
+    }
+    graphlib.TopologicalSorter(used).prepare()  # CycleError names the files
 
 
 def test_inside_network_dependencies_run_one_way():

@@ -4,7 +4,7 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.assembly import schedule
+from pipelines.assembly import inputs
 from rt_tf import catalogue
 from rt_tf.attacks.run import Attack
 from rt_tf.errors import UserError
@@ -67,4 +67,4 @@ def _unverified(values: flags.FlagValues) -> str:
     """The flag that leaves evaluations without verified accuracy; empty if none does."""
     if values.monitor_bound == "none":
         return "--monitor_bound=none"
-    return "" if schedule.threat(values).has_support else f"--threat={values.threat}"
+    return "" if inputs.threat(values).has_support else f"--threat={values.threat}"

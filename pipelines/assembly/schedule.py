@@ -3,19 +3,10 @@
 from absl import flags
 
 from pipelines.assembly import inputs, monitoring, refusals
-from pipelines.flags.evaluation import threat_settings
 from pipelines.flags.read_phases import read_phases
-from rt_tf import catalogue
 from rt_tf.evaluation import refusals as evaluation_refusals
 from rt_tf.threats.region import Threat
 from rt_tf.training.phases import Phase
-
-
-def threat(values: flags.FlagValues) -> Threat:
-    """The run's threat; UserError for a radius outside its range."""
-    result = catalogue.threat(values.threat, threat_settings(values))
-    evaluation_refusals.check_radius(result, values.epsilon, "epsilon", inputs.domain(values))
-    return result
 
 
 def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:

@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 
-from pipelines.assembly import schedule
+from pipelines.assembly import inputs
 from pipelines.console import terminal
 from pipelines.flags.run import run_flags
 from pipelines.runs.directory import RunDirectory
@@ -41,7 +41,7 @@ def mend_export(run: RunDirectory, dataset: data.DataSet) -> None:
     """Exports a run's network anew if files of its SavedModel are damaged, and prints so."""
     damage = saved_model.damage(run.export)
     if damage is not None:
-        export_model(run, dataset, schedule.threat(run_flags(run.frozen())))
+        export_model(run, dataset, inputs.threat(run_flags(run.frozen())))
         print(f"{run.export}: {damage} was damaged: exported anew from {run.network}")
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from absl import flags
 from rich.console import Console
 
-from pipelines.assembly import devices, inputs, schedule
+from pipelines.assembly import devices, inputs
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.external_network import THREAT, given_file
 from pipelines.runs.loading import load_run
@@ -56,7 +56,7 @@ def open_run(
     with run.locked(shared=part) as lock:
         if "epsilon" in values:
             _set_threat(values, run_values)
-        threat = schedule.threat(run_values)
+        threat = inputs.threat(run_values)
         radii = list(values.epsilon or [run_values.epsilon]) if "epsilon" in values else []
         for eps in radii:
             check_radius(threat, eps, "epsilon", inputs.domain(run_values))

@@ -143,7 +143,7 @@ def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Pat
 
 def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> Loop:
     """The loop that the flags describe."""
-    threat = schedule.threat(values)
+    threat = inputs.threat(values)
     phases = schedule.phases(values, threat)
     make = networks.network_maker(values, dataset)
     with devices.strategy(values.strategy, values.jit_compile).scope():

@@ -69,7 +69,7 @@ class Search(BaseTuner):
         devices.prepare_tensorflow(values.seed, values.deterministic)
         self.values, self.texts, self.study, self.screen = values, {**texts}, study, screen
         self.dataset: data.DataSet = inputs.load_data(values)
-        phases = schedule.phases(values, schedule.threat(values))
+        phases = schedule.phases(values, inputs.threat(values))
         chosen = values.objective if values.objective != "auto" else None
         selected = monitoring.selection(values, phases)
         self.texts |= {  # one question for all trials, whatever they are trained with

@@ -141,12 +141,12 @@ def test_a_flag_file_that_is_no_text_ends_with_one_line(
     ],
 )
 def test_combinations_that_make_no_sense_are_refused(arguments: list[str], words: str) -> None:
-    from pipelines.assembly import refusals, schedule
+    from pipelines.assembly import inputs, refusals, schedule
 
     values = parsed(*arguments)
 
     def check() -> None:
-        schedule.phases(values, schedule.threat(values))
+        schedule.phases(values, inputs.threat(values))
         refusals.refuse_jit(values.strategy, values.jit_compile, ["/cpu:0", "/cpu:1"])
 
     with pytest.raises(UserError, match=words):
@@ -190,7 +190,7 @@ def test_radii_that_make_no_sense_are_refused(name: str, eps: float) -> None:
 
 
 def test_phases_are_comma_lists_and_single_values_broadcast() -> None:
-    from pipelines.assembly import schedule
+    from pipelines.assembly import inputs, schedule
 
     values = parsed(
         "--epochs=20,30",
@@ -200,7 +200,7 @@ def test_phases_are_comma_lists_and_single_values_broadcast() -> None:
         "--epsilon=8/255",
         "--decay_epochs=5:10",
     )
-    first, second = schedule.phases(values, schedule.threat(values))
+    first, second = schedule.phases(values, inputs.threat(values))
     assert (first.epochs, first.attack, first.bound, first.kappa) == (20, "pgd", "none", 0.0)
     assert (second.epochs, second.attack, second.bound, second.kappa) == (
         30,
@@ -253,7 +253,7 @@ def test_help_does_not_import_tensorflow() -> None:
     "path", sorted(ROOT.glob("configs/*/*.cfg")), ids=lambda p: f"{p.parent.name}/{p.stem}"
 )
 def test_every_flag_file_parses_and_names_itself(path: Path) -> None:
-    from pipelines.assembly import schedule
+    from pipelines.assembly import inputs, schedule
 
     values = parsed(f"--flagfile={path}")
     name = f"{path.parent.name}/{path.stem}"
@@ -261,7 +261,7 @@ def test_every_flag_file_parses_and_names_itself(path: Path) -> None:
     assert values.model_dir == f"runs/{name}"
     assert values.dataset == path.parent.name
     assert f"--flagfile=configs/{name}.cfg" in path.read_text()  # the command of its header
-    assert schedule.phases(values, schedule.threat(values))
+    assert schedule.phases(values, inputs.threat(values))
 
 
 def test_a_bad_combination_is_answered_before_anything_is_loaded_or_written(tmp_path: Path) -> None:

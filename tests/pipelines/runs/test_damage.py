@@ -31,7 +31,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = RunDirectory(tmp_path_factory.mktemp("whole"))
     run.freeze({"dataset": "digits", "threat": "linf", "epsilon": "0.05"})
     save_network(network, run.network)
-    publish.export_model(run, DATASET, publish.schedule.threat(publish.run_flags(run.frozen())))
+    publish.export_model(run, DATASET, publish.inputs.threat(publish.run_flags(run.frozen())))
     return run.path
 
 
