@@ -1,4 +1,4 @@
-"""What the library offers, by name.
+"""The catalogue: tables of threats, attacks, bounds, searches, models and data sets by name.
 
 Importing this module imports no TensorFlow, so that help texts and errors can list the names at
 once. A new model, data set, threat, attack or bound is one function in one file and one row here.
@@ -39,12 +39,12 @@ def find(kind: str, name: str) -> Any:
 
 
 def certifying_bounds() -> list[str]:
-    """Names of the bounds that certify, those with a stated probability included."""
+    """The names of the bounds that certify, those with a stated probability included."""
     return [name for name, entry in BOUNDS.items() if not entry.certified_by]
 
 
 def rungs() -> dict[str, Entry]:
-    """What a ladder may consist of, in the order of what it costs: attack, bounds, searches."""
+    """The entries of a ladder's possible rungs, the cheap first: attack, bounds, searches."""
     bounds = {name: BOUNDS[name] for name in certifying_bounds()}
     others = {name: entry for name, entry in SEARCHES.items() if name != "attack"}
     return {"attack": SEARCHES["attack"], **bounds, **others}
@@ -52,37 +52,38 @@ def rungs() -> dict[str, Entry]:
 
 def search(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Callable[..., Any]:
     """Imports a search, with those of the settings that it takes."""
-    return _given("search", name, settings)
+    return _with_settings("search", name, settings)
 
 
 def bound(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Callable[..., Any]:
     """Imports a bound method, with those of the settings that it takes."""
-    return _given("bound", name, settings)
+    return _with_settings("bound", name, settings)
 
 
 def attacks_on(threat: str) -> list[str]:
-    """Names of the attacks that there are on a threat."""
+    """The names of the attacks on a threat."""
     return [name for name, entry in ATTACKS.items() if threat in (entry.threats or (threat,))]
 
 
 def threat(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Any:
     """Makes a threat, with those of the settings that it takes."""
-    return _given("threat", name, settings)()
+    return _with_settings("threat", name, settings)()
 
 
 def attack(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Callable[..., Any]:
     """Imports an attack, with those of the settings that it takes: a function of task and start."""
-    return _given("attack", name, settings, ("steps", "step_size"))
+    return _with_settings("attack", name, settings, ("steps", "step_size"))
 
 
-def _given(
+def _with_settings(
     kind: str, name: str, settings: Mapping[str, Any], common: Iterable[str] = ()
 ) -> Callable[..., Any]:
+    """What a name stands for, with its settings bound. common: options of all names of the kind."""
     taken = [option for option in (*common, *find(kind, name).options) if option in settings]
     return functools.partial(resolve(kind, name), **{option: settings[option] for option in taken})
 
 
 def resolve(kind: str, name: str) -> Any:
-    """Imports and returns what a name stands for."""
+    """Imports the function, class or value that a name stands for, and returns it."""
     module, attribute = find(kind, name).path.split(":")
     return getattr(importlib.import_module(module), attribute)

@@ -3,7 +3,7 @@
 from rt_tf.catalogue.entries import AttackEntry, Entry
 
 NORMS = ("linf", "l2", "l1")
-FORWARD = 0.35  # of a forward and backward pass: the forward pass alone
+FORWARD = 0.35  # the cost of a forward pass, as a share of a forward and backward pass
 
 ATTACKS = {
     "fgsm": AttackEntry(
@@ -21,7 +21,7 @@ ATTACKS = {
     ),
     "mim": AttackEntry(
         "rt_tf.attacks.gradient.pgd:mim",
-        "the same with momentum",
+        "PGD with momentum",
         ("early_stop",),
         training=True,
         climbs=True,
@@ -53,7 +53,7 @@ ATTACKS = {
     ),
     "interval": AttackEntry(
         "rt_tf.attacks.gradient.interval:interval_attack",
-        "PGD, and then steps along the gradient of a bound with more of it (MixTrain)",
+        "PGD, then steps along the gradient of a bound, PGD again after each (MixTrain)",
         ("pgd_steps", "first"),
         threats=NORMS,
         cost=20.0,
@@ -61,7 +61,7 @@ ATTACKS = {
     ),
     "cascade": AttackEntry(
         "rt_tf.attacks.gradient.cascade:cascade_attack",
-        "of cascades: to where members agree on a wrong class and one of them certifies it",
+        "for cascades: to where members agree on a wrong class and one of them certifies it",
         ("classes",),
         threats=(*NORMS, "union"),
         cost=280.0,  # of three members and nine classes, two climbs for each, by forty passes
@@ -69,7 +69,7 @@ ATTACKS = {
     ),
     "apgd": AttackEntry(
         "rt_tf.attacks.gradient.apgd:apgd",
-        "Auto-PGD, on the loss asked for; finds its step sizes itself",
+        "Auto-PGD, on the chosen loss; finds its step sizes itself",
         threats=NORMS,
         climbs=True,
     ),
@@ -82,7 +82,7 @@ ATTACKS = {
     ),
     "fab_t": AttackEntry(
         "rt_tf.attacks.minimal.fab:fab_t",
-        "the fast adaptive boundary attack towards the same: nearest counterexamples",
+        "the fast adaptive boundary attack towards these 9 classes: nearest counterexamples",
         ("classes", "early_stop"),
         NORMS,
         cost=9 * (1.0 + FORWARD),
@@ -104,19 +104,19 @@ ATTACKS = {
     ),
     "foolbox_fgsm": AttackEntry(
         "rt_tf.attacks.foolbox.attacks:fgsm",
-        "Foolbox's: one step, of eps by default",
+        "Foolbox's FGSM: one step, of eps by default",
         threats=NORMS,
         eager=True,
     ),
     "foolbox_pgd": AttackEntry(
         "rt_tf.attacks.foolbox.attacks:pgd",
-        "Foolbox's: steps of 2.5 eps / steps by default",
+        "Foolbox's PGD: steps of 2.5 eps / steps by default",
         threats=NORMS,
         eager=True,
     ),
     "foolbox_mim": AttackEntry(
         "rt_tf.attacks.foolbox.attacks:mim",
-        "Foolbox's: the same with momentum",
+        "Foolbox's PGD with momentum",
         threats=NORMS,
         eager=True,
     ),

@@ -13,7 +13,7 @@ BOUNDS = {
     ),
     "fast_lin_ibp": Entry(
         "rt_tf.bounds.methods:fast_lin_ibp_bounds",
-        "the same with parallel lines",
+        "backward bounds with parallel lines over interval pre-activation bounds",
         static=("linf",),
     ),
     "zonotope": Entry(
@@ -70,7 +70,7 @@ SEARCHES = {
     ),
     "branch_and_bound": Entry(
         "rt_tf.certification.rungs.branch_and_bound:BranchAndBound",
-        "splits ReLUs until all is proved or a counterexample is met (beta-CROWN)",
+        "splits ReLUs until all is proved or a counterexample turns up (beta-CROWN)",
         ("memory", "time_limit"),
         threats=("linf", "l2", "l1"),
     ),
@@ -82,23 +82,23 @@ SEARCHES = {
     ),
     "milp_last": Entry(
         "rt_tf.certification.rungs.programs:milp_last",
-        "the same with binaries for the last hidden layer",
+        "the linear program with binaries for the last hidden layer",
         ("memory", "threads", "time_limit"),
         threats=("linf",),
     ),
     "milp_conv": Entry(
         "rt_tf.certification.rungs.programs:milp_conv",
-        "the same with up to 300 binaries for the ReLU after the last convolution",
+        "the linear program with up to 300 binaries for the ReLU after the last convolution",
         ("binaries", "memory", "threads", "time_limit"),
         threats=("linf",),
     ),
     "milp": Entry(
         "rt_tf.certification.rungs.programs:milp",
-        "the same with a binary for every open ReLU: the network itself, for small ones",
+        "the linear program with a binary for every open ReLU: the network itself, if small",
         ("memory", "threads", "time_limit"),
         threats=("linf",),
     ),
 }
 
-# What certify climbs where nothing else is asked for: cheap before dear, the complete one last.
+# The recommended ladder: cheap rungs before dear ones, the complete one last.
 LADDER = ("attack", "interval", "crown_ibp", "crown", "alpha_crown", "branch_and_bound")

@@ -1,15 +1,15 @@
-"""What the catalogue says of a name: where it is implemented, and what it is."""
+"""Entries of the catalogue: the implementation of a name, its summary, and its limits."""
 
 from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """Where a name is implemented (`module:attribute`) and what it is, in a line.
+    """The implementation of a name (path: `module:attribute`) and its summary in a line.
 
     options: settings of its own that it takes by keyword, besides those of all of its kind.
     probable: a bound that holds with a stated probability over random draws.
     certified_by: of a bound for training alone, the one that certifies what it stands for.
-    threats: those that a bound has an answer to; all if there are none here.
+    threats: the threats that it answers to; all if empty.
     static: threats for which a bound does not choose at run time what to bound, as XLA needs.
     """
 
@@ -23,17 +23,17 @@ class Entry(NamedTuple):
 
 
 class AttackEntry(NamedTuple):
-    """Where an attack is implemented (`module:attribute`) and what it is, in a line.
+    """The implementation of an attack (path: `module:attribute`) and its summary in a line.
 
     options: settings of its own that it takes by keyword, besides `steps` and `step_size`.
-    threats: those it is for; all if there are none here.
+    threats: the threats that it attacks; all if empty.
     cost: forward and backward passes through the network for a step, at most.
     training: it runs inside a compiled training step; others are for evaluation alone.
     black_box: it sees no gradients of the network.
     eager: it runs outside compiled code, and fails within.
     minimal: it seeks the smallest move, whatever the radius.
     cascade: it is for cascades alone, and reads all of their members.
-    climbs: it raises the loss asked for; others have losses of their own, or none.
+    climbs: it raises the loss that a budget names; others have losses of their own, or none.
     """
 
     path: str

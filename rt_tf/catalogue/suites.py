@@ -5,13 +5,14 @@ from typing import NamedTuple
 from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.exactly import exactly
 
-USUAL_LOSS = "ce"  # of attacks as they were published; said of those that climb none, too
+USUAL_LOSS = "ce"  # of attacks as published; also the entry of budgets whose attack climbs none
 
 
 class Budget(NamedTuple):
-    """An attack and what it may spend; step_size in units of eps, 0 for the attack's own.
+    """An attack with its steps, restarts, step size, start and loss.
 
-    threats: those of a suite's questions it is for, beside the attack's own; all if none.
+    step_size: in units of eps; 0 for the attack's own. threats: limits the threats of a suite's
+    questions that it is tried on, further than the attack's own do; no limit if empty.
     """
 
     attack: str
@@ -24,16 +25,16 @@ class Budget(NamedTuple):
 
     @property
     def passes(self) -> float:
-        """At most so many forward and backward passes for an example."""
+        """The forward and backward passes for an example, at most."""
         return ATTACKS[self.attack].cost * self.steps * self.restarts
 
     def is_for(self, threat: str) -> bool:
-        """Whether it is asked on a threat."""
-        own = ATTACKS[self.attack].threats
-        return threat in (own or (threat,)) and threat in (self.threats or (threat,))
+        """Whether the budget is to be tried on a threat of this name."""
+        of_attack = ATTACKS[self.attack].threats
+        return threat in (of_attack or (threat,)) and threat in (self.threats or (threat,))
 
     def name(self, seed: int = 0) -> str:
-        """Its records' name, which tells all settings but the usual ones: `pgd-40x2`."""
+        """The name of the budget's records, with all settings but the usual ones: `pgd-40x2`."""
         unusual = {
             f"a{exactly(self.step_size)}": self.step_size > 0.0,
             self.start: self.start != "uniform",
@@ -41,11 +42,11 @@ class Budget(NamedTuple):
             f"s{seed}": seed != 0,
         }
         parts = [f"{self.attack}-{self.steps}x{self.restarts}"]
-        return "-".join(parts + [part for part, told in unusual.items() if told])
+        return "-".join(parts + [part for part, is_unusual in unusual.items() if is_unusual])
 
 
 class Suite(NamedTuple):
-    """Attacks to run together. by_part: on each ball of the union by itself."""
+    """Attacks that are run together. by_part: on each ball of a union by itself."""
 
     summary: str
     budgets: tuple[Budget, ...]

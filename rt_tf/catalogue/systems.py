@@ -1,17 +1,17 @@
-"""Published systems that `rt_tf.fit` trains by, which are flag files, too."""
+"""Published systems that `rt_tf.fit` trains by; each is also a flag file of the command line."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
 class System(NamedTuple):
-    """What a system minimises, and its schedule.
+    """A published system: its objective in a line, and the settings of its one training phase.
 
-    flag_file: in configs/, whose phase it is. epochs: of the schedule. settings: those of
-    `rt_tf.training.phases.Phase` that differ from its defaults, in which lengths are in epochs of
-    this schedule. train_eps, eps_from: the radius of training and where it begins, in units of the
-    radius that is asked for. clip_norm: the global norm that gradients are clipped at; 0 for none.
-    batch_size: of the flag file.
+    flag_file: the file in configs/ with this phase. epochs: of the schedule. settings: fields of
+    `rt_tf.training.phases.Phase` that differ from its defaults; lengths are in epochs of this
+    schedule. train_eps, eps_from: the radius of training and the radius at which it begins, in
+    units of the radius to be robust at. clip_norm: the global norm that gradients are clipped at;
+    0 for none. batch_size: of the flag file.
     """
 
     summary: str

@@ -1,16 +1,22 @@
-"""Names that training's settings take. Importing this module imports no TensorFlow."""
+"""Names that settings of training take: ends of phases, point terms, decays of the rate.
+
+Importing this module imports no TensorFlow.
+"""
 
 from typing import NamedTuple
 
 
 class Named(NamedTuple):
-    """What a name stands for, in a line."""
+    """The entry of a name that a setting takes: its summary in a line."""
 
     summary: str
 
 
 class Decay(NamedTuple):
-    """A decay of the learning rate. counts: how many epochs drive it; driven_by: in words."""
+    """A decay of the learning rate.
+
+    counts: the numbers of epochs that may drive it; driven_by: the same in words, for messages.
+    """
 
     summary: str
     counts: range
@@ -42,7 +48,7 @@ DECAYS = {
         "any number of epochs",
     ),
     "multiple": Decay(
-        "lowered by as much at every epoch of them, to decay_factor of it",
+        "lowered by one amount at every epoch of decay_epochs, in all to decay_factor of it",
         range(1, 1000),
         "at least one epoch",
     ),
