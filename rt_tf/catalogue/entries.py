@@ -8,7 +8,7 @@ class Entry(NamedTuple):
 
     options: settings of its own that it takes by keyword, besides those of all of its kind.
     probable: a bound that holds with a stated probability over random draws.
-    certified_by: of a bound for training alone, the one that certifies what it stands for.
+    certified_by: of a bound for training alone, the one that certifies in its place.
     threats: the threats that it answers to; all if empty.
     static: threats for which a bound does not choose at run time what to bound, as XLA needs.
     """

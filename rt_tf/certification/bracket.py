@@ -31,7 +31,7 @@ class Trial(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Where one example's search begins.
+    """The start of one example's search.
 
     margin: the network's own margin, at eps 0. guess: the first eps to try. most: the largest eps
     to try. certified: the largest eps that has a certificate already, 0 if there is none.

@@ -10,7 +10,7 @@ from rt_tf.network.wiring import Wiring
 
 
 def images_of(wiring: Wiring, images: Any) -> np.ndarray:
-    """Images [batch, ...] as float32, the precision that certificates are about.
+    """Images [batch, ...] as float32, the precision that certificates hold for.
 
     UserError unless they are numbers of the network's input shape, inside its domain.
     """

@@ -71,13 +71,13 @@ def leaf_proofs(
     by activation, [batch, ...], whether a unit's slope makes a difference.
     """
     units = np.concatenate([_units(i, t.shape[1:].num_elements()) for i, t in counts.items()])
-    kept = np.concatenate([np.reshape(t.numpy(), (len(others), -1)) for t in counts.values()], 1)
+    matters = np.concatenate([np.reshape(t.numpy(), (len(others), -1)) for t in counts.values()], 1)
     by_row = np.concatenate(
         [np.reshape(t.numpy(), (*others.shape, -1)) for t in slopes.values()], 2
     )
     by_row = by_row.astype(np.float16)  # [batch, rows, units]
     return [
-        Proof(rule, units[kept[k]], _trees(others[k], by_row[k][:, kept[k]]))
+        Proof(rule, units[matters[k]], _trees(others[k], by_row[k][:, matters[k]]))
         for k in range(len(others))
     ]
 

@@ -93,7 +93,7 @@ class RadiusSearch:
     def _starts(
         self, images: np.ndarray, labels: np.ndarray, most: np.ndarray
     ) -> tuple[list[Start], float]:
-        """The searches' starts, and the seconds that each example took for its own."""
+        """The starts of the searches, and the seconds that each took an example."""
         began = time.perf_counter()
         linear = (t.numpy() for t in self._linear(images, labels.astype(np.int64)))
         columns = zip(*(values.tolist() for values in (*linear, most)), strict=True)
@@ -146,7 +146,7 @@ def refuse_unproving(rungs: Sequence[str]) -> None:
 
 
 def _further(before: Radius, bracket: Bracket, seconds: float) -> Radius:
-    """The radius with the trials of one more rung, whose bracket has ended."""
+    """The radius with the trials of one more rung, whose search has ended."""
     best = [trial for trial in bracket.trials if trial.certified]
     rung = best[-1].rung if best else before.rung
     trials = (*before.trials, *bracket.trials)

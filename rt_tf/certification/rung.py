@@ -55,7 +55,7 @@ Findings = dict[str, Finding]
 
 
 class Rung(Protocol):
-    """A step of a ladder; slow rungs apply their time limit to each example by itself."""
+    """A step of a ladder; rungs with a time limit apply it to each example by itself."""
 
     def __call__(self, query: Query) -> Iterator[Finding]:
         """Yields one finding for every example, in order, each as soon as it is there."""

@@ -29,8 +29,8 @@ class Root(NamedTuple):
     upper: np.ndarray
 
 
-class Judged(NamedTuple):
-    """`LeafBounds` as arrays, and the network's logits at the points: [leaves, classes]."""
+class LeafArrays(NamedTuple):
+    """The fields of `LeafBounds` as arrays, and the logits at the points: [leaves, classes]."""
 
     margins: np.ndarray
     slopes: np.ndarray
@@ -93,10 +93,10 @@ class Bounder:
         table = np.array(units, np.int32).reshape(-1, 3)
         return table[:, :2], table[:, 2]
 
-    def bound(self, root: Root, leaves: Leaves, steps: int) -> Judged:
+    def bound(self, root: Root, leaves: Leaves, steps: int) -> LeafArrays:
         """The bounds of an example's leaves after this many steps of ascent, as arrays."""
         bounds = self._judged(*self._arguments(root, leaves), tf.constant(steps))
-        return Judged(*(t.numpy() for t in bounds))
+        return LeafArrays(*(t.numpy() for t in bounds))
 
     def quick(self, root: Root, leaves: Leaves) -> np.ndarray:
         """Lower bounds of leaves as they are, not sound to the last digit: [leaves]."""

@@ -16,7 +16,7 @@ from rt_tf.network.ops import Activation, Tensor
 from rt_tf.threats.region import Region
 
 CHUNK = 64  # values whose slopes are taken at once
-PRICE = 1e4  # of a unit on the wrong side: more than any multiplier that is of use
+PRICE = 1e4  # the cost of a unit on the wrong side: above any multiplier that helps a proof
 
 
 class Vertex(NamedTuple):
@@ -76,9 +76,8 @@ class LeafProgram:
         constants, slopes = [], []
         for begin in range(0, 1 + len(self.places), CHUNK):
             numbers = tf.range(begin, min(begin + CHUNK, 1 + len(self.places)))
-            x = tf.repeat(
-                self.centre, len(numbers), axis=0
-            )  # one for each value, by its own slopes
+            # A copy of the centre for each value, so that one tape takes the slopes of all.
+            x = tf.repeat(self.centre, len(numbers), axis=0)
             with tf.GradientTape() as tape:
                 tape.watch(x)
                 values = tf.linalg.diag_part(

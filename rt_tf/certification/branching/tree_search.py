@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from rt_tf.bounds.beta_crown import Leaves
 from rt_tf.bounds.result import margin_spec
-from rt_tf.certification.branching.bounder import Bounder, Judged, Root
+from rt_tf.certification.branching.bounder import Bounder, LeafArrays, Root
 from rt_tf.certification.branching.leaf_program import LeafProgram
 from rt_tf.certification.branching.split_tree import SplitTree
 from rt_tf.certification.proof import CROWN, Proof
@@ -82,7 +82,7 @@ class TreeSearch:
         self.triangles = heights(self.root.lower, self.root.upper)
         self.least = np.inf  # least bound of the leaves that are proved
         self.bounded = 0
-        self.timed_out = False  # before all unsplittable leaves were bounded a last time
+        self.timed_out = False  # whether some unsplittable leaves were not bounded a last time
 
     def run(self, deadline: float) -> Finding:
         """Searches until all rows are proved, a counterexample turns up, or time is over."""
@@ -191,7 +191,7 @@ class TreeSearch:
         self.bounded += len(batch.rows)
         return None
 
-    def _keep(self, batch: Batch, bounds: Judged, k: int) -> None:
+    def _keep(self, batch: Batch, bounds: LeafArrays, k: int) -> None:
         """Closes leaf k of the batch if it is proved; else keeps it open, with units to split."""
         row, node, margin = int(batch.rows[k]), int(batch.nodes[k]), float(bounds.margins[k])
         if margin > 0.0:

@@ -15,7 +15,7 @@ from rt_tf.certification.properties.exclusion import (
     Ends,
     Screen,
     Search,
-    searched,
+    search_clause,
 )
 from rt_tf.errors import UserError
 from rt_tf.interchange.onnx_file import OnnxNetwork
@@ -55,7 +55,7 @@ class Decider:
         """The verdict on all properties together: sat if any has a counterexample."""
         if not properties:
             return VnnAnswer("unsat", "no case is possible")
-        if counterexample := self._attacked(properties):
+        if counterexample := self._attack(properties):
             return VnnAnswer("sat", "attack", counterexample)
         rest = {i: list(property_.clauses) for i, property_ in enumerate(properties)}
         lower, upper = self._laid(*outer(properties))
@@ -70,15 +70,16 @@ class Decider:
                 return VnnAnswer("unsat", by)
         return self._all_searched(properties, (lower, upper), rest)
 
-    def _attacked(self, properties: Sequence[Property]) -> Counterexample | None:
+    def _attack(self, properties: Sequence[Property]) -> Counterexample | None:
+        """A counterexample to any of the properties by projected gradients; None without one."""
         goals = [Goal(i, clause) for i, each in enumerate(properties) for clause in each.clauses]
         ends = self._laid(*inner(properties))
         for i, x in candidates(self.graph, ends, goals, self.seed, self.left):
-            if counterexample := self._judged(properties[i], x):
+            if counterexample := self._counterexample_at(properties[i], x):
                 return counterexample
         return None
 
-    def _judged(self, property_: Property, x: np.ndarray) -> Counterexample | None:
+    def _counterexample_at(self, property_: Property, x: np.ndarray) -> Counterexample | None:
         """The counterexample at a Keras input, if the ONNX network too breaks the property."""
         flat = x.ravel()[self.network.positions]
         ours = self.network.model(x[np.newaxis], training=False).numpy()[0]
@@ -108,7 +109,7 @@ class Decider:
             for clause in rest:
                 if self.left() <= 0.0:
                     return VnnAnswer("timeout", by)
-                result = searched(search, self.graph, region, clause, self.left())
+                result = search_clause(search, self.graph, region, clause, self.left())
                 if point := self._confirmed(property_, result):
                     return VnnAnswer("sat", by, point)
                 if not result.excluded:
@@ -125,7 +126,8 @@ class Decider:
             return None
         ends = self._laid(*inner([property_]))
         region = between(*(tf.constant(end) for end in ends))
-        return self._judged(property_, region.project(result.point[np.newaxis])[0].numpy())
+        point = region.project(result.point[np.newaxis])[0].numpy()
+        return self._counterexample_at(property_, point)
 
     def _laid(self, lower: np.ndarray, upper: np.ndarray) -> Ends:
         return self.network.laid(lower), self.network.laid(upper)
@@ -146,8 +148,8 @@ def decider(
     """
     if network.notes:
         raise UserError(
-            "onnx_file: expected a network without a final softmax, of whose outputs properties "
-            f"speak; {network.notes[0]}"
+            "onnx_file: expected a network without a final softmax, since properties are of its "
+            f"outputs; {network.notes[0]}"
         )
     sizes = (network.positions.size, network.model.output_shape[-1])
     for property_ in properties:

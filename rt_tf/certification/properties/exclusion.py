@@ -19,7 +19,7 @@ from rt_tf.threats.box import between
 from rt_tf.threats.region import Region
 
 METHODS = ("crown_ibp", "crown", "alpha_crown")
-OFTEN = 8  # passes, from which on compiling a bound takes less time than it saves
+OFTEN = 8  # passes of a bound; from so many on, compiling it takes less time than it saves
 
 Ends: TypeAlias = tuple[np.ndarray, np.ndarray]
 
@@ -102,7 +102,7 @@ def _excluded(margins: np.ndarray, clause: Clause) -> bool:
     )
 
 
-def searched(
+def search_clause(
     search: Search, graph: Graph, region: Region, clause: Clause, seconds: float
 ) -> ClauseResult:
     """The result of a complete search for one clause, within these seconds."""

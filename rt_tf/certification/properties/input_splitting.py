@@ -31,7 +31,7 @@ BOXES = 256  # that are bounded at once
 LEAST = 2.0**-22  # share of the region's width; in smaller boxes rounding decides bounds
 
 
-class Judged(NamedTuple):
+class BoxBounds(NamedTuple):
     """The bounds of boxes.
 
     margins: [boxes, rows]; coefficients: of the linear bounds, [boxes, rows, inputs];
@@ -102,9 +102,9 @@ class Compiled:
         preactivations[:, 0] = -np.inf
         return Boxes(lower, upper, preactivations, np.zeros_like(lower))
 
-    def bound(self, boxes: Boxes, rows: np.ndarray) -> Judged:
+    def bound(self, boxes: Boxes, rows: np.ndarray) -> BoxBounds:
         """Lower bounds of rows [rows, outputs] of the outputs, in sound arithmetic."""
-        return Judged(*(t.numpy() for t in self._bounded(*boxes[:3], rows)))
+        return BoxBounds(*(t.numpy() for t in self._bounded(*boxes[:3], rows)))
 
     def outputs(self, points: np.ndarray) -> np.ndarray:
         """The network's outputs at points [points, inputs]."""
@@ -162,7 +162,7 @@ class _Splitting:
         """Splits until all boxes are excluded, an input in the clause turns up, or time is over."""
         fresh = self.start
         while time.perf_counter() <= deadline:
-            still, excess, point = self._judged(fresh)
+            still, excess, point = self._judge(fresh)
             if point is not None:
                 return ClauseResult(False, point)
             if (still.effects < 0.0).all(axis=1).any():
@@ -184,8 +184,11 @@ class _Splitting:
         boxes = [heapq.heappop(self.open)[2] for _ in range(count)]
         return Boxes(*map(np.stack, zip(*boxes, strict=True)))
 
-    def _judged(self, boxes: Boxes) -> tuple[Boxes, np.ndarray, np.ndarray | None]:
-        """Boxes that stay open, the excess of their best rows, an input in the clause, if any."""
+    def _judge(self, boxes: Boxes) -> tuple[Boxes, np.ndarray, np.ndarray | None]:
+        """Bounds boxes: those that stay open, their best rows' excess, an input in the clause.
+
+        The input is None if none of those tried is in the clause.
+        """
         bounds = self.compiled.bound(boxes, self.rows)
         finite = np.isfinite(bounds.margins)
         still = np.flatnonzero(~(finite & (bounds.margins > self.below)).any(axis=1))

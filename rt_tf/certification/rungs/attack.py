@@ -21,7 +21,7 @@ SEED = 3
 
 
 class AttackRung:
-    """APGD on the margin (PGD where a threat has none), from starts drawn by the pixels."""
+    """APGD on the margin (PGD for threats without APGD), from starts drawn by a hash of pixels."""
 
     def __init__(self, wiring: Wiring, threat: Threat) -> None:
         self.wiring = wiring

@@ -50,8 +50,8 @@ class BoundRung:
         entry = catalogue.find("bound", name)
         if entry.certified_by:
             raise UserError(
-                f"rungs: expected bounds that certify; '{name}' is for training alone, and "
-                f"'{entry.certified_by}' certifies what it stands for"
+                f"rungs: expected bounds that certify; received '{name}', which is for training "
+                f"alone; '{entry.certified_by}' certifies in its place"
             )
         self.name = name
         self.wiring = wiring.certifiable()

@@ -64,8 +64,9 @@ class Worst(NamedTuple):
 class Reader:
     """Makes examples of a network.
 
-    rung: whose reader it is, for messages. memory: MiB of coefficients, of the bounds. UserError
-    for threats other than linf, and for activations other than ReLU and LeakyReLU.
+    rung: the name of the rung that reads, for messages. memory: MiB for the coefficients of
+    bounds. UserError for threats other than linf, and for activations other than ReLU and
+    LeakyReLU.
     """
 
     def __init__(self, wiring: Wiring, threat: Threat, rung: str, memory: float) -> None:

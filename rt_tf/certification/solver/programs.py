@@ -167,12 +167,12 @@ def _combined(linear: Linear, inputs: list[Form]) -> Form:
 
 def _rectified(read: Form, box: Ends, slope: float, picked: np.ndarray, used: int) -> Form:
     """slope * read + (1 - slope) * relu(read), with variables from `used` on for picked units."""
-    kept = np.where(box[0] >= 0.0, 1.0, slope)  # of the form itself
+    shares = np.where(box[0] >= 0.0, 1.0, slope)  # of the form itself in the result
     ones = np.full(len(picked), 1.0 - slope), (picked, used + np.arange(len(picked)))
     rectified = sp.csr_array(ones, shape=read.matrix.shape)
-    matrix = sp.csr_array(sp.diags_array(kept) @ read.matrix + rectified)
+    matrix = sp.csr_array(sp.diags_array(shares) @ read.matrix + rectified)
     matrix.eliminate_zeros()
-    return Form(matrix, kept * read.constant)
+    return Form(matrix, shares * read.constant)
 
 
 def _numbers(unstable: dict[int, np.ndarray]) -> np.ndarray:

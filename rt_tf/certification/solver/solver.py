@@ -15,13 +15,13 @@ DONE = (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInterrupt)
 
 
 class ModelError(ValueError):
-    """HiGHS does not take the model: it has numbers beyond its range, for example."""
+    """HiGHS does not take a model, for example one with numbers beyond its range."""
 
 
 class Solved(NamedTuple):
     """HiGHS's result for a minimum.
 
-    cause: why there is no answer (time, error), or None. bound: what the minimum is not below, by
+    cause: why there is no answer (time, error), or None. bound: a lower bound of the minimum, by
     the solver's word. value, point: the best feasible point and its value, if there is any.
     row_duals, column_duals: of a linear program that was solved.
     """
@@ -47,7 +47,7 @@ class Solver:
     def __init__(self, model: Model, threads: int = 1, method: str = "ipm") -> None:
         self.model, self.threads, self.method = model, threads, method
         if not np.isfinite(model.matrix.data).all():  # HiGHS itself checks sizes alone
-            raise ModelError("expected a model of numbers; received others")
+            raise ModelError("expected a model of finite numbers; received others")
         self.program = _program(model)
         self.columns = np.arange(model.matrix.shape[1], dtype=np.int32)
         self._open()
@@ -59,7 +59,7 @@ class Solver:
         """
         if seconds <= 0.0:
             return NOTHING._replace(cause="time")
-        self._ask(costs, constant)
+        self._pose(costs, constant)
         self._set(run_crossover="off", time_limit=seconds)
         cause = self._run()
         if cause is not None:
@@ -87,7 +87,7 @@ class Solver:
             return self.linear(costs, constant, seconds)
         if seconds <= 0.0:
             return NOTHING._replace(cause="time")
-        self._ask(costs, constant)
+        self._pose(costs, constant)
         self._set(time_limit=seconds)
         if start is not None:
             self.highs.setSolution(_solution(start))
@@ -116,7 +116,8 @@ class Solver:
             if self.highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
                 raise ValueError(f"HiGHS refused {name}={value}")
 
-    def _ask(self, costs: np.ndarray, constant: float) -> None:
+    def _pose(self, costs: np.ndarray, constant: float) -> None:
+        """Opens a HiGHS with the model and the objective costs . v + constant."""
         self._open()
         self.costs = np.zeros(len(self.columns))
         self.costs[: len(costs)] = costs
@@ -163,14 +164,14 @@ class _Watch:
 def _silently(make: Callable[[], highspy.Highs]) -> highspy.Highs:
     """Makes a HiGHS, which always announces itself on the process's standard output."""
     sys.stdout.flush()
-    kept = os.dup(1)
+    stdout = os.dup(1)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         try:
             return make()
         finally:
-            os.dup2(kept, 1)
-            os.close(kept)
+            os.dup2(stdout, 1)
+            os.close(stdout)
 
 
 def _program(model: Model) -> highspy.HighsLp:
