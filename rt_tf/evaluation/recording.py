@@ -116,8 +116,8 @@ def certificate_file(
     path = folder / f"certify-{part}.jsonl" if part else whole
     others = [other for other in sorted(folder.glob("certify-*.jsonl")) if other != path]
     if not part:
-        parts.joined(whole, header, others)
-    done = parts.elsewhere(header, others, whole, again) if part else set()
+        parts.join(whole, header, others)
+    done = parts.done_elsewhere(header, others, whole, again) if part else set()
     records = RecordFile(path, header, again, carried)
     records.done |= done
     return records

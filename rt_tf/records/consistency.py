@@ -1,6 +1,7 @@
 """Rules that the records of one network keep, whatever wrote them.
 
-A broken rule is a bug of ours (or a damaged file), so it is loud: nothing is reported on top of it.
+A broken rule is a bug of this library or a damaged file: it raises Inconsistent, and no report is
+written.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def check_certificate(row: Row, where: str) -> None:
         rung = row["rungs"].get(row["rung"], {})
         require(
             rung.get("verdict") == "certified",
-            f"{where}: certified by rung {row['rung']!r}, whose own record does not say so",
+            f"{where}: certified by rung {row['rung']!r}, whose verdict is not certified",
         )
     counterexample = row.get("counterexample")
     if counterexample:
@@ -91,7 +92,10 @@ def check_certificate(row: Row, where: str) -> None:
         cause != "attack" or bool(counterexample), f"{where}: attacked without a counterexample"
     )
     require(verdict != "unknown" or bool(cause), f"{where}: unknown without a cause")
-    require(not (correct and cause == "misclassified"), f"{where}: right, cause 'misclassified'")
+    require(
+        not (correct and cause == "misclassified"),
+        f"{where}: predicted as its label, yet with cause 'misclassified'",
+    )
 
 
 def check_evidence(counterexample: Row | None, eps: float, where: str) -> None:
@@ -161,22 +165,23 @@ def check_across(questions: Iterable[tuple[str, float, list[Row]]]) -> None:
                 certified.setdefault((threat, index), eps)
     for threat, eps, rows in table:
         for row in rows:
-            _check_no_counterexample(row, threat, eps, certified.get((threat, row["index"])))
+            largest = certified.get((threat, row["index"]))
+            _check_no_counterexample(row, threat, eps, largest)
 
 
-def _check_no_counterexample(row: Row, threat: str, eps: float, proved: float | None) -> None:
-    """Requires that an example certified at radius `proved` has no counterexample within it.
+def _check_no_counterexample(row: Row, threat: str, eps: float, largest: float | None) -> None:
+    """Requires that no counterexample to an example is within its largest certified radius.
 
-    row: the example's merged row of the question at `eps`.
+    row: the example's merged row of the question at `eps`. largest: None without a certificate.
     """
-    if proved is None or row["verdict"] != "falsified":
+    if largest is None or row["verdict"] != "falsified":
         return
     stored = [*row["attacks"].values(), row.get("counterexample") or {}]
     distances = [record["distance"] for record in stored if record.get("distance") is not None]
     distance = min(distances, default=eps)
     require(
-        distance > proved,
-        f"example {row['index']}: certified at {threat} eps {proved}, falsified at {eps} "
+        distance > largest,
+        f"example {row['index']}: certified at {threat} eps {largest}, falsified at {eps} "
         f"by a change of {exactly(distance)}",
     )
 

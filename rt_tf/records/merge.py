@@ -16,10 +16,10 @@ line, then a line an example) and the merged `examples.jsonl`:
      "seconds": of the certificate}
 
 `distance` is the size of the stored counterexample's move, in the unit of the threat's radius. An
-`open` line is of an example that was begun, or that had fewer rungs than its file's header says: it
-counts as unknown, and gives way to a later line of the example. A line ends with a `checksum` of
-itself, and one that names a counterexample's file has its `sha256`; records of earlier versions
-have neither.
+`open` line is of an example without an answer yet, or that was tried by fewer rungs than its file's
+header lists: it counts as unknown, and gives way to a later line of the example. A line ends with a
+`checksum` of itself, and one that names a counterexample's file has its `sha256`; records of
+earlier versions have neither.
 """
 
 from __future__ import annotations
@@ -160,26 +160,25 @@ def _files(folder: Path) -> dict[str, tuple[Row, list[Row]]]:
         header, rows = read(path)
         name = table_name(path.stem)
         require(
-            headers.setdefault(name, header) == header, f"{path}: its header is not another part's"
+            headers.setdefault(name, header) == header,
+            f"{path}: its header differs from another part's",
         )
         _check_whole(name, header, rows, f"{folder.name}/{path.stem}")
         tables[name].append(rows)
     if not headers:
-        raise UserError(f"{folder}: expected certify.jsonl or attack-<id>.jsonl, found neither")
-    return {
-        name: (headers[name], _joined(tables[name], f"{folder.name}/{name}")) for name in headers
-    }
+        raise UserError(f"{folder}: expected certify.jsonl or attack-<id>.jsonl; there is neither")
+    return {name: (headers[name], _join(tables[name], f"{folder.name}/{name}")) for name in headers}
 
 
-def _joined(parts: Sequence[list[Row]], where: str) -> list[Row]:
+def _join(parts: Sequence[list[Row]], where: str) -> list[Row]:
     """The lines of a table's parts, which must not contradict each other."""
     if len(parts) == 1:
         return parts[0]
     rows = union(parts)
     verdicts = {row["index"]: row["verdict"] for row in rows}
     for row in itertools.chain.from_iterable(parts):
-        same = row["verdict"] in ("unknown", verdicts[row["index"]])
-        require(same, f"{where}, example {row['index']}: parts have different verdicts")
+        agrees = row["verdict"] in ("unknown", verdicts[row["index"]])
+        require(agrees, f"{where}, example {row['index']}: parts have different verdicts")
     return rows
 
 
@@ -190,12 +189,12 @@ def _check_whole(name: str, header: Row, rows: Sequence[Row], where: str) -> Non
         check_fields(header["settings"], ATTACK_SETTINGS, f"{where}, settings")
     for number, row in enumerate(rows, start=2):
         check_fields(row, fields, f"{where}, line {number}")
-    once = len({row["index"] for row in rows}) == len(rows)
-    require(once, f"{where}: an example is recorded twice")
+    indices = {row["index"] for row in rows}
+    require(len(indices) == len(rows), f"{where}: an example is recorded twice")
 
 
 def _searched(header: Row | None) -> bool:
-    """Whether a ladder has a rung that searches for counterexamples. header: the ladder's."""
+    """Whether a ladder has a rung that searches for counterexamples. header: of its records."""
     return header is not None and not SEARCHES.keys().isdisjoint(
         header["settings"].get("rungs", [])
     )
@@ -229,7 +228,7 @@ def _check_stored(folder: Path, row: Row, where: str) -> None:
     require(file is None or (folder / file).exists(), f"{where}: {file} is missing")
     if file is not None and stated is not None:
         actual = hashlib.sha256((folder / file).read_bytes()).hexdigest()
-        require(actual == stated, f"{where}: {file} is damaged: it is not what was stored")
+        require(actual == stated, f"{where}: {file} is damaged: its checksum differs")
 
 
 def _merged(example: Row, certificate: Row | None, attacks: Mapping[str, Row]) -> Row:

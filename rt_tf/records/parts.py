@@ -8,7 +8,7 @@ from typing import Any
 
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
-from rt_tf.records.record_file import OPEN, Row, line, read, supersede, written
+from rt_tf.records.record_file import OPEN, Row, as_read_back, line, read, supersede
 
 
 def certificate_files(folder: Path) -> list[Path]:
@@ -16,14 +16,14 @@ def certificate_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("certify*.jsonl"))
 
 
-def joined(path: Path, header: Mapping[str, Any], parts: Sequence[Path]) -> None:
+def join(path: Path, header: Mapping[str, Any], parts: Sequence[Path]) -> None:
     """Moves the lines of parts into the table's one file, for a process that works alone.
 
     Parts with another header are superseded.
     """
     if not parts:
         return
-    header = written(header)
+    header = as_read_back(header)
     tables, taken = [], []
     for part in [*([path] if path.exists() else []), *parts]:
         part_header, rows = read(part)
@@ -54,15 +54,15 @@ def _settled(row: Row) -> tuple[bool, bool, float]:
     return row["verdict"] != "unknown", not row.get(OPEN), row.get("time_limit", math.inf)
 
 
-def elsewhere(
+def done_elsewhere(
     header: Mapping[str, Any], parts: Iterable[Path], whole: Path, again: Callable[[Row], bool]
 ) -> set[int]:
-    """The indices of examples that other parts, or the whole table's file, have closed lines of.
+    """The indices of examples with a closed line in other parts or in the whole table's file.
 
     again: whether a line's example is to be evaluated once more. UserError for a part with another
     header: a process may be at work on it. The whole table's file is superseded then.
     """
-    header, done = written(header), set()
+    header, done = as_read_back(header), set()
     for part in [*parts, whole]:
         with contextlib.suppress(FileNotFoundError):  # superseded by another part meanwhile
             part_header, rows = read(part)

@@ -15,7 +15,7 @@ from rt_tf.files import write_bytes
 
 Row = dict[str, Any]
 CHECKSUM = "checksum"  # the last field of a line: the checksum of the line without it
-OPEN = "open"  # true in lines of examples that have no answer under this header yet
+OPEN = "open"  # true in lines of examples without an answer under the file's header yet
 SUMMED = re.compile(rb'(.*), "checksum": "([0-9a-f]{16})"\}\n', re.DOTALL)
 DAMAGED = "expected a JSON object as it was written; it is damaged; delete the file"
 
@@ -24,13 +24,13 @@ class RecordFile:
     """One append-only JSONL file that goes on where it stopped, even after a kill.
 
     `rows` holds the lines so far, `done` the indices of examples that are answered. An example that
-    was begun, or had fewer rungs, has an open line, which its answer replaces: the records never
-    depend on how a process ended. A last line cut short is dropped from the file, and lines without
-    a checksum, of earlier versions, get theirs. A file with another header is kept as
+    was begun, or was tried by fewer rungs, has an open line, which its answer replaces: the records
+    never depend on how a process ended. A last line cut short is dropped from the file, and lines
+    without a checksum, of earlier versions, get theirs. A file with another header is kept as
     `<name>.superseded`; `superseded` holds that path, and the records start anew, or where an
-    earlier superseded file of this header ended. again: lines whose examples are to be evaluated
-    once more; a new line replaces the old one. carried: from another file's header and one of its
-    lines, when only settings differ, the line that counts under this header, or None.
+    earlier superseded file of this header ended. again: whether a line's example is to be evaluated
+    once more; its new line replaces the old one. carried: a function of another file's header and
+    one of its lines, where only settings differ; the line that counts under this header, or None.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class RecordFile:
         carried: Callable[[Row, Row], Row | None] = lambda header, row: None,
     ) -> None:
         self.path = Path(path)
-        self.header = written(header)
+        self.header = as_read_back(header)
         self.superseded: Path | None = None
         self.rows: list[Row] = []
         self._resume(carried)
@@ -113,8 +113,8 @@ class RecordFile:
         return []
 
 
-def written(header: Mapping[str, Any]) -> Row:
-    """A header with the values that reading it back from a file gives."""
+def as_read_back(header: Mapping[str, Any]) -> Row:
+    """A header with the values that it has once it is written to a file and read from there."""
     return json.loads(json.dumps({"header": True, **header}, allow_nan=False, default=_plain))
 
 
@@ -124,12 +124,12 @@ def supersede(path: Path) -> Path:
     A superseded file of the same header gives way.
     """
     header, number = _parse(path)[0], 1
-    kept = path.with_name(f"{path.name}.superseded")
-    while kept.exists() and _parse(kept)[0] != header:
+    target = path.with_name(f"{path.name}.superseded")
+    while target.exists() and _parse(target)[0] != header:
         number += 1
-        kept = path.with_name(f"{path.name}.superseded-{number}")
-    path.replace(kept)
-    return kept
+        target = path.with_name(f"{path.name}.superseded-{number}")
+    path.replace(target)
+    return target
 
 
 def read(path: str | Path) -> tuple[Row, list[Row]]:
@@ -159,7 +159,7 @@ def line(row: Mapping[str, Any], finite: bool = True) -> bytes:
 
 
 def _encoded(rows: Iterable[Mapping[str, Any]]) -> tuple[bytes, list[Row]]:
-    """Rows as lines of a file, and with the values that reading them back gives."""
+    """Rows as the lines of a file, and the rows that reading these lines gives."""
     data = b"".join(map(line, rows))
     return data, [_without_checksum(json.loads(text)) for text in data.splitlines()]
 

@@ -26,9 +26,9 @@ def decide(
     """The verdict on an example, and its cause.
 
     is_right: whether the network gives the example's label. certified: whether there is a proof.
-    falsified: whether there is a counterexample, to which the served network gives another answer,
-    and which consistency lets no certificate stand beside. cause: why an example is left unknown. A
-    misclassified example is its own counterexample.
+    falsified: whether there is a counterexample, an input of the region to which the served network
+    gives another answer; `consistency` refuses records that have a proof as well. cause: why an
+    example is left unknown. A misclassified example is its own counterexample.
     """
     if not is_right:
         return "falsified", "misclassified"
@@ -100,7 +100,7 @@ def _rung_verdict(finding: Finding) -> str:
 
 
 def _cause(findings: Findings) -> str:
-    """The cause of an unknown verdict: what stopped a rung, which might decide with more of it."""
+    """The cause of an unknown verdict: what stopped a rung, else loose bounds, else an error."""
     stopped = [finding.cause for finding in findings.values() if finding.cause]
     bounds = [np.isfinite(finding.margin) for finding in findings.values() if finding.point is None]
     loose = any(bounds) or (findings and not bounds)  # an attack alone bounds nothing

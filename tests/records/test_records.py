@@ -96,10 +96,14 @@ CONTRADICTIONS = {
     "prediction is": (certify_row(5, U), attack_row(5, True, None, prediction=0), None),
     "margin 0": (certify_row(5, C, margin=0), None, None),
     "margin None": (certify_row(5, C, margin=None), None, None),
-    "own record": (certify_row(5, C, rungs={"crown_ibp": OTHER}), None, None),
+    "whose verdict is not certified": (certify_row(5, C, rungs={"crown_ibp": OTHER}), None, None),
     "none of": ({**certify_row(5, U), "verdict": "maybe"}, None, None),
     "without a cause": (certify_row(5, U, cause=None), None, None),
-    "right, cause": (certify_row(5, U, cause="misclassified"), None, None),
+    "predicted as its label, yet with cause": (
+        certify_row(5, U, cause="misclassified"),
+        None,
+        None,
+    ),
     "network_sha256 is": (
         certify_row(5, U),
         attack_row(5, False, None),
@@ -178,7 +182,7 @@ def test_parts_that_contradict_each_other_are_refused(tmp_path):
 def test_a_part_asks_once_more_what_is_to_be_asked_again(tmp_path):
     folder = parted(tmp_path, certify_row(5, C), certify_row(6, U), certify_row(7, U))
     files = sorted(folder.glob("certify-*"))
-    done = parts.elsewhere(
+    done = parts.done_elsewhere(
         header("certify", 0.05), files, folder / "certify.jsonl", lambda row: row["index"] == 6
     )
     assert done == {5, 7}
@@ -193,7 +197,7 @@ def test_a_renamed_directory_is_refused(tmp_path):
 
 def test_an_empty_question_is_the_users(tmp_path):
     (tmp_path / "linf-0.1").mkdir()
-    with pytest.raises(UserError, match="found neither"):
+    with pytest.raises(UserError, match="there is neither"):
         merge(tmp_path / "linf-0.1")
 
 
