@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rt_tf.certification.proof import Proof, Tree
-from rt_tf.checker import proofs as checked
+from rt_tf.checker import proofs as checker_proofs
 from rt_tf.checker.region import THREATS
 from rt_tf.domain import UNIT, Domain
 from rt_tf.files import write_bytes
@@ -30,8 +30,8 @@ RUNG_RULES = {
 class Statement:
     """The statement that all certificates of a file make: a ball, and the domain of inputs.
 
-    scale: by how much of eps each input may move, nested lists of the input's shape; None: by all
-    of it.
+    scale: the share of eps by which each input may move, nested lists of the input's shape; None
+    where each may move by all of it.
     """
 
     threat: str
@@ -44,8 +44,8 @@ class Statement:
 class Certified:
     """One certificate: the example, the rung that certified it, and its proof.
 
-    image: [...]. proof: None where the rung's rule determines it. why_unchecked: why no other
-    program can check it; None where one can.
+    image: [...]. proof: None where the rung's rule determines it. why_unchecked: why the checker,
+    a program of its own, cannot check it; None where it can.
     """
 
     index: int
@@ -92,7 +92,7 @@ def proof_arrays(
         images.append(np.asarray(certified.image, np.float32))
     arrays["images"] = np.stack(images) if images else np.zeros((0,), np.float32)
     header: dict[str, Any] = {
-        "schema": checked.SCHEMA,
+        "schema": checker_proofs.SCHEMA,
         "network_sha256": network_sha256,
         "threat": statement.threat,
         "epsilon": float(statement.eps),
@@ -102,7 +102,7 @@ def proof_arrays(
         "certificates": records,
         "unchecked": unchecked,
     }
-    header["sha256"] = checked.checksum(header, arrays)
+    header["sha256"] = checker_proofs.checksum(header, arrays)
     return {"header": np.array(json.dumps(header)), **arrays}
 
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import keras
 import numpy as np
 
-from rt_tf.checker import network as checked
+from rt_tf.checker import network as checker_network
 from rt_tf.errors import UserError
 from rt_tf.files import write_bytes
 from rt_tf.network.ops import Activation, Affine, Op
@@ -41,7 +41,7 @@ def network_arrays(model: keras.Model) -> Arrays:
             numbers.append(len(nodes))
         number.append(numbers[-1] if records else numbers[0])
     graph = {
-        "schema": checked.SCHEMA,
+        "schema": checker_network.SCHEMA,
         "input_shape": list(wiring.input_shape),
         "output": number[wiring.output],
         "nodes": nodes,
@@ -51,7 +51,7 @@ def network_arrays(model: keras.Model) -> Arrays:
 
 def network_sha256(arrays: Arrays) -> str:
     """The checksum by which proofs refer to a network."""
-    return checked.from_arrays(arrays).sha256
+    return checker_network.from_arrays(arrays).sha256
 
 
 def write_network(path: Path, model: keras.Model) -> str:
@@ -112,8 +112,8 @@ def _function(op: Activation) -> tuple[Any, Any]:
 
 def _refuse(call: LayerCall, received: str) -> NoReturn:
     raise UserError(
-        f"proofs: layer '{call.layer.name}': expected what docs/proofs.md has an operation for; "
-        f"received {received}"
+        f"proofs: layer '{call.layer.name}': expected an operation of docs/proofs.md; received "
+        f"{received}"
     )
 
 

@@ -182,5 +182,5 @@ def test_networks_of_the_table_that_have_no_file_say_which_layer():
     names = set(NAMES)
     assert names <= set(networks.NETWORKS)
     for name in ("max_pool", "concatenate", "conv_grouped", "leaky_relu", "bent", "add_broadcast"):
-        with pytest.raises(ValueError, match="proofs: layer '.*': expected what docs/proofs.md"):
+        with pytest.raises(ValueError, match="proofs: layer '.*': expected an operation of docs"):
             question(name)
