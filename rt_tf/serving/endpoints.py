@@ -83,17 +83,17 @@ class InProcess:
 def signatures(
     table: Mapping[str, Endpoint], shape: Sequence[int]
 ) -> dict[str, list[tf.TensorSpec]]:
-    """What each endpoint of a table takes. shape: of an input, without batch."""
+    """The signature of each endpoint of a table, by name. shape: of an input, without batch."""
     image = tf.TensorSpec([None, *shape], tf.float32, name="image")
     epsilon = tf.TensorSpec([], tf.float32, name="epsilon")
     return {name: [image] if e.probe is None else [image, epsilon] for name, e in table.items()}
 
 
 class Certifier:
-    """Certificates of what a network answers; of a cascade's members, see `bounds.cascade`.
+    """The computations that certify a network's answers, shared by all endpoints.
 
-    margins: by method, (image, labels [batch, members], epsilon [batch]) -> [batch]; graphs that
-    all endpoints share.
+    A network has one member; a cascade's answer is that of `bounds.cascade`. margins: by method,
+    compiled functions (image, labels [batch, members], epsilon [batch]) -> [batch].
     """
 
     def __init__(self, wirings: Sequence[Wiring], threat: Threat) -> None:
@@ -151,8 +151,9 @@ def certified_margin(
 ) -> Tensor:
     """A lower bound of the least margin, sound in arithmetic; -inf where undefined: [batch].
 
-    image: [batch, ...]; label, epsilon: [batch]. It is undefined outside of the wiring's domain,
-    for radii that are negative or above the threat's largest, and with coarse products.
+    image: [batch, ...]; label, epsilon: [batch]. It is undefined for images outside of the wiring's
+    domain, for radii that are negative or above the threat's largest, and where products are
+    coarse (TF32).
     """
     region, spec = Region(threat, image, epsilon, wiring.domain), margin_spec(label, wiring.classes)
     margins = bounds(wiring.lower(), region, spec, arithmetic="sound").margins

@@ -22,7 +22,7 @@ from rt_tf.serving.endpoints import Endpoint, endpoints, signatures
 from rt_tf.threats.region import Threat
 
 EXTRA = "assets.extra"
-BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"  # files of a verdict beside it
+BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"  # the files of `reporting.blessing`
 CHECKSUM, SUMS = "network.sha256", "SHA256SUMS"
 EXPORTED = (f"{EXTRA}/{CHECKSUM}", f"{EXTRA}/{SUMS}")  # a folder with either is an export
 PARITY = 1e-4  # the largest relative difference of outputs
@@ -117,7 +117,7 @@ def refuse_damaged(path: str | Path) -> None:
 
 
 def load(path: str | Path) -> Any:
-    """The SavedModel as a service sees it; UserError if its files differ from the exported ones."""
+    """The SavedModel as a service loads it; UserError if its files are not those exported."""
     refuse_damaged(path)
     return tf.saved_model.load(str(path))
 
