@@ -17,10 +17,10 @@ from rt_tf.serving.saved_model import BLESSED, NOT_BLESSED
 
 
 class Blessing(NamedTuple):
-    """A question's result against a bar.
+    """A question's certified accuracy against a bar.
 
-    question: of the report's schema, with a certificate. bar: the least verified accuracy. network:
-    its checksum. The rate is of all examples of the question, misclassified ones too.
+    question: of the report's schema, with a certificate; its accuracy is of all its examples,
+    misclassified ones too. bar: the least accuracy that is blessed. network: the checksum.
     """
 
     question: Row

@@ -69,7 +69,7 @@ def _levels(levels: float, pixel_max: int) -> str:
 
 def _sentence(certified: Row | None, threat: str) -> str:
     if certified is None:
-        return "Nothing is certified: no certificate was asked for."
+        return "Nothing is certified: no ladder was run."
     return (
         f"For {certified['count']:,} of {certified['n']:,} test images it is proved that the "
         f"network gives the right class to the image and to every image reachable from it when "

@@ -39,7 +39,7 @@ def smallest(questions: Iterable[Question], count: int) -> dict[str, list[Row]]:
     """
     by_threat: dict[str, list[Row]] = defaultdict(list)
     for question in questions:
-        by_threat[question.threat] += _kept(question)
+        by_threat[question.threat] += _stored_examples(question)
     return {threat: _turns(rows)[:count] for threat, rows in by_threat.items() if rows}
 
 
@@ -54,7 +54,7 @@ def measure(
     return {threat: _images(run_dir, rows, originals, limits) for threat, rows in examples.items()}
 
 
-def _kept(question: Question) -> Iterator[Row]:
+def _stored_examples(question: Question) -> Iterator[Row]:
     """All stored counterexamples to images that the network gets right."""
     names = methods.names(question.attacks)
     for row in filter(lambda row: row["correct"], question.rows):
@@ -117,7 +117,7 @@ def _stored(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _check_inside(example: Row, image: np.ndarray, domain: Domain) -> None:
-    """A counterexample lies in the domain and, if its threat is a norm, as far off as recorded."""
+    """Requires that a counterexample is in the domain and, for a norm, at the recorded distance."""
     where = f"{example['question']}, example {example['index']}"
     recorded = example["distance"]
     distance = example["norms"].get(example["threat"], recorded)

@@ -32,7 +32,7 @@ def interval(rate: Row | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds in a unit that suits: `3.2 ms`, `41.0 s`, `12 min`."""
+    """Seconds as a text in ms, s or min by their size: `3.2 ms`, `41 s`, `12 min`."""
     if seconds is None:
         return DASH
     if seconds < 1:

@@ -1,6 +1,6 @@
 """Inference from certificates to smaller balls: a certificate in a ball holds in all within it.
 
-Nothing else draws that conclusion; tables, figures and texts count the rows that result.
+No other module infers certificates; tables, figures and texts count the rows that result.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ def inferred(
 ) -> list[Question]:
     """The questions, where rows left unknown are certified by certificates in larger balls.
 
-    Such a row has the larger ball's eps as `inferred`. radii: header and lines of each file of
-    certified radii, which are certificates, too. An image without a certificate's attempt at a
-    radius stays so: counted, it would make the sample one of successes. Nothing is inferred for a
-    cascade: at a smaller radius another member may answer, or certify another label.
+    An inferred row has the larger ball's eps as `inferred`. radii: header and lines of each file of
+    certified radii, which are certificates, too. A row that no ladder was tried on stays as it is:
+    with it, the sample would be one of successes. Nothing is inferred for a cascade: at a smaller
+    radius another member may answer, or certify another label.
     """
     if any(_of_members(question) for question in questions):
         return list(questions)

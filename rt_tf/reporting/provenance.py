@@ -1,4 +1,4 @@
-"""What a report says of its surroundings: the code that ran, the versions below it, the machine."""
+"""The surroundings of a run, for its report: the code, the packages' versions, the machine."""
 
 import os
 import subprocess
@@ -34,9 +34,9 @@ def _hardware() -> dict[str, Any]:
 
 
 def usable_cores() -> int | None:
-    """Those this process may run on: fewer than the machine has, if it was bound to some."""
-    bound = hasattr(os, "sched_getaffinity")  # not on every POSIX system
-    return len(os.sched_getaffinity(0)) if bound else os.cpu_count()
+    """The number of cores that this process may run on; all, where the system does not say."""
+    is_known = hasattr(os, "sched_getaffinity")  # not on every POSIX system
+    return len(os.sched_getaffinity(0)) if is_known else os.cpu_count()
 
 
 def _lines(path: str) -> list[str]:
@@ -44,21 +44,21 @@ def _lines(path: str) -> list[str]:
 
 
 def code() -> dict[str, Any]:
-    """{"version", "commit", "changed"}: commit and changed are None outside its own repository.
+    """{"version", "commit", "changed"} of this library.
 
-    changed: whether the packages have files that are not as in the commit, or not in it. A folder
-    around the code that is another repository, such as one that the library was installed or copied
-    into, says nothing of the code.
+    changed: whether the packages have files that are not as in the commit, or not in it. commit and
+    changed are None outside a checkout of this repository: another repository around the code, such
+    as one that it was installed or copied into, says nothing of the code.
     """
     root = Path(rt_tf.__file__).resolve().parents[1]
-    found: dict[str, Any] = {"version": rt_tf.__version__, "commit": None, "changed": None}
-    if not _is_own(root):
-        return found
+    facts: dict[str, Any] = {"version": rt_tf.__version__, "commit": None, "changed": None}
+    if not _is_checkout(root):
+        return facts
     changes = _git(root, "status", "--porcelain", "--", *OWN_PACKAGES)
-    return {**found, "commit": _git(root, "rev-parse", "HEAD"), "changed": changes != ""}
+    return {**facts, "commit": _git(root, "rev-parse", "HEAD"), "changed": changes != ""}
 
 
-def _is_own(root: Path) -> bool:
+def _is_checkout(root: Path) -> bool:
     """Whether a folder is the top of a checkout of this repository, which has the code in it."""
     top, setup = _git(root, "rev-parse", "--show-toplevel"), root / "setup.cfg"
     if top is None or Path(top).resolve() != root or not setup.exists():
@@ -68,9 +68,9 @@ def _is_own(root: Path) -> bool:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git says of a folder; None where it says nothing, or there is no git.
+    """The output of a git command in a folder; None if the command fails, or there is no git.
 
-    Variables such as GIT_DIR, which hooks set, would speak of another repository.
+    It runs without variables such as GIT_DIR, which hooks set, and which name another repository.
     """
     environment = {name: v for name, v in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "-C", str(root), *arguments]

@@ -100,7 +100,9 @@ def _check_against(
     check_same({**others, name: header}, SAME_IN_RUN, name)
     recorded = {row["index"]: (q.name, row) for q in questions for row in q.rows}
     distances = nearest(questions, header)
-    require(len({row["index"] for row in rows}) == len(rows), f"{name}: an example is twice there")
+    require(
+        len({row["index"] for row in rows}) == len(rows), f"{name}: an example is recorded twice"
+    )
     for row in rows:
         where = f"{name}, example {row['index']}"
         other, same = recorded.get(row["index"], (name, row))

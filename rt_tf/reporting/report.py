@@ -69,7 +69,7 @@ def page(report: Row, images: Mapping[str, Images]) -> str:
         main=main_question(report),
         threats=by_threat(report),
         weaker=weaker(report),
-        figures=drawn(report, images),
+        figures=draw(report, images),
         rung_columns=_rung_columns(main_question(report)),
         line_notes={threat: line_notes(report, threat) for threat in by_threat(report)},
         colours=style.COLOURS,
@@ -91,8 +91,8 @@ class Drawn(NamedTuple):
     width: int
 
 
-def drawn(report: Row, images: Mapping[str, Images]) -> dict[str, Drawn]:
-    """The page's figures by name."""
+def draw(report: Row, images: Mapping[str, Images]) -> dict[str, Drawn]:
+    """The figures of the page of a report, by name. images: as in `page`."""
     main = main_question(report)
     vector = {
         "training": plots.training_curves(report["training"]["history"]),

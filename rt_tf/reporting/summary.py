@@ -2,7 +2,7 @@
 
     schema, system, created (UTC)
     claim        {"sentence", "threat", "limits": [...]}: what is proved, in words
-    main         the name of the question the run was made for, e.g. "linf-0.05"
+    main         the name of the question that the run was made for, e.g. "linf-0.05"
     questions    [question], every (threat, eps) with records, sorted
     lines        [line], at most one for each threat and accuracy
     radii        [radius], by threat, where certified radii were searched
@@ -183,7 +183,7 @@ def _history(path: Path, count: int | None) -> list[Row]:
 
 
 def _selected(history: Sequence[Row], selected: Row) -> Row | None:
-    """The row of the evaluation after which the network was kept."""
+    """The row of history of the evaluation by which the network was selected."""
     return next((row for row in history if row["step"] == selected.get("step")), None)
 
 
@@ -198,7 +198,9 @@ def _main(run: Row, questions: Sequence[Question]) -> Question:
         if question.name == name:
             return question
     names = ", ".join(q.name for q in questions) or "none"
-    raise UserError(f"report: expected records of the run's own {name}, what exists: {names}")
+    raise UserError(
+        f"report: expected records of {name}, the run's own question; there are {names}"
+    )
 
 
 def _number(value: Any) -> float:

@@ -124,7 +124,7 @@ class TensorBoard:
 
 
 def _value(text: str) -> bool | float | str:
-    """A flag's value as TensorBoard can sort it."""
+    """A flag's value as a truth value or a number, by which TensorBoard sorts, else as text."""
     if text in ("true", "false"):
         return text == "true"
     try:

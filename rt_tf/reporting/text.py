@@ -110,17 +110,18 @@ def _cautions(report: Row) -> list[str]:
     return [f"warning: {text}" for text in report["warnings"]]
 
 
-def _origin(given: Row | None) -> dict[str, str]:
-    """The origin of a network that was not trained here, and the changes made to it."""
-    if given is None:
+def _origin(origin: Row | None) -> dict[str, str]:
+    """The origin of a network that was not trained here, and the changes made to it.
+
+    origin: `given` of the report's schema.
+    """
+    if origin is None:
         return {}
-    origin_text = "; ".join(
-        [f"{code(given['file'])}, not trained here", *map(plain, given["notes"])]
-    )
-    origin = {"given as": origin_text, "file SHA-256": f"`{given['sha256']}`"}
-    if given.get("comparisons"):  # runs of earlier versions have none
-        origin["as in its file"] = plain(comparison_text(given["comparisons"]))
-    return origin
+    notes = [f"{code(origin['file'])}, not trained here", *map(plain, origin["notes"])]
+    facts = {"given as": "; ".join(notes), "file SHA-256": f"`{origin['sha256']}`"}
+    if origin.get("comparisons"):  # runs of earlier versions have none
+        facts["as in its file"] = plain(comparison_text(origin["comparisons"]))
+    return facts
 
 
 def radius_lines(report: Row) -> list[str]:
@@ -146,7 +147,7 @@ def _evidence(question: Row, flags: Row | None) -> list[str]:
     attacks = [f"{a['id']}: {cell(a['attacked'])} withstood" for a in question["attacks"]]
     if certificate and certificate["inferred"]:
         rungs.append(f"certificates at larger radii {certificate['inferred']:,}")
-    proved = "certified by " + ", ".join(rungs) if rungs else "no certificate was asked for"
+    proved = "certified by " + ", ".join(rungs) if rungs else "no ladder was run"
     published = (flags or {}).get("published")
     beside = [f"published for this system, clean / attacked / certified: {plain(str(published))}"]
     return [proved, *attacks, *(beside if published else [])]

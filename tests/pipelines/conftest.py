@@ -103,7 +103,7 @@ def report_of(folder: Path) -> dict:
 def undrawn() -> Iterator[None]:
     """Pages of commands run in this process have no figures: those of other processes do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "drawn", lambda *_: {})
+        patch.setattr(report, "draw", lambda *_: {})
         yield
 
 

@@ -257,7 +257,7 @@ def test_half_the_evidence(run_dir, missing):
     Page((run_dir / "report" / "report.html").read_text(encoding="utf-8"))
     for text in (model_card(report), summary_text(report), rendered(report)):
         assert DASH in text
-    nothing = "Nothing is certified: no certificate was asked for."
+    nothing = "Nothing is certified: no ladder was run."
     assert (report["claim"]["sentence"] == nothing) == (missing == "certify")
 
 

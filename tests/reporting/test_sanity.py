@@ -188,7 +188,7 @@ def test_words(tmp_path):
     lines = [line.plain for line in sanity_lines(report)]
     assert len(lines) == len(CHECKS)
     assert lines[0].startswith(f"FAIL  {SINGLE}: linf 0.05: pgd leaves 96.5 %")
-    assert lines[1].endswith(f"{BUDGET}: no records to tell by")
+    assert lines[1].endswith(f"{BUDGET}: no records to compare")
     text = sanity_markdown(report)
     assert text.startswith(f"- FAIL: {SINGLE} (linf 0.05")
     assert text.count("not checked") == 4

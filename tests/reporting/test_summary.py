@@ -154,7 +154,7 @@ def test_epsilon_as_flags_write_it(run_dir, epsilon, name):
 
 def test_no_records_of_the_own_question(run_dir):
     edit_run(run_dir, flags={"threat": "linf", "epsilon": 0.3})
-    with pytest.raises(UserError, match=r"linf-0\.3, what exists: linf-0\.025, linf-0\.05"):
+    with pytest.raises(UserError, match=r"linf-0\.3, .* there are linf-0\.025, linf-0\.05"):
         summarise(run_dir)
 
 

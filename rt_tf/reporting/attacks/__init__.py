@@ -1,1 +1,1 @@
-"""What a report says of attacks: by method and by suite, warnings, sanity checks, texts."""
+"""The part of a report on attacks: results by method and by suite, warnings, sanity checks."""

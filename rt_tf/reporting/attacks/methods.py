@@ -1,4 +1,4 @@
-"""Attacks on record: their names, what they may look at, and what they left."""
+"""Attacks on record: their short names, their kinds, and the accuracy that each left."""
 
 from __future__ import annotations
 

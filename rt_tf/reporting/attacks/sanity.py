@@ -18,9 +18,9 @@ from rt_tf.reporting.attacks.trials import (
     CheckResult,
     Trial,
     against_best,
-    are,
     excess,
     families,
+    of_kind,
     shared,
     trials_of,
 )
@@ -30,8 +30,8 @@ from rt_tf.reporting.statistics import rate
 SLACK = 0.005  # by how much an attack that should be stronger may be the weaker one
 BUDGET_CHANGE = 0.005  # how much accuracy may depend on steps and restarts
 NOISE_LOSS = 0.05  # how much clean accuracy random noise may cost
-UNBOUNDED_ACCURACY = 0.0  # what an attack without bounds may leave
-CURVE = 3  # radii of a threat without a known half range that make a curve, to be followed to 0 %
+UNBOUNDED_ACCURACY = 0.0  # the accuracy that an attack of any size may leave
+CURVE = 3  # radii that make a curve to 0 %, for threats without a known radius that reaches all
 ROUNDING = 1e-9  # of differences of accuracies
 
 Half = Mapping[str, float]  # by threat, the radius that reaches the uniform grey from everywhere
@@ -77,18 +77,18 @@ def _row(check: Check, threat: str, findings: Sequence[CheckResult]) -> Row:
 
 
 def _single_step(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
-    weak, strong = are(trials, methods.is_single_step), are(trials, methods.is_iterative)
+    weak, strong = of_kind(trials, methods.is_single_step), of_kind(trials, methods.is_iterative)
     return against_best(weak, strong)
 
 
 def _black_box(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
-    weak, strong = are(trials, methods.is_black_box), are(trials, methods.is_white_box)
+    weak, strong = of_kind(trials, methods.is_black_box), of_kind(trials, methods.is_white_box)
     return against_best(weak, strong)
 
 
 def _budget(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
     """The change by the largest budget of an iterative attack, compared with the next smaller."""
-    for family in families(are(trials, methods.is_iterative)):
+    for family in families(of_kind(trials, methods.is_iterative)):
         largest = max(family, key=lambda trial: trial.budget)
         smaller = [trial for trial in family if trial.budget < largest.budget]
         smaller = [trial for trial in smaller if shared(trial, largest)]
@@ -112,7 +112,7 @@ def _unbounded(trials: Sequence[Trial], half: Half) -> Iterable[CheckResult]:
 
     Where it leaves nothing, a larger radius could not leave more.
     """
-    iterative = are(trials, methods.is_iterative)
+    iterative = of_kind(trials, methods.is_iterative)
     radii = {trial.question.eps for trial in iterative}
     last = [trial for trial in iterative if trial.question.eps == max(radii)]
     if last:

@@ -58,26 +58,29 @@ def _read(path: Path) -> Row:
     missing = [field for field in FIELDS if field not in suite]
     if missing or not suite["questions"] or not all(map(suite["attacks"].get, suite["questions"])):
         lacks = ", ".join(missing) or "questions with attacks"
-        raise UserError(f"{path}: expected {lacks}, received none; delete the file")
+        raise UserError(f"{path}: expected {lacks}; received none; delete the file")
     return suite
 
 
 def _find(path: Path, table: Mapping[str, Question], name: str) -> Question:
-    require(name in table, f"{path.name}: of {name} there are no records")
+    require(name in table, f"{path.name}: there are no records of {name}")
     return table[name]
 
 
 def _sample(by_question: Sequence[tuple[Question, list[str]]], samples: int) -> set[int]:
     """The first `samples` (0: all) of the examples that all of a suite's attacks were tried on.
 
-    One sample for the whole table: only then no minimum exceeds a row that it is the minimum of.
+    The table has this one sample, so that no minimum exceeds a row that it is the minimum of.
     """
-    common = set[int].intersection(*(_tried(q, name) for q, names in by_question for name in names))
+    common = set[int].intersection(
+        *(_indices(question, name) for question, names in by_question for name in names)
+    )
     return set(sorted(common)[: samples or None])
 
 
-def _tried(question: Question, name: str) -> set[int]:
-    require(name in question.attacks, f"{question.name}: of attack {name} there are no records")
+def _indices(question: Question, name: str) -> set[int]:
+    """The indices of the examples that an attack was tried on."""
+    require(name in question.attacks, f"{question.name}: there are no records of attack {name}")
     return {row["index"] for row in question.rows if name in row["attacks"]}
 
 

@@ -15,7 +15,7 @@ from rt_tf.reporting.formats import DASH, cell, code, duration, plain, short
 
 
 def suite_table(suite: Row) -> Table:
-    """A suite of a report as a table: attacks by threat, with each threat's and all worst cases."""
+    """A suite of a report as a table: attacks by threat, with the worst case of each and of all."""
     title = f"{suite['suite']}: accuracy left, on {suite['sample']['n']:,} test images"
     notes = ["worst cases are by example; (95 % intervals)"]
     caption = Text("\n".join(notes + [f"warning: {line}" for line in suite["warnings"]]))
@@ -54,7 +54,7 @@ def sanity_lines(report: Row) -> list[Text]:
     """A line for each sanity check of a report, in colours; then the checks left out."""
     lines = [_sanity_line(row) for row in report["sanity"]]
     return lines + [
-        Text(f"{DASH}     {name}: no records to tell by", "dim") for name in _left(report)
+        Text(f"{DASH}     {name}: no records to compare", "dim") for name in _left(report)
     ]
 
 

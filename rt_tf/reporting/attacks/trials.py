@@ -54,16 +54,16 @@ def trials_of(question: Question) -> Iterable[Trial]:
             yield Trial(question, name, settings, withstood, clean)
 
 
-def are(trials: Iterable[Trial], kind: Callable[[str, Row], bool]) -> list[Trial]:
-    """The trials of attacks of a kind, which a function of `reporting.attacks.methods` decides."""
+def of_kind(trials: Iterable[Trial], kind: Callable[[str, Row], bool]) -> list[Trial]:
+    """The trials of attacks of a kind. kind: a function of `reporting.attacks.methods`."""
     return [trial for trial in trials if kind(trial.id, trial.settings)]
 
 
 def against_best(weak: Sequence[Trial], strong: Sequence[Trial]) -> Iterable[CheckResult]:
     """Yields how much more accuracy the best strong attack leaves than each weak one.
 
-    The strong attack is the best of its question's that share most examples with the weak one: few
-    are no evidence.
+    Of the strong attacks on the weak one's question, those count that share most examples with it:
+    few examples are no evidence.
     """
     for trial in weak:
         of_question = [other for other in strong if other.question is trial.question]

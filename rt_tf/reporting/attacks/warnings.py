@@ -1,4 +1,4 @@
-"""Warnings that attacks may be weaker than they seem: by the network, and by their results."""
+"""Warnings that attacks may be weaker than they seem: from the network, and from their results."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from rt_tf.records.merge import Question
 from rt_tf.records.record_file import Row
 from rt_tf.reporting.attacks import methods
 
-FILE = "attack-warnings.json"  # among a run's records: those of its network
+FILE = "attack-warnings.json"  # of the warnings on a run's network, among its records
 
 
 def keep(records_dir: Path, network: str, warnings: Sequence[str]) -> None:
-    """Stores the warnings on a network, by its checksum, from before it was attacked."""
+    """Stores the warnings on a network before it is attacked. network: its checksum."""
     notes = {"network_sha256": network, "warnings": list(warnings)}
     write_notes(records_dir / FILE, notes)
 
 
-def kept(records_dir: Path, network: str) -> list[str]:
-    """The stored warnings on a network, by its checksum; UserError for a file of other content."""
+def stored(records_dir: Path, network: str) -> list[str]:
+    """The stored warnings on a network; UserError for a file of other content.
+
+    network: its checksum; warnings on another network do not count.
+    """
     path = records_dir / FILE
     if not path.exists():
         return []
@@ -39,7 +42,7 @@ def kept(records_dir: Path, network: str) -> list[str]:
 
 
 def masked(question: Question, names: Iterable[str] | None = None) -> list[str]:
-    """A line if attacks without gradients found examples that those with gradients had left.
+    """A line if attacks without gradients break examples that withstand those with gradients.
 
     names: of the question's attacks that count; all by default.
     """
@@ -56,7 +59,7 @@ def masked(question: Question, names: Iterable[str] | None = None) -> list[str]:
 def all_of(records_dir: Path, network: str, questions: Sequence[Question]) -> list[str]:
     """The warnings of a report: on the network, then on its questions' attacks."""
     of_attacks = [line for question in questions for line in masked(question)]
-    return list(dict.fromkeys([*kept(records_dir, network), *of_attacks]))
+    return list(dict.fromkeys([*stored(records_dir, network), *of_attacks]))
 
 
 def _is_blind(name: str, settings: Row) -> bool:

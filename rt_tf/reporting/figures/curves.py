@@ -38,7 +38,7 @@ def accuracy_by_eps(
 
     lines: of the threat (`line` in the report's schema), each of one set of images and one means;
     other accuracies are hollow marks. The gap is shaded between lines of the same images. Intervals
-    of 95 % are bars, or bands where there are many radii. main: eps of the headline.
+    of 95 % are bars, or bands where there are many radii. main: the eps that a vertical line marks.
     """
     if not questions:
         return None
@@ -82,7 +82,7 @@ def settled_by_time(pace: Sequence[Row]) -> Figure | None:
     if not pace or pace[-1]["seconds"] < SPREAD * pace[0]["seconds"]:
         return None
     pace = [*pace, {**pace[-1], "seconds": pace[-1]["seconds"] ** 2 / pace[-2]["seconds"]}]
-    seconds = [row["seconds"] for row in pace]  # and one more, up to which the last step goes
+    seconds = [row["seconds"] for row in pace]  # the last one, added, is where the last step ends
     figure, axes = panel(6.4, 3.0)
     certified = np.array([row["certified"] for row in pace])
     settled = certified + [row["falsified"] for row in pace]
@@ -185,7 +185,7 @@ def line_notes(report: Row, threat: str) -> list[str]:
     questions = by_threat(report)[threat]
     lines = {line["accuracy"]: line for line in report["lines"] if line["threat"] == threat}
     if len(questions) == 1:
-        return ["One radius was asked for."]
+        return ["There is one radius."]
     notes = [_line(line) for name, line in lines.items() if name != "clean"]
     if is_gap_known(lines):
         notes.append("The truth lies between the two lines, in the shaded gap.")

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def directions(count: int) -> np.ndarray:
-    """Unit vectors all round at equal angles, float32 [count, 2]."""
+    """Unit vectors at equal angles around the circle, float32 [count, 2]."""
     angles = 2.0 * math.pi * np.arange(count) / count
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
@@ -14,8 +14,8 @@ def directions(count: int) -> np.ndarray:
 def intersection(normals: np.ndarray, supports: np.ndarray) -> np.ndarray:
     """The corners of {z : normals z >= supports}, counterclockwise: [corners, 2].
 
-    normals: [count, 2], of `directions`; supports: [count]. ValueError where they leave the set
-    unbounded or are not finite.
+    normals: [count, 2], of `directions`; supports: [count]. ValueError for fewer than three
+    normals, which leave the set unbounded, and for supports that are not finite.
     """
     if len(normals) < 3 or not np.isfinite(supports).all():
         raise ValueError(f"expected three or more finite supports; received {supports}")
@@ -32,14 +32,15 @@ def clipped(corners: np.ndarray, normal: np.ndarray, support: float) -> np.ndarr
     corners: of the whole, [corners, 2]. normal: [2]. Source: Sutherland & Hodgman 1974.
     """
     heights = corners @ normal - support
-    kept: list[np.ndarray] = []
+    clipped_corners: list[np.ndarray] = []
     for i, (corner, height) in enumerate(zip(corners, heights, strict=True)):
         before = heights[i - 1]
         if height * before < 0.0:
-            kept.append(corner + height / (height - before) * (corners[i - 1] - corner))
+            crossing = corner + height / (height - before) * (corners[i - 1] - corner)
+            clipped_corners.append(crossing)
         if height >= 0.0:
-            kept.append(corner)
-    return np.array(kept).reshape(-1, 2)
+            clipped_corners.append(corner)
+    return np.array(clipped_corners).reshape(-1, 2)
 
 
 def area(corners: np.ndarray) -> float:
