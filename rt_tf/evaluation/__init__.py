@@ -1,1 +1,1 @@
-"""What is found of a network, example by example: certificates, attacks, radii, their report."""
+"""Evaluations of a network, example by example: certificates, attacks, certified radii, proofs."""

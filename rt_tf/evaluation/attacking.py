@@ -1,4 +1,4 @@
-"""Attacking the examples of a subject; what counts is decided by the served network."""
+"""Attacks on the examples of a subject; the served network decides which points count."""
 
 import time
 from collections.abc import Callable
@@ -27,7 +27,7 @@ Points = Callable[..., tuple[tf.Tensor, ...]]
 
 
 class Source(NamedTuple):
-    """Another network, on which points are made that are then tried here."""
+    """Another network, on which an attack makes the points that are tried on the subject."""
 
     name: str
     network: Network
@@ -54,7 +54,7 @@ class Attacker:
 
 
 class AttackAt(NamedTuple):
-    """The method that attacks at a radius, and stores what succeeds in a folder."""
+    """The method that attacks at a radius, and stores the counterexamples in a folder."""
 
     attacker: Attacker
     eps: float
@@ -76,7 +76,7 @@ class AttackAt(NamedTuple):
         return [{**self._outcome(*outcome), "seconds": seconds} for outcome in outcomes]
 
     def begun(self, example: Row) -> None:
-        """Nothing: outcomes come in the order of their examples."""
+        """Records nothing, since outcomes come in the order of their examples."""
 
     def status(self, rows: list[Row]) -> str:
         """The share of examples that withstand."""
@@ -85,7 +85,7 @@ class AttackAt(NamedTuple):
     def _outcome(
         self, example: Row, prediction: int, x: np.ndarray, succeeded: bool, distance: float
     ) -> Row:
-        """The attack's outcome on one example. prediction: of its point x, as it is served."""
+        """The attack's outcome on one example. prediction: the served network's at its point x."""
         answer = None if prediction == ABSTAINS else int(prediction)
         counts = attack_counts(example, bool(succeeded), answer)
         file = f"adversarial/{example['index']:05d}-{self.attacker.name}.npy"

@@ -23,11 +23,11 @@ from rt_tf.reporting import radii
 
 @dataclasses.dataclass(frozen=True)
 class RadiusSettings:
-    """How certified radii are searched.
+    """Settings of a search for certified radii.
 
-    rungs: each goes on above what those before it certify. tolerance: the share of a radius by
-    which the search may fall short of where its bound fails. bounds: settings of bounds, by the
-    names that they know. samples: first examples of the test split; 0: all.
+    rungs: bounds, each of which goes on above what those before it certify. tolerance: the share of
+    a radius by which the search may fall short of where its bound fails. bounds: settings of
+    bounds, by their names. samples: first examples of the test split; 0: all.
     """
 
     rungs: Sequence[str] = ("crown_ibp", "crown")
@@ -39,20 +39,20 @@ class RadiusSettings:
 def search_radii(
     subject: Subject, largest: float, settings: RadiusSettings, progress: Progress
 ) -> RecordFile:
-    """Searches the first test examples' radii up to `largest`, of the class each is given.
+    """Searches the radii of the first test examples up to `largest`, for the predicted classes.
 
-    Above the distance of a counterexample on record nothing is tried. UserError for rungs without
+    Nothing is tried above the distance of a counterexample on record. UserError for rungs without
     an answer to the threat, and for a cascade; Inconsistent for records that contradict each other.
     """
     _refuse(subject, settings.rungs)
-    settings_kept = {
+    recorded = {
         "rungs": list(settings.rungs),
         "largest": largest,
         "tolerance": settings.tolerance,
         "arithmetic": "sound",
         **settings_taken(settings.rungs, settings.bounds),
     }
-    header = headed(subject, "radius", "radius", settings_kept)
+    header = headed(subject, "radius", "radius", recorded)
     records = RecordFile(subject.records / radii.file_name(subject.threat.name), header)
     rungs, bounds = list(settings.rungs), dict(settings.bounds)
     search = RadiusSearch(subject.wiring, subject.threat, rungs, settings.tolerance, bounds)
@@ -72,7 +72,7 @@ def _refuse(subject: Subject, rungs: Sequence[str]) -> None:
 
 
 def _counterexamples(subject: Subject, header: Row) -> dict[int, float]:
-    """By example's index, the distance of the nearest counterexample on record."""
+    """The distance of the nearest counterexample on record, by the example's index."""
     questions = [q for q in merge.load(subject.records) if _network(q) == subject.checksum]
     return radii.nearest(questions, header)
 
@@ -82,7 +82,7 @@ def _network(question: merge.Question) -> str:
 
 
 class RadiusMethod(NamedTuple):
-    """The method that searches radii, below the distances of counterexamples that are known."""
+    """The method that searches radii, below the distances of the counterexamples on record."""
 
     subject: Subject
     search: RadiusSearch

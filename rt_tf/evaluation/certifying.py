@@ -1,4 +1,4 @@
-"""Certifying the examples of a subject at a radius, rung by rung."""
+"""Certification of the examples of a subject at a radius, rung by rung."""
 
 import dataclasses
 import functools
@@ -32,12 +32,12 @@ TIME_LIMIT = 30.0  # seconds that a rung which searches takes for an example, at
 
 @dataclasses.dataclass(frozen=True)
 class CertifySettings:
-    """How examples are certified.
+    """Settings of certification.
 
     rungs: in this order; None for those of the recommended ladder that fit, in the order that is
-    quickest. bounds: settings of bounds by the names that they know. time_limit: seconds that a
-    rung which searches may take for an example. memory: MiB for the coefficients of a pass; None
-    for each rung's own. part: (k, n), where several processes share the examples.
+    quickest. bounds: settings of bounds, by their names. time_limit: seconds that a rung which
+    searches may take for an example. memory: MiB for the coefficients of a pass; None for each
+    rung's default. part: (k, n), where several processes share the examples.
     """
 
     rungs: Sequence[str] | None = None
@@ -52,17 +52,17 @@ class CertifySettings:
         return "{}of{}".format(*self.part) if self.part else ""
 
     def of_rungs(self) -> dict[str, Any]:
-        """All settings of rungs, by the names that they know."""
+        """All settings of rungs, by their names."""
         memory = {} if self.memory is None else {"memory": self.memory}
         return {**self.bounds, **memory, "time_limit": self.time_limit}
 
     def limit(self, cause: str | None) -> Row:
-        """What a record says of the limit that was its cause."""
+        """The field of a record for the limit that is its cause, such as {"time_limit": 30.0}."""
         limits = {"time": self.time_limit, "memory": self.memory or MEMORY}
         return {f"{cause}_limit": limits[cause]} if cause in limits else {}
 
     def exceed_limits_of(self, row: Row) -> bool:
-        """Whether an example was left unknown for a lower limit, and is to be asked once more."""
+        """Whether a lower limit left a record's example unknown, which is to be tried again."""
         limits = self.limit(row.get("cause"))
         return any(row.get(name, limit) < limit for name, limit in limits.items())
 
@@ -70,9 +70,10 @@ class CertifySettings:
 def certify(
     subject: Subject, radii: Radii, settings: CertifySettings, progress: Progress
 ) -> list[RecordFile]:
-    """Certifies test examples at each radius, rung by rung; the records of each.
+    """Certifies test examples at each radius, rung by rung; returns the record file of each.
 
-    A radius that was certified before with further rungs keeps them: certificates do not get worse.
+    Rungs that certified at a radius before are tried there, too: certificates do not get worse.
+    UserError for rungs that do not fit the subject.
     """
     rungs = ladders.choose_rungs(subject, settings.rungs, progress)
     for rung in rungs:
@@ -83,9 +84,9 @@ def certify(
     records = []
     for eps, samples in radii:
         before = ladders.rungs_before(subject, eps)
-        wanted = (*before, *(rung for rung in rungs if rung not in before))
-        # Before any file is touched: a rung may refuse the network.
-        records.append(_certify_at(subject, eps, samples, ladders_of(wanted), settings, progress))
+        names = (*before, *(rung for rung in rungs if rung not in before))
+        # Ladders are made before any file is touched: a rung may refuse the network.
+        records.append(_certify_at(subject, eps, samples, ladders_of(names), settings, progress))
     return records
 
 
@@ -93,26 +94,26 @@ def _certify_at(
     subject: Subject,
     eps: float,
     samples: int,
-    climbed: Ladders,
+    climbing: Ladders,
     settings: CertifySettings,
     progress: Progress,
 ) -> RecordFile:
-    rungs = list(climbed[0].rungs)
-    settings_kept = {"rungs": rungs, "arithmetic": "sound"}
-    settings_kept |= ladders.settings_taken(rungs, settings.bounds)
+    rungs = list(climbing[0].rungs)
+    recorded = {"rungs": rungs, "arithmetic": "sound"}
+    recorded |= ladders.settings_taken(rungs, settings.bounds)
     part, again = settings.part_name, settings.exceed_limits_of
-    records = certificate_file(subject, eps, settings_kept, part, again, _carried(settings_kept))
-    places = _own_part(subject.first(samples), settings.part)
+    records = certificate_file(subject, eps, recorded, part, again, _carried(recorded))
+    places = _places_of(settings.part, subject.first(samples))
     if settings.rungs is None:
         left = [place for place in places if place not in records.done]
-        climbed = ladders.quickest_first(subject, climbed, eps, left, progress)
-    method = Certification(subject, climbed, eps, records.path.parent, settings)
+        climbing = ladders.quickest_first(subject, climbing, eps, left, progress)
+    method = Certification(subject, climbing, eps, records.path.parent, settings)
     record_missing(subject, records, places, method, progress)
     return records
 
 
-def _own_part(places: Sequence[int], part: tuple[int, int] | None) -> Sequence[int]:
-    """The places that this process answers for."""
+def _places_of(part: tuple[int, int] | None, places: Sequence[int]) -> Sequence[int]:
+    """The places of a part (k, n), every n-th from the k-th; all places without a part."""
     if part is None:
         return places
     k, n = part
@@ -124,7 +125,7 @@ def _own_part(places: Sequence[int], part: tuple[int, int] | None) -> Sequence[i
 
 
 class Certification(NamedTuple):
-    """The method that climbs ladders at a radius, and keeps what their verdicts rest on."""
+    """The method that climbs ladders at a radius, and stores their counterexamples and proofs."""
 
     subject: Subject
     ladders: Ladders
@@ -137,7 +138,7 @@ class Certification(NamedTuple):
         return f"certify eps {radius_text(self.eps)}"
 
     def rows(self, places: np.ndarray, examples: list[Row]) -> Iterator[Row]:
-        """The verdicts as they come; what the network gets wrong by itself needs no ladder."""
+        """Yields verdicts as they come; an example that the network gets wrong needs no ladder."""
         test = self.subject.test
         wrong = np.array([e["prediction"] != e["label"] for e in examples])
         for k in np.flatnonzero(wrong).tolist():
@@ -148,12 +149,12 @@ class Certification(NamedTuple):
             yield self._row(examples[right[k]], images[k], findings)
 
     def begun(self, example: Row) -> Row:
-        """The record of an example until its verdict, which says that time ended before."""
+        """The record of an example until it has a verdict: unknown, for want of time."""
         row = example_verdict(example, {})
         return {**row, "cause": "time"} if row["verdict"] == "unknown" else row
 
     def status(self, rows: list[Row]) -> str:
-        """How many examples have which verdict."""
+        """The number of examples with each verdict, in words."""
         count = Counter(row["verdict"] for row in rows)
         return ", ".join(f"{count[verdict]:,} {verdict}" for verdict in VERDICTS)
 
@@ -167,7 +168,10 @@ class Certification(NamedTuple):
     def _confirmed(
         self, example: Row, image: np.ndarray, findings: Findings
     ) -> tuple[Findings, Counterexample | None]:
-        """A counterexample counts, and is stored, if the served network gives another answer."""
+        """The findings, and the counterexample among them, which is stored; None without one.
+
+        A rung's point counts if it is in the region, and the served network gives another answer.
+        """
         rung = next((name for name, finding in findings.items() if finding.falsified), None)
         if rung is None:
             return findings, None
@@ -185,15 +189,15 @@ class Certification(NamedTuple):
 
 
 def _unconfirmed(finding: Finding) -> Finding:
-    """The finding where the served network gets the point right, or a rounding is outside."""
+    """A finding whose point is no counterexample: right as served, or outside by rounding."""
     return finding._replace(falsified=False, cause="error")
 
 
 def _carried(settings: Row) -> Callable[[Row, Row], Row | None]:
-    """A function that carries over records of fewer rungs, with the same settings, to all of them.
+    """A function that carries over records of fewer rungs, with other settings equal.
 
-    Examples that those rungs left unknown are open: without them, the others were a sample of
-    successes.
+    settings: of all the rungs. Examples that the fewer rungs left unknown stay, as open ones:
+    without them, the records would be a sample of successes.
     """
 
     def under_these(header: Row, row: Row) -> Row | None:

@@ -1,4 +1,4 @@
-"""How long an evaluation by attacks takes at most, as measured on its first examples."""
+"""The estimate of the time that an evaluation by attacks takes at most, by its first examples."""
 
 import statistics
 import time
@@ -29,19 +29,19 @@ class AttackPlan(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Seconds that an example takes: a step of an attack, and judging a point."""
+    """Seconds that an example takes. step: of an attack; judging: of a restart's point."""
 
     step: float
     judging: float
 
     def of(self, budget: Budget, samples: int) -> float:
-        """Seconds for so many examples, if none falls early."""
+        """The seconds of a budget for so many examples, if none is broken early."""
         each = budget.passes * self.step + budget.restarts * self.judging
         return TRACING + samples * each
 
 
 def announce(plans: Sequence[AttackPlan], samples: int, sources: int, progress: Progress) -> None:
-    """Shows the attacks with their budgets, and the time they take if no example falls early."""
+    """Shows the attacks with their budgets, and the time they take if no example breaks early."""
     if not plans:
         return
     table = Table("attack", "threat", "eps", "steps", "restarts", "at most")
@@ -79,7 +79,7 @@ def measured_cost(subject: Subject, eps: float) -> Cost:
 
 
 def _seconds(run: Callable[[], Any]) -> float:
-    """The median of a few calls; of fewer where they take long. The first one traces."""
+    """The median seconds of a few calls, of fewer where they take long, after one that traces."""
     run()
     seconds: list[float] = []
     while len(seconds) < MEASURED and sum(seconds) < LONG:

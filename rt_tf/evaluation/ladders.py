@@ -1,4 +1,4 @@
-"""Which ladder certifies a subject: the rungs that fit, in the order that is quickest."""
+"""The ladder that certifies a subject: the rungs that fit, in the order that is quickest."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -19,16 +19,20 @@ from rt_tf.records.merge import question_name
 from rt_tf.records.record_file import read
 
 Ladders = list[Ladder]  # one for each member of a cascade; one for a network alone
-PILOT, WORTH_A_PLAN = 20, 100  # examples on which rungs are measured; for fewer, it is no gain
+PILOT = 20  # examples on which rungs are measured
+WORTH_A_PLAN = 100  # examples below which measuring takes longer than the best order saves
 
 
 def choose_rungs(subject: Subject, rungs: Sequence[str] | None, progress: Progress) -> list[str]:
-    """The rungs asked for; else all of the recommended ladder that answer to the subject."""
+    """The rungs that are named; else all of the recommended ladder that answer to the subject.
+
+    rungs: None where none are named. UserError for searches on a cascade.
+    """
     if rungs is not None:
         unfit = [rung for rung in rungs if subject.is_cascade and rung in catalogue.SEARCHES]
         if unfit:
             raise UserError(
-                f"rungs: expected bounds for a cascade, whose members are asked in turn; received "
+                f"rungs: expected bounds for a cascade, whose members answer in turn; received "
                 f"{', '.join(unfit)}; pipelines.evaluate attacks the whole cascade"
             )
         return list(rungs)
@@ -42,7 +46,7 @@ def _why_not(subject: Subject, rung: str) -> str | None:
     """Why a rung has no answer to the subject; None where it has."""
     threats = (catalogue.SEARCHES | catalogue.BOUNDS)[rung].threats
     if subject.is_cascade and rung in catalogue.SEARCHES:
-        return "a cascade's members are asked in turn"
+        return "a cascade's members answer in turn"
     if threats and subject.threat.name not in threats:
         return f"it has no answer to {subject.threat.name}"
     if rung == "branch_and_bound" and subject.wiring.lower().curved:
@@ -51,7 +55,7 @@ def _why_not(subject: Subject, rung: str) -> str | None:
 
 
 def rungs_before(subject: Subject, eps: float) -> list[str]:
-    """The rungs of the certificates that there are of this network at a radius."""
+    """The rungs of the certificates on record of this network at a radius."""
     folder = subject.records / question_name(subject.threat.name, eps)
     headers = []
     for path in parts.certificate_files(folder):
@@ -73,11 +77,11 @@ def quickest_first(
     left: Sequence[int],
     progress: Progress,
 ) -> Ladders:
-    """The ladders with the order of rungs that was quickest on the first of the places left.
+    """The ladders with their rungs in the order that is quickest on the first of the places left.
 
-    The usual rungs, the complete one last; rungs that a question has besides come after it. As they
-    are where few are left, without a complete one, and for a cascade, whose members see different
-    examples.
+    The rungs of the recommended ladder come first, its complete one last among them, then all
+    others. The ladders stay as they are where few places are left, without a complete rung, and for
+    a cascade, whose members see different examples.
     """
     places = np.array(left[:PILOT])
     usual = [rung for rung in LADDER if rung in ladders[0].rungs]
@@ -97,7 +101,7 @@ def quickest_first(
 
 
 def settings_taken(rungs: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that decide what rungs find, as records name them; memory and time do not."""
+    """The settings on which findings of rungs depend, as records name them: not memory and time."""
     entries = [(catalogue.SEARCHES | catalogue.BOUNDS)[rung] for rung in rungs]
     options = {option for entry in entries for option in entry.options} - {"memory", "time_limit"}
     return {f"bound_{name}": settings[name] for name in sorted(options) if name in settings}

@@ -1,4 +1,4 @@
-"""What is looked at before attacks: whether they can be asked, and what may mislead."""
+"""Checks of a subject before attacks: whether it can be attacked, and signs that may mislead."""
 
 import numpy as np
 import tensorflow as tf
@@ -21,10 +21,10 @@ from rt_tf.threats.region import Region
 
 
 def warnings_of(subject: Subject, progress: Progress) -> list[str]:
-    """What about the network may make attacks tell less than they seem to; a line each.
+    """Signs in the network that attacks may be weaker than they seem, a line each.
 
-    They are said, and kept for the report. UserError where the test split or the network cannot be
-    attacked at all.
+    They are shown, and stored for the report. UserError where the test split or the network cannot
+    be attacked at all.
     """
     task = first_task(subject)
     x = task.region.x
@@ -45,7 +45,7 @@ def warnings_of(subject: Subject, progress: Progress) -> list[str]:
 
 
 def first_task(subject: Subject, eps: float = 0.1) -> Task:
-    """The first examples as what an attack is asked."""
+    """The task of an attack on the first examples, with fixed random numbers."""
     places = np.array(subject.first(CHUNK))
     images, labels = subject.test.images(places), tf.constant(subject.test.labels[places])
     region = Region(subject.threat, tf.constant(images), eps, subject.wiring.domain)

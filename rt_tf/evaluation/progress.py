@@ -1,4 +1,4 @@
-"""How an evaluation tells of itself while it runs."""
+"""The interface by which an evaluation shows its progress, and one that shows nothing."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,27 +7,27 @@ from typing import Any, Protocol
 
 
 class Bar(Protocol):
-    """A count of examples that grows."""
+    """A growing count of examples."""
 
     def advance(self, count: int, status: str) -> None:
-        """So many more examples are done; status: what is known of all that are."""
+        """Adds examples to the count. status: a few words on all records so far."""
 
 
 class Progress(Protocol):
-    """Where an evaluation says what it does."""
+    """The place that shows the progress of an evaluation, such as a terminal."""
 
     def say(self, what: Any) -> None:
         """Shows a line, or a table of the rich library."""
 
     def bar(self, title: str, total: int, done: int) -> AbstractContextManager[Bar]:
-        """Shows a count while its block runs: of `total` examples, `done` were there before."""
+        """Shows a count within a block. total: of examples; done: those that have records."""
 
 
 class Silent:
-    """Progress that nobody looks at."""
+    """Progress that is shown nowhere."""
 
     def say(self, what: Any) -> None:
-        """Says nothing."""
+        """Shows nothing."""
 
     @contextlib.contextmanager
     def bar(self, title: str, total: int, done: int) -> Iterator["Silent"]:

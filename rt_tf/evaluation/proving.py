@@ -1,4 +1,4 @@
-"""The proofs of a run's certificates, gathered for a checker that knows nothing of this library."""
+"""The proofs of a run's certificates, gathered into files for an independent checker."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,10 +23,11 @@ WEAKER = {"probable": "high-probability", "trusted": "solver-trusted"}
 
 
 def write(network: keras.Model, records: Path, export: Path, originals: Originals) -> Path:
-    """Writes network.npz and each question's proofs.npz beside the records; the folder.
+    """Writes network.npz and each question's proofs.npz beside the records; returns the folder.
 
-    export: where network.npz goes, too. What cannot be checked is listed with why.
-    Raises Inconsistent, and leaves what was there before, if a kept proof cannot be read.
+    export: a folder for a copy of network.npz. originals: the test images of indices. Certificates
+    that the checker cannot check are listed with the reason. Raises Inconsistent, and leaves what
+    was there before, if a stored proof cannot be read.
     """
     folder = records.with_name("proofs")
     with rewritten(folder, "proofs", (NETWORK, "*/proofs.npz")) as staged:
@@ -47,14 +48,14 @@ def write(network: keras.Model, records: Path, export: Path, originals: Original
 
 
 def _statement(header: Row) -> Statement:
-    """What the certificates of a question say."""
+    """The statement that the certificates of a question make. header: of their records."""
     domain = Domain.from_config(header.get("domain", UNIT.config()))
     scale = header.get("threat_settings", {}).get("scale")
     return Statement(header["threat"], header["eps"], domain, scale)
 
 
 def _network(network: keras.Model, path: Path) -> tuple[str, str | None]:
-    """Writes network.npz; its checksum, and why there is none where it cannot be written."""
+    """Writes network.npz; returns its checksum, or an empty text and why it cannot be written."""
     members = models.members(network)
     if len(members) > 1:
         return "", "a cascade of networks"
@@ -68,20 +69,23 @@ def _network(network: keras.Model, path: Path) -> tuple[str, str | None]:
 def _certificates(
     folder: Path, rows: list[Row], originals: Originals, why: str | None
 ) -> Iterator[Certified]:
-    """Those that are proved, and those that are so in a weaker sense."""
+    """Yields the certificates of merged rows, those in a weaker sense included.
+
+    why: why the network has no file, by which no certificate can be checked; None where it has one.
+    """
     for row in rows:
         certificate = _certificate_of(row)
         if certificate is None:
             continue
         rung, weaker = certificate
-        is_kept = row["proof"] and not weaker
-        proof = store.load(folder / row["proof"]) if is_kept else None
+        is_stored = row["proof"] and not weaker
+        proof = store.load(folder / row["proof"]) if is_stored else None
         image = originals([row["index"]])[0]
         yield Certified(row["index"], row["label"], image, rung, proof, why or weaker)
 
 
 def _certificate_of(row: Row) -> tuple[str, str | None] | None:
-    """The rung that a certificate is by, and why it is not a proof; None where there is none."""
+    """The rung of a row's certificate, and in what sense it is no proof; None without one."""
     if row["verdict"] == "certified":
         return row["rung"], None
     weak = [(name, WEAKER.get(rung["verdict"])) for name, rung in row["rungs"].items()]

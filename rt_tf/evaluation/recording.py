@@ -1,6 +1,6 @@
-"""Records of what is found of a subject's examples at a radius.
+"""Records of verdicts, attacks and radii of a subject's examples.
 
-They are appended chunk by chunk, so that an evaluation that is killed goes on where it stopped.
+They are appended as they come, so that an evaluation that is killed goes on where it stopped.
 """
 
 import dataclasses
@@ -24,24 +24,27 @@ Radii = Sequence[tuple[float, int]]  # (eps, first examples of the test split; 0
 
 
 class Method(Protocol):
-    """What finds something of examples, such as a ladder their verdicts at a radius."""
+    """A way to the records of examples, such as ladders that give their verdicts at a radius."""
 
     @property
     def title(self) -> str:
-        """What is done, in a few words."""
+        """The method in a few words, for the progress."""
 
     def rows(self, places: np.ndarray, examples: list[Row]) -> Iterable[Row]:
-        """Records of the examples at places [n], each as soon as it is there, in any order."""
+        """The records of the examples at places [n] of the test split, as they come.
+
+        examples: the first fields of their records, see `Subject.examples`.
+        """
 
     def begun(self, example: Row) -> Row | None:
-        """The record of an example until it has one, if it needs one.
+        """The record of an example until the method has an outcome; None where none is needed.
 
-        It does where records come in another order than their examples: those that are there, when
-        a process is killed, would else be the easy ones.
+        It is needed where records come in another order than their examples: without it, the
+        records of a process that is killed would be those of the easy examples.
         """
 
     def status(self, rows: list[Row]) -> str:
-        """What is known of all records, in a few words."""
+        """A few words on all records so far, for the progress."""
 
 
 def record_missing(
@@ -51,12 +54,13 @@ def record_missing(
     method: Method,
     progress: Progress,
 ) -> None:
-    """Finds what is not yet on record of the examples at these places in the test split.
+    """Records, by a method, those examples at these places of the test split that have no record.
 
     Records are written as they come, or half a second later.
     """
     if records.superseded:
-        progress.say(f"{records.path} was of other settings: kept as {records.superseded.name}")
+        name = records.superseded.name
+        progress.say(f"{records.path} had records of other settings: they are in {name} now")
     left = [place for place in places if place not in records.done]
     status = _paced(len(records.answered), method)
     with progress.bar(method.title, len(places), len(places) - len(left)) as bar:
@@ -71,7 +75,10 @@ def record_missing(
 
 
 def _paced(before: int, method: Method) -> Callable[[list[Row]], str]:
-    """A status with how many images a second there were since now, when there were `before`."""
+    """A function of all records to a status with the images a second since now.
+
+    before: the number of records that there are now.
+    """
     began = time.monotonic()
 
     def status(rows: list[Row]) -> str:
@@ -82,7 +89,7 @@ def _paced(before: int, method: Method) -> Callable[[list[Row]], str]:
 
 
 def _bundled(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Rows that come within half a second together; the last ones also if there is an interrupt."""
+    """Yields the rows of each half second together; the last ones also on an interruption."""
     waiting: list[Row] = []
     began = time.monotonic()
     try:
@@ -105,10 +112,10 @@ def certificate_file(
     again: Callable[[Row], bool],
     carried: Callable[[Row, Row], Row | None],
 ) -> RecordFile:
-    """Where verdicts by ladders at a radius are kept; those that are there are taken up.
+    """The record file of verdicts by ladders at a radius, with the records that it has already.
 
-    part: of several processes that share the examples, which one this is, `1of4`, or "". again,
-    carried: as in `RecordFile`.
+    part: this process's part of the examples, `1of4`, or "" for all. again, carried: as in
+    `RecordFile`. UserError for parts with other settings.
     """
     folder = _folder(subject, eps)
     header = {**headed(subject, "certify", "certify", settings), "eps": eps}
@@ -124,7 +131,7 @@ def certificate_file(
 
 
 def attack_file(subject: Subject, eps: float, name: str, settings: Row) -> RecordFile:
-    """Where outcomes of an attack at a radius are kept; those that are there are taken up."""
+    """The record file of an attack at a radius, with the records that it has already."""
     header = {**headed(subject, "attack", name, settings), "eps": eps}
     return RecordFile(_folder(subject, eps) / f"attack-{name}.jsonl", header)
 
@@ -134,7 +141,10 @@ def _folder(subject: Subject, eps: float) -> Path:
 
 
 def headed(subject: Subject, kind: str, name: str, settings: Row) -> Row:
-    """What the header of any record file says: what was found, of which network, by what method."""
+    """The header of a record file, without a radius: the kind of its records, network, settings.
+
+    name: of the method.
+    """
     return {
         "kind": kind,
         "id": name,
@@ -148,7 +158,7 @@ def headed(subject: Subject, kind: str, name: str, settings: Row) -> Row:
 
 
 def _threat_settings(threat: Threat) -> Row:
-    """What a threat is made with, such as a union's radii, if it is with anything."""
+    """The field of a header for a threat's settings, such as a union's radii; empty without any."""
     fields: Row = dataclasses.asdict(threat) if dataclasses.is_dataclass(threat) else {}
     settings = {name: value for name, value in fields.items() if value is not None}
     return {"threat_settings": settings} if settings else {}

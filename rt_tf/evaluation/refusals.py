@@ -1,4 +1,4 @@
-"""What does not go together in an evaluation: a line each, before anything is computed."""
+"""Refusals of settings that do not go together in an evaluation, before anything is computed."""
 
 from rt_tf import catalogue
 from rt_tf.catalogue.training import POINT_TERMS
@@ -7,12 +7,15 @@ from rt_tf.errors import UserError
 from rt_tf.exactly import exactly, radius_text
 from rt_tf.threats.region import Threat, largest_radius
 
-# Of point terms that are for some threats: a latent region needs one that is a box.
+# The threats of point terms that are not for all: a latent region needs a threat that is a box.
 TERM_THREATS = {"latent": ("linf",), "each": ("union",)}
 
 
 def check_radius(threat: Threat, eps: float, name: str, domain: Given = UNIT) -> None:
-    """UserError unless 0 < eps <= the threat's largest radius in the domain."""
+    """Raises UserError unless 0 < eps <= the threat's largest radius in the domain.
+
+    name: of the setting, for the message.
+    """
     domain = Domain.of(domain)
     largest = largest_radius(threat, domain)
     if not 0.0 < eps <= largest:
@@ -24,7 +27,7 @@ def check_radius(threat: Threat, eps: float, name: str, domain: Given = UNIT) ->
 
 
 def refuse_unanswered(bound: str, threat: Threat) -> None:
-    """UserError for a bound that has no answer to the threat."""
+    """Raises UserError for a bound that has no answer to the threat. bound: none passes."""
     if bound != "none" and not threat.has_support:
         raise UserError(
             f"bound: expected none for {threat.name}, which has no support function; "
@@ -38,12 +41,12 @@ def refuse_unanswered(bound: str, threat: Threat) -> None:
 
 
 def _entry(rung: str) -> catalogue.Entry:
-    """Of a bound or of another rung."""
+    """The entry of a bound or of another rung in the catalogue."""
     return catalogue.find("search" if rung in catalogue.SEARCHES else "bound", rung)
 
 
 def refuse_start(flag: str, start: str, threat: Threat) -> None:
-    """UserError for a start that is for other threats."""
+    """Raises UserError for a start that is for other threats. flag: the setting's name."""
     threats = catalogue.STARTS[start].threats if start in catalogue.STARTS else ()
     if threats and threat.name not in threats:
         raise UserError(
@@ -52,17 +55,17 @@ def refuse_start(flag: str, start: str, threat: Threat) -> None:
 
 
 def refuse_loss(attack: str, loss: str) -> None:
-    """UserError for a loss that an attack would not climb."""
+    """Raises UserError for a loss with an attack that climbs none that can be chosen."""
     if not catalogue.ATTACKS[attack].climbs:
         climbing = [name for name, entry in catalogue.ATTACKS.items() if entry.climbs]
         raise UserError(
-            f"eval_loss: expected none with --eval_attack={attack}, which climbs no loss that is "
-            f"asked for ({', '.join(climbing)} do); received {loss}"
+            f"eval_loss: expected none with --eval_attack={attack}, which climbs no chosen loss "
+            f"({', '.join(climbing)} do); received {loss}"
         )
 
 
 def refuse_other_threats(attack: str, threat: Threat) -> None:
-    """UserError for an attack that is for other threats."""
+    """Raises UserError for an attack that is for other threats. attack: none passes."""
     if attack == "none" or attack in POINT_TERMS:
         threats = TERM_THREATS.get(attack, ())
     else:
@@ -76,7 +79,7 @@ def refuse_other_threats(attack: str, threat: Threat) -> None:
 
 
 def refuse_attack_on_members(attack: str, is_cascade: bool) -> None:
-    """UserError for an attack on the members of a cascade where there is none."""
+    """Raises UserError for an attack on a cascade's members where the network is no cascade."""
     if attack in catalogue.ATTACKS and catalogue.ATTACKS[attack].cascade and not is_cascade:
         raise UserError(
             f"eval_attack: expected another than {attack} for a network that is no cascade; "
@@ -85,7 +88,7 @@ def refuse_attack_on_members(attack: str, is_cascade: bool) -> None:
 
 
 def refuse_other_answers(threat: Threat, certified_for: str) -> None:
-    """UserError for a cascade under another threat than the one its answers are certified for."""
+    """Raises UserError for a cascade under another threat than its answers are certified for."""
     if threat.name != certified_for:
         raise UserError(
             f"threat: expected {certified_for} for a cascade, whose answers are certified for that "

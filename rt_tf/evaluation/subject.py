@@ -1,4 +1,4 @@
-"""What an evaluation is about: a network, traced and as it is served, and examples for it."""
+"""The subject of an evaluation: a network, traced and as it is served, and examples for it."""
 
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -22,7 +22,7 @@ class Examples(Protocol):
 
     @property
     def name(self) -> str:
-        """What records call them, such as `test`."""
+        """The name of the split in records, such as `test`."""
 
     @property
     def labels(self) -> np.ndarray:
@@ -42,15 +42,15 @@ class Examples(Protocol):
         """Some of the examples as the network reads them: float32 [ids, ...]."""
 
     def hashes(self, ids: Any) -> list[str]:
-        """What tells each of them from others."""
+        """A checksum of each of some examples, by which records name its image."""
 
 
 class Subject(NamedTuple):
-    """A network under a threat, its test examples, and the folder of what is known of them.
+    """A network under a threat, its test examples, and the folder of the records of them.
 
     members: those of a cascade, or the one network. served: has the endpoints `serve` and
-    `certify` of `rt_tf.serving.endpoints`. own_threat: the name of the one that a cascade's answers
-    are certified for. checksum: of the network.
+    `certify` of `rt_tf.serving.endpoints`. own_threat: the name of the threat that a cascade's
+    answers are certified for. checksum: of the network.
     """
 
     members: tuple[Wiring, ...]
@@ -63,7 +63,7 @@ class Subject(NamedTuple):
 
     @property
     def wiring(self) -> Wiring:
-        """The network that gives the answers; a cascade's first member."""
+        """The network that gives the answers: of a cascade, the first member."""
         return self.members[0]
 
     @property
@@ -71,13 +71,13 @@ class Subject(NamedTuple):
         return len(self.members) > 1
 
     def network(self) -> Network:
-        """What attacks climb. A cascade answers its first member's label, or abstains."""
+        """The graph that attacks climb; of a cascade the first member's, which gives its label."""
         return self.wiring.lower()
 
     def task(
         self, region: Region, labels: Tensor, keys: Tensor, loss: Loss = cross_entropy
     ) -> Task:
-        """The task of attacks: to reach errors, of a cascade those that it stands by.
+        """The task of attacks: to find errors; of a cascade, errors that a member certifies.
 
         labels, keys: [batch].
         """
@@ -87,11 +87,14 @@ class Subject(NamedTuple):
         return Refutation(members[0], region, labels, keys, loss, members=members)
 
     def first(self, samples: int) -> range:
-        """Places of the first examples of the test split; 0: all."""
+        """The places of the first examples of the test split. samples: their number; 0: all."""
         return range(min(samples or len(self.test), len(self.test)))
 
     def examples(self, places: np.ndarray) -> list[Row]:
-        """The first fields of the records of examples at places [n], with the served labels."""
+        """The first fields of the records of the examples at places [n].
+
+        Predictions are the served network's.
+        """
         test = self.test
         columns = zip(
             test.index[places].tolist(),
@@ -109,7 +112,10 @@ class Subject(NamedTuple):
         return labels
 
     def upheld_labels(self, images: Any, eps: float) -> np.ndarray:
-        """The classes that the served network stands by; ABSTAINS where a cascade does. [batch]"""
+        """The classes that the served network stands by; ABSTAINS where a cascade does: [batch].
+
+        images: [batch, ...]; eps: the radius at which a cascade certifies its answers.
+        """
         labels = self.labels(images)
         if not self.is_cascade:
             return labels

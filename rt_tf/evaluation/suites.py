@@ -1,4 +1,4 @@
-"""An evaluation: which attacks are run on which questions, and what is left of the examples."""
+"""An evaluation by attacks: a suite or one attack at its questions, curves over the radius."""
 
 import dataclasses
 import math
@@ -24,12 +24,12 @@ GROWTH = 1.4
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSettings:
-    """Which attacks an evaluation runs.
+    """Settings of an evaluation by attacks.
 
-    suite: by name; else the attack of `budget`. is_named: whether that attack was asked for, or is
-    the default, which a cascade replaces. samples: first examples of the test split; 0: all.
-    to_zero: also at radii that grow until no example withstands, on `curve_samples`; a suite always
-    does. sources: networks on which points are made that are tried here.
+    suite: by name; else the attack of `budget`. is_named: whether the user has chosen that attack;
+    if not, a cascade replaces it. samples: first examples of the test split; 0: all. to_zero:
+    whether to attack at growing radii, too, until no example withstands, on `curve_samples`; suites
+    always do. sources: networks on which points are made that are tried on the subject.
     """
 
     suite: str | None = None
@@ -60,7 +60,7 @@ class Evaluation:
         self.attackers: dict[tuple[str, Budget, str | None], Attacker] = {}
 
     def run(self) -> None:
-        """Tries every attack of every plan, as far as that was not done before."""
+        """Tries every attack of every plan, on the examples without a record."""
         warnings = warnings_of(self.subject, self.progress)
         announce(self.plans, self.samples, len(self.settings.sources), self.progress)
         attacks = {}
@@ -90,9 +90,9 @@ class Evaluation:
         ]
 
     def attack(self, plan: AttackPlan) -> list[RecordFile]:
-        """Tries the attacks of one plan; the records of each."""
+        """Tries the attacks of one plan; returns the record file of each."""
         tries: list[tuple[Budget, Source | None]] = [(budget, None) for budget in plan.budgets]
-        transfer = cascades.elsewhere(self._plain(plan))
+        transfer = cascades.transferable(self._plain(plan))
         tries += [(transfer, source) for source in self.settings.sources]
         return [
             self._attack_by(plan, budget, plan.eps, self.samples, source)
@@ -104,7 +104,7 @@ class Evaluation:
         return QUICK if self.settings.suite else plan.budgets[0]
 
     def _curve(self, plan: AttackPlan) -> None:
-        """A few examples at smaller radii, and at growing ones until none of them withstands."""
+        """Attacks a few examples at smaller radii, and at growing ones until none withstands."""
         budget = self._plain(plan)
         samples = min(self.settings.curve_samples, self.samples)
         for share in BELOW:
@@ -130,7 +130,7 @@ class Evaluation:
         return self.attackers[key].attack(eps, samples, self.progress)
 
     def _note(self, attacks: dict[str, list[str]], warnings: list[str]) -> None:
-        """Writes what belongs to the suite, beside the records."""
+        """Writes the questions, attacks and warnings of the suite, beside the records."""
         note = {
             "suite": self.settings.suite,
             "samples": self.samples,
@@ -142,12 +142,12 @@ class Evaluation:
 
 
 def _rounded(eps: float) -> float:
-    """A radius of a curve, in six digits; those that are asked for are taken as they are."""
+    """A radius of a curve, rounded to six digits."""
     return float(f"{eps:.6g}")
 
 
 def _unbounded(subject: Subject) -> float:
-    """A radius at which there is no bound left, or the largest there is."""
+    """The radius that reaches all of the domain from every image, or the largest there is."""
     threat, pixels = subject.threat, math.prod(subject.wiring.input_shape)
     width = subject.wiring.domain.width if threat.has_support else 1.0
     return width * min(threat.largest, threat.spread(pixels) or threat.largest)
@@ -157,8 +157,8 @@ def parts_of(subject: Subject) -> list[tuple[Subject, float]]:
     """The balls of a union, each as a subject of its own, with its radius."""
     if subject.is_cascade:
         raise UserError(
-            "suite: expected one of the whole region for a cascade, which answers by its "
-            "certificates for that; received one of the union's parts"
+            "suite: expected one on the whole region for a cascade, whose answers are certified "
+            "there; received one on the union's balls"
         )
     if not isinstance(subject.threat, Union):
         raise UserError(

@@ -30,7 +30,7 @@ def progress_bars(on: Console) -> Progress:
 
 
 def _shows_widgets(on: Console) -> bool:
-    """Whether it is a notebook that can show bars, which takes a package of its own."""
+    """Whether a console is a notebook that can show bars, for which it needs ipywidgets."""
     return on.is_jupyter and importlib.util.find_spec("ipywidgets") is not None
 
 
@@ -58,5 +58,5 @@ class TerminalBar(NamedTuple):
     task: TaskID
 
     def advance(self, count: int, status: str) -> None:
-        """Moves the bar, and says what is known."""
+        """Moves the bar by some examples, and shows the status beside it."""
         self.bars.update(self.task, advance=count, status=status)
