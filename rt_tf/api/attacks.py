@@ -29,13 +29,14 @@ STEPS = 100  # as AutoAttack's authors take
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AttackResult:
-    """What `attack` found of n examples.
+    """The result of `attack` for n examples.
 
-    threat, eps: of the region. labels, predictions: int64 [n], the model's for the images
-    themselves. success: bool [n], whether the model errs at `adversarial` [n, ...], which is the
-    nearest counterexample found, or the image itself where there is none or none is needed.
-    distances: float64 [n], of the counterexamples, nan where there is none. methods: [n], the names
-    of the attacks that found them, or None. warnings: signs that the attacks may mislead.
+    threat, eps: of the region. labels: int64 [n]. predictions: int64 [n], the model's classes for
+    the images themselves. success: bool [n], whether the model errs at `adversarial` [n, ...],
+    which is the nearest counterexample of all attacks, or the image itself where there is none or
+    the model errs on it. distances: float64 [n], of the counterexamples, nan where there is none.
+    methods: [n], the names of the attacks that gave them, or None. warnings: signs that the attacks
+    may mislead.
     """
 
     threat: str
@@ -55,11 +56,11 @@ class AttackResult:
 
     @property
     def clean_accuracy(self) -> float:
-        """The share of examples that the model gives their labels, as they are."""
+        """The share of examples whose label the model gives to the image itself."""
         return float((self.predictions == self.labels).mean())
 
     def summary(self) -> None:
-        """Prints a table: what withstands, and what each attack found nearest."""
+        """Prints how many examples are right, withstand, and are broken by each attack."""
         count = len(self.labels)
         region = f"{self.threat} {radius_text(self.eps)}, {count:,} examples"
         table = Table("examples", "number", "%", title=region)
@@ -94,10 +95,13 @@ def attack(
     """Seeks inputs within a radius that a model gives another class than the label.
 
     model, images, labels, eps, threat, norm, domain, path, progress: as in `rt_tf.certify`. method:
-    a name of `rt_tf.catalogue.ATTACKS`, such as pgd, apgd, fab_t or square, with its steps, step
-    size (in eps; 0 for its own), restarts, start and loss. suite: a name of
+    a name of `rt_tf.catalogue.ATTACKS`, such as pgd, apgd, fab_t or square. steps, restarts: of the
+    method. step_size: in units of eps; 0 for the method's default. start, loss: names of
+    `rt_tf.catalogue.STARTS` and `LOSSES`. seed: of random starts. suite: a name of
     `rt_tf.catalogue.suites.SUITES`, such as quick or standard (AutoAttack's four and more), in
     place of a method.
+
+    UserError, in one line, for what does not fit.
 
     >>> import keras, numpy as np, rt_tf
     >>> layer = keras.layers.Dense(2, kernel_initializer="identity")
@@ -125,7 +129,7 @@ def attack(
 def _budget(
     method: str, steps: int, restarts: int, step_size: float, start: str, loss: str
 ) -> Budget:
-    """The attack that is asked for; UserError for names that are not there."""
+    """The budget of these settings; UserError for names that the catalogue does not have."""
     for kind, name in (("attack", method), ("start", start), ("loss", loss)):
         catalogue.find(kind, name)
     return Budget(method, 1 if method == "fgsm" else steps, restarts, step_size, start, loss)

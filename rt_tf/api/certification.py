@@ -28,13 +28,14 @@ from rt_tf.threats.region import largest_radius
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Certification:
-    """What `certify` found of n examples.
+    """The result of `certify` for n examples.
 
-    threat, eps: of the region. labels, predictions: int64 [n]; the network is to give the label
-    everywhere in the region. verdicts: [n] texts, certified, falsified or unknown. margins: float64
-    [n], lower bounds of the label's logit less any other's on the region, nan where there is none.
-    rungs: [n], the names of those that certified, or None. seconds: [n]. counterexamples: by
-    example's number, an input of the region that the network answers otherwise.
+    threat, eps: of the region. labels: int64 [n], the classes that the network is to give
+    everywhere in the region. predictions: int64 [n], its classes for the images themselves.
+    verdicts: [n] texts, certified, falsified or unknown. margins: float64 [n], lower bounds of the
+    label's logit less any other's on the region, nan where there is none. rungs: [n], the names of
+    those that certified, or None. seconds: [n]. counterexamples: by example's number, an input of
+    the region to which the network gives another class than the label.
     """
 
     threat: str
@@ -54,16 +55,16 @@ class Certification:
 
     @property
     def certified_accuracy(self) -> float:
-        """The share of examples that are proved to be given their labels."""
+        """The share of examples for which the label is proved everywhere in the region."""
         return float(self.certified.mean())
 
     @property
     def clean_accuracy(self) -> float:
-        """The share of examples that the network gives their labels, as they are."""
+        """The share of examples whose label the network gives to the image itself."""
         return float((self.predictions == self.labels).mean())
 
     def summary(self) -> None:
-        """Prints a table of the verdicts, and of the rungs that settled them."""
+        """Prints the numbers of examples by verdict, and by the rung that certified them."""
         region = f"{self.threat} {radius_text(self.eps)}, {len(self.labels):,} examples"
         table = Table("verdict", "examples", "%", title=region)
         counts = Counter(self.verdicts.tolist())
@@ -92,15 +93,16 @@ def certify(
 ) -> Certification:
     """Proves, example by example, that no input within a radius changes a model's answer.
 
-    model: a Keras model of logits (or with a softmax at its end), a `RobustModel`, or a run that
-    `load` gave; of float32. images: [n, ...] in the model's domain, or a `tf.data.Dataset`. labels:
-    [n], of the dataset where not given, or else the classes that the model itself gives. eps: the
-    radius in the images' units; for Linf also an array, a radius for each feature. threat: a name
-    (linf, l2, l1) or an object of `rt_tf.threats`; norm: inf, 2 or 1 in its place. domain: the two
-    ends of what images may be, None for no ends; [0, 1] where not given. rungs: of the ladder, see
-    `python -m pipelines.certify --help`; the recommended ones where not given. bounds: settings of
-    bounds. time_limit: seconds for an example, of rungs that search. path: a folder where records
-    are kept, from which the same call goes on. progress: False to show none.
+    model: a Keras model of logits (or with a softmax at its end), a `RobustModel`, or a run from
+    `load`; of float32. images: [n, ...] in the model's domain, or a `tf.data.Dataset`. labels: [n];
+    by default those of the dataset, or else the model's classes for the images. eps: the radius in
+    the images' units; for Linf also an array, a radius for each feature. threat: a name (linf, l2,
+    l1) or an object of `rt_tf.threats`, linf by default; norm: inf, 2 or 1 in its place. domain:
+    the least and the largest value of an input, None for neither; by default that of a
+    `RobustModel` or a run, [0, 1] for other models. rungs: of the ladder, see `python -m
+    pipelines.certify --help`; the recommended ones by default. bounds: settings of bounds.
+    time_limit: seconds for an example, of rungs that search. path: a folder for records, from which
+    the same call goes on; none are kept by default. progress: False to show none.
 
     UserError, in one line, for what does not fit.
 
@@ -141,10 +143,11 @@ def _certification(subject: Subject, eps: float, rows: list[Row], folder: Path) 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CertifiedRadii:
-    """What `certified_radius` found of n examples; as an array it is the radii.
+    """The result of `certified_radius` for n examples; NumPy takes it as the array of radii.
 
-    radii: float64 [n], each proved for the class that the model gives; 0 where nothing is. rungs:
-    [n], the names of those that certified, or None. predictions: int64 [n].
+    radii: float64 [n], each proved for the predicted class; 0 where nothing is proved. rungs: [n],
+    the names of those that certified, or None. predictions: int64 [n], the model's classes for the
+    images.
     """
 
     threat: str
@@ -182,8 +185,11 @@ def certified_radius(
 ) -> CertifiedRadii:
     """Searches, for each example, the largest radius at which the model's answer is proved.
 
-    largest: tried; the largest of the threat where not given. tolerance: the share of a radius by
-    which the search may fall short of where its bounds fail. The others are as in `certify`.
+    largest: the largest radius to try; by default the largest of the threat. rungs: bounds that
+    prove. tolerance: the share of a radius by which the search may fall short of where its bounds
+    fail. model, images, threat, norm, domain, bounds, path, progress: as in `certify`.
+
+    UserError, in one line, for what does not fit.
 
     >>> import keras, numpy as np, rt_tf
     >>> layer = keras.layers.Dense(2, kernel_initializer="identity")
@@ -216,6 +222,6 @@ def _refuse_no_radius(eps: Any) -> None:
 def _refuse_without_bounds(subject: Subject) -> None:
     if not subject.threat.has_support:
         raise UserError(
-            f"threat: expected one that bounds answer to; received {subject.threat.name}; "
-            "rt_tf.attack attacks it"
+            f"threat: expected one that bounds answer to; received {subject.threat.name}, which is "
+            "for rt_tf.attack alone"
         )

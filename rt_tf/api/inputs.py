@@ -1,4 +1,4 @@
-"""What the Python door is given: models, data, threats and radii as users have them."""
+"""The inputs of the Python door: models, data, threats and radii as users have them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ DEFAULT = Domain()  # by identity: the domain of a `RobustModel` or a run, [0, 1
 
 
 class Network(NamedTuple):
-    """A model as it is evaluated: the Keras network, its members traced, its domain."""
+    """A model to evaluate: the Keras network, and its members traced in one domain."""
 
     keras_model: keras.Model
     members: tuple[Wiring, ...]
@@ -36,14 +36,14 @@ class Network(NamedTuple):
 
 
 def network_of(model: Any, domain: Given = DEFAULT) -> Network:
-    """A Keras model, a `RobustModel`, or a run that `rt_tf.load` gave, in a domain.
+    """The network of a Keras model, a `RobustModel`, or a run from `rt_tf.load`, in a domain.
 
     UserError for anything else, and for a network that no bound can read.
     """
     if isinstance(model, RobustModel):
         domain = model.wiring.domain if domain is DEFAULT else domain
         model = model.network
-    elif isinstance(getattr(model, "model", None), keras.Model):  # of `load`
+    elif isinstance(getattr(model, "model", None), keras.Model):  # a run
         domain = model.domain if domain is DEFAULT else domain
         model = model.model
     if not isinstance(model, keras.Model):
@@ -56,11 +56,11 @@ def network_of(model: Any, domain: Given = DEFAULT) -> Network:
 
 
 def examples_of(network: Network, data: Any, labels: Any = None) -> ArrayExamples:
-    """Arrays, a pair of them, or a `tf.data.Dataset`, as examples of a network.
+    """A user's data as examples for a network.
 
-    data: images [n, ...], a pair (images, labels), or a dataset of either, batched or not. labels:
-    [n]; None for those of the data or, where it has none, the classes that the network gives.
-    UserError for what does not fit the network or its domain.
+    data: images [n, ...], a pair (images, labels), or a `tf.data.Dataset` of either, batched or
+    not. labels: [n]; None for those of the data or, where it has none, the network's classes for
+    the images. UserError for data that do not fit the network or its domain.
     """
     if isinstance(data, tf.data.Dataset):
         data = _read(data, network.members[0].input_shape)
@@ -101,20 +101,23 @@ def _answers(wiring: Wiring, images: np.ndarray, at_once: int = 1000) -> np.ndar
 
 
 def threat_of(threat: Any, norm: Any) -> Threat:
-    """A threat by its name, by its norm (inf, 2, 1), or as it is; Linf where neither is given."""
+    """The threat of a name, of a norm (inf, 2, 1), or the object itself; Linf without either.
+
+    UserError for a name or a norm that there is not, and for both at once.
+    """
     if norm is not None:
         if threat is not None:
             raise UserError(f"norm: expected none with threat={threat!r}; received {norm!r}")
-        named: dict[Any, str] = {
+        by_norm: dict[Any, str] = {
             np.inf: "linf",
             2: "l2",
             1: "l1",
             "inf": "linf",
             **{n: n for n in NORMS},
         }
-        if norm not in named:
+        if norm not in by_norm:
             raise UserError(f"norm: expected inf, 2 or 1; received {numbers.shown(norm)}")
-        threat = named[norm]
+        threat = by_norm[norm]
     if threat is None:
         threat = "linf"
     if isinstance(threat, str):
@@ -129,9 +132,10 @@ def threat_of(threat: Any, norm: Any) -> Threat:
 
 
 def radius_of(threat: Threat, eps: Any, domain: Given) -> tuple[Threat, float]:
-    """The threat and its radius. eps: a number, or for Linf an array, a radius for each feature.
+    """The threat, scaled where each feature has its own radius, and the radius.
 
-    UserError for a radius that is not in (0, the largest there is].
+    eps: a number, or for Linf an array, a radius for each feature. UserError for a radius that is
+    not in (0, the threat's largest in the domain].
     """
     if eps is None:
         raise UserError("eps: expected a radius, in the units of the input; received none")
@@ -143,7 +147,7 @@ def radius_of(threat: Threat, eps: Any, domain: Given) -> tuple[Threat, float]:
         radii = np.asarray(eps, np.float64)
         largest = float(radii.max(initial=0.0))
         if not np.isfinite(radii).all() or (radii < 0.0).any() or largest == 0.0:
-            raise UserError("eps: expected radii of at least 0, one above it; received others")
+            raise UserError("eps: expected finite radii >= 0, one of them above 0; received others")
         threat, eps = Linf(radii / largest), largest
     eps = numbers.between("eps", eps, 0.0, numbers.LARGEST, "a finite number above 0")
     check_radius(threat, eps, "eps", domain)
@@ -152,9 +156,9 @@ def radius_of(threat: Threat, eps: Any, domain: Given) -> tuple[Threat, float]:
 
 @contextlib.contextmanager
 def full_float32() -> Iterator[None]:
-    """TF32 is off meanwhile: its products are too coarse for certificates.
+    """Switches TF32 off within the block, since its products are too coarse for certificates.
 
-    So are TensorFlow's warnings: each call traces functions of its own, which is meant.
+    TensorFlow's warnings are off, too: they would be of functions that each call traces anew.
     """
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     logger = tf.get_logger()

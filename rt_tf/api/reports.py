@@ -51,8 +51,9 @@ def report(
     test: (images [n, ...], labels [n]), or a `tf.data.Dataset` of such pairs. path: a folder, which
     gets report/report.html, report/report.json, the records by example, proofs for
     `python -m pipelines.check`, and the network; the same call goes on there. suite: of attacks, as
-    in `rt_tf.attack`; PGD on the log-odds where not given. title: what the report calls the model.
-    The others are as in `rt_tf.certify`. Returns the report, as its JSON file has it.
+    in `rt_tf.attack`; PGD on the log-odds by default. title: the name of the model in the report;
+    by default that of the Keras model. model, eps, threat, norm, domain, rungs, time_limit,
+    progress: as in `rt_tf.certify`. Returns the content of report.json.
 
     UserError for what does not fit, and for a folder of another model or other examples.
     """
@@ -75,7 +76,7 @@ def report(
 
 
 def _note(path: Path, network: Network, subject: Subject, eps: float, title: str) -> None:
-    """Notes what the report is about; UserError where the folder is about something else."""
+    """Notes the model and the examples of a report; UserError for a folder of other ones."""
     facts = {
         "system": title,
         "seed": None,
@@ -95,7 +96,7 @@ def _note(path: Path, network: Network, subject: Subject, eps: float, title: str
             if before.get(name) != json.loads(json.dumps(facts[name])):
                 raise UserError(
                     f"path: expected a new folder, or one with a report of this model and these "
-                    f"examples; {path} has one of other ones"
+                    f"examples; {path} has a report of others"
                 )
     elif path.exists() and any(path.iterdir()):
         raise UserError(f"path: expected a new or an empty folder; {path} holds other files")
@@ -120,9 +121,10 @@ def export(
 ) -> Path:
     """Writes a SavedModel that certifies what it predicts, and checks it against the model.
 
-    Its endpoints are those of `rt_tf.serving.endpoints`: serve, certify, radius. threat, norm,
-    domain: as in `rt_tf.certify`. Returns the folder. UserError, and nothing is written, where the
-    folder holds something else than an earlier export, or the two disagree.
+    Its endpoints are those of `rt_tf.serving.endpoints`: serve, certify, radius. model, threat,
+    norm, domain: as in `rt_tf.certify`. path: the folder to write, which is returned. UserError,
+    and nothing is written, where the folder holds anything but an earlier export, or the SavedModel
+    does not compute what the model does.
 
     >>> import keras, rt_tf, tempfile
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
@@ -146,7 +148,7 @@ def export(
 
 
 def _probes(network: Network) -> np.ndarray:
-    """Random inputs of the domain; within one of each other where it has no ends."""
+    """Random inputs of the domain, from a range of width 1 where it has no ends: [PROBES, ...]."""
     domain, shape = network.domain, (PROBES, *network.members[0].input_shape)
     lower = np.where(np.isfinite(domain.lower), domain.lower, -0.5)
     upper = np.where(np.isfinite(domain.upper), domain.upper, lower + 1.0)
@@ -158,8 +160,8 @@ def _probes(network: Network) -> np.ndarray:
 class Run:
     """A finished run, or a folder that `report` wrote.
 
-    model: its network. domain: of the network's input. report: as in report.json. flags: what it
-    was made with.
+    model: its network. domain: of the network's input. report: the content of report.json. flags:
+    of the run, or the threat and the radius of the report.
     """
 
     path: Path
@@ -170,14 +172,14 @@ class Run:
 
     @property
     def records(self) -> list[merge.Question]:
-        """All that is known by example, of each threat at each radius."""
+        """The records by example of each threat at each radius."""
         return merge.load(self.path / "records")
 
 
 def load(path: str | Path) -> Run:
-    """A finished run: its model, its records and its report.
+    """A finished run, or a folder that `report` wrote: its model, its records and its report.
 
-    UserError where the folder is none, or its training has not ended.
+    UserError for another folder, and for a run that is not finished.
     """
     path = Path(path)
     files = [path / "run.json", path / "best" / "network.keras", path / "report" / "report.json"]

@@ -31,10 +31,10 @@ def subject_of(
     domain: Given = DEFAULT,
     path: str | Path | None = None,
 ) -> Iterator[tuple[Subject, float]]:
-    """The subject and the radius that a call is about.
+    """The subject and the radius of a call.
 
-    path: where its records are kept, and taken up again; None for nowhere. eps: None in calls
-    that need none, which get 0. UserError for what is given otherwise than documented.
+    path: the folder of its records, which are taken up from there; None for a temporary one. eps:
+    None in calls that need no radius, which get 0. UserError for arguments that do not fit.
     """
     network = network_of(model, domain)
     examples = examples_of(network, data, labels)
@@ -60,7 +60,7 @@ def _subject(network: Any, examples: ArrayExamples, threat: Threat, folder: Path
 
 
 def progress_of(progress: bool | Progress | None) -> Progress:
-    """Where a call shows its progress: None for a terminal or a notebook, where there is one."""
+    """The progress of a call. progress: False for none; None or True for a terminal or notebook."""
     if progress is None or progress is True:
         return TerminalProgress(Console(stderr=True, markup=False, emoji=False, highlight=False))
     return Silent() if progress is False else progress

@@ -41,9 +41,9 @@ def fit(
     (images [n, ...] in the domain, labels [n]), or a `tf.data.Dataset` of such pairs. system: a
     name of `rt_tf.catalogue.systems.SYSTEMS`: natural, pgd, trades, provable, mixtrain, crown_ibp,
     shi, sabr or mtl_ibp. eps: the radius to be robust at. epochs: to which the system's schedule is
-    stretched; its own where not given. optimizer: Adam at the system's learning rate where not
-    given; the rate is lowered as the system's. threat, norm, domain: as in `rt_tf.certify`.
-    callbacks and other options: of Keras's `fit`.
+    stretched; the system's by default. batch_size: the system's by default. optimizer: Adam at the
+    system's learning rate by default; the rate is lowered as the system's. threat, norm, domain: as
+    in `rt_tf.certify`. seed: of a step's random choices. callbacks, options: of Keras's `fit`.
 
     For settings of your own compile a `RobustModel` (docs/keras.md). UserError for what does not
     fit, in one line.
@@ -87,7 +87,7 @@ def fit(
 def _schedules(
     phase: Phase, optimizer: keras.optimizers.Optimizer
 ) -> list[keras.callbacks.Callback]:
-    """What moves eps, kappa and the learning rate as the phase says."""
+    """The callbacks that move eps, kappa and the learning rate by the phase's schedules."""
     kappa = (lambda epoch: phase.values(epoch).kappa) if phase.bound != "none" else None
     schedule = Schedule(lambda epoch: phase.values(epoch).eps, kappa)
     scale = float(optimizer.learning_rate) / phase.learning_rate

@@ -179,7 +179,7 @@ WRONG = [
     ({"eps": None}, "eps: expected a radius"),
     ({"eps": 0.0}, "eps: expected a radius in (0, 1] for linf; received 0"),
     ({"eps": "x"}, "eps: expected a finite number above 0; received 'x'"),
-    ({"eps": [0.1, -0.1]}, "eps: expected radii of at least 0"),
+    ({"eps": [0.1, -0.1]}, "eps: expected finite radii"),
     ({"eps": np.ones(3), "norm": 2}, "eps: expected a number for l2; received an array"),
     ({"images": IMAGES[:, :2]}, "images: expected numbers of shape"),
     ({"images": IMAGES[:0], "labels": LABELS[:0]}, "images: expected at least one"),
