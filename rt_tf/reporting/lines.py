@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rt_tf.records.merge import CERTIFY, Question
 from rt_tf.records.record_file import Row
-from rt_tf.reporting import statistics
+from rt_tf.reporting import predicates, statistics
 from rt_tf.reporting.inference import full_threat_of
 
 Verdicts = dict[int, bool]  # by an image's index
@@ -107,7 +107,7 @@ def _by_attacks(question: Question, names: Sequence[str]) -> Means:
 
 
 def _searches(question: Question) -> bool:
-    return any(row.get("searched") and statistics.is_asked(row) for row in question.rows)
+    return any(row.get("searched") and predicates.is_asked(row) for row in question.rows)
 
 
 WAYS: dict[str, Callable[[Question], list[Means]]] = {
@@ -120,10 +120,10 @@ WAYS: dict[str, Callable[[Question], list[Means]]] = {
 def _verdicts(question: Question, means: Means) -> Verdicts:
     """Whether each image that the means gave a verdict on is right, by index."""
     if means in _clean(question):
-        return {row["index"]: statistics.is_clean(row) for row in question.rows}
+        return {row["index"]: predicates.is_clean(row) for row in question.rows}
     if means in _certified(question):
-        rows = filter(statistics.is_asked, question.rows)
-        return {row["index"]: statistics.is_certified(row) for row in rows}
+        rows = filter(predicates.is_asked, question.rows)
+        return {row["index"]: predicates.is_certified(row) for row in rows}
     return {
         row["index"]: all(_withstands(row, name) for name in means.names)
         for row in question.rows
@@ -133,11 +133,11 @@ def _verdicts(question: Question, means: Means) -> Verdicts:
 
 def _was_tried(row: Row, name: str) -> bool:
     if name == CERTIFY:
-        return bool(row.get("searched") and statistics.is_asked(row))
+        return bool(row.get("searched") and predicates.is_asked(row))
     return name in row["attacks"]
 
 
 def _withstands(row: Row, name: str) -> bool:
     if name == CERTIFY:
-        return statistics.is_clean(row) and not row.get("counterexample")
+        return predicates.is_clean(row) and not row.get("counterexample")
     return not row["attacks"][name]["success"]

@@ -31,7 +31,7 @@ from rt_tf.records.consistency import (
 )
 from rt_tf.records.merge import Question
 from rt_tf.records.record_file import Row, read
-from rt_tf.reporting import statistics
+from rt_tf.reporting import distributions, predicates, statistics
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 STEPS = 40  # of the curve, up to the largest eps
@@ -125,10 +125,10 @@ def _summary(header: Row, rows: Sequence[Row], questions: Sequence[Question]) ->
         "clean": statistics.share(rows, _is_right),
         "at_largest": statistics.share(rows, lambda row: row["radius"] >= largest),
         "quantiles": {f"{q:g}": float(np.quantile(values, q)) for q in QUANTILES},
-        "correct": statistics.distances(values[right]),
-        "misclassified": statistics.distances(values[~right]),
+        "correct": distributions.distances(values[right]),
+        "misclassified": distributions.distances(values[~right]),
         "trials": float(np.mean([len(row["trials"]) for row in rows])),
-        "seconds": statistics.seconds(row["seconds"] for row in rows),
+        "seconds": distributions.seconds(row["seconds"] for row in rows),
         "curve": _curve(rows, largest, _limits(rows, header, questions)),
         "distribution": _distribution(values, right),
     }
@@ -141,7 +141,7 @@ def _is_right(row: Row) -> bool:
 def _limits(rows: Sequence[Row], header: Row, questions: Sequence[Question]) -> list[float] | None:
     """The distance at which each example is falsified by attacks; None without attacks."""
     of_threat = [q for q in questions if _same_threat(q, header)]
-    attacked = {row["index"] for q in of_threat for row in q.rows if statistics.is_attacked(row)}
+    attacked = {row["index"] for q in of_threat for row in q.rows if predicates.is_attacked(row)}
     if attacked.isdisjoint(row["index"] for row in rows):
         return None
     distances = nearest(of_threat, header)

@@ -79,7 +79,7 @@ from rt_tf.notes import read_notes
 from rt_tf.records.consistency import check_order, require
 from rt_tf.records.merge import Question, load, question_name
 from rt_tf.records.record_file import Row, read_lines
-from rt_tf.reporting import statistics
+from rt_tf.reporting import distributions, outcomes, predicates, statistics
 from rt_tf.reporting.attacks import methods
 from rt_tf.reporting.attacks.sanity import sanity
 from rt_tf.reporting.attacks.suites import suites
@@ -244,23 +244,23 @@ def answer(question: Question) -> Row:
         **statistics.accuracies(rows),
         **statistics.weaker(rows),
         "common": statistics.common(rows),
-        "outcomes": statistics.outcomes(rows),
+        "outcomes": outcomes.outcomes(rows),
         "certificate": _certificate(question),
         "attacks": [methods.summary(question, name) for name in question.attacks],
         "classes": statistics.classes(rows),
-        "margins": statistics.margins(rows),
+        "margins": distributions.margins(rows),
     }
 
 
 def _certificate(question: Question) -> Row | None:
     if "certify" not in question.headers:
         return None
-    rows = [row for row in question.rows if statistics.is_asked(row)]
+    rows = [row for row in question.rows if predicates.is_asked(row)]
     return {
         "settings": question.headers["certify"]["settings"],
         "sample": statistics.sample(rows),
-        "seconds": statistics.seconds(row["seconds"] for row in rows),
-        "pace": statistics.pace(rows),
-        "rungs": statistics.rungs(rows),
-        "inferred": sum(map(statistics.is_inferred, rows)),
+        "seconds": distributions.seconds(row["seconds"] for row in rows),
+        "pace": distributions.pace(rows),
+        "rungs": outcomes.rungs(rows),
+        "inferred": sum(map(predicates.is_inferred, rows)),
     }

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from matplotlib._pylab_helpers import Gcf
 
+from rt_tf.reporting.distributions import pace
 from rt_tf.reporting.figures import curves, pictures, plots, style
-from rt_tf.reporting.statistics import pace, rate
+from rt_tf.reporting.statistics import rate
 from rt_tf.reporting.summary import main_question, summarise
 from tests.reporting.synthetic import originals
 

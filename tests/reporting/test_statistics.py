@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rt_tf.reporting import statistics
+from rt_tf.reporting import distributions, outcomes, statistics
 
 GOLDEN = [  # successes, n, low, high: Clopper-Pearson 95 %
     (0, 10, 0.0, 1 - 0.025 ** (1 / 10)),
@@ -44,7 +44,7 @@ def merged(margin, certified=False):
 def test_margins_counts_every_example_once_and_splits_at_zero():
     values = [-1.0, -0.2, 0.0, 0.001, 0.5, 0.5, 2.0, 1e6]
     rows = [merged(value) for value in values for _ in range(50)] + [merged(None)]
-    histogram = statistics.margins(rows)
+    histogram = distributions.margins(rows)
     assert histogram is not None
     edges, counts = np.array(histogram["edges"]), np.array(histogram["counts"])
     assert 0.0 in edges
@@ -56,7 +56,7 @@ def test_margins_counts_every_example_once_and_splits_at_zero():
 
 def test_margin_outliers_do_not_stretch_the_axis():
     rows = [merged(value) for value in np.linspace(0.01, 1, 1000)] + [merged(-1e9), merged(1e9)]
-    histogram = statistics.margins(rows)
+    histogram = distributions.margins(rows)
     assert histogram is not None
     assert (histogram["below"], histogram["edges"][0] >= -0.05) == (1, True)
     assert 0.9 < histogram["edges"][-1] < 1.1
@@ -65,13 +65,13 @@ def test_margin_outliers_do_not_stretch_the_axis():
 
 @pytest.mark.parametrize("values", [[0.3], [0.0], [-1e-9], [-5.0, -5.0]])
 def test_margins_of_few_examples(values):
-    histogram = statistics.margins([merged(value) for value in values])
+    histogram = distributions.margins([merged(value) for value in values])
     assert histogram is not None
     assert sum(histogram["counts"]) + histogram["below"] + histogram["above"] == len(values)
 
 
 def test_margins_of_none():
-    assert statistics.margins([merged(None)]) is None
+    assert distributions.margins([merged(None)]) is None
 
 
 def rung(verdict, margin, **more):
@@ -94,7 +94,7 @@ def test_rungs_tell_the_causes_apart():
         row(None, "memory", a=rung("unknown", None, cause="memory"), b=rung("unknown", -0.1)),
         row(None, "loose", b=rung("probable", 0.3)),
     ]
-    a, b = statistics.rungs(rows)
+    a, b = outcomes.rungs(rows)
     expected_a = {"certified": 2, "credited": 2, "loose": 3, "time": 0, "memory": 1, "error": 1}
     expected_b = {"certified": 2, "credited": 1, "loose": 2, "time": 2, "memory": 0, "error": 0}
     none = {"falsified": 0, "probable": 0, "trusted": 0}

@@ -9,7 +9,7 @@ from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.catalogue.suites import USUAL_LOSS
 from rt_tf.records.merge import Question
 from rt_tf.records.record_file import Row
-from rt_tf.reporting import statistics
+from rt_tf.reporting import distributions, statistics
 from rt_tf.reporting.formats import TIMES
 
 TRANSFER = "transfer-"  # ids of attacks whose points were made against another network
@@ -26,8 +26,8 @@ def summary(question: Question, name: str) -> Row:
         "settings": _settings(question.attacks[name]),
         "sample": statistics.sample(rows),
         "attacked": statistics.rate(withstood, len(rows)),
-        "distance": statistics.distances(attack["distance"] for attack in attacks),
-        "seconds": statistics.seconds(attack["seconds"] for attack in attacks),
+        "distance": distributions.distances(attack["distance"] for attack in attacks),
+        "seconds": distributions.seconds(attack["seconds"] for attack in attacks),
     }
 
 

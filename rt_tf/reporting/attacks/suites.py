@@ -10,7 +10,7 @@ from rt_tf.notes import read_notes
 from rt_tf.records.consistency import require
 from rt_tf.records.merge import Question
 from rt_tf.records.record_file import Row
-from rt_tf.reporting import statistics
+from rt_tf.reporting import distributions, predicates, statistics
 from rt_tf.reporting.attacks import methods
 from rt_tf.reporting.attacks.warnings import masked
 
@@ -43,7 +43,7 @@ def _suite(path: Path, table: Mapping[str, Question]) -> Row:
         "samples": suite["samples"],
         "warnings": list(dict.fromkeys([*suite["warnings"], *of_attacks])),
         "sample": statistics.sample(everything),
-        "clean": statistics.share(everything, statistics.is_clean),
+        "clean": statistics.share(everything, predicates.is_clean),
         "rows": [_row(q, name, rows[q.name]) for q, names in by_question for name in names],
         "minima": [_minimum(q, names, rows[q.name]) for q, names in by_question],
         "all": _worst([(names, rows[q.name]) for q, names in by_question]),
@@ -91,8 +91,8 @@ def _row(question: Question, name: str, rows: Sequence[Row]) -> Row:
         "id": name,
         "name": methods.names(question.attacks)[name],
         "attacked": statistics.share(rows, _withstands([name])),
-        "distance": statistics.distances(attack["distance"] for attack in results),
-        "seconds": statistics.seconds(attack["seconds"] for attack in results),
+        "distance": distributions.distances(attack["distance"] for attack in results),
+        "seconds": distributions.seconds(attack["seconds"] for attack in results),
     }
 
 
