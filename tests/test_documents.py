@@ -35,3 +35,22 @@ def test_links_of_pages_lead_to_files_and_headings(page: Path) -> None:
             headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
             anchors = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
             assert anchor in anchors, f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    """A path of the code is whole, or begins below `rt_tf`, `pipelines` or a room of theirs."""
+    named = set(
+        re.findall(
+            r"[`\[ (]((?:[\w.-]+/)+[\w-]+\.(?:py|cfg|json|jsonl|svg|png))\b", page.read_text()
+        )
+    )
+    existing = [
+        f"/{path.relative_to(ROOT)}" for path in ROOT.rglob("*.*") if ".git" not in path.parts
+    ]
+    missing = [name for name in named if not any(path.endswith(f"/{name}") for path in existing)]
+    assert not [
+        name
+        for name in missing
+        if not name.startswith(("runs/", "report/", "best/", "records/radius-"))
+    ]

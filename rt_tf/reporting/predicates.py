@@ -37,4 +37,5 @@ def is_inferred(row: Row) -> bool:
 
 
 def is_proved(row: Row) -> bool:
+    """Whether an example's own certificate, not one in a larger region, was proved."""
     return bool(row["certificate"]["verdict"] == "certified")
