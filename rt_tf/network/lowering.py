@@ -1,7 +1,8 @@
-"""Keras layers as operations: the one file in which a layer is added.
+"""The table of Keras layers with their lowerings, which make operations of a layer's calls.
 
-A lowering is a function `(layer, call) -> list of Step`. It reads the layer's weights each time it
-is called, so it must be called inside the computation whose gradients are wanted.
+A lowering is a function `(layer, call) -> list of Step` in the file of its kind: `affine`,
+`activations`, `pooling` or `shapes`. It reads the layer's weights each time it is called, so it
+must be called inside the computation whose gradients are wanted.
 """
 
 from collections.abc import Callable
