@@ -22,6 +22,7 @@ from rt_tf.notes import read_notes, write_notes
 # See rt_tf.files and rt_tf.training.loop.checkpoints.save_network; of folders, rt_tf.folders.
 HALF_WRITTEN = ("**/.*.tmp", "best/.rt_tf-partial.*", "good/.rt_tf-partial.*")
 REWRITTEN = ("export", "proofs")
+STAGES = ("train", "export", "certify", "attack", "report")  # of a run, in order
 
 
 class RunDirectory:

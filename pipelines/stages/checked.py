@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from rt_tf.errors import UserError
 
+PROOFS, NETWORK = "proofs.npz", "network.npz"  # the files of a run, or of an export
 FIELDS = {"proofs": str, "example": int, "rung": str, "holds": bool, "why": str, "seconds": float}
 
 

@@ -13,6 +13,7 @@ from absl import flags
 from kept_proofs import CLASSES, Question, question, tree_proof
 
 from pipelines import check
+from pipelines.stages import checking
 from rt_tf.checker import network, verdict
 from rt_tf.errors import UserError
 from rt_tf.proofs.certificates import Certified, Statement, write_proofs
@@ -77,7 +78,7 @@ def test_a_rejection_has_a_line_and_an_exit_status(tmp_path, q, certificates):
     written(tmp_path, q, [*certificates, wrong])
     done = run(f"--proofs={tmp_path / 'linf' / 'proofs.npz'}")
     assert done.returncode == 1
-    assert "rejected: example 12 (interval): least margin found -" in done.stdout
+    assert "rejected: example 12 (interval): the bound of the least margin is -" in done.stdout
     assert run(f"--proofs={tmp_path}", "--samples=2").returncode == 0
 
 
@@ -127,7 +128,7 @@ def checked(*arguments: str) -> int:
     values = flags.FlagValues()
     check.check_group(values)
     values(["check", *arguments])
-    return check.run(values)
+    return checking.check_files(values)
 
 
 def test_what_is_kept_is_not_checked_again(tmp_path, q, certificates, monkeypatch, capsys) -> None:
@@ -146,7 +147,7 @@ def test_what_is_kept_is_not_checked_again(tmp_path, q, certificates, monkeypatc
         return judged(network, proofs, certificate)
 
     judged = verdict.check
-    monkeypatch.setattr(verdict, "check", interrupted)
+    monkeypatch.setattr(checking, "check", interrupted)
     with pytest.raises(KeyboardInterrupt):
         checked(*arguments)
     assert "interval" in capsys.readouterr().out  # the table of what is done
@@ -154,7 +155,10 @@ def test_what_is_kept_is_not_checked_again(tmp_path, q, certificates, monkeypatc
         file.write('{"proofs": "ab')
     assert checked(*arguments) == 1
     assert calls == [12, 0, 0, 1]
-    assert "rejected: example 12 (interval): least margin found -" in capsys.readouterr().out
+    assert (
+        "rejected: example 12 (interval): the bound of the least margin is -"
+        in capsys.readouterr().out
+    )
     rows = [json.loads(line) for line in kept.read_text().splitlines()]
     assert [(row["example"], row["holds"]) for row in rows] == [(12, False), (0, True), (1, True)]
     assert checked(*arguments) == 1
@@ -173,7 +177,7 @@ def test_a_network_is_loaded_once_and_progress_has_lines(
     loaded = []
     load = network.load
     monkeypatch.setattr(network, "load", lambda path: loaded.append(path) or load(path))
-    monkeypatch.setattr(check, "EVERY", 0.0)
+    monkeypatch.setattr(checking, "EVERY", 0.0)
     checked(f"--proofs={tmp_path}")
     assert len(loaded) == 1
     assert capsys.readouterr().out.count("1 of 1: ") == 2

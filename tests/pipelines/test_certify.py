@@ -13,6 +13,7 @@ from absl import flags
 
 from pipelines import check
 from pipelines.flags.parsing import parse
+from pipelines.stages import checking
 from rt_tf.errors import UserError
 from rt_tf.evaluation import certifying
 from rt_tf.evaluation.certifying import CertifySettings, climb
@@ -93,7 +94,7 @@ def test_the_report_counts_counterexamples_of_the_ladder(certified: Path) -> Non
 def test_the_checker_accepts_a_report_whole(certified: Path, capsys: pytest.CaptureFixture) -> None:
     values = flags.FlagValues()
     parse(["check", f"--proofs={certified}/proofs"], [check.check_group(values)], "")
-    assert check.run(values) == 0
+    assert checking.check_files(values) == 0
     shown = capsys.readouterr().out
     assert re.search(r"branch_and_bound\W+[1-9]\d*\W+0\W+0\W", shown)
     kept = (certified / "export/assets.extra/network.npz").read_bytes()
