@@ -1,1 +1,1 @@
-"""Entry points: flags -> library -> files."""
+"""The commands: from flags, by the library, to files."""

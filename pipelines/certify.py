@@ -1,4 +1,4 @@
-"""Certifies a run's network, or a given file's: `python -m pipelines.certify --model_dir=...`."""
+"""Certifies the network of a run or of a file: `python -m pipelines.certify --model_dir=...`."""
 
 import sys
 from typing import Any

@@ -18,7 +18,10 @@ Judge = Callable[[Any, flags.FlagValues, Any], str | None]
 def run_command(
     argv: list[str], about: str, makers: Makers, action: Action, judge: Judge | None = None
 ) -> None:
-    """Runs a command line; ends with one line where it is wrong, or is refused by the judge."""
+    """Runs a command line; ends with one line where it is wrong, or where the judge refuses.
+
+    about: the head of the help text. makers: of the groups of flags.
+    """
     values = flags.FLAGS
     parse(argv, [make(values) for make in makers], about)
     with one_line_errors():
@@ -30,7 +33,7 @@ def run_command(
 def with_run(values: flags.FlagValues, action: Action, judge: Judge | None = None) -> str | None:
     """Performs an action on the network of a run, and refreshes the run's report.
 
-    judge: looks at the report; its refusal, if any, is returned.
+    judge: a function of the report; its refusal, if any, is returned.
     """
     run_flags = run_flags_of(values)
     import_tensorflow()

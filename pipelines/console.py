@@ -1,4 +1,4 @@
-"""The entry points' words on the terminal, and their ends."""
+"""The output of commands on the terminal, and their ends by errors and signals."""
 
 import contextlib
 import errno
@@ -33,7 +33,7 @@ def terminal(**options: Any) -> Console:
 def one_line_errors(goes_on: bool = True) -> Iterator[None]:
     """Ends the process with one line for a user's mistake, a full disk or a signal to end.
 
-    Our own mistakes keep a traceback. goes_on: whether the same command goes on where it was.
+    Errors of this library keep a traceback. goes_on: whether the same command goes on where it was.
     """
     then = ": the same command goes on from here" if goes_on else ""
     try:
@@ -64,7 +64,7 @@ def import_tensorflow() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
-    kept = os.dup(2)
+    stderr = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
         try:
@@ -72,13 +72,13 @@ def import_tensorflow() -> None:
 
             tf.config.list_physical_devices()
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr, 2)
+            os.close(stderr)
     tf.get_logger().setLevel("ERROR")
 
 
 def _disk(error: BaseException | None) -> str:
-    """The text of a failed write, through whatever library it came; empty for other errors."""
+    """The text of a write that failed for want of room, in any library; empty for other errors."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
             return str(error)

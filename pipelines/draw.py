@@ -12,8 +12,9 @@ from pipelines.runs.directory import trained_flags
 from rt_tf.folders import writable
 
 ABOUT = """Draws networks in the plane (Wong 2020, thesis, figures 3.3 to 3.5): the decision regions
-of runs on points; what a run reaches from the box around a point, and outer bounds of that; the
-same of random networks. Prints how much larger the outer bounds are.
+of runs on points; the outputs that a run reaches from the box around a point, and outer bounds of
+them; reached outputs and outer bounds of random networks. Prints how much larger the outer bounds
+are.
 
   python -m pipelines.draw --model_dir=runs/points/provable --compare=runs/points/natural --out=docs
 """
@@ -24,11 +25,11 @@ WIDTH = 140
 def draw_group(values: flags.FlagValues) -> Group:
     """The flags of the pictures and of their place."""
     group = Group("Figures", values)
-    group.text("compare", None, "The directory of a second run on the same data, to draw beside.")
+    group.text("compare", None, "The directory of a second run on the same data, drawn beside it.")
     group.text("out", None, "Folder for plane-regions.png, plane-trained.png, plane-random.png.")
-    group.one("point", whole(0), 0, "The test point, from 0, whose box the runs are asked about.")
+    group.one("point", whole(0), 0, "The test point, from 0, whose box the runs are bounded on.")
     group.one("resolution", whole(2, 2000), 300, "Inputs tried along either side of a square.")
-    about = "Directions that each bound is asked about: corners that a polygon has at most."
+    about = "Directions in which outputs are bounded: corners that a polygon has at most."
     group.one("directions", whole(3, 10000), 64, about)
     group.one("networks", whole(1, 6), 3, "Random networks.")
     return group

@@ -22,7 +22,10 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def export(session: Any, values: Any, screen: Any) -> None:
-    """Writes the SavedModel anew, without a verdict; not where no verdict could be given."""
+    """Writes the SavedModel anew, without a verdict.
+
+    UserError, and nothing is written, where a verdict is wanted and there are no certificates.
+    """
     from pipelines.stages import blessing, publish
 
     if values.min_verified_accuracy is not None:
@@ -34,7 +37,7 @@ def export(session: Any, values: Any, screen: Any) -> None:
 
 
 def bless(session: Any, values: Any, report: Any) -> str | None:
-    """Gives the verdict if a bar is set; returns its line if it is a refusal."""
+    """Writes the verdict if a bar is set; returns its line if it is NOT_BLESSED."""
     from pipelines.stages import blessing
 
     if values.min_verified_accuracy is None:

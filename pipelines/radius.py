@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def search(session: Any, values: Any, progress: Any) -> None:
-    """Searches up to the flag's radius, or up to four times the run's own."""
+    """Searches certified radii up to --epsilon, or up to four times the run's own radius."""
     from pipelines.assembly.settings import radius_settings
     from rt_tf.evaluation.certified_radii import search_radii
     from rt_tf.threats.region import largest_radius

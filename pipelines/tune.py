@@ -14,12 +14,12 @@ from pipelines.runs.directory import RunDirectory
 
 ABOUT = """Trains a system again and again, with values of some of its flags that keras-tuner
 chooses, and keeps the flags of the best validation accuracy. The test split is not looked at.
-Killed, it goes on with the same command; a trial that fails is told of, and the search goes on.
+Killed, it goes on with the same command; a trial that fails prints a line, and the search goes on.
 
   python -m pipelines.tune --flagfile=configs/digits/ibp.cfg --model_dir=runs/digits/search \\
       --space=configs/digits/space.json --trials=10
 
-A space is a JSON file: a flag's name, and keras-tuner's settings of what it may be:
+A space is a JSON file: a flag's name, and keras-tuner's settings of its possible values:
   {"learning_rate": {"kind": "float", "min_value": 1e-4, "max_value": 1e-2, "sampling": "log"},
    "batch_size": {"kind": "int", "min_value": 50, "max_value": 200, "step": 50},
    "ramp": {"kind": "choice", "values": ["linear", "smooth"]},
@@ -29,11 +29,11 @@ A space is a JSON file: a flag's name, and keras-tuner's settings of what it may
 def tune_group(values: flags.FlagValues) -> Group:
     """The flags of the search."""
     group = Group("Search", values)
-    group.text("space", None, "A JSON file: what flags may be.")
+    group.text("space", None, "A JSON file of flags and their possible values.")
     group.one("trials", whole(1), 20, "Trials in all, those of an interrupted search included.")
     group.one("tuner", OneOf(TUNERS), "bayesian", listed(TUNERS))
     about = (
-        "Validation accuracy that is to be high; auto: that of --select_by, or what is trained for."
+        "Validation accuracy that is to be high; auto: that of --select_by, else training's aim."
     )
     group.one("objective", OneOf(OBJECTIVES), "auto", about)
     return group

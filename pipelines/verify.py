@@ -27,7 +27,7 @@ def verify_group(values: flags.FlagValues) -> Group:
     group.text("onnx_file", None, "The network.")
     group.text("vnnlib_file", None, "The property, in VNN-LIB 1.0 or 2.0.")
     group.one("time_limit", within(0.0, ANY), 60.0, "Seconds, from the start of the command.")
-    about = "Where the answer is written as VNN-COMP reads it, the input of a `sat` included."
+    about = "A file for the answer in VNN-COMP's format, the input of a `sat` included."
     group.text("results_file", None, about)
     group.one("seed", whole(0, 2**32 - 1), 0, "Seed of the attack's random starts.")
     return group

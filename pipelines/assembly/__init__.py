@@ -1,1 +1,1 @@
-"""From flags to the library's objects, and what does not go together."""
+"""The library's objects from flags, and refusals of flags that do not go together."""

@@ -23,13 +23,13 @@ def refuse_unbounded(phase: Phase, threat: Threat, monitor_bound: str) -> None:
     """Raises UserError for members of a cascade where no bound certifies anything."""
     if phase.new_member and monitor_bound == "none":
         raise UserError(
-            "monitor_bound: expected a bound, which says what is left for another member of a "
-            "cascade; received none"
+            "monitor_bound: expected a bound, whose certificates decide what another member of a "
+            "cascade learns; received none"
         )
     if phase.new_member and not threat.has_support:
         raise UserError(
-            f"new_member: expected false for {threat.name}, as no bound says what is left for "
-            "another member; received true"
+            f"new_member: expected false for {threat.name}, for which no bound certifies what "
+            "another member need not learn; received true"
         )
 
 
@@ -63,8 +63,8 @@ def refuse_regions(phase: Phase, threat: Threat) -> None:
     """Raises UserError for settings that need the region of a threat to be of another form."""
     if phase.bound_ratio < 1.0 and threat.name not in NORMS:
         raise UserError(
-            f"bound_ratio: expected 1 for {threat.name}, whose regions hold no smaller one around "
-            f"other points; received {phase.bound_ratio:g}; below 1 it is for {', '.join(NORMS)}"
+            f"bound_ratio: expected 1 for {threat.name}, whose regions contain no smaller ones "
+            f"around other points; received {phase.bound_ratio:g}; less is for {', '.join(NORMS)}"
         )
     wide = phase.relu_stability or phase.warmup_regularizer
     if wide and not threat.has_support:

@@ -1,4 +1,4 @@
-"""From flags to the settings of evaluations."""
+"""The settings of evaluations, from flags."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from rt_tf.evaluation.suites import EvaluationSettings
 
 
 def certify_settings(values: flags.FlagValues) -> CertifySettings:
-    """How `pipelines.certify`, or training at its end, certifies."""
+    """Settings of certification, from the flags of `pipelines.certify` or of a training run."""
     return CertifySettings(
         rungs=values.rungs,
         bounds=bound_settings(values),
@@ -25,12 +25,15 @@ def certify_settings(values: flags.FlagValues) -> CertifySettings:
 
 
 def radius_settings(values: flags.FlagValues) -> RadiusSettings:
-    """How `pipelines.radius` searches."""
+    """Settings of the search for certified radii, from the flags of `pipelines.radius`."""
     return RadiusSettings(values.rungs, values.tolerance, bound_settings(values), values.samples)
 
 
 def evaluation_settings(values: flags.FlagValues, sources: Sequence[Source]) -> EvaluationSettings:
-    """Which attacks `pipelines.evaluate` runs; UserError for flags that its suite would ignore."""
+    """Settings of an evaluation by attacks, from the flags of `pipelines.evaluate`.
+
+    sources: networks of other runs. UserError for flags that the suite or the attack would ignore.
+    """
     if values.suite:
         _refuse_attack_flags(values)
     elif values["eval_loss"].present:

@@ -1,1 +1,1 @@
-"""Every flag: its kind, default, validation and help. Nothing here imports TensorFlow."""
+"""All flags: their kinds, defaults, validation and help. Nothing here imports TensorFlow."""

@@ -46,13 +46,13 @@ def file_flags(group: Group) -> None:
     group.text(
         "keras_file", None, "A .keras file: a functional or Sequential classifier of images."
     )
-    group.text("onnx_file", None, "The same as an ONNX file (pip install -e '.[vnn]').")
+    group.text("onnx_file", None, "An ONNX file of such a network (pip install -e '.[vnn]').")
 
 
 def range_flag(group: Group) -> None:
     """Defines the flag of the domain of the network's input."""
     about = (
-        "What the network reads for black and white, such as 0,255 or -1,1: its input's domain. "
+        "The network's inputs for black and white, such as 0,255 or -1,1: the domain of its input. "
         "Radii are in the same units. Not given: 0,1."
     )
     group.one("input_range", ends, None, about)
@@ -65,7 +65,7 @@ def threat_group(values: flags.FlagValues) -> Group:
     group.one("union_radii", radii, None, about)
     about = "For wasserstein: mass moves within so many pixels squared, an odd number."
     group.one("transport_size", whole(3), 5, about)
-    about = "For wasserstein: the power of the distance that mass moves which is its cost."
+    about = "For wasserstein: mass moves at the cost of its distance to this power."
     group.one("transport_power", within(1.0, 100.0), 1.0, about)
     about = "For wasserstein: the weight of projections against the entropy of their plan."
     group.one("transport_weight", within(1.0, 1e6), 1000.0, about)
@@ -104,7 +104,7 @@ def ladder_group(values: flags.FlagValues) -> Group:
     usual = f"Not given: {', '.join(LADDER)}, in the order that is quickest on some examples."
     group.phases("rungs", OneOf(RUNGS), None, f"In this order. {listed(RUNGS)} {usual}")
     _time_limit(group)
-    about = "Which share of the examples, such as 1/4, where several processes work on a run."
+    about = "The part of the examples, such as 1/4, where several processes work on a run."
     group.one("slice", share, None, about)
     return group
 
@@ -120,7 +120,7 @@ def bound_group(values: flags.FlagValues) -> Group:
     group.one("bound_memory", within(0.0, ANY), 0.0, "MiB for the coefficients of a pass.")
     group.one("bound_steps", whole(0), 0, "Steps of ascent for optimised slopes.")
     group.one("bound_projections", whole(0), 0, "Random vectors of an estimate.")
-    group.one("bound_delta", within(0.0, 1.0), 0.0, "How often a probable bound may fail.")
+    group.one("bound_delta", within(0.0, 1.0), 0.0, "Probability that a probable bound fails.")
     group.one("bound_seed", whole(0, 2**31 - 1), 0, "Seed of a probable bound's random vectors.")
     return group
 
@@ -131,9 +131,9 @@ def bound_settings(values: flags.FlagValues) -> dict[str, Any]:
         option: values[f"bound_{option}"].value
         for option in ("memory", "steps", "projections", "delta")
     }
-    searched = {"time_limit": values.time_limit} if "time_limit" in values else {}
-    taken = {name: value for name, value in options.items() if value}
-    return {**taken, "seed": (values.bound_seed, 0), **searched}
+    limit = {"time_limit": values.time_limit} if "time_limit" in values else {}
+    chosen = {name: value for name, value in options.items() if value}
+    return {**chosen, "seed": (values.bound_seed, 0), **limit}
 
 
 def radius_group(values: flags.FlagValues) -> Group:
@@ -162,7 +162,7 @@ def attack_group(values: flags.FlagValues) -> Group:
     group.one("eval_restarts", whole(1), 2, "Random starts; the worst counts.")
     group.one("eval_step_size", within(0.0, ANY), 0.0, "Step size in eps; 0: the attack's own.")
     group.one("eval_start", OneOf(catalogue.STARTS), "uniform", listed(catalogue.STARTS))
-    about = f"What attacks that climb a loss raise. {listed(catalogue.LOSSES)}"
+    about = f"The loss of attacks that climb a chosen one. {listed(catalogue.LOSSES)}"
     group.one("eval_loss", OneOf(catalogue.LOSSES), "odds", about)
     return group
 
@@ -222,9 +222,10 @@ def radii_group(values: flags.FlagValues) -> Group:
 def blessing_group(values: flags.FlagValues) -> Group:
     """The flags of the bar for a network that is to be served."""
     group = Group("Blessing", values)
-    about = "Least share of the asked test images, misclassified ones too, that is certified."
+    about = "Least certified share of the test images with certificates, misclassified ones too."
     group.one("min_verified_accuracy", within(0.0, 1.0), None, f"{about} Not given: no verdict.")
-    group.phases("epsilon", number, None, "The radius of that; the run's own if not given.")
+    about = "The radius of these certificates; the run's own if not given."
+    group.phases("epsilon", number, None, about)
     return group
 
 

@@ -32,9 +32,9 @@ def phase_group(values: flags.FlagValues) -> Group:
 def _span(group: Group) -> None:
     group.phases("epochs", whole(1), "20", "Epochs of the phase, at most.")
     group.phases("phase_until", OneOf(ENDS), "epochs", listed(ENDS))
-    about = "Whose epochs --epochs and --decay_epochs count: the phase's, or the whole run's."
+    about = "The clock of --epochs and --decay_epochs: epochs of the phase, or of the whole run."
     group.phases("phase_clock", OneOf(["phase", "run"]), "phase", about)
-    about = "Begin another network of a cascade, trained on what those before do not certify."
+    about = "Begin another network of a cascade, trained on images that no earlier one certifies."
     group.phases("new_member", switch, "false", about)
     group.phases("reset_optimizer", switch, "true", "Start the phase with a new optimizer.")
 
@@ -47,13 +47,13 @@ def _point_term(group: Group) -> None:
     about = "Step size in eps; 0: the attack's own."
     group.phases("attack_step_size", within(0.0, ANY), "0", about)
     starts = [*catalogue.STARTS, "previous"]
-    about = f"Where attacks start. {listed(catalogue.STARTS)}; previous: the last batch's moves"
+    about = f"The start of attacks. {listed(catalogue.STARTS)}; previous: the last batch's moves"
     group.phases("attack_start", OneOf(starts), "uniform", about)
-    about = f"What attacks raise. {listed(catalogue.LOSSES)}"
+    about = f"The loss that attacks climb. {listed(catalogue.LOSSES)}"
     group.phases("attack_loss", OneOf(catalogue.LOSSES), "ce", about)
     about = "TRADES: weight of the divergence between image and attacked point; 0: not TRADES."
     group.phases("trades_beta", within(0.0, ANY), "0", about)
-    about = "For attack=free: steps on every batch, with what the attack found before."
+    about = "For attack=free: steps on every batch, each from the last one's attacked images."
     group.phases("replays", whole(1), "1", about)
     about = "For attack=latent: activation layers below the region, frozen; 0: the image itself."
     group.phases("latent_layer", whole(0), "0", about)

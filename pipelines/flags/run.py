@@ -1,4 +1,4 @@
-"""Every flag, with its unit, default and validation. Imports no TensorFlow."""
+"""The flags of a training run, and which of them a run may change. Imports no TensorFlow."""
 
 from absl import flags
 from absl import logging as absl_logging
@@ -75,7 +75,7 @@ def system_group(values: flags.FlagValues) -> Group:
     """The flags of the data, the model and the threat."""
     group = Group("System", values)
     group.text("system", "custom", "The system's name, for the report.")
-    about = "What its paper reports, in words: clean / attacked / certified accuracy, and where."
+    about = "The paper's results, in words: clean / attacked / certified accuracy, and where."
     group.text("published", None, about)
     group.one("dataset", OneOf(catalogue.DATASETS), "digits", listed(catalogue.DATASETS))
     group.one(
@@ -126,8 +126,8 @@ def training_group(values: flags.FlagValues) -> Group:
     )
     about = "An .npz file with more training examples: images (uint8), labels."
     group.text("extra_data", None, about)
-    group.one("extra_share", within(0.0, 1.0), 0.5, "Their share of every batch.")
-    about = "A finished run whose network labels them (pseudo-labels) in place of the file."
+    group.one("extra_share", within(0.0, 1.0), 0.5, "Share of --extra_data in every batch.")
+    about = "A finished run whose network labels these examples (pseudo-labels), not the file."
     group.text("extra_labels_from", None, about)
     group.one("batch_size", whole(1), 100, "Examples of a step, over all replicas.")
     group.one("optimizer", OneOf(["adam", "sgd"]), "adam", "adam, or stochastic gradient descent.")
@@ -141,7 +141,7 @@ def training_group(values: flags.FlagValues) -> Group:
     about = "Decoupled weight decay; 0: none. (--l2 decays by the gradient, kernels alone.)"
     group.one("weight_decay", within(0.0, ANY), 0.0, about)
     group.one("clip_norm", within(0.0, ANY), 0.0, "Global gradient norm to clip at; 0: none.")
-    about = "For until=stable: what the loss may fall in an epoch, in units of its noise."
+    about = "For until=stable: the most that the loss falls in an epoch, in units of its noise."
     group.one("stable_tolerance", within(0.0, ANY), 0.5, about)
     about = "For until=overfit: share of the best attacked accuracy whose sudden loss is an alarm."
     group.one("overfit_drop", within(0.0, 1.0), 0.5, about)
@@ -157,7 +157,8 @@ def training_group(values: flags.FlagValues) -> Group:
     group.one("monitor_every", whole(1), 1, "Epochs between evaluations.")
     group.one("monitor_samples", whole(1), 1000, "Examples of each split in an evaluation.")
     about = (
-        "Of the verified accuracy in an evaluation; auto: training's, else interval; none: none."
+        "The bound of verified accuracy in an evaluation; auto: that of training, else interval; "
+        "none: no verified accuracy."
     )
     group.one(
         "monitor_bound", OneOf(["auto", "none", *catalogue.certifying_bounds()]), "auto", about
@@ -172,8 +173,8 @@ def training_group(values: flags.FlagValues) -> Group:
         "select_by",
         OneOf(["auto", "verified", "attacked", "clean", "last"]),
         "auto",
-        "Which weights are kept, by validation; auto: verified with a bound, else attacked with "
-        "an attack, else clean.",
+        "The validation accuracy by which weights are selected, or the last ones; auto: verified "
+        "with a bound, else attacked with an attack, else clean.",
     )
     group.one("checkpoint_seconds", within(0.0, ANY), 30.0, "Least seconds between checkpoints.")
     group.switch("dry_run", False, "Print the plan with measured steps, and exit.")
@@ -196,7 +197,7 @@ def defaults() -> dict[str, str]:
 
 
 def same(name: str, before: str | None, now: str | None) -> bool:
-    """Whether a flag is unchanged; a default of another version counts as the default."""
+    """Whether a flag is unchanged; the default of an earlier version counts as the default."""
     return before == now or (
         name in FORMER and before == FORMER[name] and now == defaults().get(name)
     )

@@ -34,7 +34,7 @@ class Named(NamedTuple):
 
 
 TUNERS = {
-    "bayesian": Named("a model of what was found says where to look next"),
+    "bayesian": Named("values that a model of the earlier trials' results proposes"),
     "random": Named("random values"),
 }
 
@@ -42,7 +42,8 @@ TUNERS = {
 class Space(NamedTuple):
     """A space of flags.
 
-    flags: by name, keras-tuner's settings with their `kind`. text: the same as one line of JSON.
+    flags: keras-tuner's settings by a flag's name, with their `kind`. text: these as a line of
+    JSON.
     """
 
     flags: dict[str, dict[str, Any]]

@@ -1,1 +1,1 @@
-"""Runs: their folders, what is kept there, and what is read from it."""
+"""Runs: their folders with flags, locks, facts and networks, and networks from users' files."""

@@ -13,7 +13,7 @@ from absl import flags
 from pipelines.flags.evaluation import FILES
 from pipelines.flags.run import EVALUATION, FIXED, OPERATIONAL, defaults, run_flags, same
 from pipelines.runs import frozen_flags
-from pipelines.runs.locks import Lock, held, is_at, is_free
+from pipelines.runs.locks import Lock, hold, is_at, is_free
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.folders import settle, writable
@@ -42,11 +42,11 @@ class RunDirectory:
     def locked(self, shared: bool = False) -> Iterator["Lock"]:
         """Holds the run within the block; UserError if another process does.
 
-        A killed process holds nothing. shared: with others that share it, each of which works on
-        its own part. If no run is begun within the block, the lock is removed again, and the
-        directory if it is new.
+        A killed process holds nothing. shared: whether processes that each work on a part of the
+        run may hold it together. If no run is begun within the block, the lock is removed again,
+        and the directory if it is new.
         """
-        with self._held(shared) as file:
+        with self._hold(shared) as file:
             if self.flags.exists() and not shared:
                 self._sweep()
             file.truncate(0)
@@ -69,7 +69,7 @@ class RunDirectory:
             yield
             return
         lock = self.path / f"lock-{part}"
-        file = held(lock, lambda: lock.open("a+"))
+        file = hold(lock, lambda: lock.open("a+"))
         if file is None:
             raise _part_taken(lock)
         with file:
@@ -88,13 +88,14 @@ class RunDirectory:
     def compare(self, flags: dict[str, str], accept_changes: bool, acceptable: bool = True) -> bool:
         """Whether any flag that matters differs from those that the run was begun with.
 
-        acceptable: whether the user may accept changes. UserError for a change unless accepted and
-        possible, and for a directory that is no run's.
+        accept_changes: whether the user accepts changes; acceptable: whether that is possible.
+        UserError for a change that is not accepted or not possible, and for a directory that is no
+        run's.
         """
         self.refuse_foreign()
         if self.flags.exists():
             before = self.frozen()
-            self._refuse_given(before)
+            self._refuse_adopted(before)
             # A flag that is younger than the run counts as its default, since defaults keep the
             # meaning that runs had before.
             before = {name: text for name, text in defaults().items() if name in flags} | before
@@ -122,7 +123,8 @@ class RunDirectory:
                 f"{', '.join(self._others()[:5])} and no flags.cfg"
             )
 
-    def _refuse_given(self, before: dict[str, str]) -> None:
+    def _refuse_adopted(self, before: dict[str, str]) -> None:
+        """Raises UserError for a run around a network from a file, which is not trained."""
         for name in set(FILES) & set(before):
             raise UserError(
                 f"model_dir: expected a new directory or that of a training run; {self.path} is "
@@ -149,7 +151,7 @@ class RunDirectory:
             self.note(checksums=True)
 
     def frozen(self) -> dict[str, str]:
-        """The run's flags as text; UserError if this is no run, or they are not as written."""
+        """The run's flags as text; UserError if this is no run, or its flag file was changed."""
         if not self.flags.exists():
             raise UserError(
                 f"model_dir: expected a directory of a run, with a flags.cfg; received {self.path}"
@@ -180,9 +182,9 @@ class RunDirectory:
         """Adds facts to run.json."""
         self._write("run.json", {**self.facts(), **facts})
 
-    def _held(self, shared: bool) -> TextIO:
-        """The run's lock, held; UserError if another process holds it."""
-        file = held(self.lock, self._lock_file, shared)
+    def _hold(self, shared: bool) -> TextIO:
+        """Takes the run's lock; UserError if another process holds it."""
+        file = hold(self.lock, self._lock_file, shared)
         if file is None:
             raise UserError(
                 f"model_dir: expected a run that nobody is working on; {self.path} is held by "
@@ -238,8 +240,8 @@ class RunDirectory:
 
 def _part_taken(lock: Path) -> UserError:
     return UserError(
-        f"slice: expected a part that nobody is working on, of as many as others work on; another "
-        f"process is at {lock.name.removeprefix('lock-')}"
+        f"slice: expected a part that nobody is working on, with the n of other processes' k/n; "
+        f"another process works on {lock.name.removeprefix('lock-')}"
     )
 
 

@@ -12,14 +12,14 @@ from pipelines.flags.run import as_text, run_flags
 from pipelines.runs.directory import RunDirectory, differences, trained_flags
 from rt_tf.errors import UserError
 
-# Flags that bind a run to its network, besides the file; and further flags that it keeps.
+# Flags that bind a run to its network, besides the file; and all flags that are frozen with it.
 THREAT = ("threat", "union_radii", "transport_size", "transport_power", "transport_weight")
 BINDING = ("dataset", *THREAT, "input_range")
-KEPT = (*FILES, *BINDING, "model_dir", "data_dir")
+FROZEN = (*FILES, *BINDING, "model_dir", "data_dir")
 
 
 class GivenFile(NamedTuple):
-    """A network's file, and the flag that names it, which tells its kind."""
+    """A network's file, and the flag that names it: keras_file or onnx_file."""
 
     flag: str
     path: Path
@@ -34,7 +34,7 @@ def given_file(values: flags.FlagValues) -> GivenFile | None:
 
 
 def run_flags_of(values: flags.FlagValues) -> flags.FlagValues:
-    """The flags of the run that a command is about: a finished one, or one around a network's file.
+    """The flags of a command's run: a finished run, or one around a network's file.
 
     UserError where there is no such run, or where it is around another network.
     """
@@ -54,7 +54,7 @@ def run_flags_of(values: flags.FlagValues) -> flags.FlagValues:
 
 def given_texts(values: flags.FlagValues) -> dict[str, str]:
     """The flags to freeze with a run around a network's file, as text."""
-    names = [name for name in (*KEPT, "epsilon") if values[name].value is not None]
+    names = [name for name in (*FROZEN, "epsilon") if values[name].value is not None]
     return {name: as_text(values[name].value) for name in names}
 
 
@@ -70,8 +70,8 @@ def _texts(values: flags.FlagValues, file: GivenFile) -> dict[str, str]:
             raise UserError(
                 f"{name}: expected --{name}={example} with --{file.flag}; received none"
             )
-    kept = {name: as_text(values[name].value) for name in KEPT if values[name].value is not None}
-    return {**kept, "epsilon": as_text(values.epsilon[0])}
+    texts = {name: as_text(values[name].value) for name in FROZEN if values[name].value is not None}
+    return {**texts, "epsilon": as_text(values.epsilon[0])}
 
 
 def _refuse_stray(values: flags.FlagValues) -> None:
@@ -118,8 +118,8 @@ def _refuse_changes(run: RunDirectory, values: flags.FlagValues, file: GivenFile
     now[flag] = before[flag]
     if checksum(path) != origin["sha256"]:
         now[flag] = _name(path.name, checksum(path))
-    unsaid = [name for name in ("dataset", *THREAT) if not values[name].present]
-    changed = [n for n in (flag, *BINDING) if n not in unsaid and before.get(n) != now.get(n)]
+    defaults = [name for name in ("dataset", *THREAT) if not values[name].present]
+    changed = [n for n in (flag, *BINDING) if n not in defaults and before.get(n) != now.get(n)]
     if changed:
         raise UserError(
             f"flags: {run.path} is a run around another network: "

@@ -1,4 +1,4 @@
-"""The flags that a run was begun with, in its flag file, and their checksum."""
+"""The flag file of a run: the flags that it was begun with, and their checksum."""
 
 import hashlib
 import re

@@ -14,7 +14,7 @@ ENDINGS = {
 
 
 class Interruption(KeyboardInterrupt):
-    """A signal has asked the process to end."""
+    """A signal asks the process to end. status: the exit status that shells give it then."""
 
     def __init__(self, number: int) -> None:
         super().__init__(ENDINGS[signal.Signals(number)])
@@ -36,8 +36,9 @@ def interruptible() -> Iterator[None]:
 def deferred() -> Iterator[Callable[[], bool]]:
     """Defers a first signal to the end of the block.
 
-    Yields a function: whether to stop now. Once the block is left, after a KeyboardInterrupt or at
-    its own end, the signal is raised. A second signal is raised at once.
+    Yields a function that returns whether a signal waits, and the block is to stop. The signal is
+    raised once the block is left, after a KeyboardInterrupt or at its end. A second signal is
+    raised at once.
     """
     waiting: list[int] = []
 

@@ -26,7 +26,7 @@ class KerasNetwork(NamedTuple):
     """A file's network.
 
     network: a copy that computes in float32, to logits. notes: differences of the copy from the
-    file's. original: the file's own network.
+    file's network. original: the file's network itself.
     """
 
     network: keras.Model
@@ -53,7 +53,7 @@ def read(path: Path) -> KerasNetwork:
 
 
 def _original(loaded: keras.Model, wiring: Wiring, path: Path) -> Original:
-    """The file's own model, for inputs in floating point whatever type it takes."""
+    """The file's network itself, as a function of inputs in floating point."""
     taken = loaded.inputs[0].dtype
 
     def nearest(inputs: np.ndarray) -> np.ndarray:

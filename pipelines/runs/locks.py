@@ -14,7 +14,7 @@ class Lock:
         self._file = file
 
     def take(self, shared: bool = False) -> bool:
-        """Takes the lock, alone or shared; whether it is held now."""
+        """Takes the lock, alone or shared; returns whether it is held now."""
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
             fcntl.flock(self._file, kind | fcntl.LOCK_NB)
@@ -23,8 +23,8 @@ class Lock:
         return True
 
 
-def held(path: Path, open_file: Callable[[], TextIO], shared: bool = False) -> TextIO | None:
-    """The file of a lock, open and held; None if another process holds it.
+def hold(path: Path, open_file: Callable[[], TextIO], shared: bool = False) -> TextIO | None:
+    """Takes the lock on a file; returns the open file, or None if another process holds it.
 
     open_file: opens `path`, creating it if need be. An earlier holder may have removed the file
     since it was opened: then the lock is on a file that nobody else can open, and is taken anew.

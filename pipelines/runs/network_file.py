@@ -13,7 +13,7 @@ from rt_tf.interchange.parity import Original
 
 
 class Adopted(NamedTuple):
-    """A run's network, notes on its differences from the file's, and the file's own network."""
+    """A run's network, notes on its differences from the file's network, and that network."""
 
     network: keras.Model
     notes: list[str]

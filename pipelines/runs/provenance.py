@@ -13,7 +13,7 @@ from rt_tf.reporting.provenance import surroundings
 
 
 def note_facts(run: RunDirectory, facts: dict[str, Any]) -> None:
-    """Notes the facts of a run; those from its beginning stay."""
+    """Notes the facts of a run; versions, code and hardware stay those of its beginning."""
     before = run.facts()
     began_with = ("versions", "code", "hardware")
     run.note(**(facts | {name: before[name] for name in began_with if name in before}))
@@ -23,7 +23,7 @@ def check_data(run: RunDirectory, dataset: data.DataSet) -> None:
     """Raises UserError if a run was begun with other data."""
     before, now = run.facts().get("dataset"), json.loads(json.dumps(_dataset(dataset)))
     if before is not None:
-        before = {"domain": UNIT.config(), **before}  # as all were before they could differ
+        before = {"domain": UNIT.config(), **before}  # runs of earlier versions note no domain
     if before is not None and before["domain"] != now["domain"]:
         raise UserError(
             f"input_range: expected {Domain.from_config(before['domain'])}, which {run.path} was "

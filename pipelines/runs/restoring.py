@@ -22,9 +22,9 @@ _CORRUPT = (
 
 
 def load_network(run: RunDirectory) -> keras.Model:
-    """A run's network; if its file is damaged, it is made again from the export, and written.
+    """A run's network; where its file is damaged, it is restored from the export, and written.
 
-    UserError where that cannot be done.
+    UserError where it cannot be restored.
     """
     damage = _damage(run.network)
     if damage is None:

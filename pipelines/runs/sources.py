@@ -16,15 +16,15 @@ def load_source(path: str, subject: Subject) -> Source:
     run = RunDirectory(path)
     if not run.has_network():
         raise UserError(f"transfer_from: expected folders of finished runs; received {path}")
-    domain, own = inputs.domain(run_flags(run.frozen())), subject.wiring
+    domain, target = inputs.domain(run_flags(run.frozen())), subject.wiring
     wiring = trace(models.members(load_network(run))[0], domain=domain)
-    if domain.config() != own.domain.config():
+    if domain.config() != target.domain.config():
         raise UserError(
-            f"transfer_from: expected networks of inputs in {own.domain}; {path} has {domain}"
+            f"transfer_from: expected networks of inputs in {target.domain}; {path} has {domain}"
         )
-    if wiring.input_shape != own.input_shape or wiring.classes != own.classes:
+    if wiring.input_shape != target.input_shape or wiring.classes != target.classes:
         raise UserError(
-            f"transfer_from: expected networks of {own.input_shape} images and {own.classes} "
-            f"classes; {path} has {wiring.input_shape} and {wiring.classes}"
+            f"transfer_from: expected networks of {target.input_shape} images and "
+            f"{target.classes} classes; {path} has {wiring.input_shape} and {wiring.classes}"
         )
     return Source(run.path.name, wiring.lower())

@@ -1,4 +1,4 @@
-"""Work in a process of its own, which a time limit ends at any point: no TensorFlow here.
+"""Work in a process of its own, which a time limit ends at any point. Imports no TensorFlow.
 
 Python cannot interrupt a computation of a library, nor do threads run beside one that holds the
 interpreter's lock, as a parser or the tracing of a large network may.
@@ -22,7 +22,7 @@ DAY = 86400.0  # seconds; the system's longest wait is 25 of them
 
 
 class Ended(NamedTuple):
-    """The end of work: with a result, by a signal, or late, with neither by the time limit."""
+    """The end of work in a process: its result, the signal that ended it, or that it was late."""
 
     result: Any = None
     signal: str | None = None
@@ -45,8 +45,8 @@ def started() -> float:
 def until(end: float, work: Callable[..., Any], *arguments: Any) -> Ended:
     """Calls a function of a module in a process of its own, up to a moment of `time.monotonic`.
 
-    Its UserError is raised here; the process has printed other errors' tracebacks, and this one
-    exits with its status.
+    A UserError of the function is raised here. For other errors the process prints a traceback, and
+    this one exits with its status.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -77,7 +77,7 @@ def _awaited(process: Any, results: Connection, end: float) -> Ended:
 
 
 def _report(results: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """The process itself: Ctrl-C is its parent's, and it does not outlive that one."""
+    """Sends the result of work, in its process, which ignores Ctrl-C and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:

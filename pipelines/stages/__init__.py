@@ -1,1 +1,1 @@
-"""The commands' work, one stage after another."""
+"""The stages of the commands' work, which use TensorFlow."""

@@ -1,4 +1,4 @@
-"""Adoption: a run is made around a network that was trained elsewhere."""
+"""Adoption: the making of a run around a network that was trained elsewhere."""
 
 import tempfile
 from pathlib import Path
@@ -41,7 +41,7 @@ def adopt(
     file = given_file(run_values)
     assert file is not None
     path = file.path
-    adopted = _kept(network_file.read(file))
+    adopted = _read_back(network_file.read(file))
     network = adopted.network
     wiring = trace(network, domain=dataset.domain)
     _check_fit(file, wiring.input_shape, wiring.classes, dataset)
@@ -64,8 +64,8 @@ def adopt(
     run.finish("given")
 
 
-def _kept(adopted: Adopted) -> Adopted:
-    """The network as it is read back from the run's own file, which is the one evaluated."""
+def _read_back(adopted: Adopted) -> Adopted:
+    """The network as read back from a .keras file, as it is from the run's file to be evaluated."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.keras"
         save_network(adopted.network, path)
@@ -100,7 +100,7 @@ def _model(network: keras.Model) -> dict[str, object]:
 
 
 DRAWN = 100  # number of random inputs, and of extreme ones
-WHOLE = 1e-3  # the largest distance of images from the whole numbers that a file takes
+WHOLE = 1e-3  # the largest distance of images from whole numbers, for files that take those
 
 
 def compared(adopted: Adopted, dataset: data.DataSet) -> list[Comparison]:
@@ -128,5 +128,5 @@ def _refuse_between(original: Original, images: np.ndarray, dataset: data.DataSe
         raise UserError(
             f"{original.flag}: expected images in whole numbers, as {original.path} takes them; "
             f"those of {dataset.name} are in {dataset.domain}; "
-            f"--input_range=0,{dataset.test.pixel_max} says what they are for the network"
+            f"--input_range=0,{dataset.test.pixel_max} gives them to the network as such"
         )

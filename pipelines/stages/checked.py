@@ -1,4 +1,4 @@
-"""Results of a check of certificates, kept line by line: the same command goes on from there."""
+"""A file of the results of a check, a line each, from which the same command goes on."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ FIELDS = {"proofs": str, "example": int, "rung": str, "holds": bool, "why": str,
 
 
 class Checked(NamedTuple):
-    """Whether a certificate holds, why it does not, and the seconds of the check."""
+    """The result of the check of a certificate: whether it holds, why not, and the seconds."""
 
     example: int
     rung: str

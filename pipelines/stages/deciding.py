@@ -27,10 +27,10 @@ class Clock:
 
 
 def decided(onnx_file: Path, vnnlib_file: Path, clock: Clock, seed: int = 0) -> VnnAnswer:
-    """The verdict on the properties of a file.
+    """The verdict on the properties of a file, for the network of another.
 
-    UserError for files that cannot be read, and if the network as read differs from the file's
-    there.
+    UserError for files that cannot be read, and if the network as read computes other outputs than
+    its file on inputs of the property.
     """
     cases = properties.read(vnnlib_file)
     network = networks.read(onnx_file)
@@ -41,7 +41,7 @@ def decided(onnx_file: Path, vnnlib_file: Path, clock: Clock, seed: int = 0) -> 
 
 
 def _compare(network: networks.OnnxNetwork, property_: Property) -> None:
-    """Compares the network as read with its file, on inputs of the property."""
+    """Raises UserError if the network as read and its file differ on inputs of a property."""
     lower, upper = property_.inner()
     inputs = np.stack([lower, 0.5 * lower + 0.5 * upper, upper])
     comparer = Comparer(network.model, network.original())

@@ -122,20 +122,20 @@ def random_network(seed: int) -> keras.Model:
 
 
 def table(by_title: Mapping[str, Polytope]) -> Table:
-    """The reach of the first logit, as seen and by bounds, and how much larger the bounds are.
+    """The range of the first logit, by a grid of inputs and by bounds, with the polygons' areas.
 
-    Larger is the area over that of the reached outputs' convex hull.
+    larger: a polygon's area over that of the convex hull of the reached outputs.
     """
-    shown = Table("network", "first logit reached")
+    grid = Table("network", "first logit reached")
     for name in METHODS:
-        shown.add_column(f"by {name}")
-        shown.add_column("larger")
+        grid.add_column(f"by {name}")
+        grid.add_column("larger")
     for title, drawn in by_title.items():
         cells = [_range(drawn.reached[..., 0])]
         for name in METHODS:
             cells += [_range(drawn.outer[name][:, 0]), f"{drawn.times_larger(name):,.3g} x"]
-        shown.add_row(title, *cells)
-    return shown
+        grid.add_row(title, *cells)
+    return grid
 
 
 def _range(values: np.ndarray) -> str:

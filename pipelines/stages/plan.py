@@ -38,7 +38,7 @@ def show_plan(values: flags.FlagValues) -> None:
 
 
 def _data(values: flags.FlagValues) -> tuple[data.DataSet, list[str]]:
-    """The data; where they are not at hand, synthetic images of their shape, and a note on it."""
+    """The data, or synthetic images of their shape with a note, where they cannot be loaded."""
     try:
         return inputs.load_data(values), []
     except UserError as error:

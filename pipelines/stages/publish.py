@@ -38,7 +38,7 @@ def export_model(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> No
 
 
 def mend_export(run: RunDirectory, dataset: data.DataSet) -> None:
-    """Exports a run's network anew if files of its SavedModel are damaged, and prints so."""
+    """Exports a run's network anew if files of its SavedModel are damaged, and prints a line."""
     damage = saved_model.damage(run.export)
     if damage is not None:
         export_model(run, dataset, inputs.threat(run_flags(run.frozen())))
@@ -47,13 +47,13 @@ def mend_export(run: RunDirectory, dataset: data.DataSet) -> None:
 
 @contextlib.contextmanager
 def contradictions_as_errors(run: RunDirectory) -> Iterator[None]:
-    """Turns contradictory records into a UserError, which says what to do."""
+    """Raises UserError, with a way out, for records that contradict each other."""
     try:
         yield
     except Inconsistent as error:
         raise UserError(
-            f"records: expected whole ones that agree; {error}; once {run.records} (or the part "
-            "that is wrong) is deleted, certify and evaluate write it anew"
+            f"records: expected undamaged ones that agree; {error}; once {run.records} (or the "
+            "part that is wrong) is deleted, certify and evaluate write it anew"
         ) from error
 
 

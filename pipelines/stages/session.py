@@ -1,4 +1,4 @@
-"""A session with a run that has a network: the run is held meanwhile."""
+"""A session with a run that has a network, which the process holds meanwhile."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -23,8 +23,8 @@ from rt_tf.threats.region import Threat
 class RunSession(NamedTuple):
     """A run with a network, its data, and the threat and radii of the question.
 
-    is_new: whether the run was made around a network's file just now. alone: whether no other
-    process works on the run, which then stays so.
+    is_new: whether the run was made around a network's file just now. alone: takes the run for this
+    process alone; returns whether it could, as no other process works on it.
     """
 
     run: RunDirectory
@@ -98,6 +98,6 @@ def _refuse_untrained(run: RunDirectory, values: flags.FlagValues) -> None:
 def _refuse_part(run: RunDirectory, part: bool) -> None:
     if part:
         raise UserError(
-            f"slice: expected a run that holds its network already; {run.path} does not; certify "
-            "one image without --slice first (--samples=1)"
+            f"slice: expected a run that has its network already; {run.path} has none; certify one "
+            "image without --slice first (--samples=1)"
         )

@@ -126,7 +126,7 @@ class NullWatcher:
 
 
 def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> Loop:
-    """The loop of a run; UserError, and nothing is written, if it could not be trained."""
+    """The loop of a run; UserError, and nothing is written, for flags that do not fit the data."""
     if values.augment and dataset.train.augmentation is None:
         raise UserError(f"augment: expected false: {dataset.name} has none; received true")
     if values.cutout > min(dataset.shape[:2]):
@@ -185,7 +185,7 @@ def _objectives(
 ) -> list[Objective]:
     by_phase = [of_phase.objective(phase, threat, bound_settings(values)) for phase in phases]
     for phase, objective in zip(phases, by_phase, strict=True):
-        objective.trained(model.wiring)  # refuses a latent layer that there is not
+        objective.trained(model.wiring)  # refuses a latent layer that the network does not have
         if phase.attack == "latent" and model.wiring.has_statistics:
             raise UserError(
                 "attack: expected an attack on images for a network with batch normalisation; "
@@ -201,7 +201,7 @@ def _guard(values: flags.FlagValues, model: RobustModel, threat: Threat, directo
 
 
 def extra_examples(values: flags.FlagValues, dataset: data.DataSet) -> data.Extra | None:
-    """The further training examples that the flags name; UserError if they cannot be had."""
+    """The further training examples that the flags name, None without any; UserError if unfit."""
     if values.extra_data is None:
         if values.extra_labels_from is not None:
             raise UserError(
@@ -211,24 +211,25 @@ def extra_examples(values: flags.FlagValues, dataset: data.DataSet) -> data.Extr
     count = round(values.extra_share * values.batch_size)
     if not 0 < count < values.batch_size:
         raise UserError(
-            f"extra_share: expected a share of some of a batch's {values.batch_size} examples; "
-            f"received {values.extra_share:g}, which are {count}"
+            f"extra_share: expected the share of 1 to {values.batch_size - 1} of a batch's "
+            f"{values.batch_size} examples; received {values.extra_share:g}, which is that of "
+            f"{count}"
         )
     named = values.extra_labels_from
     label = _labeller(named, dataset.shape, dataset.domain) if named else None
     split = data.read_extra(Path(values.extra_data), dataset, label)
-    _refuse_known(split, dataset.validation.take(values.monitor_samples), dataset.test)
+    _refuse_judges(split, dataset.validation.take(values.monitor_samples), dataset.test)
     return data.Extra(split, values.extra_share)
 
 
-def _refuse_known(extra: data.Split, *judges: data.Split) -> None:
+def _refuse_judges(extra: data.Split, *judges: data.Split) -> None:
     """Raises UserError for examples by which training, or its result, is judged."""
     hashes = set(extra.hashes())
     for judge in judges:
         if shared := hashes.intersection(judge.hashes()):
             raise UserError(
                 f"extra_data: expected other images than those of the {judge.name} split that "
-                f"are looked at; received {len(shared)} of them"
+                f"judge the network; received {len(shared)} of them"
             )
 
 
@@ -240,14 +241,12 @@ def _labeller(
     if saved_model.exported_checksum(path) is None:
         raise UserError(f"extra_labels_from: expected a finished run; {folder} is none")
     run = RunDirectory(folder)
-    its_shape, its_domain = (
-        tuple(run.facts()["dataset"]["shape"]),
-        inputs.domain(run_flags(run.frozen())),
-    )
-    if its_shape != shape or its_domain.config() != domain.config():
+    run_shape = tuple(run.facts()["dataset"]["shape"])
+    run_domain = inputs.domain(run_flags(run.frozen()))
+    if run_shape != shape or run_domain.config() != domain.config():
         raise UserError(
-            f"extra_labels_from: expected one on images of {list(shape)} in {domain}; {folder} has "
-            f"{list(its_shape)} in {its_domain}"
+            f"extra_labels_from: expected a run on images of {list(shape)} in {domain}; {folder} "
+            f"is on {list(run_shape)} in {run_domain}"
         )
     served = saved_model.load(path)
     return lambda images: served.serve(images)["label"].numpy()

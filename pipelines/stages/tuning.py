@@ -72,7 +72,7 @@ class Search(BaseTuner):
         phases = schedule.phases(values, inputs.threat(values))
         chosen = values.objective if values.objective != "auto" else None
         selected = monitoring.selection(values, phases)
-        self.texts |= {  # one question for all trials, whatever they are trained with
+        self.texts |= {  # the same for all trials, whatever bound they are trained by
             "select_by": selected,
             "monitor_bound": monitoring.monitored_name(values.monitor_bound, phases),
         }
@@ -97,8 +97,8 @@ class Search(BaseTuner):
         trials = sorted(self.oracle.trials.values(), key=_rank)
         terminal().print(self._table(trials))
         if not trials or trials[0].score is None:
-            raise UserError("trials: expected one that ends well; all have failed, as told above")
-        flag_texts = {**self.texts, **self._chosen(trials[0])}
+            raise UserError("trials: expected one that ends well; all failed, see the lines above")
+        flag_texts = {**self.texts, **self._flags(trials[0])}
         del flag_texts["model_dir"]
         lines = [
             f"# The best of {len(trials)} trials: {self.by} {trials[0].score:.4f} on validation."
@@ -110,7 +110,7 @@ class Search(BaseTuner):
         self.screen.print(f"next:\n  {command}")
 
     def run_trial(self, trial: Any, **options: Any) -> dict[str, float]:
-        """Trains once; FailedTrialError for a trial's own fault, FatalError for ours."""
+        """Trains once; FailedTrialError for flags that fail, FatalError for other errors."""
         try:
             score = self._trained(trial)
         except FAILURES as error:
@@ -130,7 +130,7 @@ class Search(BaseTuner):
         self.oracle.save()
 
     def _trained(self, trial: Any) -> float:
-        chosen = self._chosen(trial)
+        chosen = self._flags(trial)
         values = run_flags({**self.texts, **chosen})
         folder = self.study.path / "trials" / trial.trial_id
         if (folder / "trial.json").exists():  # killed before keras-tuner noted it
@@ -152,7 +152,8 @@ class Search(BaseTuner):
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         return best
 
-    def _chosen(self, trial: Any) -> dict[str, str]:
+    def _flags(self, trial: Any) -> dict[str, str]:
+        """The flags of a trial that the search has chosen, as text."""
         return {name: as_flag(value) for name, value in trial.hyperparameters.values.items()}
 
     def _table(self, trials: list[Any]) -> Table:
@@ -162,14 +163,14 @@ class Search(BaseTuner):
         )
         for trial in trials:
             score = "failed" if trial.score is None else f"{100 * trial.score:.2f} %"
-            table.add_row(trial.trial_id, *self._chosen(trial).values(), score)
+            table.add_row(trial.trial_id, *self._flags(trial).values(), score)
         return table
 
 
 def _score(position: TrainingState, by: str) -> float:
-    """The validation accuracy of the weights that are kept."""
-    kept = [position.selected["phase"], position.selected["epoch"]]
-    rows = [row for row in position.history if [row["phase"], row["epoch"]] == kept]
+    """The validation accuracy of the weights that are selected."""
+    selected = [position.selected["phase"], position.selected["epoch"]]
+    rows = [row for row in position.history if [row["phase"], row["epoch"]] == selected]
     return float(rows[-1]["validation"][by])
 
 

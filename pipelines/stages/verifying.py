@@ -20,9 +20,10 @@ class Answer(NamedTuple):
 def verify(
     onnx_file: Path, vnnlib_file: Path, results: Path | None, end: float, seed: int = 0
 ) -> None:
-    """Decides and answers. end: a moment of `time.monotonic`.
+    """Decides a property, prints the answer and writes it to the file `results`, if there is one.
 
-    All of it, reading included, happens in a process of its own, which ends then at the latest.
+    end: a moment of `time.monotonic`. All of the work, reading included, is done in a process of
+    its own, which ends then at the latest.
     """
     ended = until(end, answer, onnx_file, vnnlib_file, end, seed)
     if ended.late:
@@ -35,7 +36,7 @@ def verify(
 
 
 def answer(onnx_file: Path, vnnlib_file: Path, end: float, seed: int) -> Answer:
-    """The answer, computed in a process of its own."""
+    """The answer to a property, computed in this process. end: a moment of `time.monotonic`."""
     import_tensorflow()
     from pipelines.stages.deciding import Clock, decided
     from rt_tf.interchange import results as formats

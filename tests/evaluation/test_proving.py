@@ -84,5 +84,5 @@ def test_a_report_on_a_damaged_proof_is_refused_in_words(
     cut(proved.kept)
     monkeypatch.setattr(publish, "load_network", lambda run: proved.network)
     dataset = SimpleNamespace(test=SimpleNamespace(images=originals))
-    with pytest.raises(UserError, match=rf"records: expected whole ones.*{INDEX:05d}\.npz"):
+    with pytest.raises(UserError, match=rf"records: expected undamaged ones.*{INDEX:05d}\.npz"):
         publish.report(proved.run, dataset)

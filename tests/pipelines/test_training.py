@@ -155,7 +155,7 @@ WASSERSTEIN = ["--threat=wasserstein", "--epsilon=1", "--eval_attack=adaptive"]
         ),
         (["--cutout=9"], "cutout: expected at most 8, .* received 9"),
         (["--extra_labels_from=a"], "expected --extra_data="),
-        (["--extra_data=none.npz", "--extra_share=0.001"], "a batch's 100 examples; .*which are 0"),
+        (["--extra_data=none.npz", "--extra_share=0.001"], "a batch's 100 examples; .*that of 0"),
         (["--extra_data=none.npz"], "expected an .npz file; none.npz"),
         (["--extra_data=a.npz", "--extra_labels_from=b"], "expected a finished run; b is none"),
         (
@@ -164,7 +164,7 @@ WASSERSTEIN = ["--threat=wasserstein", "--epsilon=1", "--eval_attack=adaptive"]
         ),
         (
             ["--epochs=2,2", "--new_member=false,true", "--monitor_bound=none"],
-            "monitor_bound: expected a bound, which says what is left",
+            "monitor_bound: expected a bound, whose certificates decide",
         ),
         (
             ["--monitor_bound=probable", "--threat=l1", "--epsilon=1"],
@@ -207,7 +207,7 @@ def test_images_labelled_by_another_run_join_training(
         build_loop(digits_dir, tmp_path / "other", *arguments)
     points, folder = ("--dataset=points", "--model=points_fc"), tmp_path / "points"
     np.savez(file, images=np.zeros((9, *data.load("points", folder).shape), np.uint8))
-    with pytest.raises(UserError, match=r"expected one on images of .*; .* has \[8, 8, 1\]"):
+    with pytest.raises(UserError, match=r"expected a run on images of .*; .* is on \[8, 8, 1\]"):
         build_loop(folder, tmp_path / "other", *points, *arguments)
 
 

@@ -13,7 +13,7 @@ from keras import layers
 from pipelines.flags.parsing import parse
 from pipelines.flags.run import frozen, training_groups
 from pipelines.runs.directory import RunDirectory
-from pipelines.runs.external_network import KEPT, given_texts, run_flags_of
+from pipelines.runs.external_network import FROZEN, given_texts, run_flags_of
 from pipelines.stages import adopting, publish
 from rt_tf import catalogue, data
 from rt_tf.errors import UserError
@@ -82,7 +82,7 @@ def test_the_report_says_what_the_network_is(made: Path) -> None:
     assert report["training"].pop("history") == []
     assert set(report["training"].values()) == {None}
     assert report["provenance"]["seed"] is None
-    assert set(report["provenance"]["flags"]) == {*KEPT, "epsilon"} - {"union_radii", "onnx_file"}
+    assert set(report["provenance"]["flags"]) == {*FROZEN, "epsilon"} - {"union_radii", "onnx_file"}
     page = (made / "run" / "report" / "report.html").read_text()
     assert "not trained here, but given as <code>my.keras</code>" in page
     assert "<h2>Training</h2>" not in page

@@ -59,7 +59,7 @@ def test_different_numbers_of_parts_are_not_held_at_once(tmp_path: Path) -> None
     parts = [lambda n=n: run(tmp_path).holding(f"1of{n}") for n in (2, 3)]
     assert held_at_once(parts)[0] == 1
     with run(tmp_path).holding("1of2"), run(tmp_path).holding("2of2"):
-        with pytest.raises(UserError, match="another process is at [12]of2"):
+        with pytest.raises(UserError, match="another process works on [12]of2"):
             run(tmp_path).holding("1of3").__enter__()
         assert not (tmp_path / "lock-1of3").exists()
 
