@@ -1,4 +1,4 @@
-"""How many multiply-adds bound methods need: the floor under their time."""
+"""The number of multiply-adds that bound methods need: the floor under their time."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What attacks cost, as ratios within one run.
+"""The cost of attacks, as ratios within one run.
 
     python -m benchmarks.attacks --model_dir=<a run on MNIST> [--rounds=15] [--json=FILE]
 
@@ -94,7 +94,7 @@ def compiled(run: Callable[..., Any], *arguments: Any) -> Job:
 
 
 def numbers(tensors: Any) -> Any:
-    """As NumPy's, so that they are computed."""
+    """The tensors as NumPy arrays, which makes TensorFlow compute them."""
     return tf.nest.map_structure(lambda tensor: tensor.numpy(), tensors)
 
 
@@ -118,7 +118,7 @@ def evaluated(asked: Task, name: str, **settings: Any) -> AttackResult:
 
 
 def on_a_batch(found: Subject) -> dict[str, Job]:
-    """What is timed on a training batch."""
+    """The jobs that are timed on a training batch."""
     ball, union = task(found, "linf", 0.3, BATCH), task(found, "union", 1.0, BATCH)
     earth = task(found, "wasserstein", 0.5, BATCH)
     moved = earth.region.x + 0.1 * tf.sign(earth.evaluate(earth.region.x).gradient)
@@ -134,7 +134,7 @@ def on_a_batch(found: Subject) -> dict[str, Job]:
 
 
 def evaluations(found: Subject) -> dict[str, Job]:
-    """What is timed on all images: Foolbox attacks the Keras network, as its users have it do."""
+    """The jobs that are timed on all images; Foolbox attacks the Keras network, as usual."""
     ours = task(found, "linf", found.eps, EVALUATED)
     theirs = dataclasses.replace(ours, network=found.model)
     forty = {"steps": 40, "step_size": 1.0 / 30.0}

@@ -1,4 +1,4 @@
-"""What the bound methods cost, against the best PyTorch code for each.
+"""The cost of the bound methods, against the best PyTorch code for each.
 
     python -m benchmarks.bounds [--model_dir=RUN] [--large] [--rounds=5] [--json=FILE]
 
@@ -124,7 +124,7 @@ class Needed(NamedTuple):
 
 
 def multiply_adds(subject: Subject, line: Line) -> Needed:
-    """What the network and a method need."""
+    """The multiply-adds of the network and of a bound method."""
     graph = subject.wiring.lower()
     x = tf.constant(subject.images[:2])
     region = Region(Linf(), x, EPS)

@@ -88,7 +88,7 @@ def train(entry: Entry, folder: Folder, options: Sequence[str], lock: TextIO) ->
 
 
 def status(entries: Sequence[Entry], folder: Folder) -> Table:
-    """What is done, running and left, in CPU hours."""
+    """The entries that are done, running and left, with their CPU hours."""
     table = Table("entry", "state", "CPU hours spent", "of", "left at most", highlight=False)
     for entry in entries:
         spent, left = folder.spent(entry), folder.left(entry)

@@ -69,7 +69,7 @@ def hard(wiring: Wiring, split: data.Split, eps: float, samples: int, most: int)
 
 
 def timed(wiring: Wiring, name: str, asked: Query, limit: float) -> tuple[list[Finding], float]:
-    """What a rung finds and the seconds it takes, compilation aside."""
+    """A rung's findings, and the seconds that it takes, compilation aside."""
     rung = build_rung(name, wiring, Linf(), {"time_limit": limit})
     one = Query(asked.images[:1], asked.labels[:1], asked.eps, asked.points[:1])
     list(rung(one))
@@ -78,7 +78,7 @@ def timed(wiring: Wiring, name: str, asked: Query, limit: float) -> tuple[list[F
 
 
 def row_of(findings: Sequence[Finding], seconds: float) -> dict[str, Any]:
-    """What is kept of a rung."""
+    """The row of a rung in the results."""
     counts = {
         "certified": sum(f.certified for f in findings),
         "trusted": sum(f.trusted and f.margin > 0.0 for f in findings),

@@ -1,4 +1,4 @@
-"""What several networks get right by eps, from the distances at which one attack found each image.
+"""Accuracy of several networks by eps, from the distances of the counterexamples of one attack.
 
     python -m benchmarks.distances RUN... --threat=wasserstein --attack=adaptive [--figure=FILE]
 
@@ -69,7 +69,7 @@ def distance(correct: bool, tried: dict) -> float:
 
 
 def listed(distances: np.ndarray) -> list[float | None]:
-    """As JSON has them: None where no counterexample was found."""
+    """The distances as JSON has them: None where no counterexample was found."""
     return [round(float(size), 5) if np.isfinite(size) else None for size in distances]
 
 

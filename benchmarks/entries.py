@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
 
 class Folder(NamedTuple):
-    """Where the runs of a campaign are, and where the results are kept."""
+    """The folders of a campaign: one of its runs, and one of their results."""
 
     runs: Path
     results: Path
@@ -46,11 +46,11 @@ class Folder(NamedTuple):
         return self.runs / entry.name
 
     def log(self, entry: Entry) -> Path:
-        """What the run of an entry prints."""
+        """The file of what an entry's run prints."""
         return self.runs / f"{entry.name}.log"
 
     def result(self, entry: Entry) -> Path:
-        """Where the result of an entry is kept; it is there once the entry is done."""
+        """The file of an entry's result, which is there once the entry is done."""
         return place(entry.system, entry.seed, self.results)
 
     def spent(self, entry: Entry) -> float:

@@ -1,4 +1,4 @@
-"""Which tests to ask about a file: those that import it, its own room's and the nearest first."""
+"""The tests of a file: all that import it, first those of its own room and the nearest ones."""
 
 import ast
 from collections import deque

@@ -49,7 +49,7 @@ PAPER = {"pgd": 39.2, "cw": 42.2, "interval": 56.2}  # Wang et al. 2018 (MixTrai
 
 
 class Schedule(NamedTuple):
-    """How FC1 is trained; eps grows linearly over the first epochs, without which it learns little.
+    """The training of FC1; eps grows over the first epochs, without which it learns little.
 
     The paper's: 40 attack steps of .01, no growth.
     """
@@ -69,7 +69,7 @@ class Setting(NamedTuple):
 
 
 def settings(steps: int, pgd_steps: int) -> dict[str, Setting]:
-    """What is compared. steps: interval steps; pgd_steps: before each, and of PGD and CW."""
+    """The attacks to compare. steps: interval steps; pgd_steps: before each, and of PGD and CW."""
     climb = functools.partial(pgd, steps=pgd_steps, early_stop=True)
     follow = functools.partial(interval_attack, steps=steps, pgd_steps=pgd_steps)
     return {

@@ -119,7 +119,7 @@ def measured(network: keras.Model, asked: Question, seconds: float) -> Iterator[
 
 
 def disorder(one: Margin) -> list[str]:
-    """What is not below what it must be below, in words; empty where all is as it must be.
+    """The values that are not below those they must be below, in words; empty where all are.
 
     No bound exceeds the linear program over its boxes, wider boxes make no better program, and none
     exceeds a margin that is attained.

@@ -77,7 +77,7 @@ def series(rooms: list[str], seed: int) -> Iterator[tuple[str, Fault]]:
 
 
 def tried(copy: Path, tests: Suite, fault: Fault, limit: int) -> dict[str, Any]:
-    """What the tests of a file say of a fault in it; the file is put back."""
+    """The verdict of a file's tests on a fault in it; the file is put back."""
     path, began = copy / fault.path, time.monotonic()
     source = path.read_text()
     path.write_text(planted(source, fault))
@@ -89,7 +89,7 @@ def tried(copy: Path, tests: Suite, fault: Fault, limit: int) -> dict[str, Any]:
 
 
 def _ended(copy: Path, files: list[str], limit: int) -> tuple[str, str]:
-    """How the tests ended in a process of their own, and the one that failed."""
+    """The end of the tests in a process of their own, and the one that failed."""
     log = copy / "planted.log"
     child = os.fork()
     if not child:
@@ -121,7 +121,7 @@ def _waited(child: int, log: Path, patience: float) -> tuple[str, str]:
 
 
 def _running(log: Path) -> Path:
-    """Where the test is named that will end with its own CPU seconds, before those of all."""
+    """A file with the name of the test that ends by its own CPU seconds, before those of all."""
     return log.with_suffix(".running")
 
 

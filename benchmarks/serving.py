@@ -1,4 +1,4 @@
-"""What a SavedModel serves in a second: labels, certificates, certified radii.
+"""The labels, certificates and certified radii that a SavedModel serves in a second.
 
     python -m benchmarks.serving --model_dir=RUN [--epsilon=0.1] [--rounds=3] [--json=FILE]
 
@@ -60,7 +60,7 @@ def subject(model_dir: str, epsilon: float | None) -> Subject:
 
 
 def ask(subject: Subject, endpoint: str, batch: int) -> dict[str, np.ndarray]:
-    """What an endpoint answers on the first images."""
+    """The answers of an endpoint on the first images."""
     images = tf.constant(subject.images[:batch])
     radius = [] if endpoint == "serve" else [tf.constant(subject.epsilon, tf.float32)]
     answer = getattr(subject.served, endpoint)(images, *radius)
@@ -84,7 +84,7 @@ def measure(subject: Subject, rounds: int) -> list[dict[str, Any]]:
 
 
 def found(subject: Subject) -> dict[str, float]:
-    """What the certificates say of the largest batch."""
+    """The shares of the largest batch that each endpoint certifies, and its median radius."""
     answers = {name: ask(subject, name, max(BATCHES)) for name in ENDPOINTS[1:]}
     shares = {name: float(answers[name]["certified"].mean()) for name in ENDPOINTS[1:-1]}
     return {**shares, "median radius": float(np.median(answers["radius"]["radius"]))}

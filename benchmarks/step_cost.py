@@ -1,4 +1,4 @@
-"""What a training step costs, against our own natural step in the same run.
+"""The cost of a training step, against our own natural step in the same run.
 
     python -m benchmarks.step_cost [--rounds=40] [--json=FILE]
 

@@ -37,12 +37,12 @@ def short_systems() -> list[str]:
 
 
 def place(name: str, seed: int, results: Path = RESULTS) -> Path:
-    """Where a system's result is kept."""
+    """The file of a system's result."""
     return results / f"{name.replace('/', '-')}-seed{seed}.json"
 
 
 def command(name: str, seed: int, run: Path, options: Sequence[str]) -> list[str]:
-    """What runs a system to its end, in the folder of `configs`."""
+    """The command that runs a system to its end, in the folder of `configs`."""
     words = [sys.executable, "-m", "pipelines.train", f"--flagfile=configs/{name}.cfg"]
     return [*words, f"--model_dir={run}", f"--seed={seed}", *options]
 
@@ -53,7 +53,7 @@ def keep(run: Path, name: str, seed: int, results: Path = RESULTS) -> None:
 
 
 def result(run: Path) -> Result:
-    """What is kept of a finished run."""
+    """The result of a finished run, as it is stored."""
     report = json.loads((run / "report" / "report.json").read_text())
     facts = json.loads((run / "run.json").read_text())
     question = next(q for q in report["questions"] if q["name"] == report["main"])

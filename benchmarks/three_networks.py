@@ -47,7 +47,7 @@ class Networks(NamedTuple):
 
 
 def chosen(model_dir: str | None, natural: str | None, data_dir: str | None) -> Networks:
-    """Those of runs, or of digits. UserError for a natural run without another one."""
+    """The networks of runs, or three of digits. UserError for a natural run without another one."""
     if model_dir is not None:
         return of_runs(model_dir, natural, data_dir)
     if natural is not None:
@@ -68,7 +68,7 @@ def of_digits(data_dir: str | None) -> Networks:
 
 
 def of_runs(provable: str, natural: str | None, data_dir: str | None) -> Networks:
-    """Those of finished runs. UserError for runs on different data."""
+    """The networks of finished runs. UserError for runs on different data."""
     asked = trained_flags(provable)
     asked.data_dir = data_dir or asked.data_dir
     dataset = load_data(asked)

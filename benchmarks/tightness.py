@@ -1,4 +1,4 @@
-"""How tight the bounds are: against linear programs, the complete answer and an attack.
+"""The tightness of bounds: against linear programs, the complete answer and an attack.
 
     python -m benchmarks.tightness [--samples=20] [--figure=FILE] [--json=FILE]
     python -m benchmarks.tightness --model_dir=RUN --natural=RUN --samples=10 --time_limit=30
@@ -138,7 +138,7 @@ def draw(found: Found) -> Figure:
 
 
 def told(found: Found, arguments: argparse.Namespace, eps: float) -> dict[str, Any]:
-    """What is kept: every image's margins, and the rows of the tables."""
+    """The results as they are stored: every image's margins, and the rows of the tables."""
     return {
         **{"eps": eps, "samples": arguments.samples, "time_limit": arguments.time_limit},
         "networks": {

@@ -1,4 +1,4 @@
-"""What the benchmarks share: times, the rate of matrix products, memory, and the machine."""
+"""Measurements that benchmarks share: times, the rate of matrix products, memory, the machine."""
 
 import platform
 import resource

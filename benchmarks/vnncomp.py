@@ -49,7 +49,7 @@ class Instance(NamedTuple):
 
 
 def instances(listed: Path) -> list[Instance]:
-    """Those of a list; UserError for a file that is none."""
+    """The instances of a list; UserError for a file that is none."""
     try:
         with listed.open(newline="") as file:
             rows = list(csv.DictReader(file))
@@ -135,7 +135,7 @@ def run(listed: Path, limit: float, rows: list[Row]) -> Iterator[Row]:
 
 
 def report(rows: list[Row], limit: float) -> Row:
-    """What is kept in a file."""
+    """The results as a file holds them."""
     machine = {"cores": usable_cores(), "platform": platform.platform()}
     return {"time_limit": limit, "machine": machine, **summary(rows, limit), "instances": rows}
 

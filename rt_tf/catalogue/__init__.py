@@ -78,7 +78,7 @@ def attack(name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Cal
 def _with_settings(
     kind: str, name: str, settings: Mapping[str, Any], common: Iterable[str] = ()
 ) -> Callable[..., Any]:
-    """What a name stands for, with its settings bound. common: options of all names of the kind."""
+    """The function of a name, with its settings bound. common: options of all names of the kind."""
     taken = [option for option in (*common, *find(kind, name).options) if option in settings]
     return functools.partial(resolve(kind, name), **{option: settings[option] for option in taken})
 

@@ -1,4 +1,4 @@
-"""Where the attack of the last step led, for steps that begin there."""
+"""The moves of the last step's attack, at which the attack of the next step may begin."""
 
 import tensorflow as tf
 

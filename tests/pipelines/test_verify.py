@@ -205,7 +205,7 @@ def test_what_a_search_calls_a_counterexample_is_judged(absolute, tmp_path: Path
 
 def test_a_box_that_stays_open_does_not_end_the_search(absolute, tmp_path, monkeypatch) -> None:
     """A counterexample in the second box, which only a complete search meets."""
-    monkeypatch.setattr(Decider, "_attacked", lambda *_: None)
+    monkeypatch.setattr(Decider, "_attack", lambda *_: None)
     boxes = ["(and (<= X_0 0.4) (>= Y_0 0.89))", "(and (>= X_0 0.6) (>= Y_0 0.9))"]
     condition = f"(assert (or {' '.join(boxes)}))"
     property_ = vnnlib_file.read(vnnlib(tmp_path / "p", ["0.1", "0"], ["1", "1"], 1, condition))

@@ -81,7 +81,7 @@ class WarmUp:
         return tf.nn.relu(self.tolerance - ratio) / self.tolerance
 
     def _unevenness(self, box: Box, average: Callable[[Tensor], Tensor]) -> Tensor:
-        """How uneven active and inactive units' centres are, by their means and their variances."""
+        """The imbalance of active and inactive units' centres, by their means and variances."""
         centre = box.centre
         active = tf.cast(box.lower > 0.0, centre.dtype)
         inactive = tf.cast(box.upper < 0.0, centre.dtype)
