@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.flags.parsing import CONFIGS
+from pipelines.flags.help import CONFIGS
 from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
 

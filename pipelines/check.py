@@ -5,7 +5,9 @@ import sys
 from absl import flags
 
 from pipelines.console import one_line_errors
-from pipelines.flags.parsing import Group, fail, parse, whole
+from pipelines.flags.group import Group
+from pipelines.flags.kinds import whole
+from pipelines.flags.parsing import fail, parse
 from pipelines.stages.checked import NETWORK, PROOFS
 
 ABOUT = """Checks the certificates of which a run has stored proofs, by another program than the one

@@ -6,7 +6,8 @@ from typing import Any
 from absl import flags
 
 from pipelines.console import console, import_tensorflow, one_line_errors, refuse, tell_next
-from pipelines.flags.parsing import Group, parse
+from pipelines.flags.group import Group
+from pipelines.flags.parsing import parse
 from pipelines.runs.external_network import run_flags_of
 
 Makers = Sequence[Callable[[flags.FlagValues], Group]]

@@ -6,7 +6,9 @@ from typing import Any
 from absl import flags
 
 from pipelines.console import console, import_tensorflow, one_line_errors, terminal
-from pipelines.flags.parsing import Group, fail, parse, whole
+from pipelines.flags.group import Group
+from pipelines.flags.kinds import whole
+from pipelines.flags.parsing import fail, parse
 from pipelines.flags.run import run_group
 from pipelines.runs.directory import trained_flags
 from rt_tf.folders import writable

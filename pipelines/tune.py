@@ -7,7 +7,10 @@ from absl import flags
 
 from pipelines.console import console, import_tensorflow, one_line_errors
 from pipelines.flags import run as ours
-from pipelines.flags.parsing import Group, OneOf, fail, listed, parse, whole
+from pipelines.flags.group import Group
+from pipelines.flags.help import listed
+from pipelines.flags.kinds import OneOf, whole
+from pipelines.flags.parsing import fail, parse
 from pipelines.flags.read_phases import read_phases
 from pipelines.flags.space import OBJECTIVES, TUNERS, read_space
 from pipelines.runs.directory import RunDirectory

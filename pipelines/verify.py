@@ -7,7 +7,9 @@ from typing import Any
 from absl import flags
 
 from pipelines.console import one_line_errors
-from pipelines.flags.parsing import ANY, Group, parse, whole, within
+from pipelines.flags.group import Group
+from pipelines.flags.kinds import ANY, whole, within
+from pipelines.flags.parsing import parse
 from pipelines.runs.supervised import started
 from pipelines.stages import verifying
 from rt_tf.errors import UserError

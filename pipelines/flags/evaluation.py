@@ -7,19 +7,9 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.flags.parsing import (
-    ANY,
-    Group,
-    OneOf,
-    ends,
-    line,
-    listed,
-    number,
-    radii,
-    share,
-    whole,
-    within,
-)
+from pipelines.flags.group import Group
+from pipelines.flags.help import listed
+from pipelines.flags.kinds import ANY, OneOf, ends, line, number, radii, share, whole, within
 from rt_tf import catalogue
 from rt_tf.catalogue.bounds import LADDER
 from rt_tf.catalogue.suites import SUITES, USUAL_LOSS, Budget

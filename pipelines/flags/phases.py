@@ -2,17 +2,9 @@
 
 from absl import flags
 
-from pipelines.flags.parsing import (
-    ANY,
-    Group,
-    OneOf,
-    Summarised,
-    epochs_list,
-    listed,
-    switch,
-    whole,
-    within,
-)
+from pipelines.flags.group import Group
+from pipelines.flags.help import Summarised, listed
+from pipelines.flags.kinds import ANY, OneOf, epochs_list, switch, whole, within
 from rt_tf import catalogue
 from rt_tf.catalogue.training import DECAYS, ENDS, POINT_TERMS
 

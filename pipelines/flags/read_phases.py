@@ -6,7 +6,7 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.flags.parsing import broadcast
+from pipelines.flags.group import broadcast
 from pipelines.flags.phases import PHASE_FLAGS
 from rt_tf.errors import UserError
 from rt_tf.training.phases import Phase, own_epochs

@@ -12,17 +12,9 @@ from pipelines.flags.evaluation import (
     range_flag,
     threat_group,
 )
-from pipelines.flags.parsing import (
-    ANY,
-    Group,
-    OneOf,
-    PhaseList,
-    listed,
-    number,
-    positive,
-    whole,
-    within,
-)
+from pipelines.flags.group import Group
+from pipelines.flags.help import listed
+from pipelines.flags.kinds import ANY, OneOf, PhaseList, number, positive, whole, within
 from pipelines.flags.phases import phase_group
 from rt_tf import catalogue
 

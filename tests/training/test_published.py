@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 from absl import flags
 
-from pipelines.flags.parsing import CONFIGS, parse
+from pipelines.flags.help import CONFIGS
+from pipelines.flags.parsing import parse
 from pipelines.flags.read_phases import read_phases
 from pipelines.flags.run import training_groups
 from rt_tf.catalogue.systems import SYSTEMS
