@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from pipelines.flags.parsing import fail, one_line
+from pipelines.flags.parsing import fail, one_line, until_unread
 from pipelines.runs.interruption import Interruption, interruptible
 from rt_tf.errors import UserError
 
@@ -37,7 +37,7 @@ def one_line_errors(goes_on: bool = True) -> Iterator[None]:
     """
     then = ": the same command goes on from here" if goes_on else ""
     try:
-        with interruptible():
+        with until_unread(), interruptible():
             yield
     except UserError as error:
         fail(str(error))

@@ -2,7 +2,11 @@
 
 import contextlib
 import itertools
+import os
+import select
+import signal
 import sys
+from collections.abc import Iterator
 from typing import NoReturn
 
 from absl import flags
@@ -39,7 +43,8 @@ def parse(argv: list[str], groups: list[Group], about: str) -> flags.FlagValues:
         named = [part.partition("=")[2] for part in argv if part.lstrip("-").startswith("flagfile")]
         fail(f"flagfile: expected lines of text, --name=value; {', '.join(named)}: {error}")
     if values.help or values.helpshort or values.version:
-        print(f"rt_tf {rt_tf.__version__}" if values.version else help_text(groups, about))
+        with until_unread():
+            print(f"rt_tf {rt_tf.__version__}" if values.version else help_text(groups, about))
         raise SystemExit(0)
     if len(rest) > 1:
         fail(f"flags: expected --name=value; received '{rest[1]}'")
@@ -62,6 +67,26 @@ def files_first(argv: list[str]) -> list[str]:
             is_file = part.startswith(tuple(f"{name}=" for name in FLAG_FILE))
             (files if is_file else others).append(part)
     return [*argv[:1], *files, *others, *argv[end:]]
+
+
+@contextlib.contextmanager
+def until_unread() -> Iterator[None]:
+    """Ends the process without a word once nobody reads what it prints, as after `| head`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _is_unread():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
+
+
+def _is_unread() -> bool:
+    """Whether the standard output is a pipe whose reader has left."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in output.poll(0))
 
 
 def fail(message: str) -> NoReturn:

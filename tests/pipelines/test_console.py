@@ -4,6 +4,9 @@ import ast
 import io
 import re
 import shlex
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,7 +31,7 @@ def test_names_are_shown_as_they_are() -> None:
 def test_there_is_one_kind_of_terminal() -> None:
     consoles = [
         path.name
-        for path in Path(console.__file__).parent.glob("*.py")
+        for path in Path(console.__file__).parent.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Console"
     ]
@@ -97,3 +100,35 @@ def test_every_command_that_is_told_has_its_values_quoted() -> None:
     }
     assert unquoted == set()
     assert bare_values(ast.parse('f"python -m pipelines.export --model_dir={x} writes it"')) == [1]
+
+
+MANY_LINES = """
+from pipelines.console import one_line_errors
+with one_line_errors():
+    for number in range(100000):
+        print("line", number)
+"""
+
+
+@pytest.mark.parametrize(
+    "command", [["-m", "pipelines.train", "--help"], ["-c", MANY_LINES]], ids=["help", "work"]
+)
+def test_a_reader_that_leaves_ends_a_command_without_a_word(command: list[str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    if "-c" in command:
+        assert process.stdout.readline() == b"line 0\n"
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(60) == 128 + signal.SIGPIPE
+
+
+def test_another_pipe_that_breaks_keeps_its_traceback() -> None:
+    with pytest.raises(BrokenPipeError), console.one_line_errors():
+        raise BrokenPipeError
