@@ -35,7 +35,7 @@ from pipelines.runs.directory import RunDirectory, trained_flags
 from pipelines.runs.restoring import load_network
 from rt_tf import catalogue
 from rt_tf.attacks import noise, starts
-from rt_tf.attacks.run import AttackResult, attack_with_restarts
+from rt_tf.attacks.judging import AttackOutcome, attack_with_restarts
 from rt_tf.attacks.task import Task
 from rt_tf.network.graph import Graph
 from rt_tf.network.trace import trace
@@ -112,7 +112,7 @@ def attacked(name: str, asked: Task, **settings: Any) -> tf.Tensor:
     return catalogue.attack(name, settings)(asked, starts.uniform(asked))
 
 
-def evaluated(asked: Task, name: str, **settings: Any) -> AttackResult:
+def evaluated(asked: Task, name: str, **settings: Any) -> AttackOutcome:
     """An evaluation: the attack, judged."""
     return attack_with_restarts(asked, catalogue.attack(name, settings), starts.uniform)
 

@@ -32,7 +32,7 @@ from rt_tf import catalogue, data, models
 from rt_tf.attacks import noise
 from rt_tf.attacks.gradient.interval import interval_attack
 from rt_tf.attacks.gradient.pgd import pgd
-from rt_tf.attacks.run import Attack, attack_with_restarts
+from rt_tf.attacks.judging import Attack, attack_with_restarts
 from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError

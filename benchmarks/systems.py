@@ -23,8 +23,9 @@ from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
 
 RESULTS = Path(__file__).parent / "results" / "systems"
-HEADER = """| system | region | published | clean | attacked | certified | training, min | cores |
-|---|---|---|---|---|---|---|---|"""
+COLUMNS = ["system", "region", "published", "clean", "attacked", "certified", "images"]
+COLUMNS += ["training, min", "cores"]
+HEADER = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
 KEPT = ("clean", "attacked", "certified")
 PRIVATE = ("data_dir", "model_dir", "extra_data", "extra_labels_from")
 Result = dict[str, Any]
@@ -78,10 +79,11 @@ def row(found: list[Result]) -> str:
     first = found[0]
     minutes = [_minutes(result) for result in found]
     cells = [
-        f"`{first['system'].removesuffix('-short')}`",
+        f"`{first['system']}`",
         f"{first['threat']} {radius_text(first['epsilon'])}",
         first["published"],
         *(_spread([r[name] and 100 * r[name]["rate"] for r in found]) for name in KEPT),
+        f"{first['clean']['n']:,}",
         _spread(minutes),
         _spread((result["hardware"]["cores"] for result in found), digits=0),
     ]

@@ -82,7 +82,7 @@ NETWORK = [
         "folding",
         "moments",
         "wiring",
-        "operations",
+        "keras_operations",
         "trace",
         "copying",
     ),

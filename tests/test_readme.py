@@ -145,7 +145,7 @@ def test_a_row_of_seeds_has_the_least_and_the_greatest() -> None:
     rates = [{"certified": kept["certified"] | {"rate": rate}} for rate in (0.95, 0.9, 0.92)]
     times = [{"training_seconds": seconds} for seconds in (60, 120, 90)]
     runs = [kept | rate | time for rate, time in zip(rates, times, strict=True)]
-    assert systems.row(runs).endswith("| 90.0 to 95.0 | 1.0 to 2.0 | 2 |")
-    assert systems.row(runs[:1]).endswith("| 95.0 | 1.0 | 2 |")
+    assert systems.row(runs).endswith("| 90.0 to 95.0 | 10,000 | 1.0 to 2.0 | 2 |")
+    assert systems.row(runs[:1]).endswith("| 95.0 | 10,000 | 1.0 | 2 |")
     alone = runs[0] | {"hardware": {"cores": 1}}  # where other jobs made it longer by the clock
-    assert systems.row([alone]).endswith("| 95.0 | 0.5 | 1 |")
+    assert systems.row([alone]).endswith("| 95.0 | 10,000 | 0.5 | 1 |")

@@ -6,7 +6,7 @@ from absl import flags
 
 from pipelines.assembly import inputs
 from rt_tf import catalogue
-from rt_tf.attacks.run import Attack
+from rt_tf.attacks.judging import Attack
 from rt_tf.errors import UserError
 from rt_tf.threats.region import Threat
 from rt_tf.training.phases import Phase

@@ -6,9 +6,6 @@ from rt_tf.errors import UserError
 from rt_tf.threats.region import Threat
 from rt_tf.training.phases import Phase
 
-# The threats of point terms that are not for all: a latent region needs a threat that is a box.
-TERM_THREATS = {"latent": ("linf",), "each": ("union",)}
-
 
 def refuse_jit(name: str, jit_compile: bool, devices: list[str]) -> None:
     """Raises UserError for XLA over several devices, which this TensorFlow cannot compile."""

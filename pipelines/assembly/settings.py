@@ -6,7 +6,7 @@ from absl import flags
 
 from pipelines.flags.evaluation import attack_group, bound_settings, eval_budget
 from rt_tf.errors import UserError
-from rt_tf.evaluation.attacking import Source
+from rt_tf.evaluation.attacking import TransferSource
 from rt_tf.evaluation.certified_radii import RadiusSettings
 from rt_tf.evaluation.certifying import CertifySettings
 from rt_tf.evaluation.refusals import refuse_loss
@@ -29,7 +29,9 @@ def radius_settings(values: flags.FlagValues) -> RadiusSettings:
     return RadiusSettings(values.rungs, values.tolerance, bound_settings(values), values.samples)
 
 
-def evaluation_settings(values: flags.FlagValues, sources: Sequence[Source]) -> EvaluationSettings:
+def evaluation_settings(
+    values: flags.FlagValues, sources: Sequence[TransferSource]
+) -> EvaluationSettings:
     """Settings of an evaluation by attacks, from the flags of `pipelines.evaluate`.
 
     sources: networks of other runs. UserError for flags that the suite or the attack would ignore.

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from pipelines.flags.run import EVALUATION, OF_ONE_COMMAND, OPERATIONAL, run_flags
+from rt_tf.catalogue.training import Named
 from rt_tf.errors import UserError
 
 OBJECTIVES = ("auto", "verified", "attacked", "clean")
@@ -25,12 +26,6 @@ THE_QUESTION = {"dataset", "validation", "threat", "epsilon", "union_radii", "se
 THE_QUESTION |= {"input_range"}
 THE_QUESTION |= {"transport_size", "transport_power", "transport_weight"}
 THE_QUESTION |= {"monitor_samples", "monitor_attack_steps", "monitor_every", "monitor_bound"}
-
-
-class Named(NamedTuple):
-    """A row of a table with its summary in a line."""
-
-    summary: str
 
 
 TUNERS = {

@@ -6,12 +6,12 @@ from pipelines.runs.directory import RunDirectory
 from pipelines.runs.restoring import load_network
 from rt_tf import models
 from rt_tf.errors import UserError
-from rt_tf.evaluation.attacking import Source
+from rt_tf.evaluation.attacking import TransferSource
 from rt_tf.evaluation.subject import Subject
 from rt_tf.network.trace import trace
 
 
-def load_source(path: str, subject: Subject) -> Source:
+def load_source(path: str, subject: Subject) -> TransferSource:
     """Another run's network; UserError where it is not there or takes other images."""
     run = RunDirectory(path)
     if not run.has_network():
@@ -27,4 +27,4 @@ def load_source(path: str, subject: Subject) -> Source:
             f"transfer_from: expected networks of {target.input_shape} images and "
             f"{target.classes} classes; {path} has {wiring.input_shape} and {wiring.classes}"
         )
-    return Source(run.path.name, wiring.lower())
+    return TransferSource(run.path.name, wiring.lower())

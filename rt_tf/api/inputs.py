@@ -24,7 +24,7 @@ from rt_tf.training.model import RobustModel
 DEFAULT = Domain()  # by identity: the domain of a `RobustModel` or a run, [0, 1] for other models
 
 
-class Network(NamedTuple):
+class UserNetwork(NamedTuple):
     """A model to evaluate: the Keras network, and its members traced in one domain."""
 
     keras_model: keras.Model
@@ -35,7 +35,7 @@ class Network(NamedTuple):
         return self.members[0].domain
 
 
-def network_of(model: Any, domain: Given = DEFAULT) -> Network:
+def network_of(model: Any, domain: Given = DEFAULT) -> UserNetwork:
     """The network of a Keras model, a `RobustModel`, or a run from `rt_tf.load`, in a domain.
 
     UserError for anything else, and for a network that no bound can read.
@@ -52,10 +52,10 @@ def network_of(model: Any, domain: Given = DEFAULT) -> Network:
         )
     ends = UNIT if domain is DEFAULT else Domain.of(domain)
     members = tuple(trace(member, domain=ends) for member in models.members(model))
-    return Network(model, members)
+    return UserNetwork(model, members)
 
 
-def examples_of(network: Network, data: Any, labels: Any = None) -> ArrayExamples:
+def examples_of(network: UserNetwork, data: Any, labels: Any = None) -> ArrayExamples:
     """A user's data as examples for a network.
 
     data: images [n, ...], a pair (images, labels), or a `tf.data.Dataset` of either, batched or

@@ -10,13 +10,14 @@ import numpy as np
 
 import rt_tf.models  # noqa: F401 - tells Keras of this library's layers
 from rt_tf import models
-from rt_tf.api.inputs import DEFAULT, Network, full_float32, network_of, threat_of
+from rt_tf.api.inputs import DEFAULT, UserNetwork, full_float32, network_of, threat_of
 from rt_tf.api.subjects import progress_of, subject_of
 from rt_tf.catalogue.suites import QUICK, SUITES
+from rt_tf.certification.rung import TIME_LIMIT
 from rt_tf.domain import Domain, Given
 from rt_tf.errors import UserError
 from rt_tf.evaluation import certifying, proving
-from rt_tf.evaluation.certifying import TIME_LIMIT, CertifySettings
+from rt_tf.evaluation.certifying import CertifySettings
 from rt_tf.evaluation.progress import Progress
 from rt_tf.evaluation.subject import Subject
 from rt_tf.evaluation.suites import Evaluation, EvaluationSettings
@@ -75,7 +76,7 @@ def report(
     return written
 
 
-def _note(path: Path, network: Network, subject: Subject, eps: float, title: str) -> None:
+def _note(path: Path, network: UserNetwork, subject: Subject, eps: float, title: str) -> None:
     """Notes the model and the examples of a report; UserError for a folder of other ones."""
     facts = {
         "system": title,
@@ -147,7 +148,7 @@ def export(
     return path
 
 
-def _probes(network: Network) -> np.ndarray:
+def _probes(network: UserNetwork) -> np.ndarray:
     """Random inputs of the domain, from a range of width 1 where it has no ends: [PROBES, ...]."""
     domain, shape = network.domain, (PROBES, *network.members[0].input_shape)
     lower = np.where(np.isfinite(domain.lower), domain.lower, -0.5)

@@ -37,10 +37,10 @@ def fit(
 ) -> RobustModel:
     """Trains a network by a published system, and returns it as a `RobustModel`.
 
-    model: a Keras network of logits, with the weights that training begins with. train, validation:
-    (images [n, ...] in the domain, labels [n]), or a `tf.data.Dataset` of such pairs. system: a
-    name of `rt_tf.catalogue.systems.SYSTEMS`: natural, pgd, trades, provable, mixtrain, crown_ibp,
-    shi, sabr or mtl_ibp. eps: the radius to be robust at. epochs: to which the system's schedule is
+    model: a Keras network of logits, whose weights are trained in place. train, validation: (images
+    [n, ...] in the domain, labels [n]), or a `tf.data.Dataset` of such pairs. system: a name of
+    `rt_tf.catalogue.systems.SYSTEMS`: natural, pgd, trades, provable, mixtrain, crown_ibp, shi,
+    sabr or mtl_ibp. eps: the radius to be robust at. epochs: to which the system's schedule is
     stretched; the system's by default. batch_size: the system's by default. optimizer: Adam at the
     system's learning rate by default; the rate is lowered as the system's. threat, norm, domain: as
     in `rt_tf.certify`. seed: of a step's random choices. callbacks, options: of Keras's `fit`.

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from rt_tf.attacks.run import Attack
+from rt_tf.attacks.judging import Attack
 from rt_tf.attacks.task import Network, Task
 from rt_tf.network.ops import Tensor
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from rt_tf.bounds import zonotope
 from rt_tf.bounds.backward import lower_bound, refuse_undefined
+from rt_tf.bounds.by_part import by_part
 from rt_tf.bounds.fusion import fused_loss
 from rt_tf.bounds.intermediate import MEMORY, Settings, full_enclosure, head_enclosure
 from rt_tf.bounds.interval import Enclosure
@@ -16,7 +17,6 @@ from rt_tf.bounds.probable import Confidence, probable_enclosure
 from rt_tf.bounds.projection import Projections, projected_enclosure
 from rt_tf.bounds.result import Bounds, Box
 from rt_tf.bounds.slopes import optimised_bound
-from rt_tf.bounds.union import by_part
 from rt_tf.errors import UserError
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor

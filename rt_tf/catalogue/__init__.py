@@ -1,7 +1,7 @@
 """The catalogue: tables of threats, attacks, bounds, searches, models and data sets by name.
 
 Importing this module imports no TensorFlow, so that help texts and errors can list the names at
-once. A new model, data set, threat, attack or bound is one function in one file and one row here.
+once. A new model, data set, threat, attack or bound is code in one file and a row in a table here.
 """
 
 import functools

@@ -7,6 +7,8 @@ import numpy as np
 
 from rt_tf.certification.proof import Proof
 
+TIME_LIMIT = 30.0  # the seconds that a rung which searches takes for an example, at most
+
 
 class Query(NamedTuple):
     """Examples that are open, and the radius: images [batch, ...], labels [batch].

@@ -9,10 +9,10 @@ import numpy as np
 
 from rt_tf.checker import archive
 from rt_tf.checker.archive import Arrays, of_type
-from rt_tf.checker.layers import INTERMEDIATES
 from rt_tf.checker.lines import LINE_RULES
 from rt_tf.checker.malformed import choice, field, only, require
 from rt_tf.checker.network import Network
+from rt_tf.checker.pre_activations import INTERMEDIATES
 from rt_tf.checker.region import THREATS
 from rt_tf.checker.trees import Rule, Tree, walk
 

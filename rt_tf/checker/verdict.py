@@ -6,8 +6,8 @@ import numpy as np
 
 from rt_tf.checker.backward import Passes
 from rt_tf.checker.enclosure import Enclosure, UndefinedError
-from rt_tf.checker.layers import layers, rule_lines
 from rt_tf.checker.network import Network
+from rt_tf.checker.pre_activations import layers, rule_lines
 from rt_tf.checker.proofs import Certificate, Proofs
 from rt_tf.checker.region import Region, region
 from rt_tf.checker.trees import Leaves, listed, margins

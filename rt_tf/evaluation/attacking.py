@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.attacks import noise
-from rt_tf.attacks.run import attack_with_restarts
+from rt_tf.attacks.judging import attack_with_restarts
 from rt_tf.attacks.task import Network
 from rt_tf.attacks.transfer import transferred
 from rt_tf.catalogue.suites import Budget
@@ -26,7 +26,7 @@ from rt_tf.threats.region import Region
 Points = Callable[..., tuple[tf.Tensor, ...]]
 
 
-class Source(NamedTuple):
+class TransferSource(NamedTuple):
     """Another network, on which an attack makes the points that are tried on the subject."""
 
     name: str
@@ -37,7 +37,7 @@ class Attacker:
     """An attack of a budget on a subject, traced once for all radii."""
 
     def __init__(
-        self, subject: Subject, budget: Budget, seed: int, source: Source | None = None
+        self, subject: Subject, budget: Budget, seed: int, source: TransferSource | None = None
     ) -> None:
         self.subject = subject
         self.name = (f"transfer-{source.name}-" if source else "") + budget.name(seed)
@@ -105,7 +105,7 @@ def _settings(budget: Budget) -> Row:
     return settings
 
 
-def _points(subject: Subject, budget: Budget, seed: int, source: Source | None) -> Points:
+def _points(subject: Subject, budget: Budget, seed: int, source: TransferSource | None) -> Points:
     entry = catalogue.find("attack", budget.attack)
     stop = not subject.is_cascade  # a cascade abstains where an attack only just succeeds
     method = catalogue.attack(budget.attack, {**_settings(budget), "early_stop": stop})

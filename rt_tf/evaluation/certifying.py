@@ -13,6 +13,7 @@ import tensorflow as tf
 from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.certification.cascade import climb
 from rt_tf.certification.ladder import Finding, Findings
+from rt_tf.certification.rung import TIME_LIMIT
 from rt_tf.errors import UserError
 from rt_tf.evaluation import ladders
 from rt_tf.evaluation.ladders import Ladders
@@ -22,12 +23,11 @@ from rt_tf.evaluation.refusals import refuse_unanswered
 from rt_tf.evaluation.subject import Subject
 from rt_tf.exactly import radius_text
 from rt_tf.proofs import store
+from rt_tf.records.consistency import VERDICTS
 from rt_tf.records.record_file import OPEN, RecordFile, Row
-from rt_tf.records.verdict import VERDICTS, Counterexample, example_verdict
+from rt_tf.records.verdict import Counterexample, example_verdict
 from rt_tf.reporting.counterexamples import keep
 from rt_tf.threats.region import Region
-
-TIME_LIMIT = 30.0  # seconds that a rung which searches takes for an example, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _certify_at(
     if settings.rungs is None:
         left = [place for place in places if place not in records.done]
         climbing = ladders.quickest_first(subject, climbing, eps, left, progress)
-    method = Certification(subject, climbing, eps, records.path.parent, settings)
+    method = LadderMethod(subject, climbing, eps, records.path.parent, settings)
     record_missing(subject, records, places, method, progress)
     return records
 
@@ -124,7 +124,7 @@ def _places_of(part: tuple[int, int] | None, places: Sequence[int]) -> Sequence[
     return places[k - 1 :: n]
 
 
-class Certification(NamedTuple):
+class LadderMethod(NamedTuple):
     """The method that climbs ladders at a radius, and stores their counterexamples and proofs."""
 
     subject: Subject

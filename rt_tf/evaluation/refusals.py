@@ -59,7 +59,7 @@ def refuse_loss(attack: str, loss: str) -> None:
     if not catalogue.ATTACKS[attack].climbs:
         climbing = [name for name, entry in catalogue.ATTACKS.items() if entry.climbs]
         raise UserError(
-            f"eval_loss: expected none with --eval_attack={attack}, which climbs no chosen loss "
+            f"loss: expected none with the attack {attack}, which climbs no chosen loss "
             f"({', '.join(climbing)} do); received {loss}"
         )
 
@@ -82,8 +82,8 @@ def refuse_attack_on_members(attack: str, is_cascade: bool) -> None:
     """Raises UserError for an attack on a cascade's members where the network is no cascade."""
     if attack in catalogue.ATTACKS and catalogue.ATTACKS[attack].cascade and not is_cascade:
         raise UserError(
-            f"eval_attack: expected another than {attack} for a network that is no cascade; "
-            f"received {attack}; a cascade is trained by --new_member"
+            f"attack: expected another than {attack} for a network that is no cascade; "
+            f"received {attack}"
         )
 
 

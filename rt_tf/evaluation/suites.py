@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rt_tf.catalogue.suites import QUICK, SUITES, Budget
 from rt_tf.errors import UserError
 from rt_tf.evaluation import cascades
-from rt_tf.evaluation.attacking import Attacker, Source
+from rt_tf.evaluation.attacking import Attacker, TransferSource
 from rt_tf.evaluation.estimate import AttackPlan, announce
 from rt_tf.evaluation.preflight import warnings_of
 from rt_tf.evaluation.progress import Progress
@@ -39,7 +39,7 @@ class EvaluationSettings:
     to_zero: bool = False
     curve_samples: int = 100
     seed: int = 0
-    sources: Sequence[Source] = ()
+    sources: Sequence[TransferSource] = ()
 
 
 class Evaluation:
@@ -91,7 +91,9 @@ class Evaluation:
 
     def attack(self, plan: AttackPlan) -> list[RecordFile]:
         """Tries the attacks of one plan; returns the record file of each."""
-        tries: list[tuple[Budget, Source | None]] = [(budget, None) for budget in plan.budgets]
+        tries: list[tuple[Budget, TransferSource | None]] = [
+            (budget, None) for budget in plan.budgets
+        ]
         transfer = cascades.transferable(self._plain(plan))
         tries += [(transfer, source) for source in self.settings.sources]
         return [
@@ -122,7 +124,7 @@ class Evaluation:
         budget: Budget,
         eps: float,
         samples: int,
-        source: Source | None = None,
+        source: TransferSource | None = None,
     ) -> RecordFile:
         key = (plan.subject.threat.name, budget, source and source.name)
         if key not in self.attackers:

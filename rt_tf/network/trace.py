@@ -10,7 +10,7 @@ import numpy as np
 from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
 from rt_tf.network.activations import is_softmax
-from rt_tf.network.operations import as_layer
+from rt_tf.network.keras_operations import as_layer
 from rt_tf.network.wiring import LayerCall, Wiring, in_block
 
 

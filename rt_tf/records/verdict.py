@@ -1,4 +1,8 @@
-"""The verdict on an example, decided here alone, from certificates and attacks."""
+"""The verdict on an example, decided here alone, from certificates and attacks.
+
+Reports infer one more from it: an example certified in a larger ball is certified in a smaller one
+(`rt_tf.reporting.inference`).
+"""
 
 from typing import NamedTuple
 
@@ -6,8 +10,6 @@ import numpy as np
 
 from rt_tf.certification.ladder import Finding, Findings
 from rt_tf.records.record_file import Row
-
-VERDICTS = ("certified", "falsified", "unknown")
 
 
 class Counterexample(NamedTuple):

@@ -205,6 +205,35 @@ class RobustModel(RefusingModel):
         """
         return self._learn(self._checked((x, labels)), measure=False)[0]
 
+    def outcome(
+        self,
+        x: Tensor,
+        labels: Tensor,
+        tape: tf.GradientTape,
+        weights: Tensor | None = None,
+        training: bool = True,
+    ) -> Outcome:
+        """The objective on a batch at the present eps, kappa and step, without learning from it.
+
+        x: [batch, ...]. labels, weights: [batch]. tape: watches the point of training. training:
+        whether layers behave as in training. UserError without an objective.
+        """
+        return self._objective()(
+            self.wiring,
+            x,
+            labels,
+            tf.convert_to_tensor(self.eps),
+            tf.convert_to_tensor(self.kappa),
+            self.draws(x, labels, training),
+            tape,
+            weights,
+            training,
+        )
+
+    def draws(self, x: Tensor, labels: Tensor, training: bool = True) -> Draws:
+        """The random numbers of the present step on a batch: x [batch, ...], labels [batch]."""
+        return draws.of_batch(self._seed, self.moves, x, labels, training)
+
     def check_arguments(self, arguments: dict[str, Any]) -> None:
         """Raises UserError for arguments of `fit` and the like that Keras cannot read, or ignores.
 
@@ -238,7 +267,7 @@ class RobustModel(RefusingModel):
         variables = self._trained_variables()
         share = replicas.share(_rows(examples))
         with tf.GradientTape() as tape:
-            outcome = self._outcome(examples.x, examples.labels, tape, examples.weights)
+            outcome = self.outcome(examples.x, examples.labels, tape, examples.weights)
             loss = self.optimizer.scale_loss(outcome.terms.loss * share)
         logits = self._clean(outcome, examples) if measure else None
         learn = outcome.learn
@@ -254,7 +283,7 @@ class RobustModel(RefusingModel):
         """The terms and the verified share at inference; the logits if metrics are measured."""
         x, labels, weights = examples
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            outcome = self._outcome(x, labels, tape, weights, training=False)
+            outcome = self.outcome(x, labels, tape, weights, training=False)
         values = outcome.terms._asdict()
         threat = self._objective().threat
         if threat.has_support:
@@ -285,29 +314,6 @@ class RobustModel(RefusingModel):
         layers = self._objective().trained(self.wiring)
         trained = {id(weight) for layer in layers for weight in layer.trainable_variables}
         return [weight for weight in self.network.trainable_variables if id(weight) in trained]
-
-    def _outcome(
-        self,
-        x: Tensor,
-        labels: Tensor,
-        tape: tf.GradientTape,
-        weights: Tensor | None = None,
-        training: bool = True,
-    ) -> Outcome:
-        return self._objective()(
-            self.wiring,
-            x,
-            labels,
-            tf.convert_to_tensor(self.eps),
-            tf.convert_to_tensor(self.kappa),
-            self._draws(x, labels, training),
-            tape,
-            weights,
-            training,
-        )
-
-    def _draws(self, x: Tensor, labels: Tensor, training: bool) -> Draws:
-        return draws.of_batch(self._seed, self.moves, x, labels, training)
 
     def _seed(self) -> Tensor:
         """The seed of the present step: [2]."""

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf.attacks import noise
+from rt_tf.attacks.judging import Attack, AttackOutcome, attack_with_restarts
 from rt_tf.attacks.losses import odds
-from rt_tf.attacks.run import Attack, AttackResult, attack_with_restarts
 from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.task import Task
 from rt_tf.bounds.result import Bounds, Box, certified, margin_spec
@@ -146,7 +146,7 @@ class Monitor:
         answers = [tf.argmax(graph(images), -1) for images in (x, points)]
         return [points, *answers, region.distance(points)]
 
-    def _attacked(self, graph: Any, region: Region, labels: Tensor, index: Tensor) -> AttackResult:
+    def _attacked(self, graph: Any, region: Region, labels: Tensor, index: Tensor) -> AttackOutcome:
         keys = noise.keys(tf.constant([self.seed, 1], tf.int64), index)
         assert self.attack is not None
         return attack_with_restarts(Task(graph, region, labels, keys, odds), self.attack, uniform)

@@ -12,8 +12,8 @@ from rt_tf import catalogue
 from rt_tf.attacks import noise, starts
 from rt_tf.attacks.gradient.adaptive import adaptive
 from rt_tf.attacks.gradient.pgd import fgsm, mim, pgd
+from rt_tf.attacks.judging import attack_with_restarts, check_success
 from rt_tf.attacks.losses import margin
-from rt_tf.attacks.run import attack_with_restarts, check_success
 from rt_tf.attacks.task import Task
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError

@@ -14,7 +14,7 @@ from rt_tf.attacks import noise
 from rt_tf.attacks.gradient.cascade import cascade_attack
 from rt_tf.attacks.gradient.pgd import pgd
 from rt_tf.attacks.gradient.refutation import Refutation, assent
-from rt_tf.attacks.run import attack_with_restarts
+from rt_tf.attacks.judging import attack_with_restarts
 from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.attacks import starts
-from rt_tf.attacks.run import check_success
+from rt_tf.attacks.judging import check_success
 from rt_tf.errors import UserError
 
 NAMES = [name for name, entry in catalogue.ATTACKS.items() if ".foolbox." in entry.path]

@@ -12,7 +12,7 @@ from rt_tf import catalogue
 from rt_tf.attacks import noise
 from rt_tf.attacks.gradient.interval import followed, interval_attack, radii, trend
 from rt_tf.attacks.gradient.pgd import pgd
-from rt_tf.attacks.run import attack_with_restarts
+from rt_tf.attacks.judging import attack_with_restarts
 from rt_tf.attacks.starts import uniform, zero
 from rt_tf.attacks.task import Task
 from rt_tf.bounds.backward import lower_bound, walk_back
@@ -146,7 +146,7 @@ def test_radii_grow_threefold_up_to_half_the_threats():
     np.testing.assert_allclose(radii(FIRST), [1 / 30, 0.1, 0.3, 0.5])
     assert radii(0.3) == [0.3, 0.5]
     assert radii(0.5) == [0.5]
-    with pytest.raises(UserError, match="above 0.*received 0"):
+    with pytest.raises(UserError, match="first: expected a number > 0; received 0"):
         radii(0.0)
 
 

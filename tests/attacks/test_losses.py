@@ -10,8 +10,8 @@ import tensorflow as tf
 from rt_tf import catalogue
 from rt_tf.attacks import noise
 from rt_tf.attacks.gradient.pgd import pgd
+from rt_tf.attacks.judging import attack_with_restarts
 from rt_tf.attacks.losses import cross_entropy, dlr, dlr_or_margin, margin, odds
-from rt_tf.attacks.run import attack_with_restarts
 from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.targets import aimed, rivals
 from rt_tf.attacks.task import Task

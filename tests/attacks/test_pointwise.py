@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from rt_tf.attacks.blackbox.pointwise import pointwise
-from rt_tf.attacks.run import check_success
+from rt_tf.attacks.judging import check_success
 from rt_tf.errors import UserError
 
 

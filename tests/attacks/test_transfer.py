@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from rt_tf.attacks import starts
 from rt_tf.attacks.gradient.pgd import pgd
-from rt_tf.attacks.run import attack_with_restarts
+from rt_tf.attacks.judging import attack_with_restarts
 from rt_tf.attacks.transfer import transferred
 
 PGD = functools.partial(pgd, steps=4)

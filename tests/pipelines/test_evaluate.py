@@ -124,7 +124,7 @@ def test_points_of_the_networks_own_copy_are_as_good_as_its_own(copy: Path, fini
         (("--suite=paper-union",), r"threat: expected --threat=union for this suite"),
         (("--eval_attack=msd",), r"attack: expected one for linf .*; received msd"),
         (("--eval_attack=cascade",), r"for a network that is no cascade; received cascade"),
-        (("--eval_attack=apgd_t", "--eval_loss=ce"), r"eval_loss: expected none .*; received ce"),
+        (("--eval_attack=apgd_t", "--eval_loss=ce"), r"loss: expected none .*; received ce"),
         (("--suite=quick", "--eval_steps=3"), r"eval_steps: expected none with --suite"),
         (("--transfer_from=nowhere",), r"transfer_from: expected folders of finished runs"),
     ],

@@ -102,7 +102,7 @@ def test_gradient_of_the_bound_term_reaches_every_weight_and_is_right() -> None:
     def loss() -> tuple[tf.Tensor, tf.GradientTape]:
         tape = tf.GradientTape()
         with tape:
-            value = model._outcome(x, y, tape).terms.loss
+            value = model.outcome(x, y, tape).terms.loss
         return value, tape
 
     value, tape = loss()
@@ -247,7 +247,7 @@ def test_a_point_term_that_counts_for_nothing_has_no_gradient() -> None:
     for mine, theirs in zip(weights, others, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
     with tf.GradientTape(persistent=True) as tape:
-        outcome = model._outcome(x, y, tape)
+        outcome = model.outcome(x, y, tape)
     bound_loss = outcome.terms.bound_loss
     ours, bounds = (
         tape.gradient(v, net.trainable_variables) for v in (outcome.terms.loss, bound_loss)

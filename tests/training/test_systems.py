@@ -15,7 +15,7 @@ from rt_tf.attacks import noise, starts
 from rt_tf.attacks.gradient.latent import latent_attack
 from rt_tf.attacks.gradient.pgd import fgsm, pgd
 from rt_tf.attacks.gradient.union import by_part, msd, worst_part
-from rt_tf.attacks.run import Attack
+from rt_tf.attacks.judging import Attack
 from rt_tf.attacks.task import Task
 from rt_tf.bounds.latent import latent_region
 from rt_tf.bounds.methods import cauchy_bounds, dual_bounds, interval_bounds
@@ -40,7 +40,7 @@ UNION = Union(radii=(1.0, 6.0, 20.0))
 def gradients(model: RobustModel, x: tf.Tensor, y: tf.Tensor) -> list[np.ndarray]:
     """The gradients of the objective by every weight that it trains."""
     with tf.GradientTape() as tape:
-        loss = model._outcome(x, y, tape).terms.loss
+        loss = model.outcome(x, y, tape).terms.loss
     by_weight = tape.gradient(loss, model.network.trainable_variables)
     return _whole(by_weight, model.network.trainable_variables)
 
@@ -100,7 +100,7 @@ def test_trades_is_the_clean_loss_and_beta_times_the_divergence() -> None:
     net, (x, y) = network(), batch()
     model = compiled(Objective(Linf(), Trades(PGD, 6.0)), net, eps=0.1)
     with tf.GradientTape() as tape:
-        outcome = model._outcome(x, y, tape)
+        outcome = model.outcome(x, y, tape)
     assert float(tf.reduce_max(tf.abs(outcome.point - x))) > 0.05
     p, q = tf.nn.softmax(net(x)).numpy(), tf.nn.softmax(net(outcome.point)).numpy()
     apart = (p * np.log(p / q)).sum(1).mean()
@@ -113,7 +113,7 @@ def test_the_gradient_of_trades_passes_through_both_logits_and_not_through_the_a
     net, (x, y) = network(), batch()
     model = compiled(Objective(BALL, Trades(PGD, 2.0)), net, eps=0.5)
     with tf.GradientTape() as tape:
-        point = model._outcome(x, y, tape).point
+        point = model.outcome(x, y, tape).point
     with tf.GradientTape() as tape:
         clean, moved = tf.nn.log_softmax(net(x)), tf.nn.log_softmax(net(tf.constant(point)))
         divergence = tf.reduce_sum(tf.exp(clean) * (clean - moved), axis=1)
@@ -126,7 +126,7 @@ def test_the_attack_of_trades_raises_the_divergence() -> None:
     net, (x, y) = network(), batch()
     model = compiled(Objective(Linf(), Trades(functools.partial(pgd, steps=8), 1.0)), net, eps=0.2)
     with tf.GradientTape() as tape:
-        point = model._outcome(x, y, tape).point
+        point = model.outcome(x, y, tape).point
 
     def divergence(images: tf.Tensor) -> float:
         p, q = tf.nn.softmax(net(x)).numpy(), tf.nn.softmax(net(images)).numpy()
@@ -210,7 +210,7 @@ def test_multi_steepest_descent_starts_at_the_image() -> None:
     union = Union(radii=(0.1, 0.5, 1.0))
     attack = functools.partial(msd, steps=4)
     model = compiled(Objective(union, Attacked(attack, starts.zero)), net, eps=1.0)
-    task = Task(model.wiring.lower(), Region(union, x, 1.0), y, model._keys(y))
+    task = Task(model.wiring.lower(), Region(union, x, 1.0), y, model.draws(x, y).keys())
     expected = cross_entropy(net(msd(task, x, steps=4)), y)
     assert float(step(model, (x, y))["point_loss"]) == pytest.approx(expected, rel=1e-5)
 
@@ -219,7 +219,7 @@ def in_parts(radii: tuple[float, ...], steps: int) -> tuple[Task, np.ndarray, np
     """A task on a union; where PGD from the image ends in each part, and the losses there."""
     net, (x, y) = network(), batch(30)
     model = compiled(Objective(Union(radii)), net, eps=1.0)
-    task = Task(model.wiring.lower(), Region(Union(radii), x, 1.0), y, model._keys(y))
+    task = Task(model.wiring.lower(), Region(Union(radii), x, 1.0), y, model.draws(x, y).keys())
     points = np.stack([pgd(each, x, steps, step_size=1.0) for each in by_part(task)])
     return task, points, np.stack([task.values(tf.constant(x)) for x in points])
 
@@ -238,7 +238,7 @@ def test_pgd_aug_averages_the_losses_in_the_parts() -> None:
     net, (x, y) = network(), batch()
     union = Union(radii=(0.1, 0.5, 1.0))
     model = compiled(Objective(union, EachPart(PGD, starts.zero)), net, eps=1.0)
-    task = Task(model.wiring.lower(), Region(union, x, 1.0), y, model._keys(y))
+    task = Task(model.wiring.lower(), Region(union, x, 1.0), y, model.draws(x, y).keys())
     losses = [cross_entropy(net(PGD(part, x)), y) for part in by_part(task)]
     assert len(set(losses)) == 3
     expected = sum(losses) / 3
@@ -274,7 +274,7 @@ def test_no_gradient_passes_through_an_attack(name: str) -> None:
 def test_mixup_mixes_images_and_losses_of_two_examples() -> None:
     net, (x, y) = network(), batch()
     model = compiled(Objective(Linf(), mixup=1.4), net, eps=0.1)
-    share, partner = float(beta(model._seed(), 1.4)), [1, 0, 3, 2, 5, 4]
+    share, partner = float(beta(model.draws(x, y).seed(), 1.4)), [1, 0, 3, 2, 5, 4]
     logits = net(share * x + (1 - share) * tf.gather(x, partner))
     expected = share * cross_entropy(logits, y)
     expected += (1 - share) * cross_entropy(logits, tf.gather(y, partner))
@@ -297,7 +297,7 @@ def test_the_attack_under_mixup_raises_the_mixed_loss() -> None:
     net, (x, y) = network(), batch()
     attack = functools.partial(pgd, steps=1, step_size=0.5)
     model = compiled(Objective(Linf(), Attacked(attack, starts.zero), mixup=1.4), net, eps=0.2)
-    share, partner = float(beta(model._seed(), 1.4)), [1, 0, 3, 2, 5, 4]
+    share, partner = float(beta(model.draws(x, y).seed(), 1.4)), [1, 0, 3, 2, 5, 4]
     mixed = tf.Variable(share * x + (1 - share) * tf.gather(x, partner))
     losses = []
     with tf.GradientTape(persistent=True) as tape:
@@ -308,7 +308,7 @@ def test_the_attack_under_mixup_raises_the_mixed_loss() -> None:
     signs = tf.sign(tape.gradient(loss, mixed))
     assert (signs != tf.sign(tape.gradient(losses[0], mixed))).numpy().any()
     with tf.GradientTape() as tape:
-        point = model._outcome(x, y, tape).point
+        point = model.outcome(x, y, tape).point
     np.testing.assert_allclose(point, tf.clip_by_value(mixed + 0.1 * signs, 0, 1), atol=1e-5)
 
 
@@ -327,7 +327,7 @@ def test_sabr_bounds_a_small_box_around_the_attacked_point() -> None:
     objective = Objective(Linf(), Attacked(PGD), WorstCase(interval_bounds, ratio=0.4))
     model = compiled(objective, net, eps=0.1, kappa=1)
     with tf.GradientTape() as tape:
-        point = model._outcome(x, y, tape).point
+        point = model.outcome(x, y, tape).point
     low, high = tf.maximum(x - 0.06, 0.0), tf.minimum(x + 0.06, 1.0)
     centre = tf.clip_by_value(point, low, high)
     expected = ibp_loss(net, tf.maximum(centre - 0.04, 0.0), tf.minimum(centre + 0.04, 1.0), y)
@@ -519,16 +519,16 @@ def test_an_attack_is_a_constant_to_the_gradient(objective: Objective) -> None:
 
 def _loss_at_images(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
     with tape.stop_recording(), tf.GradientTape() as unused:
-        point = tf.constant(model._outcome(x, y, unused).point.numpy())
+        point = tf.constant(model.outcome(x, y, unused).point.numpy())
     fixed = Attacked(lambda task, start: point)
     model.objective = Objective(objective.threat, fixed, objective.bound, mixup=objective.mixup)
-    return model._outcome(x, y, tape).terms.loss
+    return model.outcome(x, y, tape).terms.loss
 
 
 def _loss_at_parts(objective, model, x, y, tape):  # type: ignore[no-untyped-def]
     with tape.stop_recording():
         region = Region(objective.threat, x, model.eps.value)
-        tasks = by_part(Task(model.wiring.lower(), region, y, model._keys(y)))
+        tasks = by_part(Task(model.wiring.lower(), region, y, model.draws(x, y).keys()))
         points = [objective.point.attack(task, starts.uniform(task)).numpy() for task in tasks]
     logits = [model.network(point) for point in points]
     losses = [
@@ -541,7 +541,7 @@ def _loss_at_latent(objective, model, x, y, tape):  # type: ignore[no-untyped-de
     graph, region = model.wiring.lower(), Region(Linf(), x, 0.05).inward()
     node = cut(graph, objective.point.layer)
     with tape.stop_recording():
-        task = Task(graph, region, y, model._keys(y))
+        task = Task(graph, region, y, model.draws(x, y).keys())
         value = latent_attack(task, latent_region(graph, region, node), objective.point.steps).value
     logits = model.wiring.lower().split(node)(tf.constant(value.numpy()))
     losses = keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)

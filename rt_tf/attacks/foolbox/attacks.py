@@ -1,10 +1,10 @@
 """Attacks of Foolbox 3 (Rauber et al. 2020) as attacks of this library, for evaluation alone.
 
-Foolbox gives points; `rt_tf.attacks.run` judges whether they succeed. Attacks within a radius begin
-at `start`, the others at the image. Where the network errs already, the image is returned. Losses
-are Foolbox's own, whatever the task's. So are random numbers, which are seeded from the first
-example's key: a chunk of examples is attacked alike every time, but an example is not in another
-chunk.
+Foolbox gives points; `rt_tf.attacks.judging` judges whether they succeed. Attacks within a radius
+begin at `start`, the others at the image. Where the network errs already, the image is returned.
+Losses are Foolbox's own, whatever the task's. So are random numbers, which are seeded from the
+first example's key: a chunk of examples is attacked alike every time, but an example is not in
+another chunk.
 
 Each takes a task, start [batch, ...], steps and step_size, and returns points [batch, ...].
 UserError for a threat that it is not for, and for a step_size where it has its own.

@@ -12,14 +12,14 @@ from rt_tf.attacks.ascent import chosen, loop_until_done, skip_empty_batch
 from rt_tf.attacks.gradient.apgd import apgd
 from rt_tf.attacks.gradient.pgd import pgd
 from rt_tf.attacks.gradient.refutation import Refutation, assent
-from rt_tf.attacks.run import AttackResult
+from rt_tf.attacks.judging import AttackOutcome
 from rt_tf.attacks.targets import RIVALS, rivals
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 
 Climb = Callable[[Task, Tensor], Tensor]
-Search = Callable[[Refutation, Tensor, Tensor], AttackResult]  # task, start, targets [batch]
+Search = Callable[[Refutation, Tensor, Tensor], AttackOutcome]  # task, start, targets [batch]
 
 
 def cascade_attack(
@@ -56,27 +56,27 @@ def cascade_attack(
 def _answering(climb: Climb, number: int) -> Search:
     """A search for points that a cascade answers with `targets` by member `number` or later."""
 
-    def search(task: Refutation, x: Tensor, targets: Tensor) -> AttackResult:
+    def search(task: Refutation, x: Tensor, targets: Tensor) -> AttackOutcome:
         agreed = assent(task, targets, number, certified=False)
         x = climb(agreed, x)
         return _where(agreed.errs_at(x), certifying, task, x, targets)
 
-    def certifying(task: Refutation, x: Tensor, targets: Tensor) -> AttackResult:
+    def certifying(task: Refutation, x: Tensor, targets: Tensor) -> AttackOutcome:
         wanted = assent(task, targets, number, certified=True)
         points = climb(wanted, x)
         success = tf.reduce_min(wanted.logits(points), axis=1) > 0.0
         x = chosen(success, points, x)
         if number == len(task.members):
-            return AttackResult(success, x)
+            return AttackOutcome(success, x)
         later = _where(~success, _answering(climb, number + 1), task, x, targets)
-        return AttackResult(success | later.success, later.x)
+        return AttackOutcome(success | later.success, later.x)
 
     return search
 
 
 def _where(
     mask: Tensor, search: Search, task: Refutation, x: Tensor, targets: Tensor
-) -> AttackResult:
+) -> AttackOutcome:
     """The result of a search for the examples of a mask [batch]; the others keep x."""
     rows = tf.where(mask)[:, 0]
 
@@ -87,7 +87,7 @@ def _where(
         return success, tf.tensor_scatter_nd_update(x, place, result.x)
 
     nothing = tf.zeros_like(mask)
-    return AttackResult(*tf.cond(tf.reduce_any(mask), searched, lambda: (nothing, x)))
+    return AttackOutcome(*tf.cond(tf.reduce_any(mask), searched, lambda: (nothing, x)))
 
 
 def _refuse_others(task: Task) -> None:

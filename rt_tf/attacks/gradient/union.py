@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from rt_tf.attacks.ascent import ascend
 from rt_tf.attacks.gradient.pgd import climbed, pgd, usual
-from rt_tf.attacks.run import worse
+from rt_tf.attacks.judging import worse
 from rt_tf.attacks.task import Evaluation, Task
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor

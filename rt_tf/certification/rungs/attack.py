@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from rt_tf import catalogue
 from rt_tf.attacks import noise
-from rt_tf.attacks.run import attack_with_restarts
+from rt_tf.attacks.judging import attack_with_restarts
 from rt_tf.attacks.task import Task
 from rt_tf.certification.rung import Finding, Query
 from rt_tf.network.ops import Tensor

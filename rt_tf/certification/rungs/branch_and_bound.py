@@ -15,12 +15,10 @@ import tensorflow as tf
 from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.certification.branching.bounder import Bounder
 from rt_tf.certification.branching.tree_search import TreeSearch
-from rt_tf.certification.rung import Finding, Query
+from rt_tf.certification.rung import TIME_LIMIT, Finding, Query
 from rt_tf.errors import UserError
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
-
-TIME_LIMIT = 30.0  # seconds for each example
 
 
 class BranchAndBound:

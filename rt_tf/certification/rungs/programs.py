@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf.bounds.intermediate import MEMORY
-from rt_tf.certification.rung import Finding, Query, Rung
+from rt_tf.certification.rung import TIME_LIMIT, Finding, Query, Rung
 from rt_tf.certification.solver.binaries import Choice, after_convolutions, every_unit, last_units
 from rt_tf.certification.solver.dual_slopes import confirmed
 from rt_tf.certification.solver.examples import Example, Reader
@@ -23,7 +23,6 @@ from rt_tf.certification.solver.solver_answers import Answer, Search, by_triangl
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Threat
 
-TIME_LIMIT = 30.0  # seconds for each example
 BINARIES = 300  # units of milp_conv
 
 Answers = Callable[[Example, np.ndarray | None, float], Answer]  # start, deadline

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rt_tf import catalogue
-from rt_tf.attacks.run import Start
+from rt_tf.attacks.judging import Start
 from rt_tf.threats.region import Threat
 from rt_tf.training.objectives.objective import Objective
 from rt_tf.training.objectives.point import (

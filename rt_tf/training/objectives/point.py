@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from rt_tf.attacks.gradient.latent import image_symbols, latent_attack
 from rt_tf.attacks.gradient.union import by_part
+from rt_tf.attacks.judging import Attack, Start
 from rt_tf.attacks.losses import Loss
-from rt_tf.attacks.run import Attack, Start
 from rt_tf.attacks.starts import uniform
 from rt_tf.bounds.latent import latent_region
 from rt_tf.errors import UserError

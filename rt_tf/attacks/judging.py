@@ -13,7 +13,7 @@ Attack = Callable[[Task, Tensor], Tensor]  # a task and a start [batch, ...] -> 
 Start = Callable[[Task], Tensor]
 
 
-class AttackResult(NamedTuple):
+class AttackOutcome(NamedTuple):
     """The outcome of an attack.
 
     success: [batch] bool. x: the first counterexample, else the last point, [batch, ...].
@@ -23,17 +23,17 @@ class AttackResult(NamedTuple):
     x: Tensor
 
 
-def check_success(task: Task, x: Tensor) -> AttackResult:
+def check_success(task: Task, x: Tensor) -> AttackOutcome:
     """The outcome of points x [batch, ...], whichever attack they are from.
 
-    Success is a point strictly in the region that the task seeks.
+    Success is an error of the kind that the task seeks, strictly inside its region.
     """
-    return AttackResult(task.errs_at(x) & task.region.inside(x), x)
+    return AttackOutcome(task.errs_at(x) & task.region.inside(x), x)
 
 
 def attack_with_restarts(
     task: Task, attack: Attack, start: Start, restarts: int = 1
-) -> AttackResult:
+) -> AttackOutcome:
     """The first success, by example, of the image itself and of an attack's restarts.
 
     Every restart has random numbers of its own, and attacks only examples that withstood so
@@ -53,7 +53,7 @@ def attack_with_restarts(
         again,
         [tf.constant(0), *check_success(task, task.region.x)],
     )
-    return AttackResult(*last[1:])
+    return AttackOutcome(*last[1:])
 
 
 def worse(task: Task, first: Tensor, second: Tensor) -> Tensor:
