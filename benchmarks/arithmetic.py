@@ -1,4 +1,4 @@
-"""The number of multiply-adds that bound methods need: the floor under their time."""
+"""The multiply-adds that bound methods need: the floor under their time."""
 
 import math
 
@@ -11,7 +11,7 @@ from rt_tf.threats.region import Region
 
 
 def forward(graph: Graph, shapes: Shapes) -> float:
-    """Of one example's logits."""
+    """The multiply-adds of one example's logits."""
     return sum(
         math.prod(shapes[i]) * node.op.terms
         for i, node in graph.numbered()
@@ -20,7 +20,7 @@ def forward(graph: Graph, shapes: Shapes) -> float:
 
 
 def backward_row(graph: Graph, shapes: Shapes, start: int) -> float:
-    """Of one unit's linear bound, from a node back to the input, in its receptive field."""
+    """The multiply-adds of a unit's linear bound, from its node back in its receptive field."""
     below = graph.ancestors(start)
     windows = extents(graph, start, shapes)
     total = 0.0
@@ -40,22 +40,28 @@ def unstable_share(enclosure: Enclosure, i: int) -> float:
 
 
 def margins(graph: Graph, shapes: Shapes, rows: int) -> float:
-    """Of one example's margins from given intermediate bounds."""
+    """The multiply-adds of one example's margins, once there are intermediate bounds."""
     return rows * backward_row(graph, shapes, graph.output)
 
 
-def layers(graph: Graph, region: Region, asked: Enclosure, passes: int) -> float:
-    """Of backward bounds of one example's unstable units. asked: the bounds that decide which."""
-    shapes = asked.shapes
+def layers(graph: Graph, region: Region, enclosure: Enclosure, passes: int) -> float:
+    """The multiply-adds of backward bounds of one example's unstable units, in all layers.
+
+    enclosure: the bounds that decide which units are unstable. passes: for each unit.
+    """
+    shapes = enclosure.shapes
     return sum(
-        passes * unstable_share(asked, i) * math.prod(shapes[i]) * backward_row(graph, shapes, i)
+        passes
+        * unstable_share(enclosure, i)
+        * math.prod(shapes[i])
+        * backward_row(graph, shapes, i)
         for i in graph.preactivations()
         if not is_exact(graph, region, i)
     )
 
 
 def projections(graph: Graph, shapes: Shapes, vectors: int) -> float:
-    """Of random projections of every layer: those of a layer pass through all layers above it."""
+    """The multiply-adds of random projections: those of a layer pass through all layers above."""
     total, blocks = 0.0, 1
     for i, node in graph.numbered():
         if isinstance(node.op, Affine):

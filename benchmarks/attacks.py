@@ -52,7 +52,7 @@ SINKHORN = 0.5  # seconds for a projection of 100 images
 
 
 class Line(NamedTuple):
-    """A job's time over that of what it is compared with, and the most that is asked, if any."""
+    """A job's time over that of another; of: the other; most: the largest ratio that is wanted."""
 
     job: str
     of: str
@@ -71,7 +71,7 @@ class Subject(NamedTuple):
 
 
 def subject(directory: str) -> Subject:
-    """UserError where there is no finished run."""
+    """The network and images of a run; UserError where there is no finished run."""
     flags = trained_flags(directory)
     test = load_data(flags).test
     images = tf.constant(test.images(slice(0, EVALUATED)))
@@ -80,47 +80,47 @@ def subject(directory: str) -> Subject:
     return Subject(model, trace(model).lower(), images, labels, flags.epsilon)
 
 
-def task(found: Subject, threat: str, eps: float, count: int) -> Task:
+def task(subject: Subject, threat: str, eps: float, count: int) -> Task:
     """The task to attack the first few images."""
-    region = Region(catalogue.threat(threat), found.images[:count], eps)
-    labels = found.labels[:count]
-    return Task(found.graph, region, labels, noise.keys(tf.constant([0, 2]), tf.range(count)))
+    region = Region(catalogue.threat(threat), subject.images[:count], eps)
+    labels = subject.labels[:count]
+    return Task(subject.graph, region, labels, noise.keys(tf.constant([0, 2]), tf.range(count)))
 
 
 def compiled(run: Callable[..., Any], *arguments: Any) -> Job:
-    """Timed once it is traced."""
+    """The job of a function that is compiled, and traced before it is timed."""
     graph = tf.function(lambda: run(*arguments), autograph=False)
     return Job(lambda: numbers(graph()))
 
 
 def numbers(tensors: Any) -> Any:
-    """The tensors as NumPy arrays, which makes TensorFlow compute them."""
+    """Tensors as NumPy's arrays, so that they are computed."""
     return tf.nest.map_structure(lambda tensor: tensor.numpy(), tensors)
 
 
-def passes(asked: Task, count: int) -> tf.Tensor:
-    """So many forward and backward passes to the input, one after another."""
+def passes(task: Task, count: int) -> tf.Tensor:
+    """The result of `count` forward and backward passes to the input, one after another."""
 
     def again(i: tf.Tensor, x: tf.Tensor) -> list[tf.Tensor]:
-        return [i + 1, x + 0.0 * asked.evaluate(x).gradient]
+        return [i + 1, x + 0.0 * task.evaluate(x).gradient]
 
-    return tf.while_loop(lambda i, x: i < count, again, [tf.constant(0), asked.region.x])[1]
-
-
-def attacked(name: str, asked: Task, **settings: Any) -> tf.Tensor:
-    """A training attack from a random start."""
-    return catalogue.attack(name, settings)(asked, starts.uniform(asked))
+    return tf.while_loop(lambda i, x: i < count, again, [tf.constant(0), task.region.x])[1]
 
 
-def evaluated(asked: Task, name: str, **settings: Any) -> AttackOutcome:
-    """An evaluation: the attack, judged."""
-    return attack_with_restarts(asked, catalogue.attack(name, settings), starts.uniform)
+def attacked(name: str, task: Task, **settings: Any) -> tf.Tensor:
+    """The points of a training attack from a random start."""
+    return catalogue.attack(name, settings)(task, starts.uniform(task))
 
 
-def on_a_batch(found: Subject) -> dict[str, Job]:
-    """The jobs that are timed on a training batch."""
-    ball, union = task(found, "linf", 0.3, BATCH), task(found, "union", 1.0, BATCH)
-    earth = task(found, "wasserstein", 0.5, BATCH)
+def evaluated(task: Task, name: str, **settings: Any) -> AttackResult:
+    """The result of an attack from a random start, whose points are judged."""
+    return attack_with_restarts(task, catalogue.attack(name, settings), starts.uniform)
+
+
+def on_a_batch(subject: Subject) -> dict[str, Job]:
+    """The jobs that are timed on a training batch, by name."""
+    ball, union = task(subject, "linf", 0.3, BATCH), task(subject, "union", 1.0, BATCH)
+    earth = task(subject, "wasserstein", 0.5, BATCH)
     moved = earth.region.x + 0.1 * tf.sign(earth.evaluate(earth.region.x).gradient)
     train = step(Objective(Linf(), Attacked(catalogue.attack("pgd", {"steps": 10}))))
     batch = ball.region.x, ball.labels
@@ -133,10 +133,10 @@ def on_a_batch(found: Subject) -> dict[str, Job]:
     }
 
 
-def evaluations(found: Subject) -> dict[str, Job]:
-    """The jobs that are timed on all images; Foolbox attacks the Keras network, as usual."""
-    ours = task(found, "linf", found.eps, EVALUATED)
-    theirs = dataclasses.replace(ours, network=found.model)
+def evaluations(subject: Subject) -> dict[str, Job]:
+    """The jobs that are timed on all images, by name; Foolbox attacks the Keras network."""
+    ours = task(subject, "linf", subject.eps, EVALUATED)
+    theirs = dataclasses.replace(ours, network=subject.model)
     forty = {"steps": 40, "step_size": 1.0 / 30.0}
     stopping = functools.partial(evaluated, ours, "pgd", early_stop=True, **forty)
     return {
@@ -147,7 +147,7 @@ def evaluations(found: Subject) -> dict[str, Job]:
 
 
 def measure(directory: str, rounds: int) -> dict[str, Any]:
-    """All figures, as they are printed and written: each group in a process of its own."""
+    """All figures, as they are printed and written; each group runs in a process of its own."""
     seconds: dict[str, float] = {}
     success: dict[str, float] = {}
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
@@ -161,14 +161,14 @@ def measure(directory: str, rounds: int) -> dict[str, Any]:
 def timed(
     group: Callable[[Subject], dict[str, Job]], directory: str, rounds: int
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Seconds of a group's jobs, and the success of its evaluations."""
+    """The median seconds of a group's jobs, and the success of its evaluations, by name."""
     prepare_tensorflow()
     jobs = group(subject(directory))
     for _ in range(rounds):
         for job in jobs.values():
             job.turn()
-    found = {name: success_of(jobs[name]) for name in EVALUATIONS if name in jobs}
-    return {name: job.median for name, job in jobs.items()}, found
+    success = {name: success_of(jobs[name]) for name in EVALUATIONS if name in jobs}
+    return {name: job.median for name, job in jobs.items()}, success
 
 
 def success_of(job: Job) -> float:
@@ -177,7 +177,7 @@ def success_of(job: Job) -> float:
 
 
 def lines(seconds: dict[str, float]) -> list[Line]:
-    """Each job against what it is compared with."""
+    """The comparisons of jobs with others, from the jobs' seconds."""
     training, evaluation = "PGD-10 training step", EVALUATIONS[0]
 
     def line(job: str, of: str, peer: float, most: float | None = None) -> Line:
@@ -193,16 +193,16 @@ def lines(seconds: dict[str, float]) -> list[Line]:
     ]
 
 
-def show(found: dict[str, Any]) -> None:
+def show(figures: dict[str, Any]) -> None:
     """Prints the table."""
     table = Table("job", "seconds", "compared with", "ratio", "asked: at most")
-    for line in found["lines"]:
-        asked = "" if line.most is None else f"{line.most:.2f}"
-        took = f"{found['seconds'][line.job]:.4f}"
-        table.add_row(line.job, took, line.of, f"{line.ratio:.2f}", asked)
+    for line in figures["lines"]:
+        most = "" if line.most is None else f"{line.most:.2f}"
+        took = f"{figures['seconds'][line.job]:.4f}"
+        table.add_row(line.job, took, line.of, f"{line.ratio:.2f}", most)
     console = Console(highlight=False)
     console.print(table)
-    for name, share in found["success"].items():
+    for name, share in figures["success"].items():
         console.print(f"{name}: the network errs on {100 * share:.1f} % of {EVALUATED:,} images")
 
 
@@ -214,11 +214,11 @@ def main() -> None:
     parser.add_argument("--json", help="file to write the figures to")
     arguments = parser.parse_args()
     with one_line_errors():
-        found = measure(arguments.model_dir, arguments.rounds)
-    show(found)
+        figures = measure(arguments.model_dir, arguments.rounds)
+    show(figures)
     if arguments.json:
-        told = {**found, "lines": [line._asdict() for line in found["lines"]]}
-        Path(arguments.json).write_text(json.dumps(told, indent=1) + "\n")
+        written = {**figures, "lines": [line._asdict() for line in figures["lines"]]}
+        Path(arguments.json).write_text(json.dumps(written, indent=1) + "\n")
 
 
 if __name__ == "__main__":

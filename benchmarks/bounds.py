@@ -2,11 +2,12 @@
 
     python -m benchmarks.bounds [--model_dir=RUN] [--large] [--rounds=5] [--json=FILE]
 
-The lines, the peers' figures and whose they are stand in `benchmarks/peers.py`. Ours are medians of
-one run, timed in turns. `floor` is the share of our time that the multiply-adds alone would take at
-the rate of a large matrix product here; full passes count unstable units only. `natural` is the
-time of a training step in natural steps of the same batch. With --model_dir the methods that skip
-stable units are timed on that run's network and MNIST test images too, at eps .1.
+The lines and the peers' figures are in `benchmarks/peers.py`. Ours are medians of one run, timed in
+turns. `asked` is the factor by which ours are to be faster. `floor` is the share of our time that
+the multiply-adds alone would take at the rate of a large matrix product here; full passes count
+unstable units only. `natural` is the time of a training step in natural steps of the same batch.
+With --model_dir the methods that skip stable units are timed on that run's network and MNIST test
+images too, at eps .1.
 """
 
 import argparse
@@ -102,7 +103,7 @@ def _step(subject: Subject, objective: Objective, batch: int) -> Callable[[], An
 
 
 def certification(subject: Subject, line: Line, mode: str) -> Callable[[], Any]:
-    """Margins of a batch, compiled."""
+    """A function that computes the margins of a batch, compiled. mode: the arithmetic."""
     bound = catalogue.resolve("bound", line.method)
 
     @tf.function(autograph=False)
@@ -117,25 +118,25 @@ def certification(subject: Subject, line: Line, mode: str) -> Callable[[], Any]:
 
 
 class Needed(NamedTuple):
-    """Multiply-adds for one image, forward: of its logits, and of the bound."""
+    """Multiply-adds for one image without gradients. clean: of its logits; bound: of the bound."""
 
     clean: float
     bound: float
 
 
 def multiply_adds(subject: Subject, line: Line) -> Needed:
-    """The multiply-adds of the network and of a bound method."""
+    """The multiply-adds of a network and of a line's method."""
     graph = subject.wiring.lower()
     x = tf.constant(subject.images[:2])
     region = Region(Linf(), x, EPS)
     spec = margin_spec(tf.argmax(subject.model(x), axis=-1), CLASSES)
-    found = catalogue.resolve("bound", "interval" if line.network == "large" else "dual")(
+    bounds = catalogue.resolve("bound", "interval" if line.network == "large" else "dual")(
         graph, region, spec
     )
-    asked = Enclosure(found.boxes, {})
-    clean = arithmetic.forward(graph, asked.shapes)
-    rows = arithmetic.margins(graph, asked.shapes, CLASSES - 1)
-    full = arithmetic.layers(graph, region, asked, 1 if line.method == "dual" else 2)
+    enclosure = Enclosure(bounds.boxes, {})
+    clean = arithmetic.forward(graph, enclosure.shapes)
+    rows = arithmetic.margins(graph, enclosure.shapes, CLASSES - 1)
+    full = arithmetic.layers(graph, region, enclosure, 1 if line.method == "dual" else 2)
     needs = {
         "interval": 2.0 * clean,
         "crown_ibp": 2.0 * clean + rows,
@@ -146,7 +147,7 @@ def multiply_adds(subject: Subject, line: Line) -> Needed:
     }
     if line.method == "cauchy":
         vectors = line.options["projections"]
-        projected = arithmetic.projections(graph, asked.shapes, vectors)
+        projected = arithmetic.projections(graph, enclosure.shapes, vectors)
         return Needed(clean, 3.0 * clean + rows + projected)
     return Needed(clean, needs[line.method])
 
@@ -203,9 +204,9 @@ def shares(subject: Subject) -> list[float]:
     graph = subject.wiring.lower()
     x = tf.constant(subject.images[:100])
     spec = margin_spec(tf.argmax(subject.model(x), axis=-1), CLASSES)
-    found = catalogue.resolve("bound", "dual")(graph, Region(Linf(), x, EPS), spec)
-    asked = Enclosure(found.boxes, {})
-    return [arithmetic.unstable_share(asked, i) for i in sorted(graph.preactivations())]
+    bounds = catalogue.resolve("bound", "dual")(graph, Region(Linf(), x, EPS), spec)
+    enclosure = Enclosure(bounds.boxes, {})
+    return [arithmetic.unstable_share(enclosure, i) for i in sorted(graph.preactivations())]
 
 
 def measure(arguments: argparse.Namespace, run: Subject | None) -> dict[str, Any]:
@@ -230,30 +231,30 @@ def measure(arguments: argparse.Namespace, run: Subject | None) -> dict[str, Any
     }
 
 
-def show(found: dict[str, Any]) -> None:
+def show(figures: dict[str, Any]) -> None:
     """Prints the table."""
     table = Table(
         *("network", "what", "batch", "arithmetic", "ours", "natural"),
         *("peer", "faster", "asked", "floor"),
     )
     units = {"step": "ms/step", "image": "ms/image", "second": "/s"}
-    for row in found["rows"]:
+    for row in figures["rows"]:
         peer = "" if row["peer"] is None else f"{row['peer']:g}"
         faster = "" if row["faster"] is None else f"{row['faster']:.2f}"
-        asked = f"{row['asked']:g}" if row["asked"] else ""
+        factor = f"{row['asked']:g}" if row["asked"] else ""
         ours = f"{row['value']:.4g} {units[row['per']]}"
         floor = f"{100 * row['of_floor']:.0f} %"
         natural = "" if row["natural"] is None else f"{row['natural']:.1f}"
         names = row["network"], row["what"], str(row["batch"]), row["arithmetic"]
-        table.add_row(*names, ours, natural, peer, faster, asked, floor)
+        table.add_row(*names, ours, natural, peer, faster, factor, floor)
     console = Console(highlight=False, width=120)
     console.print(table)
-    for network, layers in found["unstable"].items():
+    for network, layers in figures["unstable"].items():
         listed = ", ".join(f"{100 * share:.1f} %" for share in layers)
         console.print(f"unstable units of {network}, by layer: {listed}")
     console.print(
-        f"matrix product: {found['product_rate'] / 1e9:.0f} G multiply-adds/s; "
-        f"largest memory: {found['peak_mib']:,.0f} MiB"
+        f"matrix product: {figures['product_rate'] / 1e9:.0f} G multiply-adds/s; "
+        f"largest memory: {figures['peak_mib']:,.0f} MiB"
     )
 
 
@@ -269,10 +270,10 @@ def main() -> None:
         run = run_subject(arguments.model_dir) if arguments.model_dir else None
     except UserError as error:
         parser.error(str(error))
-    found = measure(arguments, run)
-    show(found)
+    figures = measure(arguments, run)
+    show(figures)
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps(found, indent=1) + "\n")
+        Path(arguments.json).write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ from typing import TextIO
 
 from rt_tf.errors import UserError
 
-BEAT = 30.0  # seconds between what is told of the time spent
+BEAT = 30.0  # seconds between two reports of the time spent
 GRACE = 30  # CPU seconds between the signal at a budget's end and the one that cannot be ignored
 ONE_THREAD = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-OVER = (-signal.SIGXCPU, 128 + signal.SIGXCPU)  # by the kernel, or as a shell tells it
+OVER = (-signal.SIGXCPU, 128 + signal.SIGXCPU)  # exit statuses: of the process, and of a shell
 
 
 def pin(core: int) -> None:
@@ -32,13 +32,13 @@ def run(
     log: Path,
     seconds: float,
     holding: TextIO,
-    told: Callable[[float], None],
+    report: Callable[[float], None],
 ) -> int:
     """Runs a command in a folder with one thread; returns its exit status, below 0 for a signal.
 
-    log: takes what it prints. seconds: of CPU, after which the kernel ends it. holding: an open
-    file, a lock, that it inherits. told: is called with the CPU seconds spent, now and then and at
-    the end. If this process is interrupted, the command is ended, too.
+    log: the file of its output. seconds: of CPU, after which the kernel ends it. holding: an open
+    file, a lock, that it inherits. report: is called with the CPU seconds spent, every BEAT seconds
+    and at the end. If this process is interrupted, the command is ended, too.
     """
     before = _children()
     limits = (max(1, round(seconds)), max(1, round(seconds)) + GRACE)
@@ -51,18 +51,18 @@ def run(
             stdout=output,
             stderr=subprocess.STDOUT,
             pass_fds=[holding.fileno()],
-            process_group=0,  # an interruption of this process reaches it once, through us
+            process_group=0,  # an interruption reaches it once, through this process
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, limits),
         )
     try:
         while child.poll() is None:
-            told(_children() - before + _running(child.pid))
+            report(_children() - before + _running(child.pid))
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(BEAT)
     finally:
-        child.terminate()  # nothing, where it has ended
+        child.terminate()  # without effect, where it has ended
         status = child.wait()
-        told(_children() - before)
+        report(_children() - before)
     return status
 
 

@@ -38,7 +38,7 @@ ENDS = """| system | seed | selected (epoch) | last (epoch) | training, CPU hour
 
 
 def campaign(listed: Path, folder: Folder, options: Sequence[str] = ()) -> list[str]:
-    """Runs the entries that are not done, in the order of the list; says which of them failed.
+    """Runs the entries that are not done, in the list's order; returns a line for each failure.
 
     options: of every training, besides its flag file, run directory and seed.
     """
@@ -63,7 +63,7 @@ def _next(listed: Path, folder: Folder, tried: set[str]) -> Entry | None:
 
 
 def train(entry: Entry, folder: Folder, options: Sequence[str], lock: TextIO) -> str:
-    """Runs an entry and keeps its result; returns how it ended, "" if well."""
+    """Runs an entry and stores its result; returns how it failed, "" if it did not."""
     before = folder.spent(entry)
     log = folder.log(entry)
     command = systems.command(entry.system, entry.seed, folder.run(entry).resolve(), options)
@@ -88,7 +88,7 @@ def train(entry: Entry, folder: Folder, options: Sequence[str], lock: TextIO) ->
 
 
 def status(entries: Sequence[Entry], folder: Folder) -> Table:
-    """The entries that are done, running and left, with their CPU hours."""
+    """The state of each entry, with its CPU hours spent, granted and left."""
     table = Table("entry", "state", "CPU hours spent", "of", "left at most", highlight=False)
     for entry in entries:
         spent, left = folder.spent(entry), folder.left(entry)
@@ -103,8 +103,9 @@ def status(entries: Sequence[Entry], folder: Folder) -> Table:
 
 
 def table(listed: Sequence[Entry], folder: Folder) -> str:
-    """The results of a list; and what was watched in training, of the networks that were selected
-    and of the last ones, by validation examples: clean / attacked / verified accuracies in %.
+    """The results of a list as markdown, then validation accuracies of each training.
+
+    These are clean / attacked / verified, in %, of the network that was selected and of the last.
     """
     results = [folder.result(entry) for entry in listed if folder.result(entry).exists()]
     rows = [_ends(json.loads(path.read_text())) for path in results]

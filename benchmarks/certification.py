@@ -4,10 +4,10 @@
         --data_dir=<your TFDS folder> [--samples=1000] [--hard=30] [--time_limit=30]
 
 The first test images that a run's network gets right are certified by CROWN; of those that it
-leaves open, so many (--hard) are asked of every rung by itself, from nothing. A rung settles an
+leaves open, the first --hard are tried by every rung alone, without a start. A rung settles an
 image by a proof, a solver's word or a counterexample. Exits with 1 if any two contradict each
-other, that is if one certifies what another one has a counterexample to. Keeps the figures in
-benchmarks/results/certification.json, by run and radius.
+other, that is if one certifies an image to which another one has a counterexample. Stores the
+figures in benchmarks/results/certification.json, by run and radius.
 """
 
 import argparse
@@ -30,7 +30,7 @@ import rt_tf.models  # noqa: F401 - tells Keras of this library's layers
 from benchmarks.timing import surroundings
 from rt_tf import data
 from rt_tf.certification.ladder import Ladder, build_rung
-from rt_tf.certification.rung import Finding, Query
+from rt_tf.certification.rung import Finding, Findings, Query
 from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
 from rt_tf.network.trace import trace
@@ -43,42 +43,50 @@ CHUNK = 100
 
 
 class Hard(NamedTuple):
-    """Images that CROWN leaves open, and how many were asked and right."""
+    """Images that CROWN leaves open.
 
-    asked: Query
+    samples: images tried; right: of these, those that the network gets right; left: of these, those
+    that CROWN leaves open. query: of the first of them.
+    """
+
+    query: Query
     samples: int
     right: int
     left: int
 
 
 def hard(wiring: Wiring, split: data.Split, eps: float, samples: int, most: int) -> Hard:
-    """The first images that CROWN leaves open."""
+    """The images that CROWN leaves open of the first `samples` (0: all), `most` of them at most."""
     samples = min(samples or len(split), len(split))
     ladder, graph = Ladder(wiring, Linf(), ["interval", "crown_ibp", "crown"]), wiring.lower()
     right, left = 0, []
     for begin in range(0, samples, CHUNK):
         rows = np.arange(begin, min(begin + CHUNK, samples))
         images, labels = split.images(rows), split.labels[rows]
-        own = graph(tf.constant(images)).numpy().argmax(axis=1) == labels
-        right += int(own.sum())
-        found = ladder.climb(images[own], labels[own], eps)
-        left += [rows[own][k] for k, f in found if not any(one.settled for one in f.values())]
+        is_right = graph(tf.constant(images)).numpy().argmax(axis=1) == labels
+        right += int(is_right.sum())
+        findings = ladder.climb(images[is_right], labels[is_right], eps)
+        left += [rows[is_right][k] for k, by_rung in findings if not _is_settled(by_rung)]
     rows = np.array(sorted(left)[:most])
-    asked = Query(split.images(rows), split.labels[rows], eps, [None] * len(rows))
-    return Hard(asked, samples, right, len(left))
+    query = Query(split.images(rows), split.labels[rows], eps, [None] * len(rows))
+    return Hard(query, samples, right, len(left))
 
 
-def timed(wiring: Wiring, name: str, asked: Query, limit: float) -> tuple[list[Finding], float]:
-    """A rung's findings, and the seconds that it takes, compilation aside."""
+def _is_settled(findings: Findings) -> bool:
+    return any(finding.settled for finding in findings.values())
+
+
+def timed(wiring: Wiring, name: str, query: Query, limit: float) -> tuple[list[Finding], float]:
+    """The findings of a rung, and the seconds that it takes without compilation."""
     rung = build_rung(name, wiring, Linf(), {"time_limit": limit})
-    one = Query(asked.images[:1], asked.labels[:1], asked.eps, asked.points[:1])
+    one = Query(query.images[:1], query.labels[:1], query.eps, query.points[:1])
     list(rung(one))
     began = time.perf_counter()
-    return list(rung(asked)), time.perf_counter() - began
+    return list(rung(query)), time.perf_counter() - began
 
 
 def row_of(findings: Sequence[Finding], seconds: float) -> dict[str, Any]:
-    """The row of a rung in the results."""
+    """The figures of a rung in the results: its counts, seconds and settled images a minute."""
     counts = {
         "certified": sum(f.certified for f in findings),
         "trusted": sum(f.trusted and f.margin > 0.0 for f in findings),
@@ -88,17 +96,21 @@ def row_of(findings: Sequence[Finding], seconds: float) -> dict[str, Any]:
     return {**counts, "seconds": seconds, "settled_per_minute": 60.0 * settled / seconds}
 
 
-def contradictions(found: dict[str, list[Finding]]) -> list[int]:
-    """Places of images that one rung certifies and another has a counterexample to."""
+def contradictions(findings: dict[str, list[Finding]]) -> list[int]:
+    """The places of images that one rung certifies and another one falsifies.
+
+    findings: by rung, of the same images.
+    """
     return [
         k
-        for k, told in enumerate(zip(*found.values(), strict=True))
-        if any(f.margin > 0.0 and not f.probable for f in told) and any(f.falsified for f in told)
+        for k, by_rung in enumerate(zip(*findings.values(), strict=True))
+        if any(f.margin > 0.0 and not f.probable for f in by_rung)
+        and any(f.falsified for f in by_rung)
     ]
 
 
-def shown(title: str, rows: dict[str, dict[str, Any]], screen: Console) -> None:
-    """The table."""
+def show(title: str, rows: dict[str, dict[str, Any]], screen: Console) -> None:
+    """Prints the table of the rungs' figures."""
     heads = ("rung", "certified", "trusted", "falsified", "seconds", "settled a minute")
     table = Table(*heads, title=title)
     for name, row in rows.items():
@@ -107,11 +119,11 @@ def shown(title: str, rows: dict[str, dict[str, Any]], screen: Console) -> None:
     screen.print(table)
 
 
-def keep(name: str, eps: float, kept: dict[str, Any]) -> None:
-    """Adds a run's figures to the file."""
-    known = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    known[f"{name} eps {radius_text(eps)}"] = kept
-    write_text(RESULT, json.dumps(known, indent=1) + "\n")
+def keep(name: str, eps: float, figures: dict[str, Any]) -> None:
+    """Adds a run's figures at a radius to the file of results."""
+    by_run = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    by_run[f"{name} eps {radius_text(eps)}"] = figures
+    write_text(RESULT, json.dumps(by_run, indent=1) + "\n")
 
 
 def main() -> None:
@@ -130,16 +142,18 @@ def main() -> None:
     dataset = data.load(facts["dataset"]["name"], data_dir=values.data_dir)
     network = keras.models.load_model(values.model_dir / "best" / "network.keras")
     wiring = trace(network)
-    asked = hard(wiring, dataset.test, values.epsilon, values.samples, values.hard)
-    found, rows = {}, {}
+    hardest = hard(wiring, dataset.test, values.epsilon, values.samples, values.hard)
+    findings, rows = {}, {}
     for name in values.rungs.split(","):
-        found[name], seconds = timed(wiring, name, asked.asked, values.time_limit)
-        rows[name] = row_of(found[name], seconds)
-    count = len(asked.asked.labels)
-    told = f"{count} of the {asked.left} that CROWN leaves open of {asked.right} right"
-    shown(f"{facts['system']} at linf {radius_text(values.epsilon)}: {told}", rows, Console())
-    wrong = contradictions(found)
-    about = {"samples": asked.samples, "right": asked.right, "open": asked.left, "asked": count}
+        findings[name], seconds = timed(wiring, name, hardest.query, values.time_limit)
+        rows[name] = row_of(findings[name], seconds)
+    count = len(hardest.query.labels)
+    system, radius = facts["system"], radius_text(values.epsilon)
+    images = f"{count} of the {hardest.left} that CROWN leaves open of {hardest.right} right"
+    show(f"{system} at linf {radius}: {images}", rows, Console())
+    wrong = contradictions(findings)
+    about = {"samples": hardest.samples, "right": hardest.right}
+    about |= {"open": hardest.left, "asked": count}
     about |= {"time_limit": values.time_limit, "contradictions": len(wrong)}
     keep(facts["system"], values.epsilon, {**surroundings(), **about, "rungs": rows})
     raise SystemExit(f"contradictions at places {wrong}" if wrong else 0)

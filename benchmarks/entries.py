@@ -1,4 +1,4 @@
-"""The entries of a campaign: what is to be trained, and how far each one is.
+"""The entries of a campaign: trainings of a list, and the state of each.
 
 A list is a JSON file of `{"system", "seed", "hours"}`: a flag file's name below `configs/`, a seed,
 and the CPU hours that training, certification and attacks may take together. A campaign keeps, in
@@ -31,12 +31,12 @@ class Entry(NamedTuple):
 
     @property
     def name(self) -> str:
-        """By which its files are called."""
+        """The name of the entry's files."""
         return f"{self.system}-seed{self.seed}"
 
 
 class Folder(NamedTuple):
-    """The folders of a campaign: one of its runs, and one of their results."""
+    """The folders of a campaign. runs: of the entries' files; results: of their results."""
 
     runs: Path
     results: Path
@@ -46,23 +46,23 @@ class Folder(NamedTuple):
         return self.runs / entry.name
 
     def log(self, entry: Entry) -> Path:
-        """The file of what an entry's run prints."""
+        """The file of the output of an entry's run."""
         return self.runs / f"{entry.name}.log"
 
     def result(self, entry: Entry) -> Path:
-        """The file of an entry's result, which is there once the entry is done."""
+        """The file of an entry's result, which exists once the entry is done."""
         return place(entry.system, entry.seed, self.results)
 
     def spent(self, entry: Entry) -> float:
-        """CPU hours."""
+        """The CPU hours that an entry has spent."""
         return float(self._account(entry).get("hours", 0.0))
 
     def note(self, entry: Entry, hours: float, ended: str = "") -> None:
-        """Keeps the CPU hours spent, and how the entry ended if it did not end well."""
+        """Writes an entry's account: the CPU hours spent, and how it ended if it failed."""
         write_text(self._path(entry), json.dumps({"hours": hours, "ended": ended}) + "\n")
 
     def left(self, entry: Entry) -> float:
-        """CPU hours of the budget that are not spent; none once the entry is done."""
+        """The CPU hours of an entry's budget that are not spent; 0 once the entry is done."""
         done = self.result(entry).exists()
         return 0.0 if done else max(0.0, entry.hours - self.spent(entry))
 
@@ -70,15 +70,16 @@ class Folder(NamedTuple):
     def locked(self, entry: Entry) -> Iterator[TextIO | None]:
         """Holds an entry; None where another process does.
 
-        What inherits the file holds the entry, too: a training outlives a campaign that is killed.
+        A process that inherits the file holds the entry, too, since a training outlives a campaign
+        that is killed.
         """
         path = self._lock(entry)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:
-            yield file if _taken(file) else None
+            yield file if _takes(file) else None
 
     def state(self, entry: Entry) -> str:
-        """done, running, over budget, failed, stopped or waiting."""
+        """The state of an entry: done, running, over budget, failed, stopped or waiting."""
         states = {
             "done": self.result(entry).exists(),
             "running": not is_free(self._lock(entry)),
@@ -99,8 +100,8 @@ class Folder(NamedTuple):
         return self.runs / f"{entry.name}.json"
 
 
-def _taken(file: TextIO) -> bool:
-    """Whether a lock could be taken, within the moment for which `state` may have it."""
+def _takes(file: TextIO) -> bool:
+    """Takes a lock; returns whether it could, after retries, since `state` holds it for moments."""
     for _ in range(5):
         if Lock(file).take():
             return True
@@ -116,10 +117,10 @@ def read(path: Path) -> list[Entry]:
         raise UserError(f"list: expected a JSON list in {path}; {error}") from None
     if not isinstance(rows, list):
         raise UserError(f"list: expected a JSON list in {path}; received {type(rows).__name__}")
-    found = [_entry(row) for row in rows]
-    if len({entry.name for entry in found}) < len(found):
+    entries = [_entry(row) for row in rows]
+    if len({entry.name for entry in entries}) < len(entries):
         raise UserError(f"list: expected every system and seed once in {path}")
-    return found
+    return entries
 
 
 def _entry(row: Any) -> Entry:

@@ -1,10 +1,10 @@
-"""Images without labels, to be pseudo-labelled: those that a run on part of MNIST leaves out.
+"""Images without labels, to be pseudo-labelled: those that a run on a part of MNIST leaves out.
 
     python -m benchmarks.extra_images --data_dir=<your TFDS folder> [--count=10000] [FILE]
 
 Writes an .npz file with `images` for --extra_data, by default runs/extra_images.npz: the last ones
 of the 59,000 that --validation=59000 and --seed hold out of the training split. A run with that
-split watches the first ones (--monitor_samples).
+split is judged by the first ones (--monitor_samples).
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The tests of a file: all that import it, first those of its own room and the nearest ones."""
+"""The tests that import a file, in the order in which they are likely to find a fault in it."""
 
 import ast
 from collections import deque
@@ -22,20 +22,21 @@ class Suite:
         }
 
     def of(self, path: str) -> list[str]:
-        """Files of tests: those of a file's own room first, the nearest first, then short ones."""
-        wanted, room = _module(self.root / path, self.root), Path(path).parent.name
-        found = [
+        """The files of tests that import a file: those of its room first, then near, then short."""
+        target, room = _module(self.root / path, self.root), Path(path).parent.name
+        ranked = [
             (f"/{room}/" not in file, distance, (self.root / file).stat().st_size, file)
             for name, file in self.files.items()
-            if (distance := self._distance(name, wanted)) <= FARTHEST
+            if (distance := self._distance(name, target)) <= FARTHEST
         ]
-        return [file for *_, file in sorted(found)]
+        return [file for *_, file in sorted(ranked)]
 
-    def _distance(self, start: str, wanted: str) -> int:
+    def _distance(self, start: str, target: str) -> int:
+        """The number of imports from one module to another; more than FARTHEST without a way."""
         seen, waiting = {start}, deque([(start, 0)])
         while waiting:
             name, distance = waiting.popleft()
-            if name == wanted:
+            if name == target:
                 return distance
             for other in self.imports.get(name, set()) - seen:
                 seen.add(other)
@@ -50,14 +51,14 @@ def _module(path: Path, root: Path) -> str:
     return ".".join(part for part in parts if part != "__init__")
 
 
-def _imports(path: Path, known: set[str]) -> set[str]:
-    found = set()
+def _imports(path: Path, modules: set[str]) -> set[str]:
+    imported = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            imported.add(node.module)
+            imported |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Constant) and str(node.value).startswith("tests."):
-            found.add(str(node.value).split(".")[-1])  # python -m tests.training.replicated
-    return found & known
+            imported.add(str(node.value).split(".")[-1])  # python -m tests.training.replicated
+    return imported & modules

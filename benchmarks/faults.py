@@ -33,11 +33,11 @@ NAMES = {
     **{"lower": "upper", "zeros_like": "ones_like", "logical_and": "logical_or"},
 }
 NAMES |= {other: name for name, other in NAMES.items()}
-GUARDS = ("strict", "frozen")  # of zip and of dataclasses: they change nothing that is right
+GUARDS = ("strict", "frozen")  # of zip and of dataclasses: without effect on correct programs
 
 
 class Fault(NamedTuple):
-    """A change at a line of a file. place: which of the file's faults it is."""
+    """A change at a line of a file. place: its number among the file's faults."""
 
     path: str
     line: int
@@ -66,11 +66,11 @@ Change = tuple[ast.expr | ast.stmt, str, Callable[[], None]]
 
 
 def _changes(tree: ast.Module) -> Iterator[Change]:
-    """Every node that can be changed, what the change is, and how it is made."""
-    told = {id(part) for node in ast.walk(tree) for part in _told(node)}
+    """Yields every node that can be changed, the change in words, and a function that makes it."""
+    exempt = {id(part) for node in ast.walk(tree) for part in _exempt(node)}
     for node in ast.walk(tree):
         for kind, changes in KINDS:
-            if isinstance(node, kind) and id(node) not in told:
+            if isinstance(node, kind) and id(node) not in exempt:
                 yield from changes(node)
 
 
@@ -91,7 +91,7 @@ def _logic(node: ast.BoolOp) -> Iterator[Change]:
 
 
 def _unary(node: ast.UnaryOp) -> Iterator[Change]:
-    """Without its minus, or without its `not`, which is not taken twice."""
+    """The change to a node without its minus, or without its `not`."""
     if isinstance(node.op, ast.USub):
         yield node, *_replaced(node, "op", ast.UAdd())
     elif isinstance(node.op, ast.Not):
@@ -99,7 +99,7 @@ def _unary(node: ast.UnaryOp) -> Iterator[Change]:
 
 
 def _constant(node: ast.Constant) -> Iterator[Change]:
-    """Four times smaller, where it is no whole number."""
+    """The change of a truth value, a whole number (one more), or another one (a quarter of it)."""
     value = node.value
     if isinstance(value, bool):
         yield node, *_replaced(node, "value", not value)
@@ -133,8 +133,8 @@ KINDS: tuple[tuple[Any, Callable[[Any], Iterator[Change]]], ...] = (
 )
 
 
-def _told(node: ast.AST) -> Iterator[ast.AST]:
-    """The parts of a node that only word an error, annotate or guard: no fault of a figure."""
+def _exempt(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a node that only word an error, annotate or guard: no figure depends on them."""
     parts: list[ast.AST] = []
     if isinstance(node, ast.Raise | ast.JoinedStr):
         parts = [node]

@@ -49,9 +49,9 @@ PAPER = {"pgd": 39.2, "cw": 42.2, "interval": 56.2}  # Wang et al. 2018 (MixTrai
 
 
 class Schedule(NamedTuple):
-    """The training of FC1; eps grows over the first epochs, without which it learns little.
+    """The training of FC1. growing: epochs over which eps grows, without which it learns little.
 
-    The paper's: 40 attack steps of .01, no growth.
+    The paper trains with 40 attack steps of .01 and without growth.
     """
 
     epochs: int = 14
@@ -69,7 +69,7 @@ class Setting(NamedTuple):
 
 
 def settings(steps: int, pgd_steps: int) -> dict[str, Setting]:
-    """The attacks to compare. steps: interval steps; pgd_steps: before each, and of PGD and CW."""
+    """The attacks that are compared. steps: interval steps; pgd_steps: before each, and of PGD."""
     climb = functools.partial(pgd, steps=pgd_steps, early_stop=True)
     follow = functools.partial(interval_attack, steps=steps, pgd_steps=pgd_steps)
     return {
@@ -80,7 +80,7 @@ def settings(steps: int, pgd_steps: int) -> dict[str, Setting]:
 
 
 def trained(file: Path | None, dataset: data.DataSet, schedule: Schedule) -> keras.Model:
-    """The network of a file, or a new one, kept there."""
+    """The network of a file, or a new one, which is written there. file: None for no file."""
     keras.utils.set_random_seed(0)
     network = models.build("mixtrain_fc1", dataset.shape, dataset.classes)
     if file is not None and file.exists():
@@ -94,7 +94,7 @@ def trained(file: Path | None, dataset: data.DataSet, schedule: Schedule) -> ker
 
 
 def train(network: keras.Model, split: data.Split, schedule: Schedule) -> None:
-    """Adversarial training by PGD."""
+    """Trains a network by PGD."""
     robust = RobustModel(network)
     attack = functools.partial(pgd, steps=schedule.attack_steps)
     adam = keras.optimizers.Adam(schedule.rate)
@@ -118,7 +118,7 @@ class Victim(NamedTuple):
     """A network and the images it is attacked on."""
 
     task: Task
-    wrong: np.ndarray  # [images] bool, as they are
+    wrong: np.ndarray  # [images] bool, misclassified without an attack
 
     @classmethod
     def of(cls, network: keras.Model, split: data.Split) -> "Victim":
@@ -130,7 +130,7 @@ class Victim(NamedTuple):
 
 
 class Contender:
-    """An attack at work. success: [images] bool. seconds, restarts: what it took so far."""
+    """An attack at work. success: [images] bool. seconds, restarts: so far."""
 
     def __init__(self, victim: Victim, setting: Setting) -> None:
         self.attack = compiled(victim.task, setting)
@@ -139,18 +139,17 @@ class Contender:
         self.seconds, self.restarts = 0.0, 0
 
     def turn(self, limit: float) -> None:
-        """One restart, on what withstood so far; it counts if it ends within the limit."""
+        """Restarts on the images that withstood so far; counts if it ends within the limit."""
         rows, began = np.flatnonzero(~self.success), time.perf_counter()
-        found = self.attack(tf.constant(rows), self.restarts).numpy()
+        success = self.attack(tf.constant(rows), self.restarts).numpy()
         self.seconds += time.perf_counter() - began
         if self.seconds <= limit:
-            self.success[rows] = found
+            self.success[rows] = success
             self.restarts += 1
 
 
 def compiled(task: Task, setting: Setting) -> Callable[..., tf.Tensor]:
-    """Whether an attack, judged, succeeds on some of the images in a given restart."""
-
+    """A function of places of images and a restart: whether the attack succeeds on each."""
     task = dataclasses.replace(task, loss=catalogue.resolve("loss", setting.loss))
 
     def once(rows: tf.Tensor, restart: tf.Tensor) -> tf.Tensor:
@@ -163,7 +162,7 @@ def compiled(task: Task, setting: Setting) -> Callable[..., tf.Tensor]:
 
 
 def compete(victim: Victim, compared: dict[str, Setting], seconds: float) -> dict[str, Contender]:
-    """Gives the next turn to whoever has had the least time."""
+    """The attacks after so many seconds each; the next turn is that of the one with the least."""
     contenders = {name: Contender(victim, setting) for name, setting in compared.items()}
     while True:
         behind = min(contenders.values(), key=lambda contender: contender.seconds)
@@ -179,7 +178,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     network = trained(arguments.network, dataset, schedule)
     victim = Victim.of(network, dataset.test.take(arguments.images))
     compared = settings(arguments.steps, arguments.pgd_steps)
-    found = compete(victim, compared, arguments.seconds)
+    contenders = compete(victim, compared, arguments.seconds)
     return {
         "eps": EPS,
         "schedule": schedule._asdict(),
@@ -187,13 +186,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "steps": arguments.steps,
         "pgd_steps": arguments.pgd_steps,
         "misclassified": float(victim.wrong.mean()),
-        "rows": {name: figures(contender, found) for name, contender in found.items()},
+        "rows": {name: figures(contender, contenders) for name, contender in contenders.items()},
         **surroundings(),
     }
 
 
 def figures(contender: Contender, all_of_them: dict[str, Contender]) -> dict[str, Any]:
-    """A row: its attack rate, and the images on which it alone succeeded."""
+    """The figures of an attack: its rate, time, and images on which it alone succeeded."""
     others = [other.success for other in all_of_them.values() if other is not contender]
     return {
         "attack_rate": float(contender.success.mean()),
@@ -203,23 +202,23 @@ def figures(contender: Contender, all_of_them: dict[str, Contender]) -> dict[str
     }
 
 
-def show(found: dict[str, Any]) -> None:
+def show(figures: dict[str, Any]) -> None:
     """Prints the table."""
     table = Table("attack", "attack rate", "paper", "alone", "seconds", "restarts")
-    for name, row in found["rows"].items():
+    for name, row in figures["rows"].items():
         paper = f"{PAPER[name]:.1f} %" if name in PAPER else ""
         cells = str(row["alone"]), f"{row['seconds']:.1f}", str(row["restarts"])
         table.add_row(name, f"{100 * row['attack_rate']:.1f} %", paper, *cells)
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"misclassified as they are: {100 * found['misclassified']:.1f} %")
+    console.print(f"misclassified as they are: {100 * figures['misclassified']:.1f} %")
 
 
 def main() -> None:
     """The entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_dir", help="where TFDS keeps its data sets")
-    parser.add_argument("--network", type=Path, help="keeps the trained network: *.weights.h5")
+    parser.add_argument("--network", type=Path, help="file of the trained network: *.weights.h5")
     parser.add_argument("--images", type=int, default=1024, help="test images, from the first")
     parser.add_argument("--seconds", type=float, default=40.0, help="time of each attack")
     parser.add_argument("--steps", type=int, default=5, help="interval steps of a restart")
@@ -227,12 +226,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=RESULT, help="file to write the figures to")
     arguments = parser.parse_args()
     try:
-        found = measure(arguments)
+        figures = measure(arguments)
     except UserError as error:
         parser.error(str(error))
-    show(found)
+    show(figures)
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+    arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Losses of natural training, epoch by epoch: what the rule by which DAT switches is judged on.
+"""Losses of natural training, epoch by epoch, on which the rule by which DAT switches is judged.
 
     python -m benchmarks.loss_curves --data_dir=<your TFDS folder>
     python -m benchmarks.loss_curves --table
@@ -61,18 +61,18 @@ def switch(losses: Sequence[float], tolerance: float) -> int | None:
 
 
 def saved(epoch: int, epochs: int, steps: int) -> float:
-    """The share of PGD's training time that so many natural epochs save.
+    """The share of PGD's training time that `epoch` natural epochs of all `epochs` save.
 
     steps: of PGD; each takes about as long as a natural step.
     """
     return epoch / epochs * steps / (steps + 1)
 
 
-def table(kept: dict[str, list[float]]) -> str:
-    """Markdown: a row for each network, a column for each tolerance."""
+def table(losses_by_name: dict[str, list[float]]) -> str:
+    """The switches as markdown: a row for each network, a column for each tolerance."""
     cells = " | ".join(f"{tolerance:g}" for tolerance in TOLERANCES)
     lines = [f"| network | epochs | {cells} |", "|---" * (len(TOLERANCES) + 2) + "|"]
-    for name, losses in kept.items():
+    for name, losses in losses_by_name.items():
         row = [_cell(switch(losses, t), len(losses)) for t in TOLERANCES]
         lines.append(f"| {name} | {len(losses)} | {' | '.join(row)} |")
     return "\n".join(lines)
@@ -88,13 +88,13 @@ def main() -> None:
     parser.add_argument("--data_dir", help="folder with prepared TFDS data sets")
     parser.add_argument("--table", action="store_true", help="only print the table")
     arguments = parser.parse_args()
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    curves = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     where = [f"--data_dir={arguments.data_dir}"] if arguments.data_dir else []
-    for name in [] if arguments.table else [name for name in CURVES if name not in kept]:
+    for name in [] if arguments.table else [name for name in CURVES if name not in curves]:
         with tempfile.TemporaryDirectory() as folder:
-            kept[name] = record([*CURVES[name], *where], Path(folder))
-        write_text(RESULTS, json.dumps(kept, indent=1) + "\n")
-    print(table(kept))
+            curves[name] = record([*CURVES[name], *where], Path(folder))
+        write_text(RESULTS, json.dumps(curves, indent=1) + "\n")
+    print(table(curves))
 
 
 class Steps:
@@ -104,14 +104,14 @@ class Steps:
         self.losses: list[float] = []
 
     def on_resume(self, position: Any, notices: Sequence[str]) -> None:
-        """Keeps nothing."""
+        """Stores nothing."""
 
     def on_step(self, position: Any, values: Any, terms: dict[str, float]) -> None:
-        """Keeps the loss."""
+        """Stores the loss."""
         self.losses.append(terms["loss"])
 
     def on_epoch(self, position: Any, row: dict[str, Any], monitor: Any) -> None:
-        """Keeps nothing."""
+        """Stores nothing."""
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The least margin of an image on a region, from below and from above.
 
-Below: bounds, linear programs over the triangles of their boxes, a search with binaries. Above:
-what that search and an attack find. A margin is f_y - f_c, of the right class y and another one c.
+From below: bounds, linear programs over the triangles of their boxes, a search with binaries. From
+above: the best points of that search and of an attack. A margin is f_y - f_c, of the right class y
+and another one c.
 """
 
 import functools
@@ -31,7 +32,7 @@ from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 
-# By bound, the one whose boxes it stands on; over each of these there is a linear program.
+# The bound whose boxes each bound uses; over the boxes of each of these there is a linear program.
 BOXES = {
     "interval": "crown_ibp",
     "crown_ibp": "crown_ibp",
@@ -59,17 +60,19 @@ class Question(NamedTuple):
         return Region(Linf(), tf.constant(self.images), self.eps)
 
     def rows(self, classes: int) -> np.ndarray:
-        """f_y - f_c: float64 [n, classes]."""
+        """The margins f_y - f_c as functions of the logits: float64 [n, classes]."""
         identity = np.eye(classes)
         return identity[self.labels] - identity[self.others]
 
 
 class Margin(NamedTuple):
-    """Of one image: its margin as it is, and what is known of the least one on the region.
+    """The margin of one image, and bounds of its least margin on the region.
 
-    bounds: by method. programs: minima of the linear programs, by the method whose boxes they are
-    over. below, above: what the search with binaries proved and met, or the best of the others;
-    solved: they are one. attack: what APGD met. unstable: units, in the tightest boxes.
+    clean: of the image itself. bounds: lower ones, by method. programs: minima of the linear
+    programs, by the method whose boxes they are over. below: the best lower bound, that of the
+    search with binaries included; above: the least margin at a point of the search or the attack;
+    solved: whether the search ended, so that they are equal. attack: the least margin at a point of
+    APGD. unstable: the number of unstable units in the tightest boxes.
     """
 
     clean: float
@@ -83,46 +86,48 @@ class Margin(NamedTuple):
 
 
 class _Relentless(Task):
-    """Is never done: the least margin is sought, not the first one below zero."""
+    """A task that is never done: it seeks the least margin, not the first one below zero."""
 
     def errs(self, logits: Tensor) -> Tensor:
         return tf.zeros(tf.shape(logits)[:1], tf.bool)
 
 
-def measured(network: keras.Model, asked: Question, seconds: float) -> Iterator[Margin]:
-    """Each image's margin, as it is there. seconds: of a search with binaries.
+def measured(network: keras.Model, question: Question, seconds: float) -> Iterator[Margin]:
+    """Yields each image's margin. seconds: for a search with binaries.
 
     UserError for other activations than (leaky) ReLUs, and for linear programs that take too long.
     """
     wiring = trace(network)
-    graph, rows = wiring.lower(), asked.rows(wiring.classes)
+    graph, rows = wiring.lower(), question.rows(wiring.classes)
     slopes = negative_slopes(graph, "tightness")
-    found = {name: _bounds(name, graph, asked.region, rows) for name in BOXES}
-    points = least_points(graph, asked)
-    clean, met = (_margins(graph, x, rows) for x in (asked.images, points))
+    bounds = {name: _bounds(name, graph, question.region, rows) for name in BOXES}
+    points = least_points(graph, question)
+    clean, reached = (_margins(graph, x, rows) for x in (question.images, points))
     linear = matrices(graph, shapes_of(graph, wiring.input_shape))
-    made = functools.partial(program, graph, linear, slopes)
+    make_program = functools.partial(program, graph, linear, slopes)
     for i, row in enumerate(rows):
-        programs = {name: made(_ends(found[name], i)) for name in sorted({*BOXES.values()})}
+        programs = {
+            name: make_program(_ends(bounds[name], i)) for name in sorted({*BOXES.values()})
+        }
         minima = {name: _minimum(one, row) for name, one in programs.items()}
         search = _searched(programs[TIGHTEST], row, points[i], seconds)
         yield Margin(
             float(clean[i]),
-            {name: float(one.margins[i, 0]) for name, one in found.items()},
+            {name: float(one.margins[i, 0]) for name, one in bounds.items()},
             minima,
             max(minima[TIGHTEST], search.bound),
-            min(float(met[i]), search.value),
+            min(float(reached[i]), search.value),
             search.cause is None,
-            float(met[i]),
+            float(reached[i]),
             len(programs[TIGHTEST].units),
         )
 
 
 def disorder(one: Margin) -> list[str]:
-    """The values that are not below those they must be below, in words; empty where all are.
+    """The figures of a margin that contradict each other, a line each; none where all agree.
 
-    No bound exceeds the linear program over its boxes, wider boxes make no better program, and none
-    exceeds a margin that is attained.
+    No bound exceeds the linear program over its boxes, wider boxes make no better program, and no
+    program exceeds a margin that a point attains.
     """
     pairs = [
         (name, one.bounds[name], f"program over {boxes}", one.programs[boxes])
@@ -144,12 +149,12 @@ def disorder(one: Margin) -> list[str]:
     ]
 
 
-def least_points(graph: Callable[[Tensor], Tensor], asked: Question) -> np.ndarray:
-    """By image, where APGD's restarts on the margin, or the image, met the least one: [n, ...]."""
-    labels, others = tf.constant(asked.labels), tf.constant(asked.others)
-    keys = noise.keys(tf.constant([0, 0]), tf.range(len(asked.labels), dtype=tf.int64))
-    task = _Relentless(graph, asked.region, labels, keys, margin, others)
-    best = asked.region.x
+def least_points(graph: Callable[[Tensor], Tensor], question: Question) -> np.ndarray:
+    """The points of the least margin, of APGD's restarts and of the image itself: [n, ...]."""
+    labels, others = tf.constant(question.labels), tf.constant(question.others)
+    keys = noise.keys(tf.constant([0, 0]), tf.range(len(question.labels), dtype=tf.int64))
+    task = _Relentless(graph, question.region, labels, keys, margin, others)
+    best = question.region.x
     again = tf.function(lambda number: _attack(task.restart(number)), autograph=False)
     for restart in range(RESTARTS):
         x = again(tf.constant(restart))
@@ -171,8 +176,8 @@ def _margins(graph: Callable[[Tensor], Tensor], x: np.ndarray, rows: np.ndarray)
     return (graph(tf.constant(x)).numpy().astype(np.float64) * rows).sum(axis=1)
 
 
-def _ends(found: Bounds, i: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    return {node: (_flat(box.lower[i]), _flat(box.upper[i])) for node, box in found.boxes.items()}
+def _ends(bounds: Bounds, i: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    return {node: (_flat(box.lower[i]), _flat(box.upper[i])) for node, box in bounds.boxes.items()}
 
 
 def _flat(end: Tensor) -> np.ndarray:

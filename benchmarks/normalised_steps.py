@@ -51,7 +51,7 @@ SYSTEMS = {
 
 
 def step(model: str, system: str, bound_only: bool) -> Callable[..., Any]:
-    """A step that is compiled when it is first taken."""
+    """A training step of a system, which is compiled when it is first taken."""
     keras.utils.set_random_seed(0)
     point, ratio, normalised = SYSTEMS[system]
     bound = WorstCase(catalogue.resolve("bound", "interval"), ratio=ratio)

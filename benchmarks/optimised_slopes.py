@@ -4,10 +4,10 @@
 
 Both get the same weights, images and steps, in one process, in turns. auto_LiRPA's alpha-CROWN
 optimises the slopes of every layer's bounds, ours those of the last pass alone, over CROWN's bounds
-of the layers (which are cut by intervals, too; auto_LiRPA's are not, and a little looser). So it is
-asked twice: with the layers' bounds fixed to its CROWN's, which is like with like, and as its users
-call it. `mean` and `worst` are of the least margin of each image. Needs PyTorch and auto_LiRPA,
-which are no dependencies of this project.
+of the layers (which are cut by intervals, too; auto_LiRPA's are not, and a little looser). So
+auto_LiRPA runs twice: with the layers' bounds fixed to its CROWN's, which is like with like, and as
+its users call it. `mean` and `worst` are of the least margin of each image. Needs PyTorch and
+auto_LiRPA, which are no dependencies of this project.
 """
 
 import argparse
@@ -43,14 +43,14 @@ EQUAL = 1e-4  # logits of both networks, in float32
 
 
 class Way(NamedTuple):
-    """One way to a bound: what gives the margins [batch, classes - 1]."""
+    """One way to a bound. margins: a function that computes them, [batch, classes - 1]."""
 
     name: str
     margins: Callable[[], np.ndarray]
 
 
 def ours(subject: Subject, images: np.ndarray, labels: np.ndarray) -> list[Way]:
-    """CROWN, and slopes optimised in both arithmetics; compiled."""
+    """This library's ways, compiled: CROWN, and slopes optimised in both arithmetics."""
 
     def way(name: str, method: str, **options: Any) -> Way:
         bound = catalogue.resolve("bound", method)
@@ -70,7 +70,10 @@ def ours(subject: Subject, images: np.ndarray, labels: np.ndarray) -> list[Way]:
 
 
 def theirs(subject: Subject, images: np.ndarray, labels: np.ndarray) -> list[Way]:
-    """auto_LiRPA's: CROWN, the last pass alone, every layer; UserError where it is not there."""
+    """auto_LiRPA's ways: CROWN, the last pass alone, every layer.
+
+    UserError where PyTorch or auto_LiRPA is not installed.
+    """
     if missing := [name for name in ("torch", "auto_LiRPA") if not importlib.util.find_spec(name)]:
         raise UserError(f"expected PyTorch and auto_LiRPA; {' and '.join(missing)} not installed")
     import torch
@@ -88,15 +91,15 @@ def theirs(subject: Subject, images: np.ndarray, labels: np.ndarray) -> list[Way
     def way(name: str, method: str, is_fixed: bool = False) -> Way:
         network = BoundedModule(same, x, verbose=False)
         network.set_bound_opts({"optimize_bound_args": {"iteration": STEPS}})
-        asked = {"x": (BoundedTensor(x, ball),), "C": spec, "bound_upper": False}
+        query = {"x": (BoundedTensor(x, ball),), "C": spec, "bound_upper": False}
 
         def margins() -> np.ndarray:
             layers = None
             if is_fixed:
-                network.compute_bounds(**asked, method="CROWN")
+                network.compute_bounds(**query, method="CROWN")
                 sources = [node.inputs[0] for node in network.nodes() if type(node) is BoundRelu]
                 layers = {node.name: (node.lower, node.upper) for node in sources}
-            bounds = network.compute_bounds(**asked, method=method, interm_bounds=layers)
+            bounds = network.compute_bounds(**query, method=method, interm_bounds=layers)
             return bounds[0].detach().numpy()
 
         return Way(name, margins)
@@ -109,7 +112,7 @@ def theirs(subject: Subject, images: np.ndarray, labels: np.ndarray) -> list[Way
 
 
 def in_torch(model: keras.Model) -> Any:
-    """A Keras network in PyTorch; UserError for layers that this does not know."""
+    """A Keras network in PyTorch; UserError for layers other than convolutions, products, ReLUs."""
     import torch
 
     parts: list[Any] = []
@@ -135,7 +138,7 @@ def in_torch(model: keras.Model) -> Any:
 
 
 def _compare(model: keras.Model, network: Any) -> None:
-    """UserError unless both give the same logits."""
+    """Raises UserError unless both networks give the same logits."""
     import torch
 
     images = np.random.default_rng(0).random((4, *model.input_shape[1:]), np.float32)
@@ -156,9 +159,11 @@ def _convolution(layer: keras.layers.Conv2D) -> Any:
     ]
     if any(pad != int(pad) for pad in pads):
         raise UserError(f"expected padding that is equal on both sides; received {layer.name!r}")
-    made = torch.nn.Conv2d(inputs, outputs, (rows, columns), layer.strides, tuple(map(int, pads)))
-    _fill(made, kernel.transpose(3, 2, 0, 1), bias)
-    return made
+    layer_in_torch = torch.nn.Conv2d(
+        inputs, outputs, (rows, columns), layer.strides, tuple(map(int, pads))
+    )
+    _fill(layer_in_torch, kernel.transpose(3, 2, 0, 1), bias)
+    return layer_in_torch
 
 
 def _dense(layer: keras.layers.Dense, shape: tuple[int, ...]) -> Any:
@@ -168,23 +173,23 @@ def _dense(layer: keras.layers.Dense, shape: tuple[int, ...]) -> Any:
     inputs, outputs = kernel.shape
     if len(shape) == 3:  # rows, columns, channels to channels, rows, columns
         kernel = kernel.reshape(*shape, outputs).transpose(2, 0, 1, 3).reshape(inputs, outputs)
-    made = torch.nn.Linear(inputs, outputs)
-    _fill(made, kernel.T, bias)
-    return made
+    layer_in_torch = torch.nn.Linear(inputs, outputs)
+    _fill(layer_in_torch, kernel.T, bias)
+    return layer_in_torch
 
 
-def _fill(made: Any, kernel: np.ndarray, bias: np.ndarray) -> None:
+def _fill(module: Any, kernel: np.ndarray, bias: np.ndarray) -> None:
     import torch
 
     with torch.no_grad():
-        made.weight.copy_(torch.from_numpy(kernel.copy()))
-        made.bias.copy_(torch.from_numpy(bias))
-    for parameter in made.parameters():
+        module.weight.copy_(torch.from_numpy(kernel.copy()))
+        module.bias.copy_(torch.from_numpy(bias))
+    for parameter in module.parameters():
         parameter.requires_grad_(False)
 
 
 def compared(ways: Iterable[Way], rounds: int) -> list[dict[str, Any]]:
-    """Images a second, in turns, and the least margins."""
+    """A row for each way: images a second, timed in turns, and figures of the least margins."""
     margins: dict[str, np.ndarray] = {}
     jobs = {way.name: Job(functools.partial(_note, margins, way)) for way in ways}
     for _ in range(rounds):
@@ -208,7 +213,7 @@ def _note(margins: dict[str, np.ndarray], way: Way) -> None:
 
 
 def table(rows: list[dict[str, Any]]) -> Table:
-    """Speeds are also over that of auto_LiRPA's last pass."""
+    """The table of the ways, with speeds over that of auto_LiRPA's last pass, too."""
     shown = Table("margins", "images/s", "of their last pass", "mean", "worst", "certified")
     peer = next(row for row in rows if row["way"] == "last pass, auto_LiRPA")
     for row in rows:
@@ -225,19 +230,21 @@ def main() -> None:
     parser.add_argument("--model_dir", help="a run on MNIST; a random small network by default")
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="where the figures are kept, too")
-    asked = parser.parse_args()
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    arguments = parser.parse_args()
     with one_line_errors():
-        subject = run_subject(asked.model_dir) if asked.model_dir else random_subject("small")
-        images = subject.images[: asked.batch]
+        subject = (
+            run_subject(arguments.model_dir) if arguments.model_dir else random_subject("small")
+        )
+        images = subject.images[: arguments.batch]
         labels = subject.model(tf.constant(images)).numpy().argmax(axis=1)
         ways = [*ours(subject, images, labels), *theirs(subject, images, labels)]
-        rows = compared(ways, asked.rounds)
+        rows = compared(ways, arguments.rounds)
         Console(width=100).print(table(rows))
-        if asked.json:
-            about = {"steps": STEPS, "eps": EPS, "batch": asked.batch, **surroundings()}
+        if arguments.json:
+            about = {"steps": STEPS, "eps": EPS, "batch": arguments.batch, **surroundings()}
             about["versions"] |= {name: version(name) for name in ("torch", "auto_LiRPA")}
-            write_text(asked.json, json.dumps({**about, "rows": rows}, indent=1) + "\n")
+            write_text(arguments.json, json.dumps({**about, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

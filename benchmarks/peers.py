@@ -1,4 +1,4 @@
-"""The lines of `benchmarks.bounds`: what is timed, and the best PyTorch code's figure for it.
+"""The lines of `benchmarks.bounds`: a computation each, and the best PyTorch code's figure for it.
 
 The peers were measured on a machine of the same kind, two threads, float32, with the allocator
 settings that suit them best: auto_LiRPA 0.7.1, convex_adversarial and CTRAIN on PyTorch 2.13.
@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 
 class Line(NamedTuple):
-    """One thing timed. peer: its milliseconds a step or image, or images a second; None without.
+    """A computation that is timed, and the best other code's figure for it.
 
-    per: 'step', 'image' (training, milliseconds) or 'second' (certification, images). options: of
-    the bound. samples, attack_steps: of the objective.
+    per: 'step', 'image' (training, milliseconds) or 'second' (certification, images). peer: the
+    other code's figure in this unit; None without one. factor: by which ours is to be faster; 0 for
+    no aim. options: of the bound. samples, attack_steps: of the objective.
     """
 
     network: str

@@ -53,11 +53,11 @@ LIMIT = 300  # CPU seconds of tests for a fault
 ENDLESS = 100  # CPU seconds of one test, of which the longest takes a fifth: it does not end
 PATIENCE = 4  # times the limit, on a clock: for tests that wait
 ENDED = {0: "survived", 1: "found", 2: "found", 3: "found", 5: "no tests"}  # pytest's statuses
-BROKEN = 70  # of a child that could not ask the tests
+BROKEN = 70  # the exit status of a child that could not run the tests
 
 
-def drawn(room: str, seed: int) -> list[Fault]:
-    """All faults of a room in the order in which they are tried."""
+def draw(room: str, seed: int) -> list[Fault]:
+    """All faults of a room, in the order in which they are planted."""
     paths = [path for name in ROOMS[room] for path in _files(ROOT / name)]
     pool = [fault for path in paths for fault in faults(path, ROOT)]
     random.Random(f"{seed} {room}").shuffle(pool)
@@ -65,19 +65,19 @@ def drawn(room: str, seed: int) -> list[Fault]:
 
 
 def _files(place: Path) -> list[Path]:
-    """The file itself, or all of a folder and its own folders that hold more than a docstring."""
+    """The file itself, or all files of a folder and its folders that are more than a docstring."""
     files = sorted(place.glob("**/*.py")) if place.is_dir() else [place]
     return [path for path in files if path.name != "__init__.py"]
 
 
 def series(rooms: list[str], seed: int) -> Iterator[tuple[str, Fault]]:
-    """Faults of the rooms in turn."""
-    for faults_of_rooms in itertools.zip_longest(*(drawn(room, seed) for room in rooms)):
+    """Yields (room, fault), the rooms in turn."""
+    for faults_of_rooms in itertools.zip_longest(*(draw(room, seed) for room in rooms)):
         yield from ((r, f) for r, f in zip(rooms, faults_of_rooms, strict=True) if f is not None)
 
 
-def tried(copy: Path, tests: Suite, fault: Fault, limit: int) -> dict[str, Any]:
-    """The verdict of a file's tests on a fault in it; the file is put back."""
+def run_fault(copy: Path, tests: Suite, fault: Fault, limit: int) -> dict[str, Any]:
+    """Plants a fault and runs the tests of its file; returns how they ended. Restores the file."""
     path, began = copy / fault.path, time.monotonic()
     source = path.read_text()
     path.write_text(planted(source, fault))
@@ -89,7 +89,7 @@ def tried(copy: Path, tests: Suite, fault: Fault, limit: int) -> dict[str, Any]:
 
 
 def _ended(copy: Path, files: list[str], limit: int) -> tuple[str, str]:
-    """The end of the tests in a process of their own, and the one that failed."""
+    """Runs tests in a process of their own; returns how they ended, and the test that failed."""
     log = copy / "planted.log"
     child = os.fork()
     if not child:
@@ -121,7 +121,7 @@ def _waited(child: int, log: Path, patience: float) -> tuple[str, str]:
 
 
 def _running(log: Path) -> Path:
-    """A file with the name of the test that ends by its own CPU seconds, before those of all."""
+    """The file that names the running test, if its CPU seconds end before those of all tests."""
     return log.with_suffix(".running")
 
 
@@ -138,7 +138,7 @@ class _Clock:
 
 
 def _run_tests(copy: Path, files: list[str], log: Path, limit: int) -> None:
-    """In a child: ends with pytest's status."""
+    """Runs tests in a child process, which ends with pytest's status."""
     try:
         os.setpgid(0, 0)
         _running(log).write_text("")
@@ -154,7 +154,7 @@ def _run_tests(copy: Path, files: list[str], log: Path, limit: int) -> None:
 
 
 def _move_to(copy: Path) -> None:
-    """Imports what is ours from the copy alone, also what this process has imported already."""
+    """Makes this process import the project from the copy alone, and again where it has."""
     for name in [name for name in sys.modules if name.split(".")[0] in COPIED]:
         del sys.modules[name]
     sys.path[:] = [str(copy), *(p for p in sys.path if Path(p).resolve() != ROOT)]
@@ -172,7 +172,7 @@ def _failed(log: Path) -> str:
 
 
 def tree_copied(folder: Path) -> Path:
-    """A copy of what tests need."""
+    """Copies the files that tests need into a folder, which is returned."""
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
@@ -183,19 +183,21 @@ def tree_copied(folder: Path) -> Path:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """By room, how many were found; and the survivors."""
+    """The results as markdown: the numbers of faults planted and found by room; the survivors."""
     lines = ["| room | planted | found |", "|---|---|---|"]
     for room in ROOMS:
-        own = [row for row in rows if row["room"] == room]
-        lines.append(f"| {room} | {len(own)} | {Counter(row['ended'] for row in own)['found']} |")
-    found = sum(row["ended"] == "found" for row in rows)
-    lines += [f"| all | {len(rows)} | {found} |", ""]
+        of_room = [row for row in rows if row["room"] == room]
+        lines.append(
+            f"| {room} | {len(of_room)} | {Counter(row['ended'] for row in of_room)['found']} |"
+        )
+    count = sum(row["ended"] == "found" for row in rows)
+    lines += [f"| all | {len(rows)} | {count} |", ""]
     left = [row for row in rows if row["ended"] != "found"]
     return "\n".join([*lines, *(f"{r['path']}:{r['line']}: {r['change']}" for r in left)])
 
 
-def kept() -> list[dict[str, Any]]:
-    """The results so far."""
+def results() -> list[dict[str, Any]]:
+    """The results of all faults so far."""
     return (
         [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
     )
@@ -207,42 +209,42 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--count", type=int, default=100, help="faults in all (default: 100)")
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="of the drawn faults (default: 0)")
     parser.add_argument("--rooms", default=",".join(ROOMS), help="comma list (default: all)")
     parser.add_argument("--limit", type=int, default=LIMIT, help="CPU seconds for a fault")
-    about = "try those again that survived or were out of time"
+    about = "plant those again that survived or were out of time"
     parser.add_argument("--again", action="store_true", help=about)
-    parser.add_argument("--table", action="store_true", help="only print what there is")
-    asked = parser.parse_args()
-    if not asked.table:
+    parser.add_argument("--table", action="store_true", help="only print the results")
+    arguments = parser.parse_args()
+    if not arguments.table:
         with one_line_errors():
-            run(asked)
-    for seed in sorted({row["seed"] for row in kept()}):
-        print(f"seed {seed}:", table([row for row in kept() if row["seed"] == seed]), sep="\n\n")
+            run(arguments)
+    for seed in sorted({row["seed"] for row in results()}):
+        print(f"seed {seed}:", table([row for row in results() if row["seed"] == seed]), sep="\n\n")
 
 
-def run(asked: argparse.Namespace) -> None:
-    """Plants what is left to plant."""
+def run(arguments: argparse.Namespace) -> None:
+    """Plants the faults without a result, and with --again those that were not found."""
     _prepare()
     with tempfile.TemporaryDirectory(prefix="planted-") as scratch:
         copy = tree_copied(Path(scratch))
         tests = Suite(copy)
         for room, fault in itertools.islice(
-            series(asked.rooms.split(","), asked.seed), asked.count
+            series(arguments.rooms.split(","), arguments.seed), arguments.count
         ):
-            rows = kept()
-            drawn_fault = {"seed": asked.seed, "room": room, **fault._asdict()}
-            known = next((r for r in rows if drawn_fault.items() <= r.items()), None)
-            if known and not (asked.again and known["ended"] != "found"):
+            rows = results()
+            drawn_fault = {"seed": arguments.seed, "room": room, **fault._asdict()}
+            before = next((r for r in rows if drawn_fault.items() <= r.items()), None)
+            if before and not (arguments.again and before["ended"] != "found"):
                 continue
-            row = {**drawn_fault, **tried(copy, tests, fault, asked.limit)}
-            rows = [r for r in rows if r is not known]
+            row = {**drawn_fault, **run_fault(copy, tests, fault, arguments.limit)}
+            rows = [r for r in rows if r is not before]
             write_text(RESULTS, "".join(json.dumps(r) + "\n" for r in [*rows, row]))
             print(f"{row['ended']:12s}{fault.path}:{fault.line}: {fault.change}", flush=True)
 
 
 def _prepare() -> None:
-    """Imports what is slow to import; TensorFlow starts no threads until it is used."""
+    """Imports modules that are slow to import; TensorFlow starts no threads until it is used."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.dont_write_bytecode = True
     import hypothesis  # noqa: F401

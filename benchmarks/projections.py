@@ -3,9 +3,10 @@
     python -m benchmarks.projections [--figure=FILE] [--json=FILE] [--limit=20]
 
 One image of MNIST's size, two hidden layers of equal width (a 3 x 3 convolution and a depthwise
-one), ever more filters, 10 Cauchy vectors: as P2's Fig. 3.20, whose exact method ran out of memory
-at 53,000 units. Every point is measured in a process of its own, so that its largest memory is
-known; a method is given up once a point of it took more than `--limit` seconds.
+one), ever more filters, 10 Cauchy vectors: as in Wong 2020 (thesis), figure 3.20, where the exact
+method ran out of memory at 53,000 units. Every point is measured in a process of its own, so that
+its largest memory is known; a method ends with the first point that takes more than `--limit`
+seconds.
 """
 
 import argparse
@@ -41,7 +42,7 @@ ROUNDS = 5
 
 
 def measure(method: str, filters: int) -> dict[str, Any]:
-    """Seconds of one bound, and MiB of memory beyond those before it."""
+    """The seconds of one bound, and the MiB of memory that it takes."""
     keras.utils.set_random_seed(0)
     layers = keras.layers
     model = keras.Sequential(
@@ -72,7 +73,7 @@ def measure(method: str, filters: int) -> dict[str, Any]:
 
 
 def all_points(limit: float) -> list[dict[str, Any]]:
-    """Every method at every size that it reaches in time."""
+    """The points of every method, at every size that it reaches in time."""
     points = []
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         for method in METHODS:
@@ -91,14 +92,16 @@ def growth(points: list[dict[str, Any]]) -> float:
 
 
 def draw(points: list[dict[str, Any]]) -> Figure:
-    """Time and memory by hidden units."""
+    """A figure of time and memory by hidden units."""
     figure = Figure(figsize=(7.5, 3.2), layout="constrained")
     for axes, key, label in zip(
         figure.subplots(1, 2), ("seconds", "mib"), ("seconds an image", "MiB"), strict=True
     ):
         for method, name in NAMES.items():
-            own = [point for point in points if point["method"] == method]
-            axes.loglog([p["units"] for p in own], [p[key] for p in own], "o-", label=name)
+            of_method = [point for point in points if point["method"] == method]
+            axes.loglog(
+                [p["units"] for p in of_method], [p[key] for p in of_method], "o-", label=name
+            )
         axes.set(xlabel="hidden units", ylabel=label)
         axes.grid(alpha=0.3)
     axes.legend(frameon=False)
@@ -106,7 +109,7 @@ def draw(points: list[dict[str, Any]]) -> Figure:
 
 
 def show(points: list[dict[str, Any]]) -> None:
-    """Prints the points, and how the time grows."""
+    """Prints the points, and the power of the units with which the time grows."""
     table = Table("method", "hidden units", "seconds", "MiB")
     for point in points:
         units, mib = f"{point['units']:,}", f"{point['mib']:,.0f}"
@@ -114,9 +117,9 @@ def show(points: list[dict[str, Any]]) -> None:
     console = Console(highlight=False)
     console.print(table)
     for method, name in NAMES.items():
-        own = [point for point in points if point["method"] == method]
-        if len(own) > 2:  # its larger half makes a line
-            console.print(f"{name}: time grows with the units to the power {growth(own):.2f}")
+        of_method = [point for point in points if point["method"] == method]
+        if len(of_method) > 2:  # its larger half makes a line
+            console.print(f"{name}: time grows with the units to the power {growth(of_method):.2f}")
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
-"""The labels, certificates and certified radii that a SavedModel serves in a second.
+"""The speed of a SavedModel: labels, certificates and certified radii a second.
 
     python -m benchmarks.serving --model_dir=RUN [--epsilon=0.1] [--rounds=3] [--json=FILE]
 
 On the export of a finished run and its first test images, at the run's own radius unless another
 is given. Every endpoint is timed at every batch size in turns, medians of one call; in brackets,
-what it costs in calls of `serve` at the same batch size. How many images CROWN-IBP is left with
-decides what `radius` costs, so the shares certified are printed too.
+its time in calls of `serve` at the same batch size. The time of `radius` depends on the number of
+images that intervals leave to CROWN-IBP, so the shares certified are printed too.
 """
 
 import argparse
@@ -35,7 +35,7 @@ TURN = 0.5  # seconds
 
 
 class Subject(NamedTuple):
-    """A SavedModel, images for it, and the radius that is asked about."""
+    """A SavedModel, images for it, and the radius."""
 
     served: Any
     images: np.ndarray
@@ -43,7 +43,10 @@ class Subject(NamedTuple):
 
 
 def subject(model_dir: str, epsilon: float | None) -> Subject:
-    """A run's; UserError where there is no export, or one without certificates."""
+    """The export of a run and its images; UserError without an export, or without certificates.
+
+    epsilon: None for the run's own.
+    """
     values = trained_flags(model_dir)
     run = RunDirectory(model_dir)
     if saved_model.exported_checksum(run.export) is None:
@@ -59,8 +62,8 @@ def subject(model_dir: str, epsilon: float | None) -> Subject:
     return Subject(served, images, values.epsilon if epsilon is None else epsilon)
 
 
-def ask(subject: Subject, endpoint: str, batch: int) -> dict[str, np.ndarray]:
-    """The answers of an endpoint on the first images."""
+def call(subject: Subject, endpoint: str, batch: int) -> dict[str, np.ndarray]:
+    """The outputs of an endpoint for the first images, by name."""
     images = tf.constant(subject.images[:batch])
     radius = [] if endpoint == "serve" else [tf.constant(subject.epsilon, tf.float32)]
     answer = getattr(subject.served, endpoint)(images, *radius)
@@ -71,7 +74,7 @@ def measure(subject: Subject, rounds: int) -> list[dict[str, Any]]:
     """A row for every endpoint and batch size: images a second, and its time in calls of serve."""
     rows = []
     for batch in BATCHES:
-        jobs = {name: Job(functools.partial(ask, subject, name, batch)) for name in ENDPOINTS}
+        jobs = {name: Job(functools.partial(call, subject, name, batch)) for name in ENDPOINTS}
         for _ in range(rounds):
             for job in jobs.values():
                 job.turn(TURN)
@@ -83,34 +86,32 @@ def measure(subject: Subject, rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def found(subject: Subject) -> dict[str, float]:
-    """The shares of the largest batch that each endpoint certifies, and its median radius."""
-    answers = {name: ask(subject, name, max(BATCHES)) for name in ENDPOINTS[1:]}
+def answers_of(subject: Subject) -> dict[str, float]:
+    """The shares certified of the largest batch by endpoint, and the median radius."""
+    answers = {name: call(subject, name, max(BATCHES)) for name in ENDPOINTS[1:]}
     shares = {name: float(answers[name]["certified"].mean()) for name in ENDPOINTS[1:-1]}
     return {**shares, "median radius": float(np.median(answers["radius"]["radius"]))}
 
 
-def show(rows: list[dict[str, Any]], told: dict[str, float], epsilon: float) -> None:
+def show(rows: list[dict[str, Any]], shares: dict[str, float], epsilon: float) -> None:
     """Prints the table."""
     table = Table("images a second", *(f"batch {batch}" for batch in BATCHES))
     for column in table.columns[1:]:
         column.justify = "right"
     for name in ENDPOINTS:
-        own = [row for row in rows if row["endpoint"] == name]
-        table.add_row(name, *(f"{row['rate']:,.0f} ({row['ratio']:.1f})" for row in own))
+        of_endpoint = [row for row in rows if row["endpoint"] == name]
+        table.add_row(name, *(f"{row['rate']:,.0f} ({row['ratio']:.1f})" for row in of_endpoint))
     console = Console(highlight=False)
     console.print(table)
-    said = ", ".join(f"{name} {value:.4g}" for name, value in told.items())
-    console.print(f"at {epsilon:g}, shares certified of {max(BATCHES)}: {said}")
+    words = ", ".join(f"{name} {value:.4g}" for name, value in shares.items())
+    console.print(f"at {epsilon:g}, shares certified of {max(BATCHES)}: {words}")
 
 
 def main() -> None:
     """The entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model_dir", required=True, help="a finished run, exported")
-    parser.add_argument(
-        "--epsilon", type=float, help="the radius asked; the run's own if not given"
-    )
+    parser.add_argument("--epsilon", type=float, help="the radius; the run's own if not given")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each endpoint")
     parser.add_argument("--json", help="file to write the figures to")
     arguments = parser.parse_args()
@@ -118,10 +119,10 @@ def main() -> None:
         run = subject(arguments.model_dir, arguments.epsilon)
     except UserError as error:
         parser.error(str(error))
-    rows, told = measure(run, arguments.rounds), found(run)
-    show(rows, told, run.epsilon)
+    rows, shares = measure(run, arguments.rounds), answers_of(run)
+    show(rows, shares, run.epsilon)
     if arguments.json:
-        figures = {"rows": rows, "found": told, "epsilon": run.epsilon, **surroundings()}
+        figures = {"rows": rows, "found": shares, "epsilon": run.epsilon, **surroundings()}
         Path(arguments.json).write_text(json.dumps(figures, indent=1) + "\n")
 
 

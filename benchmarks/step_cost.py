@@ -1,11 +1,11 @@
-"""The cost of a training step, against our own natural step in the same run.
+"""The cost of a training step, against this library's natural step in the same run.
 
     python -m benchmarks.step_cost [--rounds=40] [--json=FILE]
 
 MNIST small, batch 100, float32, made-up images. Systems take turns, a step each a round, so that a
 machine whose speed drifts slows all alike; the medians are compared. `floor` is the time that the
 natural network's multiply-adds would take at the rate of a large matrix product on this machine,
-times what the system cannot do without; `of floor` is the share of the step's time that this is.
+times the passes that the system needs; `of floor` is its share of the step's time.
 `epoch` compares an epoch of the input pipeline and steps with the steps alone.
 """
 
@@ -51,7 +51,7 @@ PASSES = {
 
 
 def objectives() -> dict[str, Objective]:
-    """The systems compared."""
+    """The objectives of the systems that are compared, by name."""
     threat = Linf()
     fgsm, pgd = catalogue.attack("fgsm"), catalogue.attack("pgd", {"steps": 10})
     interval, crown_ibp = (catalogue.resolve("bound", n) for n in ("interval", "crown_ibp"))
@@ -83,7 +83,7 @@ def step(objective: Objective) -> Callable[[Any], Any]:
 
 
 def epoch_overhead(natural: Callable[[Any], Any], examples: int = 20_000) -> float:
-    """Time of an epoch of batches and steps over that of as many steps on one batch."""
+    """The time of an epoch of batches and steps over that of as many steps on one batch."""
     split = made_up(examples)
 
     def fed() -> None:
@@ -127,17 +127,21 @@ def measure(rounds: int) -> dict[str, Any]:
     }
 
 
-def show(found: dict[str, Any]) -> None:
+def show(figures: dict[str, Any]) -> None:
     """Prints the table."""
     table = Table("step", "median ms", "x natural", "target", "of floor")
-    for name, ratio in found["ratio"].items():
-        cells = f"{found['milliseconds'][name]:.1f}", f"{ratio:.2f}", f"{found['target'][name]:g}"
-        table.add_row(name, *cells, f"{100 * found['of_floor'][name]:.0f} %")
+    for name, ratio in figures["ratio"].items():
+        cells = (
+            f"{figures['milliseconds'][name]:.1f}",
+            f"{ratio:.2f}",
+            f"{figures['target'][name]:g}",
+        )
+        table.add_row(name, *cells, f"{100 * figures['of_floor'][name]:.0f} %")
     console = Console(highlight=False)
     console.print(table)
     console.print(
-        f"matrix product: {found['product_rate'] / 1e9:.0f} G multiply-adds/s; an epoch costs "
-        f"{found['epoch_over_steps']:.2f} x its steps (target 1.1)"
+        f"matrix product: {figures['product_rate'] / 1e9:.0f} G multiply-adds/s; an epoch costs "
+        f"{figures['epoch_over_steps']:.2f} x its steps (target 1.1)"
     )
 
 
@@ -147,10 +151,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40, help="steps of each system")
     parser.add_argument("--json", help="file to write the figures to")
     arguments = parser.parse_args()
-    found = measure(arguments.rounds)
-    show(found)
+    figures = measure(arguments.rounds)
+    show(figures)
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps(found, indent=1) + "\n")
+        Path(arguments.json).write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

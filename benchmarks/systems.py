@@ -1,10 +1,10 @@
-"""Systems trained, certified and attacked: what they reach, beside what their papers report.
+"""Systems trained, certified and attacked: their results beside those of their papers.
 
     python -m benchmarks.systems --data_dir=<your TFDS folder>
     python -m benchmarks.systems --data_dir=<your TFDS folder> --seeds=3 mnist/goal_01 mnist/goal_03
 
-Runs the flag files configs/<data set>/<system>-short.cfg, or those that are named, one after
-another where there is no result yet, and keeps each result in benchmarks/results/systems/ as it
+Runs the flag files configs/<data set>/<system>-short.cfg, or the systems that are named, one after
+another where there is no result yet, and stores each result in benchmarks/results/systems/ as it
 ends: killed, it goes on with the same command. Then prints their results as a markdown table,
 several seeds in one row with the least and the greatest. `--table` only prints.
 """
@@ -49,12 +49,12 @@ def command(name: str, seed: int, run: Path, options: Sequence[str]) -> list[str
 
 
 def keep(run: Path, name: str, seed: int, results: Path = RESULTS) -> None:
-    """Writes the result of a finished run to where it is kept."""
+    """Writes the result of a finished run to its file."""
     write_text(place(name, seed, results), json.dumps(result(run), indent=1) + "\n")
 
 
 def result(run: Path) -> Result:
-    """The result of a finished run, as it is stored."""
+    """The result of a finished run, from its report and its facts."""
     report = json.loads((run / "report" / "report.json").read_text())
     facts = json.loads((run / "run.json").read_text())
     question = next(q for q in report["questions"] if q["name"] == report["main"])
@@ -74,39 +74,38 @@ def result(run: Path) -> Result:
     }
 
 
-def row(found: list[Result]) -> str:
+def row(results: list[Result]) -> str:
     """A system's results, one for each seed, as a row of the table."""
-    first = found[0]
-    minutes = [_minutes(result) for result in found]
+    first = results[0]
+    minutes = [_minutes(result) for result in results]
     cells = [
         f"`{first['system']}`",
         f"{first['threat']} {radius_text(first['epsilon'])}",
         first["published"],
-        *(_spread([r[name] and 100 * r[name]["rate"] for r in found]) for name in KEPT),
-        f"{first['clean']['n']:,}",
+        *(_spread([r[name] and 100 * r[name]["rate"] for r in results]) for name in KEPT),
         _spread(minutes),
-        _spread((result["hardware"]["cores"] for result in found), digits=0),
+        _spread((result["hardware"]["cores"] for result in results), digits=0),
     ]
     return "| " + " | ".join(cells) + " |"
 
 
 def _minutes(result: Result) -> float:
-    """On one core, of its own time, which other jobs do not lengthen; else by the clock."""
-    own = result.get("training_cpu_seconds") if result["hardware"]["cores"] == 1 else None
-    return (own or result["training_seconds"]) / 60
+    """The minutes of training: of CPU on one core, where other jobs do not count; else elapsed."""
+    cpu_seconds = result.get("training_cpu_seconds") if result["hardware"]["cores"] == 1 else None
+    return (cpu_seconds or result["training_seconds"]) / 60
 
 
 def _spread(values: Iterable[float | None], digits: int = 1) -> str:
     """One number, or the least and the greatest of several; a dash where there is none."""
-    known = sorted({f"{value:.{digits}f}" for value in values if value is not None}, key=float)
-    return "-" if not known else known[0] if len(known) == 1 else f"{known[0]} to {known[-1]}"
+    texts = sorted({f"{value:.{digits}f}" for value in values if value is not None}, key=float)
+    return "-" if not texts else texts[0] if len(texts) == 1 else f"{texts[0]} to {texts[-1]}"
 
 
 def table(names: Collection[str], results: Path = RESULTS) -> str:
-    """The results of systems, those of one data set, threat and radius together."""
-    known = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
-    found = [result for result in known if result["system"] in names]
-    by_system = itertools.groupby(sorted(found, key=_rank), lambda result: result["system"])
+    """The results of systems as markdown, sorted by data set, threat and radius."""
+    all_results = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
+    chosen = [result for result in all_results if result["system"] in names]
+    by_system = itertools.groupby(sorted(chosen, key=_rank), lambda result: result["system"])
     return "\n".join([HEADER, *(row(list(seeds)) for _, seeds in by_system)])
 
 

@@ -24,7 +24,7 @@ PROVABLE_EPOCHS, NATURAL_EPOCHS, BATCH = 40, 10, 50
 
 
 class Networks(NamedTuple):
-    """By name, networks of the same data; its test split, and the radius one is trained for."""
+    """Networks of the same data by name, its test split, and the radius that one is trained for."""
 
     by_name: dict[str, keras.Model]
     test: data.Split
@@ -47,7 +47,10 @@ class Networks(NamedTuple):
 
 
 def chosen(model_dir: str | None, natural: str | None, data_dir: str | None) -> Networks:
-    """The networks of runs, or three of digits. UserError for a natural run without another one."""
+    """The networks of runs, or of digits without `model_dir`.
+
+    UserError for a natural run without `model_dir`.
+    """
     if model_dir is not None:
         return of_runs(model_dir, natural, data_dir)
     if natural is not None:
@@ -58,7 +61,7 @@ def chosen(model_dir: str | None, natural: str | None, data_dir: str | None) -> 
 
 
 def of_digits(data_dir: str | None) -> Networks:
-    """Trained here, in half a minute: by interval bounds at EPS, and without."""
+    """Networks of digits, trained in half a minute: by interval bounds at EPS, and without."""
     dataset = data.load("digits", data_dir)
     provable = trained(dataset, EPS, PROVABLE_EPOCHS)
     natural = trained(dataset, 0.0, NATURAL_EPOCHS)
@@ -68,25 +71,25 @@ def of_digits(data_dir: str | None) -> Networks:
 
 
 def of_runs(provable: str, natural: str | None, data_dir: str | None) -> Networks:
-    """The networks of finished runs. UserError for runs on different data."""
-    asked = trained_flags(provable)
-    asked.data_dir = data_dir or asked.data_dir
-    dataset = load_data(asked)
+    """The networks of finished runs, and a random one. UserError for runs on different data."""
+    values = trained_flags(provable)
+    values.data_dir = data_dir or values.data_dir
+    dataset = load_data(values)
     keras.utils.set_random_seed(0)
     by_name = {
         "provable": load_network(RunDirectory(provable)),
         "random": models.build(
-            asked.model, dataset.shape, dataset.classes, scale=asked.model_scale
+            values.model, dataset.shape, dataset.classes, scale=values.model_scale
         ),
     }
     if natural is not None:
         other = trained_flags(natural).dataset
-        if other != asked.dataset:
+        if other != values.dataset:
             raise UserError(
-                f"natural: expected a run on {asked.dataset}; received {natural}, on {other}"
+                f"natural: expected a run on {values.dataset}; received {natural}, on {other}"
             )
         by_name["natural"] = load_network(RunDirectory(natural))
-    return Networks(by_name, dataset.test, dataset.classes, asked.epsilon)
+    return Networks(by_name, dataset.test, dataset.classes, values.epsilon)
 
 
 def trained(dataset: data.DataSet, eps: float, epochs: int) -> keras.Model:

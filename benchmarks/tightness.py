@@ -1,4 +1,4 @@
-"""The tightness of bounds: against linear programs, the complete answer and an attack.
+"""The tightness of the bounds, against linear programs, exact minima and an attack.
 
     python -m benchmarks.tightness [--samples=20] [--figure=FILE] [--json=FILE]
     python -m benchmarks.tightness --model_dir=RUN --natural=RUN --samples=10 --time_limit=30
@@ -9,8 +9,8 @@ random, at its least on the Linf ball. Without a run, both are trained here on t
 
 `lp` is the linear program over the triangles of a bound's boxes, which no choice of slopes beats;
 `exact` the search with a binary for every unstable unit, as far as --time_limit (seconds an image)
-goes; `attack` is APGD. What has no answer in time is left out of the means of `to exact`. The
-study ends with an error where a lower bound exceeds what it must not.
+goes; `attack` is APGD. Images whose search does not end in time are left out of the means of `to
+exact`. The study ends with an error where a lower bound exceeds an upper one.
 """
 
 import argparse
@@ -36,39 +36,41 @@ from rt_tf.reporting.figures.style import COLOURS, INK, encode, styled
 
 PROGRAM = "lp over {}"
 DRAWN = {"dual": "#7c3aed", "crown": "#1d4ed8", "alpha_crown": COLOURS["certified"]}
-Found = Mapping[str, Sequence[Margin]]
+Margins = Mapping[str, Sequence[Margin]]
 
 
-def study(networks: Networks, samples: int, eps: float | None, seconds: float) -> Found:
-    """The margins by network. RuntimeError where they are not in the order they must be in."""
-    asked = networks.question(samples, eps)
-    found = {name: [*measured(one, asked, seconds)] for name, one in networks.by_name.items()}
-    for name, margins in found.items():
+def study(networks: Networks, samples: int, eps: float | None, seconds: float) -> Margins:
+    """The margins by network. RuntimeError where bounds of a margin contradict each other."""
+    question = networks.question(samples, eps)
+    by_network = {}
+    for name, network in networks.by_name.items():
+        by_network[name] = [*measured(network, question, seconds)]
+    for name, margins in by_network.items():
         refuse_disorder(name, margins)
-    return found
+    return by_network
 
 
 def refuse_disorder(name: str, margins: Sequence[Margin]) -> None:
-    """RuntimeError where a lower bound exceeds what it must not."""
+    """Raises RuntimeError where bounds of a margin contradict each other."""
     for i, one in enumerate(margins):
         if wrong := disorder(one):
             raise RuntimeError(f"{name} network, image {i}: {'; '.join(wrong)}")
 
 
 def lower_series(margins: Sequence[Margin]) -> dict[str, np.ndarray]:
-    """By name all that is below: bounds, linear programs, the search with binaries."""
-    found = {name: [one.bounds[name] for one in margins] for name in BOXES}
+    """The lower bounds of all images by name: bounds, linear programs, search with binaries."""
+    series = {name: [one.bounds[name] for one in margins] for name in BOXES}
     for name in dict.fromkeys(BOXES.values()):
-        found[PROGRAM.format(name)] = [one.programs[name] for one in margins]
-    found["binaries"] = [one.below for one in margins]
-    return {name: np.array(values) for name, values in found.items()}
+        series[PROGRAM.format(name)] = [one.programs[name] for one in margins]
+    series["binaries"] = [one.below for one in margins]
+    return {name: np.array(values) for name, values in series.items()}
 
 
 def figures(margins: Sequence[Margin]) -> list[dict[str, Any]]:
     """The rows of a network: means over the images.
 
-    to_own, to_lp: to the linear program over the bound's own boxes, and over the tightest.
-    of_the_drop: how far the bound lies below the clean margin, over how far the attack goes.
+    to_own, to_lp: the distances to the linear program over the bound's own boxes, and over the
+    tightest. of_the_drop: the distance from the clean margin to the bound, over that to the attack.
     """
     series = lower_series(margins)
     clean, attack, above = (
@@ -77,11 +79,11 @@ def figures(margins: Sequence[Margin]) -> list[dict[str, Any]]:
     solved = np.array([one.solved for one in margins])
     rows, drop = [], (clean - attack).sum()
     for name, values in series.items():
-        own = series[PROGRAM.format(BOXES[name])] if name in BOXES else None
+        program = series[PROGRAM.format(BOXES[name])] if name in BOXES else None
         rows.append(
             {
                 **{"bound": name, "mean": _mean(values)},
-                "to_own": None if own is None else _mean(own - values),
+                "to_own": None if program is None else _mean(program - values),
                 "to_lp": _mean(series[PROGRAM.format(TIGHTEST)] - values),
                 "to_exact": _mean((above - values)[solved]),
                 "to_attack": _mean(attack - values),
@@ -95,10 +97,10 @@ def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def tables(found: Found) -> list[Table]:
+def tables(by_network: Margins) -> list[Table]:
     """A table for each network."""
     shown = []
-    for name, margins in found.items():
+    for name, margins in by_network.items():
         solved, units = sum(one.solved for one in margins), [one.unstable for one in margins]
         title = f"{name}: {np.mean(units):.0f} unstable units, {solved} of {len(units)} solved"
         table = Table("below", "mean", "to own lp", "to lp", "to exact", "to attack", title=title)
@@ -114,11 +116,14 @@ def _cell(value: float | None) -> str:
 
 
 @styled
-def draw(found: Found) -> Figure:
-    """A panel a network: images by the linear program's minimum, bounds below it, attacks above."""
-    figure = Figure(figsize=(3.4 * len(found), 3.3), layout="constrained")
+def draw(by_network: Margins) -> Figure:
+    """A figure of a panel for each network: bounds and attacks by image.
+
+    Images are in the order of the linear program's minimum; bounds are below it, attacks above.
+    """
+    figure = Figure(figsize=(3.4 * len(by_network), 3.3), layout="constrained")
     for axes, (name, margins) in zip(
-        figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True
+        figure.subplots(1, len(by_network), squeeze=False)[0], by_network.items(), strict=True
     ):
         ordered = sorted(margins, key=lambda one: one.programs[TIGHTEST])
         places = np.arange(1, len(ordered) + 1)
@@ -137,13 +142,13 @@ def draw(found: Found) -> Figure:
     return figure
 
 
-def told(found: Found, arguments: argparse.Namespace, eps: float) -> dict[str, Any]:
-    """The results as they are stored: every image's margins, and the rows of the tables."""
+def figures_of(by_network: Margins, arguments: argparse.Namespace, eps: float) -> dict[str, Any]:
+    """The figures to write: every image's margins, and the rows of the tables."""
     return {
         **{"eps": eps, "samples": arguments.samples, "time_limit": arguments.time_limit},
         "networks": {
             name: {"rows": figures(margins), "margins": [one._asdict() for one in margins]}
-            for name, margins in found.items()
+            for name, margins in by_network.items()
         },
         **surroundings(),
     }
@@ -163,15 +168,17 @@ def main() -> None:
     arguments = parser.parse_args()
     with one_line_errors():
         networks = chosen(arguments.model_dir, arguments.natural, arguments.data_dir)
-        found = study(networks, arguments.samples, arguments.epsilon, arguments.time_limit)
+        by_network = study(networks, arguments.samples, arguments.epsilon, arguments.time_limit)
     console = Console(highlight=False, width=120)
-    for table in tables(found):
+    for table in tables(by_network):
         console.print(table)
     eps = networks.eps if arguments.epsilon is None else arguments.epsilon
     if arguments.figure:
-        write_bytes(arguments.figure, encode(draw(found), "png", dpi=100))
+        write_bytes(arguments.figure, encode(draw(by_network), "png", dpi=100))
     if arguments.json:
-        write_text(arguments.json, json.dumps(told(found, arguments, eps), indent=1) + "\n")
+        write_text(
+            arguments.json, json.dumps(figures_of(by_network, arguments, eps), indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measurements that benchmarks share: times, the rate of matrix products, memory, the machine."""
+"""Measures that the benchmarks share: times, the rate of matrix products, memory, the machine."""
 
 import platform
 import resource
@@ -14,7 +14,7 @@ from rt_tf.reporting.provenance import usable_cores
 
 
 class Job:
-    """Something to time, a turn at a time: a machine whose speed drifts then slows all alike."""
+    """A function that is timed in turns with others, so that a drift of the machine slows all."""
 
     def __init__(self, run: Callable[[], Any]) -> None:
         run()
@@ -22,7 +22,7 @@ class Job:
         self.times: list[float] = []
 
     def turn(self, moment: float = 0.0) -> None:
-        """At least one run, and as many as it takes to fill a moment, in seconds."""
+        """Times one run at least, and as many as fill `moment` seconds."""
         begun = len(self.times)
         self.times.append(seconds(self.run))
         while sum(self.times[begun:]) < moment:
@@ -34,21 +34,21 @@ class Job:
 
 
 def seconds(run: Callable[[], Any]) -> float:
-    """The time of one call."""
+    """The seconds of one call."""
     began = time.perf_counter()
     run()
     return time.perf_counter() - began
 
 
 def product_rate(size: int = 1500) -> float:
-    """Multiply-adds a second of a large float32 matrix product."""
+    """The multiply-adds a second of a large float32 matrix product."""
     matrix = tf.random.normal((size, size))
     times = [seconds(lambda: tf.matmul(matrix, matrix).numpy()) for _ in range(8)]
     return size**3 / statistics.median(times[2:])
 
 
 def peak_mib() -> float:
-    """The largest memory of this process so far."""
+    """The largest memory of this process so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -1,11 +1,11 @@
-"""Properties of other people's benchmarks, against what published tools say of them.
+"""Answers to properties of VNN-COMP's benchmarks, against those of published tools.
 
     python -m benchmarks.vnncomp --instances=<folder>/instances.csv [--time_limit=30] [--json=FILE]
 
 The list has a line for each instance: the network's file, the property's (both relative to the
-list; the property may be gzipped), a time limit that is not used here, and how many published tools
-answered what, as in `sat:7|unsat:1`. Every instance is a command of its own. With `--json` each
-answer is kept as it comes, and the same command goes on from there.
+list; the property may be gzipped), a time limit that is not used here, and the number of published
+tools by answer, as in `sat:7|unsat:1`. Every instance is a command of its own. With `--json` each
+answer is written as it comes, and the same command goes on from there.
 """
 
 import argparse
@@ -37,7 +37,7 @@ Row = dict[str, Any]
 
 
 class Instance(NamedTuple):
-    """A network and a property, and how many tools answered what."""
+    """A network's file, a property's, and the number of published tools by answer."""
 
     onnx: str
     vnnlib: str
@@ -49,7 +49,7 @@ class Instance(NamedTuple):
 
 
 def instances(listed: Path) -> list[Instance]:
-    """The instances of a list; UserError for a file that is none."""
+    """The instances of a list; UserError for a file that is no list."""
     try:
         with listed.open(newline="") as file:
             rows = list(csv.DictReader(file))
@@ -65,7 +65,7 @@ def _counts(text: str) -> dict[str, int]:
     return {answer: int(count) for answer, count in pairs}
 
 
-def asked(instance: Instance, folder: Path, limit: float) -> Row:
+def answered(instance: Instance, folder: Path, limit: float) -> Row:
     """The answer to an instance, its reason, and the seconds that the whole command took."""
     with tempfile.TemporaryDirectory() as scratch:
         vnnlib = _plain(folder / instance.vnnlib, Path(scratch))
@@ -74,7 +74,7 @@ def asked(instance: Instance, folder: Path, limit: float) -> Row:
         began = time.monotonic()
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         seconds = time.monotonic() - began
-    answer, why = _told(result)
+    answer, why = _answer_of(result)
     row = {"onnx": instance.onnx, "vnnlib": instance.vnnlib, "published": instance.published}
     return {**row, "answer": answer, "why": why, "seconds": round(seconds, 2)}
 
@@ -87,7 +87,7 @@ def _plain(path: Path, scratch: Path) -> Path:
     return plain
 
 
-def _told(result: subprocess.CompletedProcess[str]) -> tuple[str, str]:
+def _answer_of(result: subprocess.CompletedProcess[str]) -> tuple[str, str]:
     if result.returncode == 0:
         answer, _, by = result.stdout.strip().partition(" ")
         return answer, by.strip("()")
@@ -97,13 +97,13 @@ def _told(result: subprocess.CompletedProcess[str]) -> tuple[str, str]:
 
 
 def contradicts(row: Row) -> bool:
-    """Whether every published answer is the opposite one."""
+    """Whether published tools gave the opposite answer, and none this one."""
     opposite = OPPOSITE.get(row["answer"])
     return opposite in row["published"] and row["answer"] not in row["published"]
 
 
 def summary(rows: list[Row], limit: float) -> Row:
-    """Answers by family, contradictions of published ones, and how late the latest came."""
+    """The answers by family, contradictions of published ones, and the latest one's delay."""
     families: dict[str, Counter] = {}
     for row in rows:
         families.setdefault(row["onnx"].split("/")[0], Counter())[row["answer"]] += 1
@@ -115,7 +115,7 @@ def summary(rows: list[Row], limit: float) -> Row:
 
 
 def table(answers: dict[str, dict[str, int]]) -> Table:
-    """Answers by family, and in all."""
+    """The table of the answers by family, and in all."""
     shown = Table("family", *ANSWERS)
     total: Counter = Counter()
     for name, counts in answers.items():
@@ -126,31 +126,31 @@ def table(answers: dict[str, dict[str, int]]) -> Table:
 
 
 def run(listed: Path, limit: float, rows: list[Row]) -> Iterator[Row]:
-    """Asks those instances that have no row yet, and adds theirs."""
+    """Yields the row of each instance without one, and adds it to `rows`."""
     done = {f"{row['onnx']} {row['vnnlib']}" for row in rows}
     for instance in instances(listed):
         if instance.key not in done:
-            rows.append(asked(instance, listed.parent, limit))
+            rows.append(answered(instance, listed.parent, limit))
             yield rows[-1]
 
 
 def report(rows: list[Row], limit: float) -> Row:
-    """The results as a file holds them."""
+    """The content of the file of answers."""
     machine = {"cores": usable_cores(), "platform": platform.platform()}
     return {"time_limit": limit, "machine": machine, **summary(rows, limit), "instances": rows}
 
 
-def kept(path: Path | None, limit: float) -> list[Row]:
-    """The rows of a file; UserError where they are of another time limit."""
+def read_rows(path: Path | None, limit: float) -> list[Row]:
+    """The rows of a file of answers; UserError where they are of another time limit."""
     if path is None or not path.exists():
         return []
-    found = json.loads(path.read_text())
-    if found["time_limit"] != limit:
+    content = json.loads(path.read_text())
+    if content["time_limit"] != limit:
         raise UserError(
-            f"time_limit: expected the one of {path}, {found['time_limit']:g}, or another --json; "
+            f"time_limit: expected {content['time_limit']:g}, as in {path}, or another --json; "
             f"received {limit:g}"
         )
-    return found["instances"]
+    return content["instances"]
 
 
 def main() -> None:
@@ -158,20 +158,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--instances", type=Path, required=True, help="the list")
     parser.add_argument("--time_limit", type=float, default=30.0, help="seconds for an instance")
-    parser.add_argument("--json", type=Path, help="where the answers are kept")
+    parser.add_argument("--json", type=Path, help="file of the answers")
     arguments = parser.parse_args()
     console = Console(highlight=False, markup=False, soft_wrap=True)
     limit, path = arguments.time_limit, arguments.json
     with one_line_errors():
-        rows = kept(path, limit)
+        rows = read_rows(path, limit)
         for row in run(arguments.instances, limit, rows):
             console.print(row["vnnlib"], row["answer"], f"{row['seconds']} s", row["why"])
             if path:
                 write_text(path, json.dumps(report(rows, limit), indent=1) + "\n")
-        found = summary(rows, limit)
-        console.print(table(found["answers"]))
-        console.print(f"the latest answer: {found['latest']:+.1f} s after the limit")
-        console.print("against all published answers:", *found["contradictions"] or ["none"])
+        figures = summary(rows, limit)
+        console.print(table(figures["answers"]))
+        console.print(f"the latest answer: {figures['latest']:+.1f} s after the limit")
+        console.print("against all published answers:", *figures["contradictions"] or ["none"])
 
 
 if __name__ == "__main__":

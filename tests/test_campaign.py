@@ -49,7 +49,7 @@ def test_the_committed_list_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ({}, "expected a JSON list"),
         ([{"system": "digits/ibp", "seed": 0}], "hours"),
@@ -60,8 +60,8 @@ def test_the_committed_list_is_one() -> None:
         ([{"system": "digits/ibp", "seed": 0, "hours": 1}] * 2, "once"),
     ],
 )
-def test_lists_that_are_none_are_refused(tmp_path: Path, content: Any, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_lists_that_are_none_are_refused(tmp_path: Path, content: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         read(written(tmp_path / "list.json", content))
 
 

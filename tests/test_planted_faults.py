@@ -37,10 +37,10 @@ CHANGES = {
 def test_each_fault_is_one_change_and_no_message_is_one(tmp_path):
     path = tmp_path / "f.py"
     path.write_text(SOURCE)
-    found = faults(path, tmp_path)
-    assert {fault.change for fault in found} == CHANGES
-    texts = {planted(SOURCE, fault) for fault in found}
-    assert len(texts) == len(found)
+    all_faults = faults(path, tmp_path)
+    assert {fault.change for fault in all_faults} == CHANGES
+    texts = {planted(SOURCE, fault) for fault in all_faults}
+    assert len(texts) == len(all_faults)
     assert ast.unparse(ast.parse(SOURCE)) + "\n" not in texts
     before = ast.unparse(ast.parse(SOURCE)).splitlines()
     for text in texts:

@@ -38,10 +38,10 @@ def oracle(network, method, i):
     graph = trace(network).lower()
     row = ASKED.rows(networks.CLASSES)
     spec = row[:, np.newaxis].astype(np.float32)
-    found = catalogue.bound(method)(graph, ASKED.region, spec, arithmetic="sound")
+    bounds = catalogue.bound(method)(graph, ASKED.region, spec, arithmetic="sound")
     ends = {
         node: tuple(end.numpy()[i].astype(np.float64).ravel() for end in box)
-        for node, box in found.boxes.items()
+        for node, box in bounds.boxes.items()
     }
     return Relaxation(read(graph, networks.SHAPE), ends), row[i]
 
@@ -98,12 +98,14 @@ def test_a_study_from_networks_to_its_file(network):
     test = data.Split(
         "test", np.zeros((2, *networks.SHAPE), np.uint8), np.array([0, 2]), *[np.arange(2), 255]
     )
-    found = tightness.study(Networks({"toy": network}, test, 3, EPS), 1, None, 5.0)
-    kept = json.loads(
-        json.dumps(tightness.told(found, argparse.Namespace(samples=1, time_limit=5.0), EPS))
+    by_network = tightness.study(Networks({"toy": network}, test, 3, EPS), 1, None, 5.0)
+    figures = json.loads(
+        json.dumps(
+            tightness.figures_of(by_network, argparse.Namespace(samples=1, time_limit=5.0), EPS)
+        )
     )
-    assert kept["networks"]["toy"]["margins"][0]["programs"].keys() == set(BOXES.values())
-    assert len(tightness.tables(found)) == 1
+    assert figures["networks"]["toy"]["margins"][0]["programs"].keys() == set(BOXES.values())
+    assert len(tightness.tables(by_network)) == 1
 
 
 def test_a_users_mistakes_are_told(network):
@@ -121,6 +123,6 @@ def test_other_activations_are_refused():
     model = keras.Sequential(
         [keras.Input((2,)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(3)]
     )
-    asked = Question(np.zeros((1, 2), np.float32), np.array([0]), np.array([1]), EPS)
+    question = Question(np.zeros((1, 2), np.float32), np.array([0]), np.array([1]), EPS)
     with pytest.raises(UserError, match="tightness: expected piecewise-linear activations"):
-        list(measured(model, asked, seconds=1.0))
+        list(measured(model, question, seconds=1.0))

@@ -60,7 +60,7 @@ def test_only_the_opposite_answer_contradicts(answer, published, wanted) -> None
 def test_a_refusal_is_one_line(status, out, err, wanted, monkeypatch, tmp_path: Path) -> None:
     ended = subprocess.CompletedProcess([], status, out, err)
     monkeypatch.setattr(vnncomp.subprocess, "run", lambda *_, **__: ended)
-    row = vnncomp.asked(Instance("n.onnx", "p.vnnlib", {}), tmp_path, 3.0)
+    row = vnncomp.answered(Instance("n.onnx", "p.vnnlib", {}), tmp_path, 3.0)
     assert (row["answer"], row["why"]) == wanted
 
 
@@ -81,9 +81,9 @@ def test_the_summary_has_the_latest_and_every_contradiction() -> None:
 def test_answers_of_another_limit_are_not_mixed_in(tmp_path: Path) -> None:
     path = tmp_path / "kept.json"
     path.write_text(json.dumps(vnncomp.report([], 30.0)))
-    assert vnncomp.kept(path, 30.0) == []
-    with pytest.raises(UserError, match="time_limit: expected the one of .*, 30, or another --jso"):
-        vnncomp.kept(path, 10.0)
+    assert vnncomp.read_rows(path, 30.0) == []
+    with pytest.raises(UserError, match="time_limit: expected 30, as in .*, or another --json"):
+        vnncomp.read_rows(path, 10.0)
 
 
 @pytest.mark.slow
