@@ -112,7 +112,7 @@ def attacked(name: str, task: Task, **settings: Any) -> tf.Tensor:
     return catalogue.attack(name, settings)(task, starts.uniform(task))
 
 
-def evaluated(task: Task, name: str, **settings: Any) -> AttackResult:
+def evaluated(task: Task, name: str, **settings: Any) -> AttackOutcome:
     """The result of an attack from a random start, whose points are judged."""
     return attack_with_restarts(task, catalogue.attack(name, settings), starts.uniform)
 

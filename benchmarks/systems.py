@@ -83,6 +83,7 @@ def row(results: list[Result]) -> str:
         f"{first['threat']} {radius_text(first['epsilon'])}",
         first["published"],
         *(_spread([r[name] and 100 * r[name]["rate"] for r in results]) for name in KEPT),
+        f"{first['clean']['n']:,}",
         _spread(minutes),
         _spread((result["hardware"]["cores"] for result in results), digits=0),
     ]

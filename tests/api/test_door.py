@@ -108,9 +108,9 @@ def test_a_radius_for_each_feature(model: keras.Model, data: tuple) -> None:
 
 def test_radii_are_certified_below_them_and_not_far_above(model: keras.Model, data: tuple) -> None:
     images, _ = data
-    found = rt_tf.certified_radius(model, images, tolerance=0.02, rungs=["crown"], **QUIET)
-    radii = np.asarray(found)
-    np.testing.assert_array_equal(found.predictions, model(images).numpy().argmax(axis=1))
+    result = rt_tf.certified_radius(model, images, tolerance=0.02, rungs=["crown"], **QUIET)
+    radii = np.asarray(result)
+    np.testing.assert_array_equal(result.predictions, model(images).numpy().argmax(axis=1))
     for k in range(3):
         below, above = 0.99 * radii[k], 1.1 * radii[k]
         one = images[k : k + 1]
@@ -200,9 +200,9 @@ WRONG = [
 
 @pytest.mark.parametrize(("changes", "message"), WRONG)
 def test_what_does_not_fit_is_one_line(model: keras.Model, changes: dict, message: str) -> None:
-    given = {"model": model, "images": IMAGES, "labels": LABELS, "eps": 0.1, **QUIET, **changes}
+    arguments = {"model": model, "images": IMAGES, "labels": LABELS, "eps": 0.1, **QUIET, **changes}
     with pytest.raises(UserError, match=f"^{re.escape(message)}[^\n]*$"):
-        rt_tf.certify(**given)
+        rt_tf.certify(**arguments)
 
 
 @pytest.mark.parametrize(

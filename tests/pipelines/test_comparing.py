@@ -351,9 +351,9 @@ def test_the_worst_difference_is_told(
     monkeypatch.setattr(publish, "export_model", ended)
     with pytest.raises(KeyboardInterrupt):
         run("certify", *flags_for(tmp_path, digits_dir))
-    given = RunDirectory(tmp_path / "run").facts()["given"]
-    kinds = [(row["inputs"], row["kind"]) for row in given["comparisons"]]
+    origin = RunDirectory(tmp_path / "run").facts()["given"]
+    kinds = [(row["inputs"], row["kind"]) for row in origin["comparisons"]]
     assert kinds == [(360, "test images"), (100, "random inputs"), (100, "extreme inputs")]
-    worst = max(row["difference"] for row in given["comparisons"])
+    worst = max(row["difference"] for row in origin["comparisons"])
     sentence = f"all labels agree; logits differ by at most {worst:.2g} (of "
     assert sentence in capsys.readouterr().out

@@ -38,7 +38,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, digits_dir: Path) -> Path:
+def adopted(tmp_path_factory: pytest.TempPathFactory, digits_dir: Path) -> Path:
     """A run around a network; tests work on copies."""
     folder = tmp_path_factory.mktemp("given")
     model = network(layers.Rescaling(1 / 255))
@@ -53,8 +53,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, digits_dir: Path) -> Path:
 
 
 @pytest.fixture
-def copy(made: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(made, tmp_path / "copy")
+def copy(adopted: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(adopted, tmp_path / "copy")
 
 
 def flags_for(file: Path, folder: Path, data_dir: Path, epsilon: str = "0.01") -> list[str]:
@@ -67,15 +67,15 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != "lock"}
 
 
-def test_the_report_says_what_the_network_is(made: Path) -> None:
-    report = report_of(made / "run")
+def test_the_report_says_what_the_network_is(adopted: Path) -> None:
+    report = report_of(adopted / "run")
     (question,) = report["questions"]
     assert question["clean"]["rate"] >= question["certified"]["rate"] > 0.5
-    given = report["model"]["given"]
-    assert given["file"] == "my.keras"
-    assert given["input_range"] == [0.0, 255.0]
-    assert [note.split()[0:3] for note in given["notes"]] == [["the", "final", "softmax"]]
-    domain = RunDirectory(made / "run").facts()["dataset"]["domain"]
+    origin = report["model"]["given"]
+    assert origin["file"] == "my.keras"
+    assert origin["input_range"] == [0.0, 255.0]
+    assert [note.split()[0:3] for note in origin["notes"]] == [["the", "final", "softmax"]]
+    domain = RunDirectory(adopted / "run").facts()["dataset"]["domain"]
     assert domain == {"lower": 0.0, "upper": 255.0}
     assert report["system"] == "my"
     assert report["model"]["hidden_units"] == 12
@@ -83,28 +83,28 @@ def test_the_report_says_what_the_network_is(made: Path) -> None:
     assert set(report["training"].values()) == {None}
     assert report["provenance"]["seed"] is None
     assert set(report["provenance"]["flags"]) == {*FROZEN, "epsilon"} - {"union_radii", "onnx_file"}
-    page = (made / "run" / "report" / "report.html").read_text()
+    page = (adopted / "run" / "report" / "report.html").read_text()
     assert "not trained here, but given as <code>my.keras</code>" in page
     assert "<h2>Training</h2>" not in page
     assert "seed None" not in page
-    card = (made / "run" / "export" / "assets.extra" / "MODEL_CARD.md").read_text()
+    card = (adopted / "run" / "export" / "assets.extra" / "MODEL_CARD.md").read_text()
     assert "`my.keras`, not trained here; the final softmax is left out" in card
-    assert f"- file SHA-256: `{given['sha256']}`" in card
-    assert sum(row["inputs"] for row in given["comparisons"]) == 560
-    worst = max(row["difference"] for row in given["comparisons"])
+    assert f"- file SHA-256: `{origin['sha256']}`" in card
+    assert sum(row["inputs"] for row in origin["comparisons"]) == 560
+    worst = max(row["difference"] for row in origin["comparisons"])
     sentence = f"all labels agree; logits differ by at most {worst:.2g} (of "
     assert sentence in page
     assert sentence in card
 
 
-def test_what_is_served_is_what_was_given(made: Path) -> None:
+def test_what_is_served_is_what_was_given(adopted: Path) -> None:
     import tensorflow as tf
 
     pixels = np.random.default_rng(1).uniform(0.0, 255.0, (9, 8, 8, 1)).astype(np.float32)
-    served = tf.saved_model.load(str(made / "run" / "export"))
-    given = keras.models.load_model(made / "my.keras")
+    served = tf.saved_model.load(str(adopted / "run" / "export"))
+    original = keras.models.load_model(adopted / "my.keras")
     probabilities = tf.nn.softmax(served.serve(pixels)["logits"])
-    np.testing.assert_allclose(probabilities, given(pixels), atol=1e-5)
+    np.testing.assert_allclose(probabilities, original(pixels), atol=1e-5)
 
 
 def test_the_same_command_goes_on_and_asks_further(copy: Path, digits_dir: Path) -> None:
@@ -118,9 +118,9 @@ def test_the_same_command_goes_on_and_asks_further(copy: Path, digits_dir: Path)
     assert [q["name"] for q in report["questions"]] == ["linf-2.55", "linf-5.1"]
 
 
-def test_its_flag_file_reruns_it(made: Path) -> None:
-    frozen_there = RunDirectory(made / "run").frozen()
-    again = parsed("certify", f"--flagfile={made / 'run' / 'flags.cfg'}", "--model_dir=again")
+def test_its_flag_file_reruns_it(adopted: Path) -> None:
+    frozen_there = RunDirectory(adopted / "run").frozen()
+    again = parsed("certify", f"--flagfile={adopted / 'run' / 'flags.cfg'}", "--model_dir=again")
     assert given_texts(run_flags_of(again)) == {**frozen_there, "model_dir": "again"}
 
 
@@ -142,13 +142,13 @@ def test_every_bound_can_be_asked_for(copy: Path) -> None:
     ],
 )
 def test_another_data_set_or_range_is_refused(
-    changes: list[str], words: str, made: Path, digits_dir: Path
+    changes: list[str], words: str, adopted: Path, digits_dir: Path
 ) -> None:
-    before = contents(made)
+    before = contents(adopted)
     with pytest.raises(UserError, match=words) as caught:
-        run("certify", *flags_for(made / "my.keras", made / "run", digits_dir), *changes)
+        run("certify", *flags_for(adopted / "my.keras", adopted / "run", digits_dir), *changes)
     assert "\n" not in str(caught.value)
-    assert contents(made) == before
+    assert contents(adopted) == before
 
 
 def test_a_changed_file_is_refused(copy: Path, digits_dir: Path) -> None:
@@ -255,12 +255,12 @@ def test_other_directories_are_left_alone(file: Path, tmp_path: Path) -> None:
         run("certify", *flags_for(file, trained.path, tmp_path))
 
 
-def test_a_given_network_is_not_trained(made: Path) -> None:
+def test_a_given_network_is_not_trained(adopted: Path) -> None:
     values = flags.FlagValues()
     groups = training_groups(values)
-    parse(["train", f"--model_dir={made / 'run'}"], groups, "")
+    parse(["train", f"--model_dir={adopted / 'run'}"], groups, "")
     with pytest.raises(UserError, match=r"is around the network of .*my\.keras"):
-        RunDirectory(made / "run").compare(frozen(values, groups), accept_changes=True)
+        RunDirectory(adopted / "run").compare(frozen(values, groups), accept_changes=True)
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,9 @@ def test_a_run_is_made_around_an_onnx_file(tmp_path: Path, digits_dir: Path) -> 
     file = classifier(tmp_path / "my.onnx")
     run("certify", *flags_for(file, tmp_path / "run", digits_dir))
     report = report_of(tmp_path / "run")
-    given = report["model"]["given"]
-    assert (given["file"], report["system"]) == ("my.onnx", "my")
-    assert [note.split()[:3] for note in given["notes"]] == [["the", "final", "softmax"]]
+    origin = report["model"]["given"]
+    assert (origin["file"], report["system"]) == ("my.onnx", "my")
+    assert [note.split()[:3] for note in origin["notes"]] == [["the", "final", "softmax"]]
     test = data.load("digits", digits_dir, domain=Domain(0.0, 16.0)).test
     images, labels = test.images()[:20], test.labels[:20]
     evaluator = ReferenceEvaluator(str(file))
