@@ -60,9 +60,11 @@ MAY_USE = {  # besides a room's own files
 }
 USED_BY_ALL = {"errors", "domain", "exactly", "files", "folders", "notes", "numbers"}
 USED_BY_ALL |= {"replicas", "catalogue"}
-# A docstring says its subject by itself: none opens with what hangs on the sentence before.
-HANGING = ("The same", "Those", "What ", "The contrary", "This one", "That of", "As ", "Such ")
-HANGING += ("How ", "Where ", "Which ", "Its ", "Their ")
+HANGING = (  # the first words of docstrings that make one guess their subject
+    *("The same", "Those", "The contrary", "This one", "That of", "As ", "Such ", "Of "),
+    *("What ", "Which ", "Who ", "How ", "Where ", "Whether it ", "Whether they "),
+    *("It ", "Its ", "They ", "Their ", "And ", "Also ", "Likewise"),
+)
 TENSORS = {"Tensor", "ndarray", "NDArray"}
 # A shape, such as [batch, ...] or [2], but no interval such as [0, 1] or [l, u]; or a word for one.
 SHAPE = re.compile(
