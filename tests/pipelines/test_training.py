@@ -188,6 +188,7 @@ def test_wrong_combinations_are_refused_before_the_first_step(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_images_labelled_by_another_run_join_training(
     cascade: Path, digits_dir: Path, tmp_path: Path
 ) -> None:
