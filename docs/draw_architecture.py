@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
@@ -141,4 +142,5 @@ def draw(edges: dict[str, set[str]]) -> Figure:
 
 
 if __name__ == "__main__":
+    matplotlib.rcParams["svg.hashsalt"] = "rt_tf"  # the same names in the file each time
     draw(uses()).savefig(PICTURE, metadata={"Date": None})
