@@ -24,9 +24,20 @@ def console(quiet: bool) -> Console:
     return terminal(quiet=quiet, soft_wrap=True)
 
 
+class Terminal(Console):
+    """A console that shows text unchanged, as names may hold rich's markup or emoji."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def on_broken_pipe(self) -> None:
+        """Raises BrokenPipeError again, for `until_unread`: rich's own status is 1, a refusal's."""
+        raise
+
+
 def terminal(**options: Any) -> Console:
-    """A terminal that shows text unchanged: names may hold rich's markup or emoji."""
-    return Console(markup=False, emoji=False, highlight=False, **options)
+    """A terminal that shows text unchanged."""
+    return Terminal(**options)
 
 
 @contextlib.contextmanager

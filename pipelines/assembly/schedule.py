@@ -12,15 +12,15 @@ from rt_tf.training.phases import Phase
 def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
     """The phases that the flags describe; UserError for settings unfit for the threat or XLA."""
     result = read_phases(values)
-    evaluation_refusals.refuse_other_threats(values.eval_attack, threat)
+    evaluation_refusals.refuse_other_threats("eval_attack", values.eval_attack, threat)
     several = any(phase.new_member for phase in result[1:])
-    evaluation_refusals.refuse_attack_on_members(values.eval_attack, several)
+    evaluation_refusals.refuse_attack_on_members("eval_attack", values.eval_attack, several)
     evaluation_refusals.refuse_start("eval_start", values.eval_start, threat)
     if threat.has_support:
         for bound in (monitoring.monitored_name(values.monitor_bound, result), *values.rungs):
             evaluation_refusals.refuse_unanswered(bound, threat)
     for phase in result:
-        evaluation_refusals.refuse_other_threats(phase.attack, threat)
+        evaluation_refusals.refuse_other_threats("attack", phase.attack, threat)
         evaluation_refusals.check_radius(threat, phase.eps, "train_epsilon", inputs.domain(values))
         if phase.eps_from:
             evaluation_refusals.check_radius(

@@ -9,7 +9,6 @@ from rt_tf.errors import UserError
 from rt_tf.evaluation.attacking import TransferSource
 from rt_tf.evaluation.certified_radii import RadiusSettings
 from rt_tf.evaluation.certifying import CertifySettings
-from rt_tf.evaluation.refusals import refuse_loss
 from rt_tf.evaluation.suites import EvaluationSettings
 
 
@@ -34,16 +33,16 @@ def evaluation_settings(
 ) -> EvaluationSettings:
     """Settings of an evaluation by attacks, from the flags of `pipelines.evaluate`.
 
-    sources: networks of other runs. UserError for flags that the suite or the attack would ignore.
+    sources: networks of other runs. UserError for flags that the suite would ignore.
     """
     if values.suite:
         _refuse_attack_flags(values)
-    elif values["eval_loss"].present:
-        refuse_loss(values.eval_attack, values.eval_loss)
     return EvaluationSettings(
         suite=values.suite,
         budget=eval_budget(values),
         is_named=values["eval_attack"].present,
+        loss_is_named=values["eval_loss"].present,
+        prefix="eval_",
         samples=values.samples,
         to_zero=values.curve_to_zero,
         curve_samples=values.curve_samples,

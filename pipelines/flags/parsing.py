@@ -62,7 +62,8 @@ def files_first(argv: list[str]) -> list[str]:
     parts = iter(argv[1:end])
     for part in parts:
         if part in FLAG_FILE:
-            files += [part, *itertools.islice(parts, 1)]
+            name = list(itertools.islice(parts, 1))
+            (files if name else others).extend([part, *name])
         else:
             is_file = part.startswith(tuple(f"{name}=" for name in FLAG_FILE))
             (files if is_file else others).append(part)
@@ -73,7 +74,11 @@ def files_first(argv: list[str]) -> list[str]:
 def until_unread() -> Iterator[None]:
     """Ends the process without a word once nobody reads what it prints, as after `| head`."""
     try:
-        yield
+        try:
+            yield
+        except SystemExit:
+            sys.stdout.flush()
+            raise
         sys.stdout.flush()
     except BrokenPipeError:
         if not _is_unread():

@@ -9,15 +9,17 @@ from rt_tf.evaluation.subject import Subject
 WHOLE = Budget("cascade", 40, 2)
 
 
-def fitting(budget: Budget, is_named: bool, subject: Subject, progress: Progress) -> Budget:
+def fitting(
+    budget: Budget, is_named: bool, subject: Subject, progress: Progress, prefix: str = ""
+) -> Budget:
     """The budget to attack a subject with: on a cascade, that of the attack on all members.
 
-    is_named: whether the user has chosen the attack, which then stays. UserError for an attack on
-    all members of a network that is no cascade.
+    is_named: whether the user has chosen the attack, which then stays. prefix: of the settings'
+    names in messages. UserError for an attack on all members of a network that is no cascade.
     """
     if subject.is_cascade and not is_named:
         return budget._replace(attack=WHOLE.attack, loss=WHOLE.loss)  # it climbs no loss
-    refuse_attack_on_members(budget.attack, subject.is_cascade)
+    refuse_attack_on_members(f"{prefix}attack", budget.attack, subject.is_cascade)
     tell_weaker(budget, subject, progress)
     return budget
 

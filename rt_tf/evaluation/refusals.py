@@ -54,35 +54,44 @@ def refuse_start(flag: str, start: str, threat: Threat) -> None:
         )
 
 
-def refuse_loss(attack: str, loss: str) -> None:
-    """Raises UserError for a loss with an attack that climbs none that can be chosen."""
+def refuse_loss(name: str, attack: str, loss: str) -> None:
+    """Raises UserError for a loss with an attack that climbs none that can be chosen.
+
+    name: of the setting, for the message.
+    """
     if not catalogue.ATTACKS[attack].climbs:
         climbing = [name for name, entry in catalogue.ATTACKS.items() if entry.climbs]
         raise UserError(
-            f"loss: expected none with the attack {attack}, which climbs no chosen loss "
+            f"{name}: expected none with the attack {attack}, which climbs no chosen loss "
             f"({', '.join(climbing)} do); received {loss}"
         )
 
 
-def refuse_other_threats(attack: str, threat: Threat) -> None:
-    """Raises UserError for an attack that is for other threats. attack: none passes."""
+def refuse_other_threats(name: str, attack: str, threat: Threat) -> None:
+    """Raises UserError for an attack that is for other threats.
+
+    name: of the setting, for the message. attack: none passes.
+    """
     if attack == "none" or attack in POINT_TERMS:
         threats = TERM_THREATS.get(attack, ())
     else:
         threats = catalogue.find("attack", attack).threats
     if threats and threat.name not in threats:
         raise UserError(
-            f"attack: expected one for {threat.name} "
+            f"{name}: expected one for {threat.name} "
             f"({', '.join(catalogue.attacks_on(threat.name))}); received {attack}, which is for "
             f"{' and '.join(threats)}"
         )
 
 
-def refuse_attack_on_members(attack: str, is_cascade: bool) -> None:
-    """Raises UserError for an attack on a cascade's members where the network is no cascade."""
+def refuse_attack_on_members(name: str, attack: str, is_cascade: bool) -> None:
+    """Raises UserError for an attack on a cascade's members where the network is no cascade.
+
+    name: of the setting, for the message.
+    """
     if attack in catalogue.ATTACKS and catalogue.ATTACKS[attack].cascade and not is_cascade:
         raise UserError(
-            f"attack: expected another than {attack} for a network that is no cascade; "
+            f"{name}: expected another than {attack} for a network that is no cascade; "
             f"received {attack}"
         )
 

@@ -11,7 +11,7 @@ from rt_tf.evaluation.attacking import Attacker, TransferSource
 from rt_tf.evaluation.estimate import AttackPlan, announce
 from rt_tf.evaluation.preflight import warnings_of
 from rt_tf.evaluation.progress import Progress
-from rt_tf.evaluation.refusals import refuse_other_threats, refuse_start
+from rt_tf.evaluation.refusals import refuse_loss, refuse_other_threats, refuse_start
 from rt_tf.evaluation.subject import Subject
 from rt_tf.notes import write_notes
 from rt_tf.records.record_file import RecordFile
@@ -27,14 +27,18 @@ class EvaluationSettings:
     """Settings of an evaluation by attacks.
 
     suite: by name; else the attack of `budget`. is_named: whether the user has chosen that attack;
-    if not, a cascade replaces it. samples: first examples of the test split; 0: all. to_zero:
-    whether to attack at growing radii, too, until no example withstands, on `curve_samples`; suites
-    always do. sources: networks on which points are made that are tried on the subject.
+    if not, a cascade replaces it. loss_is_named: whether the user has chosen the budget's loss,
+    which then must be of use. prefix: of the names of these settings in messages. samples: first
+    examples of the test split; 0: all. to_zero: whether to attack at growing radii, too, until no
+    example withstands, on `curve_samples`; suites always do. sources: networks on which points are
+    made that are tried on the subject.
     """
 
     suite: str | None = None
     budget: Budget = QUICK
     is_named: bool = True
+    loss_is_named: bool = False
+    prefix: str = ""
     samples: int = 0
     to_zero: bool = False
     curve_samples: int = 100
@@ -76,10 +80,7 @@ class Evaluation:
     def _plans(self, radii: Sequence[float]) -> list[AttackPlan]:
         cascades.refuse_threat(self.subject)
         if not self.settings.suite:
-            named = self.settings.is_named
-            budget = cascades.fitting(self.settings.budget, named, self.subject, self.progress)
-            refuse_other_threats(budget.attack, self.subject.threat)
-            refuse_start("eval_start", budget.start, self.subject.threat)
+            budget = self._fitting_budget()
             return [AttackPlan(self.subject, eps, [budget]) for eps in radii]
         suite = SUITES[self.settings.suite]
         parts = parts_of(self.subject) if suite.by_part else [(self.subject, eps) for eps in radii]
@@ -88,6 +89,17 @@ class Evaluation:
             AttackPlan(subject, eps, [b for b in budgets if b.is_for(subject.threat.name)])
             for subject, eps in parts
         ]
+
+    def _fitting_budget(self) -> Budget:
+        """The settings' budget as it fits the subject; UserError for settings of no use to it."""
+        chosen, prefix, threat = self.settings.budget, self.settings.prefix, self.subject.threat
+        is_named = self.settings.is_named
+        budget = cascades.fitting(chosen, is_named, self.subject, self.progress, prefix)
+        if self.settings.loss_is_named:
+            refuse_loss(f"{prefix}loss", budget.attack, chosen.loss)
+        refuse_other_threats(f"{prefix}attack", budget.attack, threat)
+        refuse_start(f"{prefix}start", budget.start, threat)
+        return budget
 
     def attack(self, plan: AttackPlan) -> list[RecordFile]:
         """Tries the attacks of one plan; returns the record file of each."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rt_tf.certification.ladder import Finding, Findings
+from rt_tf.records.consistency import require
 from rt_tf.records.record_file import Row
 
 
@@ -52,6 +53,10 @@ def example_verdict(
     """
     rungs = {name: _rung(finding) for name, finding in findings.items()}
     by = next((name for name, finding in findings.items() if finding.certified), None)
+    require(
+        by is None or counterexample is None,
+        f"example {example['index']}: certified by {by}, and with a counterexample",
+    )
     is_right = example["prediction"] == example["label"]
     verdict, cause = decide(is_right, by is not None, counterexample is not None, _cause(findings))
     if verdict == "falsified" and counterexample:

@@ -33,7 +33,7 @@ def test_there_is_one_kind_of_terminal() -> None:
         path.name
         for path in Path(console.__file__).parent.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Console"
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Console", "Terminal")
     ]
     assert consoles == ["console.py"]
 
@@ -103,15 +103,19 @@ def test_every_command_that_is_told_has_its_values_quoted() -> None:
 
 
 MANY_LINES = """
-from pipelines.console import one_line_errors
+import sys
+from pipelines.console import one_line_errors, terminal
+show = terminal().print if "rich" in sys.argv else print
 with one_line_errors():
     for number in range(100000):
-        print("line", number)
+        show("line", number)
 """
 
 
 @pytest.mark.parametrize(
-    "command", [["-m", "pipelines.train", "--help"], ["-c", MANY_LINES]], ids=["help", "work"]
+    "command",
+    [["-m", "pipelines.train", "--help"], ["-c", MANY_LINES], ["-c", MANY_LINES, "rich"]],
+    ids=["help", "print", "rich"],
 )
 def test_a_reader_that_leaves_ends_a_command_without_a_word(command: list[str]) -> None:
     process = subprocess.Popen(

@@ -83,6 +83,12 @@ def test_a_cascade_is_attacked_under_its_own_threat_alone(cascade: Path) -> None
         run("evaluate", *common)
 
 
+@pytest.mark.slow
+def test_a_loss_is_refused_on_a_cascade_whose_attack_climbs_none(cascade: Path) -> None:
+    with pytest.raises(UserError, match="eval_loss: expected none with the attack cascade"):
+        run("evaluate", f"--model_dir={cascade}", "--eval_loss=ce", "--quiet")
+
+
 def build_loop(digits_dir: Path, tmp_path: Path, *arguments: str) -> Loop:
     """The loop of `python -m pipelines.train`, as it is checked before anything is written."""
     values = absl_flags.FlagValues()
