@@ -1,5 +1,7 @@
 """What the documents promise: citations are listed, links lead somewhere."""
 
+import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -12,6 +14,7 @@ CITED = re.compile(
     r"([A-Z][\w'-]+)(?: et al\.| & [A-Z][\w-]+|, [A-Z]\w+ (?:&|and) [A-Z]\w+)? \(?((?:19|20)\d\d)\b"
 )
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+OURS = ("rt_tf", "pipelines", "benchmarks")
 NO_AUTHORS = {"In"}  # words before a year
 
 
@@ -54,3 +57,14 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
         for name in missing
         if not name.startswith(("runs/", "report/", "best/", "records/radius-"))
     ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_imports_of_this_project_is_there(page: Path) -> None:
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in OURS:
+            module = importlib.import_module(node.module or "")
+            for name in node.names:
+                if not hasattr(module, name.name):
+                    importlib.import_module(f"{node.module}.{name.name}")
