@@ -14,7 +14,7 @@ from rt_tf.api.inputs import DEFAULT
 from rt_tf.api.subjects import progress_of, subject_of
 from rt_tf.catalogue.suites import SUITES, Budget
 from rt_tf.domain import Given
-from rt_tf.errors import UserError
+from rt_tf.errors import UserError, refuse_unknown
 from rt_tf.evaluation.preflight import warnings_of
 from rt_tf.evaluation.progress import Progress
 from rt_tf.evaluation.subject import Subject
@@ -114,8 +114,8 @@ def attack(
     if eps is None:
         raise UserError("eps: expected a radius, in the units of the images; received none")
     budget = _budget(method, steps, restarts, step_size, start, loss)
-    if suite is not None and suite not in SUITES:
-        raise UserError(f"suite: expected one of {', '.join(SUITES)}; received '{suite}'")
+    if suite is not None:
+        refuse_unknown("suite", suite, SUITES)
     options = {"threat": threat, "norm": norm, "eps": eps, "domain": domain, "path": path}
     with subject_of(model, images, labels, **options) as (subject, radius):
         shown = progress_of(progress)

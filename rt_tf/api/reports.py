@@ -15,7 +15,7 @@ from rt_tf.api.subjects import progress_of, subject_of
 from rt_tf.catalogue.suites import QUICK, SUITES
 from rt_tf.certification.rung import TIME_LIMIT
 from rt_tf.domain import Domain, Given
-from rt_tf.errors import UserError
+from rt_tf.errors import UserError, refuse_unknown
 from rt_tf.evaluation import certifying, proving
 from rt_tf.evaluation.certifying import CertifySettings
 from rt_tf.evaluation.progress import Progress
@@ -59,8 +59,8 @@ def report(
     UserError for what does not fit, and for a folder of another model or other examples.
     """
     path = Path(path)
-    if suite is not None and suite not in SUITES:
-        raise UserError(f"suite: expected one of {', '.join(SUITES)}; received '{suite}'")
+    if suite is not None:
+        refuse_unknown("suite", suite, SUITES)
     options = {"threat": threat, "norm": norm, "eps": eps, "domain": domain}
     with subject_of(model, test, **options, path=path / "records") as (subject, radius):
         network = network_of(model, domain)

@@ -16,7 +16,7 @@ from rt_tf.catalogue.datasets import DATASETS
 from rt_tf.catalogue.entries import Entry
 from rt_tf.catalogue.models import MODELS
 from rt_tf.catalogue.threats import THREATS
-from rt_tf.errors import UserError
+from rt_tf.errors import refuse_unknown
 
 TABLES: dict[str, Mapping[str, Any]] = {
     "threat": THREATS,
@@ -33,8 +33,7 @@ TABLES: dict[str, Mapping[str, Any]] = {
 def find(kind: str, name: str) -> Any:
     """Returns the entry of a name; UserError lists what exists for an unknown one."""
     table = TABLES[kind]
-    if name not in table:
-        raise UserError(f"{kind}: expected one of {', '.join(table)}; received '{name}'")
+    refuse_unknown(kind, name, table)
     return table[name]
 
 

@@ -72,7 +72,7 @@ def _by_rule(
 def _by_trees(
     network: Network, ball: Region, enclosure: Enclosure, certificate: Certificate
 ) -> list[tuple[int, float]]:
-    """The other class and the bound of every leaf."""
+    """Bounds by the certificate's trees: of every leaf, the other class and the bound."""
     leaves = listed(certificate.trees)
     if not leaves:
         return []

@@ -5,7 +5,7 @@ import math
 import keras
 
 from rt_tf import catalogue, numbers
-from rt_tf.errors import UserError
+from rt_tf.errors import refuse_unknown
 from rt_tf.models.initializers import INITIALIZERS
 from rt_tf.models.parts import Normalization, Shape
 
@@ -30,8 +30,7 @@ def build(
     architecture that does not fit the image shape or the options.
     """
     constructor = catalogue.resolve("model", name)
-    if init not in INITIALIZERS:
-        raise UserError(f"init: expected one of {', '.join(INITIALIZERS)}; received '{init}'")
+    refuse_unknown("init", init, INITIALIZERS)
     return constructor(
         tuple(input_shape),
         classes,

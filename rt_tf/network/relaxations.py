@@ -6,7 +6,7 @@ from typing import Protocol
 import keras
 import tensorflow as tf
 
-from rt_tf.errors import UserError
+from rt_tf.errors import refuse_unknown
 from rt_tf.network import functions
 from rt_tf.network.curves import NARROW, Curve, Envelopes, Pair
 from rt_tf.network.ops import Activation, Lines, Shared, Slope, Tensor
@@ -36,8 +36,7 @@ def chosen(slopes: Slopes, slope: Slope) -> Pair:
         return slopes.shared(slope.slope)
     if not isinstance(slope, str):
         return slopes.optimised(slope)
-    if slope not in SLOPES:
-        raise UserError(f"slope: expected one of {', '.join(SLOPES)}; received '{slope}'")
+    refuse_unknown("slope", slope, SLOPES)
     return slopes.parallel() if slope == "parallel" else slopes.adaptive()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from rt_tf import numbers
-from rt_tf.errors import UserError
+from rt_tf.errors import UserError, refuse_unknown
 from rt_tf.training import dials
 from rt_tf.training.model import RobustModel
 from rt_tf.training.schedules import RAMPS
@@ -28,8 +28,7 @@ class Ramp:
     form: str = "linear"
 
     def __post_init__(self) -> None:
-        if self.form not in tuple(RAMPS):
-            raise UserError(f"form: expected one of {', '.join(RAMPS)}; received '{self.form}'")
+        refuse_unknown("form", self.form, RAMPS)
         for name in ("start", "end"):
             numbers.finite(name, getattr(self, name))
         for name in ("epochs", "after"):

@@ -4,7 +4,7 @@ import dataclasses
 
 from rt_tf import numbers
 from rt_tf.catalogue.systems import SYSTEMS, System
-from rt_tf.errors import UserError
+from rt_tf.errors import refuse_unknown
 from rt_tf.training.phases import Phase
 
 LENGTHS = ("warmup_epochs", "eps_ramp_epochs", "kappa_ramp_epochs")
@@ -12,8 +12,7 @@ LENGTHS = ("warmup_epochs", "eps_ramp_epochs", "kappa_ramp_epochs")
 
 def find_system(name: str) -> System:
     """The catalogue's entry of a system; UserError lists those that there are."""
-    if name not in SYSTEMS:
-        raise UserError(f"system: expected one of {', '.join(SYSTEMS)}; received '{name}'")
+    refuse_unknown("system", name, SYSTEMS)
     return SYSTEMS[name]
 
 

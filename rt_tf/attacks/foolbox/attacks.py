@@ -16,7 +16,7 @@ from typing import Any
 from rt_tf.attacks.foolbox.bridge import attacked, attacks, moved, run_foolbox, smallest, within
 from rt_tf.attacks.gradient.pgd import usual
 from rt_tf.attacks.task import Task
-from rt_tf.errors import UserError
+from rt_tf.errors import UserError, refuse_unknown
 from rt_tf.network.ops import Tensor
 
 PGD = {"linf": attacks.LinfPGD, "l2": attacks.L2PGD, "l1": attacks.L1PGD}
@@ -128,8 +128,7 @@ def _kind(task: Task, kinds: Mapping[str, Any], step_size: float = 0.0) -> Any:
     step_size: UserError unless 0, of an attack with steps of its own.
     """
     name = task.region.threat.name
-    if name not in kinds:
-        raise UserError(f"threat: expected one of {', '.join(kinds)}; received '{name}'")
+    refuse_unknown("threat", name, kinds)
     if step_size:
         raise UserError(f"step_size: expected 0: the attack has its own; received {step_size}")
     return kinds[name]
