@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import tensorflow as tf
 
 from rt_tf.certification.proof import Proof
 
 TIME_LIMIT = 30.0  # the seconds that a rung which searches takes for an example, at most
+OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)  # on devices, and in Python
 
 
 class Query(NamedTuple):

@@ -11,7 +11,12 @@ import pytest
 import tensorflow as tf
 
 from rt_tf.certification.properties.boxes import Boxes, middles
-from rt_tf.certification.properties.exclusion import METHODS, ClauseResult, Screen
+from rt_tf.certification.properties.exclusion import (
+    METHODS,
+    ClauseResult,
+    Screen,
+    search_clause,
+)
 from rt_tf.certification.properties.input_splitting import Compiled, InputSplitting
 from rt_tf.certification.properties.unit_splitting import UnitSplitting
 from rt_tf.interchange.property import TINY, Clause
@@ -201,3 +206,16 @@ def test_no_middle_is_a_number_that_is_flushed_to_zero() -> None:
     lower = np.float32([[0.0, -TINY, -TINY, TINY]])
     upper = np.float32([[TINY, 0.0, TINY, np.nextafter(TINY, np.float32(1))]])
     assert np.isin(middles(lower, upper), [*lower[0], *upper[0], 0.0]).all()
+
+
+@pytest.mark.parametrize(
+    "error", [tf.errors.ResourceExhaustedError(None, None, "OOM"), MemoryError()], ids=["tf", "py"]
+)
+def test_a_search_out_of_memory_leaves_its_clause_open(error: Exception) -> None:
+    def search(*_: object) -> ClauseResult:
+        raise error
+
+    q = question("one")
+    assert search_clause(search, q.graph, q.region, q.outside, 1.0) == ClauseResult(
+        False, why="memory"
+    )

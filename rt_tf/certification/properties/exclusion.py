@@ -12,6 +12,7 @@ from rt_tf import catalogue
 from rt_tf.bounds.intermediate import MEMORY, TEMPORARIES
 from rt_tf.bounds.interval import enclose
 from rt_tf.bounds.result import Box
+from rt_tf.certification.rung import OUT_OF_MEMORY
 from rt_tf.interchange.property import Clause, Rows, distinct
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
@@ -105,6 +106,9 @@ def _excluded(margins: np.ndarray, clause: Clause) -> bool:
 def search_clause(
     search: Search, graph: Graph, region: Region, clause: Clause, seconds: float
 ) -> ClauseResult:
-    """The result of a complete search for one clause, within these seconds."""
+    """The result of a complete search for one clause, within these seconds and the memory."""
     spec = tf.constant(clause.rows)[tf.newaxis]
-    return search(graph, region, spec, clause.offsets, seconds)
+    try:
+        return search(graph, region, spec, clause.offsets, seconds)
+    except OUT_OF_MEMORY:
+        return ClauseResult(False, why="memory")

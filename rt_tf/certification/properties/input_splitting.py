@@ -69,10 +69,7 @@ class InputSplitting:
             return ClauseResult(False, why=f"more than {self.most_inputs} inputs")
         if self._compiled is None or self._compiled[0] is not graph:
             self._compiled = graph, Compiled(graph, shape, rows.shape[-1], self.memory)
-        try:
-            return _Splitting(self._compiled[1], region, rows[0].numpy(), offsets).run(deadline)
-        except (tf.errors.ResourceExhaustedError, MemoryError):
-            return ClauseResult(False, why="memory")
+        return _Splitting(self._compiled[1], region, rows[0].numpy(), offsets).run(deadline)
 
 
 class Compiled:

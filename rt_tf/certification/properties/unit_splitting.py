@@ -42,11 +42,8 @@ class UnitSplitting:
             return ClauseResult(False, why=f"layer '{curved}' has another activation than ReLU")
         if seconds <= 0.0:
             return ClauseResult(False, why="time")
-        try:
-            search = self._compiled(graph, region, rows[0]).search(region, rows[0], offsets)
-            finding = search.run(deadline)
-        except (tf.errors.ResourceExhaustedError, MemoryError):
-            return ClauseResult(False, why="memory")
+        search = self._compiled(graph, region, rows[0]).search(region, rows[0], offsets)
+        finding = search.run(deadline)
         if finding.settled or finding.cause:
             return ClauseResult(finding.certified, finding.point, finding.cause or "")
         return ClauseResult(False, why="a leaf without units to split is not proved")

@@ -11,7 +11,7 @@ from rt_tf import catalogue
 from rt_tf.attacks import noise
 from rt_tf.attacks.judging import attack_with_restarts
 from rt_tf.attacks.task import Task
-from rt_tf.certification.rung import Finding, Query
+from rt_tf.certification.rung import OUT_OF_MEMORY, Finding, Query
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
@@ -43,7 +43,7 @@ class AttackRung:
             results = self._attack(
                 query.images, labels, numbers, tf.constant(query.eps, tf.float64)
             )
-        except (tf.errors.ResourceExhaustedError, MemoryError):
+        except OUT_OF_MEMORY:
             seconds = (time.perf_counter() - began) / len(labels)
             yield from [Finding(-np.inf, seconds, "memory")] * len(labels)
             return

@@ -12,7 +12,7 @@ import tensorflow as tf
 from rt_tf import catalogue
 from rt_tf.bounds.result import margin_spec
 from rt_tf.certification.proof import OPTIONS, SLOPE_RULES, UNCUT, Proof, leaf_proofs
-from rt_tf.certification.rung import Finding, Query
+from rt_tf.certification.rung import OUT_OF_MEMORY, Finding, Query
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import Wiring
@@ -80,7 +80,7 @@ class BoundRung:
         try:
             result = self._compiled(images, labels, tf.constant(eps, tf.float32))
             margins, proofs, cause = result.margins.numpy(), self._proofs(result, labels), None
-        except (tf.errors.ResourceExhaustedError, MemoryError):
+        except OUT_OF_MEMORY:
             margins, cause = np.full(count, -np.inf, np.float32), "memory"
             proofs = [None] * count
         seconds = (time.perf_counter() - began) / count

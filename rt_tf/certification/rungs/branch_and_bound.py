@@ -15,7 +15,7 @@ import tensorflow as tf
 from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.certification.branching.bounder import Bounder
 from rt_tf.certification.branching.tree_search import TreeSearch
-from rt_tf.certification.rung import TIME_LIMIT, Finding, Query
+from rt_tf.certification.rung import OUT_OF_MEMORY, TIME_LIMIT, Finding, Query
 from rt_tf.errors import UserError
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
@@ -57,7 +57,7 @@ class BranchAndBound:
     def _compile(self, image: np.ndarray, label: int, eps: float) -> None:
         """Makes the first calls, whose seconds of tracing belong to no example."""
         self.compiled = True
-        with contextlib.suppress(tf.errors.ResourceExhaustedError, MemoryError):
+        with contextlib.suppress(*OUT_OF_MEMORY):
             search = self._search(image, label, eps)
             self.bounder.quick(search.root, search.leaves(search.start()))
             self.bounder.bound(search.root, search.leaves(search.start()), 1)
@@ -69,7 +69,7 @@ class BranchAndBound:
     def _settled(self, image: np.ndarray, label: int, eps: float, deadline: float) -> Finding:
         try:
             return self._search(image, label, eps).run(deadline)
-        except (tf.errors.ResourceExhaustedError, MemoryError):
+        except OUT_OF_MEMORY:
             return Finding(-np.inf, 0.0, "memory")
 
 

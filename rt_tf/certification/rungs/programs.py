@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import tensorflow as tf
 
 from rt_tf.bounds.intermediate import MEMORY
-from rt_tf.certification.rung import TIME_LIMIT, Finding, Query, Rung
+from rt_tf.certification.rung import OUT_OF_MEMORY, TIME_LIMIT, Finding, Query, Rung
 from rt_tf.certification.solver.binaries import Choice, after_convolutions, every_unit, last_units
 from rt_tf.certification.solver.dual_slopes import confirmed
 from rt_tf.certification.solver.examples import Example, Reader
@@ -123,7 +122,7 @@ def _finding(
         return Finding(-np.inf, 0.0, "memory")
     try:
         example = reader.read(*question)
-    except (tf.errors.ResourceExhaustedError, MemoryError):
+    except OUT_OF_MEMORY:
         return Finding(-np.inf, 0.0, "memory")
     if not np.isfinite(example.margins).all():  # nor are the bounds that a program is made of
         return Finding(-np.inf, 0.0, "error")
