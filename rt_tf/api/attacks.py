@@ -24,7 +24,7 @@ from rt_tf.records.record_file import RecordFile
 from rt_tf.reporting.formats import cell
 from rt_tf.reporting.statistics import rate
 
-STEPS = 100  # as AutoAttack's authors take
+DEFAULTS = Budget("apgd", steps=100, loss="ce")  # as AutoAttack's authors take
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,13 +78,13 @@ def attack(
     labels: Any = None,
     eps: Any = None,
     *,
-    method: str = "apgd",
+    method: str | None = None,
     suite: str | None = None,
-    steps: int = STEPS,
-    restarts: int = 1,
-    step_size: float = 0.0,
-    start: str = "uniform",
-    loss: str = "ce",
+    steps: int | None = None,
+    restarts: int | None = None,
+    step_size: float | None = None,
+    start: str | None = None,
+    loss: str | None = None,
     seed: int = 0,
     threat: Any = None,
     norm: Any = None,
@@ -95,11 +95,11 @@ def attack(
     """Seeks inputs within a radius that a model gives another class than the label.
 
     model, images, labels, eps, threat, norm, domain, path, progress: as in `rt_tf.certify`. method:
-    a name of `rt_tf.catalogue.ATTACKS`, such as pgd, apgd, fab_t or square. steps, restarts: of the
-    method. step_size: in units of eps; 0 for the method's default. start, loss: names of
-    `rt_tf.catalogue.STARTS` and `LOSSES`. seed: of random starts. suite: a name of
-    `rt_tf.catalogue.suites.SUITES`, such as quick or standard (AutoAttack's four and more), in
-    place of a method.
+    a name of `rt_tf.catalogue.ATTACKS`, such as pgd, apgd (by default), fab_t or square. steps,
+    restarts: of the method, 100 and 1 by default. step_size: in units of eps; by default, or 0,
+    the method's. start, loss: names of `rt_tf.catalogue.STARTS` and `LOSSES`, uniform and ce by
+    default. seed: of random starts. suite: a name of `rt_tf.catalogue.suites.SUITES`, such as quick
+    or standard (AutoAttack's four and more), in place of a method and its settings.
 
     UserError, in one line, for what does not fit.
 
@@ -113,26 +113,37 @@ def attack(
     """
     if eps is None:
         raise UserError("eps: expected a radius, in the units of the images; received none")
-    budget = _budget(method, steps, restarts, step_size, start, loss)
-    if suite is not None:
-        refuse_unknown("suite", suite, SUITES)
+    chosen = {"attack": method, "steps": steps, "restarts": restarts, "step_size": step_size}
+    chosen |= {"start": start, "loss": loss}
+    budget = _budget({name: value for name, value in chosen.items() if value is not None}, suite)
     options = {"threat": threat, "norm": norm, "eps": eps, "domain": domain, "path": path}
     with subject_of(model, images, labels, **options) as (subject, radius):
         shown = progress_of(progress)
-        settings = EvaluationSettings(suite=suite, budget=budget, seed=seed, curve_samples=0)
+        settings = EvaluationSettings(
+            suite, budget, loss_is_named=loss is not None, seed=seed, curve_samples=0
+        )
         evaluation = Evaluation(subject, [radius], settings, shown)
         warnings = warnings_of(subject, shown)
         records = [file for plan in evaluation.plans for file in evaluation.attack(plan)]
         return _result(subject, radius, records, warnings)
 
 
-def _budget(
-    method: str, steps: int, restarts: int, step_size: float, start: str, loss: str
-) -> Budget:
-    """The budget of these settings; UserError for names that the catalogue does not have."""
-    for kind, name in (("attack", method), ("start", start), ("loss", loss)):
-        catalogue.find(kind, name)
-    return Budget(method, 1 if method == "fgsm" else steps, restarts, step_size, start, loss)
+def _budget(chosen: dict[str, Any], suite: str | None) -> Budget:
+    """The budget of the chosen settings, by the fields of a `Budget`.
+
+    UserError for names that the catalogue does not have, and for any beside a suite.
+    """
+    if suite is not None:
+        refuse_unknown("suite", suite, SUITES)
+        for name in chosen:
+            raise UserError(
+                f"{'method' if name == 'attack' else name}: expected none with suite={suite!r}, "
+                f"which has attacks of its own; received {chosen[name]!r}"
+            )
+    budget = DEFAULTS._replace(**chosen)
+    for kind in ("attack", "start", "loss"):
+        catalogue.find(kind, getattr(budget, kind))
+    return budget._replace(steps=1) if budget.attack == "fgsm" else budget
 
 
 def _result(

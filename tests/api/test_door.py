@@ -212,6 +212,9 @@ def test_what_does_not_fit_is_one_line(model: keras.Model, changes: dict, messag
         ({"suite": "slow"}, "suite: expected one of quick"),
         ({"loss": "mse"}, "loss: expected one of"),
         ({"method": "msd"}, "attack: expected one for linf"),
+        ({"suite": "quick", "steps": 9}, "steps: expected none with suite='quick'"),
+        ({"suite": "quick", "method": "pgd"}, "method: expected none with suite='quick'"),
+        ({"method": "square", "loss": "ce"}, "loss: expected none with the attack square"),
     ],
 )
 def test_attacks_that_there_are_not_are_one_line(
