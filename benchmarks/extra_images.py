@@ -26,7 +26,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with one_line_errors():
         dataset = data.load("mnist", arguments.data_dir, 59_000, arguments.seed)
-    held_out = dataset.validation.pixels[-arguments.count :]
+    held_out = dataset.validation.rows[-arguments.count :]
     arguments.file.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(arguments.file, images=held_out)
     print(f"{len(held_out):,} images in {arguments.file}")

@@ -27,7 +27,7 @@ from rich.table import Table
 
 from benchmarks.timing import Job, product_rate, seconds, surroundings
 from rt_tf import catalogue, data, models
-from rt_tf.data.dataset import Split
+from rt_tf.data import Split
 from rt_tf.threats.linf import Linf
 from rt_tf.training.model import RobustModel
 from rt_tf.training.objectives.objective import Objective

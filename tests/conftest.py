@@ -1,15 +1,28 @@
 """What all tests share."""
 
 import os
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is first imported
 
+# Decoded data sets are kept for the length of the tests; processes that they start share them.
+OWN_CACHE = "RT_TF_CACHE_DIR" not in os.environ
+if OWN_CACHE:
+    os.environ["RT_TF_CACHE_DIR"] = tempfile.mkdtemp(prefix="rt_tf-tests-")
+
 # A shell that starts the tests in the background has their processes ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_unconfigure() -> None:
+    """Removes the cache of the process that made it."""
+    if OWN_CACHE:
+        shutil.rmtree(os.environ["RT_TF_CACHE_DIR"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ MAY_USE = {  # besides a room's own files
     "numbers": {"errors"},
     "replicas": set(),
     "catalogue": {"errors", "exactly"},
+    "progress": set(),
     "data": set(),
     "network": set(),
     "threats": {"network"},
@@ -59,7 +60,7 @@ MAY_USE = {  # besides a room's own files
     | BELOW_BOUNDS,
 }
 USED_BY_ALL = {"errors", "domain", "exactly", "files", "folders", "notes", "numbers"}
-USED_BY_ALL |= {"replicas", "catalogue"}
+USED_BY_ALL |= {"replicas", "catalogue", "progress"}
 HANGING = (  # the first words of docstrings that make one guess their subject
     *("The same", "Those", "The contrary", "This one", "That of", "As ", "Such ", "Of "),
     *("What ", "Which ", "Who ", "How ", "Where ", "Whether it ", "Whether they "),

@@ -13,9 +13,9 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from rt_tf import catalogue, data
-from rt_tf.data import sources
 from rt_tf.data.augment import draws, flip_and_crop
-from rt_tf.data.dataset import hold_out
+from rt_tf.data.parting import hold_out
+from rt_tf.data.sources import preparing, tfds_sets
 from rt_tf.errors import UserError
 
 TWO_WAYS = "two ways to get it: --download .* --data_dir="
@@ -49,9 +49,9 @@ def test_digits_sizes_and_types(digits):
     assert [split.name for split in splits] == ["train", "validation", "test"]
     assert (digits.shape, digits.classes, digits.version) == ((8, 8, 1), 10, "1.0.0")
     for split in splits:
-        assert split.pixels.dtype == np.uint8
+        assert split.rows.dtype == np.uint8
         assert split.labels.dtype == split.index.dtype == np.int64
-        assert split.pixels.max() == split.pixel_max == 16
+        assert split.rows.max() == split.pixel_max == 16
 
 
 def test_digits_are_all_of_scikit_learns(digits):
@@ -60,7 +60,7 @@ def test_digits_are_all_of_scikit_learns(digits):
     positions = [
         (image.ravel().tolist(), label)
         for split in (digits.train, digits.validation, digits.test)
-        for image, label in zip(split.pixels, split.labels, strict=True)
+        for image, label in zip(split.rows, split.labels, strict=True)
     ]
     assert sorted(positions) == expected
 
@@ -83,7 +83,7 @@ def test_index_is_the_position_in_the_published_split(digits, digits_dir):
     position = {i: row for row, i in enumerate(digits.train.index)}
     for row, i in enumerate(other.train.index):
         if i in position:
-            assert (other.train.pixels[row] == digits.train.pixels[position[i]]).all()
+            assert (other.train.rows[row] == digits.train.rows[position[i]]).all()
 
 
 def test_digits_are_generated_without_network(tmp_path, digits, monkeypatch):
@@ -121,7 +121,7 @@ def test_two_processes_may_prepare_at_once(tmp_path):
 def test_a_run_that_is_overtaken_uses_the_others_work(digits_dir, digits, monkeypatch):
     target = Path(digits_dir) / "digits" / "1.0.0"
     before = sorted(path.stat().st_mtime_ns for path in target.iterdir())
-    sources._prepare(sources.DIGITS, Path(digits_dir), target)
+    preparing._prepare(tfds_sets.DIGITS.origin, Path(digits_dir), target)
     assert sorted(path.stat().st_mtime_ns for path in target.iterdir()) == before
 
 
@@ -133,12 +133,12 @@ def test_images_are_pixels_over_their_maximum(digits):
     assert images.dtype == np.float32
     assert images.min() == 0
     assert images.max() == 1
-    expected = digits.test.pixels[3:5].astype(np.float32) / np.float32(16)
+    expected = digits.test.rows[3:5].astype(np.float32) / np.float32(16)
     np.testing.assert_array_equal(digits.test.images([3, 4]), expected)
 
 
 def test_hashes_identify_the_raw_bytes(digits):
-    raw = bytes(digits.test.pixels[5].ravel().tolist())
+    raw = bytes(digits.test.rows[5].ravel().tolist())
     assert digits.test.hashes([5]) == [hashlib.sha256(raw).hexdigest()[:16]]
     assert len(digits.test.hashes()) == 360
 
@@ -150,9 +150,9 @@ def test_take_gives_the_first_or_all(digits):
 
 def test_checksum_covers_images_labels_and_order(digits):
     test = digits.test
-    relabelled = data.Split("test", test.pixels, (test.labels + 1) % 10, test.index, 16)
+    relabelled = data.Split("test", test.rows, (test.labels + 1) % 10, test.index, 16)
     turned = test.select(slice(None, None, -1))
-    pixels = test.pixels.copy()
+    pixels = test.rows.copy()
     pixels[-1, -1, -1] += 1
     touched = data.Split("test", pixels, test.labels, test.index, 16)
     assert len({split.checksum for split in (test, relabelled, turned, touched)}) == 4
@@ -160,7 +160,7 @@ def test_checksum_covers_images_labels_and_order(digits):
 
 def test_data_cannot_be_changed_by_accident(digits):
     with pytest.raises(ValueError, match="read-only"):
-        digits.test.pixels[0] = 0
+        digits.test.rows[0] = 0
 
 
 # --- validation
@@ -310,7 +310,7 @@ def test_without_an_augmentation_nothing_changes(digits):
 
 def test_every_catalogued_set_has_a_source():
     for name in catalogue.DATASETS:
-        assert catalogue.resolve("dataset", name).name == name
+        assert catalogue.resolve("dataset", name).origin.name == name
 
 
 def test_an_unknown_set_is_refused_with_what_exists():
@@ -339,9 +339,9 @@ def test_a_download_without_network_is_refused_at_once(tmp_path, monkeypatch):
         time.sleep(1)
         raise OSError("too late")
 
-    assert sources.NETWORK_TIMEOUT < 5
-    monkeypatch.setattr(sources, "NETWORK_TIMEOUT", 0.3)
-    monkeypatch.setattr(sources.urllib.request, "urlopen", never)
+    assert preparing.NETWORK_TIMEOUT < 5
+    monkeypatch.setattr(preparing, "NETWORK_TIMEOUT", 0.3)
+    monkeypatch.setattr(preparing.urllib.request, "urlopen", never)
     start = time.perf_counter()
     with pytest.raises(UserError, match=f"cannot be downloaded.*no answer in 0.3 s.*{TWO_WAYS}"):
         data.load("mnist", tmp_path, download=True)
@@ -353,7 +353,7 @@ def test_a_refused_connection_is_an_answer_too(tmp_path, monkeypatch):
     def refuse(*_args, **_options):
         raise ConnectionRefusedError("refused")
 
-    monkeypatch.setattr(sources.urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(preparing.urllib.request, "urlopen", refuse)
     with pytest.raises(UserError, match=r"cannot be downloaded from https.*\(refused\)"):
         data.load("mnist", tmp_path, download=True)
 
@@ -362,7 +362,7 @@ def test_a_download_that_breaks_off_leaves_nothing(tmp_path, monkeypatch):
     def break_off(*_args, **_options):
         raise OSError("connection lost")
 
-    monkeypatch.setattr(sources, "_unreachable", lambda url: None)
+    monkeypatch.setattr(preparing, "_unreachable", lambda url: None)
     monkeypatch.setattr("tensorflow_datasets.core.DatasetBuilder.download_and_prepare", break_off)
     with pytest.raises(UserError, match="cannot be prepared in .*connection lost"):
         data.load("mnist", tmp_path, download=True)

@@ -8,10 +8,11 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from rt_tf import catalogue, data
-from rt_tf.data import sources
 from rt_tf.data.augment import crop, cut_out, draws
-from rt_tf.data.lazy_images import LazyImages
-from rt_tf.data.resize import fitted
+from rt_tf.data.rows import LazyRows
+from rt_tf.data.sources import cache, tfds_sets
+from rt_tf.data.sources.preparing import Origin
+from rt_tf.data.sources.resizing import fitted
 from rt_tf.errors import UserError
 
 
@@ -42,18 +43,12 @@ class ManySizes(tfds.core.GeneratorBasedBuilder):
 def many_sizes(tmp_path, monkeypatch):
     """The folder of a data set of images of many sizes, in ImageNet's place."""
     ManySizes(data_dir=str(tmp_path)).download_and_prepare()
-    source = sources.Source(
-        "imagenet",
-        lambda data_dir: ManySizes(data_dir=data_dir),
-        None,
-        (28, 28, 3),
-        4,
-        40,
-        by_hand="https://a.page",
-        test="validation",
-        resized=True,
+    origin = Origin(
+        "imagenet", lambda data_dir: ManySizes(data_dir=data_dir), by_hand="https://a.page"
     )
-    monkeypatch.setattr(sources, "IMAGENET", source)
+    imagenet = tfds_sets.TfdsSet(origin, (28, 28, 3), 4, 40, test="validation", resized=True)
+    monkeypatch.setattr(tfds_sets, "IMAGENET", imagenet)
+    monkeypatch.setattr(cache, "IN_MEMORY", 0)
     return tmp_path
 
 
@@ -64,10 +59,10 @@ def test_images_of_many_sizes_are_brought_to_one_and_read_from_disk(many_sizes):
     dataset = data.load("imagenet", many_sizes, validation=8)
     assert (dataset.shape, dataset.classes, dataset.test.name) == ((28, 28, 3), 4, "validation")
     assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [32, 8, 8]
-    assert isinstance(dataset.train.pixels, LazyImages)
-    assert isinstance(dataset.train.pixels.array, np.memmap)
+    assert isinstance(dataset.train.rows, LazyRows)
+    assert isinstance(dataset.train.rows.array, np.memmap)
     for i, index in enumerate(dataset.train.index):
-        assert (dataset.train.pixels[[i]] == index).all()  # its colour
+        assert (dataset.train.rows[[i]] == index).all()  # its colour
         assert dataset.train.labels[i] == index % 4
     again = data.load("imagenet", many_sizes, validation=8)
     assert again.train.checksum == dataset.train.checksum
@@ -78,13 +73,13 @@ def test_a_folder_that_takes_no_resized_images_is_one_line(many_sizes, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np.lib.format, "open_memmap", full)
-    with pytest.raises(UserError, match="data_dir: expected room.* No space left on device"):
+    with pytest.raises(UserError, match="cache_dir: expected room.* No space left on device"):
         data.load("imagenet", many_sizes, validation=8)
 
 
 def test_rows_on_disk_make_the_same_batches_as_in_memory(many_sizes):
     split = data.load("imagenet", many_sizes, validation=8).train
-    held = data.Split("train", split.pixels[:], split.labels, split.index, 255)
+    held = data.Split("train", split.rows[:], split.labels, split.index, 255)
     for changes in (data.AugmentationOptions(), data.AugmentationOptions(cutout=9)):
         ours, theirs = (
             list(data.batches(s, 8, 0, 1, options=changes).as_numpy_iterator())
@@ -179,7 +174,7 @@ def test_further_examples_join_every_batch(digits, tmp_path):
 
 
 def test_images_without_labels_get_those_of_a_network(digits, tmp_path):
-    images = digits.test.pixels[:30]
+    images = digits.test.rows[:30]
     path = file_of(tmp_path, images=images)
     split = data.read_extra(path, digits, lambda x: (x[:, 0, 3, 0] * 16).astype(int) % 10)
     np.testing.assert_array_equal(split.labels, images[:, 0, 3, 0] % 10)

@@ -51,11 +51,11 @@ def average(values: flags.FlagValues, make: Callable[[], keras.Model]) -> Averag
 
 
 def _statistics(train: data.Split) -> tuple[list[float], list[float]]:
-    """The mean and standard deviation of each channel, over at most STATISTICS pixel values."""
-    shape = train.pixels.shape[1:]
+    """The mean and deviation of each channel, or column, over at most STATISTICS values."""
+    shape = train.rows.shape[1:]
     count = min(len(train), STATISTICS // math.prod(shape))
     train = train.select(np.linspace(0, len(train) - 1, count, dtype=np.int64))
-    pixels = len(train) * shape[0] * shape[1]
-    mean = sum(x.sum((0, 1, 2), np.float64) for x in train.portions()) / pixels
-    squares = sum(np.square(x - mean).sum((0, 1, 2), np.float64) for x in train.portions())
-    return mean.tolist(), np.sqrt(squares / pixels).tolist()
+    axes, values = tuple(range(len(shape))), len(train) * math.prod(shape[:-1])
+    mean = sum(x.sum(axes, np.float64) for x in train.portions()) / values
+    squares = sum(np.square(x - mean).sum(axes, np.float64) for x in train.portions())
+    return mean.tolist(), np.sqrt(squares / values).tolist()

@@ -45,5 +45,5 @@ def settings(values: flags.FlagValues, phases: list[Phase]) -> LoopSettings:
         jit_compile=values.jit_compile,
         clip_norm=values.clip_norm,
         stable_tolerance=values.stable_tolerance,
-        augmentation=data.AugmentationOptions(values.augment, values.cutout),
+        augmentation=data.AugmentationOptions(values.augment, values.cutout, values.flips),
     )

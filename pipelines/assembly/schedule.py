@@ -21,10 +21,12 @@ def phases(values: flags.FlagValues, threat: Threat) -> list[Phase]:
             evaluation_refusals.refuse_unanswered(bound, threat)
     for phase in result:
         evaluation_refusals.refuse_other_threats("attack", phase.attack, threat)
-        evaluation_refusals.check_radius(threat, phase.eps, "train_epsilon", inputs.domain(values))
+        evaluation_refusals.check_radius(
+            threat, phase.eps, "train_epsilon", inputs.stated_domain(values)
+        )
         if phase.eps_from:
             evaluation_refusals.check_radius(
-                threat, phase.eps_from, "epsilon_from", inputs.domain(values)
+                threat, phase.eps_from, "epsilon_from", inputs.stated_domain(values)
             )
         evaluation_refusals.refuse_unanswered(phase.bound, threat)
         refusals.refuse_unbounded(phase, threat, values.monitor_bound)

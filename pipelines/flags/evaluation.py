@@ -7,6 +7,7 @@ from typing import Any
 
 from absl import flags
 
+from pipelines.flags.data import data_flags
 from pipelines.flags.group import Group
 from pipelines.flags.help import listed
 from pipelines.flags.kinds import ANY, OneOf, ends, line, number, radii, share, whole, within
@@ -26,7 +27,7 @@ def given_group(values: flags.FlagValues) -> Group:
     )
     file_flags(group)
     range_flag(group)
-    group.one("dataset", OneOf(catalogue.DATASETS), None, listed(catalogue.DATASETS))
+    data_flags(group, None)
     group.one("threat", OneOf(catalogue.THREATS), "linf", listed(catalogue.THREATS))
     return group
 

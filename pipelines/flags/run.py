@@ -3,6 +3,8 @@
 from absl import flags
 from absl import logging as absl_logging
 
+from pipelines.flags import data
+from pipelines.flags.data import data_flags
 from pipelines.flags.evaluation import (
     attack_group,
     bound_group,
@@ -22,6 +24,7 @@ OPERATIONAL = {
     "model_dir",
     "data_dir",
     "download",
+    "cache_dir",
     "strategy",
     "jit_compile",
     "checkpoint_seconds",
@@ -41,7 +44,7 @@ EVALUATION |= {
     "bound_delta",
     "bound_seed",
 }
-FIXED = {"dataset", "validation", "model", "normalization", "batch_norm", "init", "threat"}
+FIXED = {*data.NAMES, "validation", "model", "normalization", "batch_norm", "init", "threat"}
 FIXED |= {"epsilon", "input_range", "union_radii", "seed", "batch_size", "model_scale"}
 FIXED |= {"extra_data", "extra_share", "extra_labels_from"}
 FIXED |= {"optimizer", "precision", "replays", "new_member", "select_by", "monitor_bound", "ema"}
@@ -59,6 +62,8 @@ def run_group(values: flags.FlagValues) -> Group:
     group.text("model_dir", None, "The run's directory: everything is written there.")
     group.text("data_dir", None, "Folder with prepared TFDS data sets (TFDS's own by default).")
     group.switch("download", False, "Let TFDS download and prepare an absent data set.")
+    about = "Folder for decoded examples (by default RT_TF_CACHE_DIR, or the user's cache folder)."
+    group.text("cache_dir", None, about)
     group.switch("quiet", False, "Print results and errors only.")
     return group
 
@@ -69,7 +74,7 @@ def system_group(values: flags.FlagValues) -> Group:
     group.text("system", "custom", "The system's name, for the report.")
     about = "The paper's results, in words: clean / attacked / certified accuracy, and where."
     group.text("published", None, about)
-    group.one("dataset", OneOf(catalogue.DATASETS), "digits", listed(catalogue.DATASETS))
+    data_flags(group, "digits")
     group.one(
         "validation",
         within(0.0, ANY),
@@ -113,6 +118,8 @@ def training_group(values: flags.FlagValues) -> Group:
     group.switch(
         "augment", False, "Random crops after padding by 4 pixels; flips too, where classes allow."
     )
+    about = "Mirror images, too, in --augment; false where a mirrored image has another class."
+    group.switch("flips", True, about)
     group.one(
         "cutout", whole(0), 0, "Side of a square to blacken in each image, in pixels; 0: none."
     )

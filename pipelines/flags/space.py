@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
+from pipelines.flags import data
 from pipelines.flags.run import EVALUATION, OF_ONE_COMMAND, OPERATIONAL, run_flags
 from rt_tf.catalogue.training import Named
 from rt_tf.errors import UserError
@@ -22,7 +23,7 @@ KINDS = {  # the settings that each kind needs
 }
 BESIDES = {"float": {"step", "sampling"}, "int": {"step", "sampling"}, "choice": {"ordered"}}
 # Flags that define the question; trials that differ in one would not be comparable.
-THE_QUESTION = {"dataset", "validation", "threat", "epsilon", "union_radii", "select_by"}
+THE_QUESTION = {*data.NAMES, "validation", "threat", "epsilon", "union_radii", "select_by"}
 THE_QUESTION |= {"input_range"}
 THE_QUESTION |= {"transport_size", "transport_power", "transport_weight"}
 THE_QUESTION |= {"monitor_samples", "monitor_attack_steps", "monitor_every", "monitor_bound"}

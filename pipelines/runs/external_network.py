@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from absl import flags
 
+from pipelines.flags import data
 from pipelines.flags.evaluation import FILES
 from pipelines.flags.run import as_text, run_flags
 from pipelines.runs.directory import RunDirectory, differences, trained_flags
@@ -14,8 +15,8 @@ from rt_tf.errors import UserError
 
 # Flags that bind a run to its network, besides the file; and all flags that are frozen with it.
 THREAT = ("threat", "union_radii", "transport_size", "transport_power", "transport_weight")
-BINDING = ("dataset", *THREAT, "input_range")
-FROZEN = (*FILES, *BINDING, "model_dir", "data_dir")
+BINDING = (*data.NAMES, *THREAT, "input_range")
+FROZEN = (*FILES, *BINDING, "model_dir", "data_dir", "cache_dir")
 
 
 class GivenFile(NamedTuple):

@@ -23,13 +23,14 @@ def check_data(run: RunDirectory, dataset: data.DataSet) -> None:
     """Raises UserError if a run was begun with other data."""
     before, now = run.facts().get("dataset"), json.loads(json.dumps(_dataset(dataset)))
     if before is not None:
-        before = {"domain": UNIT.config(), **before}  # runs of earlier versions note no domain
+        # Runs of earlier versions note no domain, nor all that is noted now.
+        before = {"domain": UNIT.config(), **before}
     if before is not None and before["domain"] != now["domain"]:
         raise UserError(
             f"input_range: expected {Domain.from_config(before['domain'])}, which {run.path} was "
             f"begun with; received {dataset.domain}; use another --model_dir"
         )
-    if before is not None and before != now:
+    if before is not None and before != {name: now[name] for name in before}:
         raise UserError(
             f"data_dir: expected the data that {run.path} was begun with (checksum "
             f"{before['test']['checksum'][:12]}); received others ({now['test']['checksum'][:12]})"
@@ -67,5 +68,8 @@ def _dataset(dataset: data.DataSet) -> dict[str, Any]:
         "shape": dataset.shape,
         "pixel_max": dataset.test.pixel_max,
         "domain": dataset.domain.config(),
+        "class_names": dataset.class_names,
+        "columns": dataset.columns,
+        "notes": dataset.notes,
         "test": {"size": len(dataset.test), "checksum": dataset.test.checksum},
     }

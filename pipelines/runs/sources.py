@@ -1,7 +1,5 @@
 """Networks of other runs, on which points are made for an evaluation."""
 
-from pipelines.assembly import inputs
-from pipelines.flags.run import run_flags
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.restoring import load_network
 from rt_tf import models
@@ -9,6 +7,7 @@ from rt_tf.errors import UserError
 from rt_tf.evaluation.attacking import TransferSource
 from rt_tf.evaluation.subject import Subject
 from rt_tf.network.trace import trace
+from rt_tf.reporting.claim import domain_of
 
 
 def load_source(path: str, subject: Subject) -> TransferSource:
@@ -16,7 +15,7 @@ def load_source(path: str, subject: Subject) -> TransferSource:
     run = RunDirectory(path)
     if not run.has_network():
         raise UserError(f"transfer_from: expected folders of finished runs; received {path}")
-    domain, target = inputs.domain(run_flags(run.frozen())), subject.wiring
+    domain, target = domain_of(run.facts()), subject.wiring
     wiring = trace(models.members(load_network(run))[0], domain=domain)
     if domain.config() != target.domain.config():
         raise UserError(

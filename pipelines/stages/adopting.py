@@ -53,7 +53,7 @@ def adopt(
         "notes": adopted.notes,
         "comparisons": comparisons,
     }
-    lines = [*adopted.notes, comparison_text(comparisons)]
+    lines = [*dataset.notes, *adopted.notes, comparison_text(comparisons)]
     screen.print(f"{path.name}: {run.path}", *map(one_line, lines), sep="\n  ")
     texts = given_texts(run_values)
     run.freeze(texts)
@@ -78,7 +78,7 @@ def _check_fit(
     """Raises UserError unless a network takes the data set's images and has its classes."""
     if shape != tuple(dataset.shape):
         raise UserError(
-            f"{file.flag}: expected an input of shape {tuple(dataset.shape)}, as the images of "
+            f"{file.flag}: expected an input of shape {tuple(dataset.shape)}, as the examples of "
             f"{dataset.name} have; received {shape} in {file.path}"
         )
     if classes != dataset.classes:
@@ -124,6 +124,8 @@ def compared(adopted: Adopted, dataset: data.DataSet) -> list[Comparison]:
 
 def _refuse_between(original: Original, images: np.ndarray, dataset: data.DataSet) -> None:
     """Raises UserError for images that are no whole numbers, where a file's network takes those."""
+    if dataset.test.pixel_max is None:
+        return
     if np.abs(original.nearest(images) - images).max(initial=0.0) > WHOLE:
         raise UserError(
             f"{original.flag}: expected images in whole numbers, as {original.path} takes them; "

@@ -15,6 +15,7 @@ from pipelines.runs.loading import load_run
 from pipelines.runs.provenance import check_data, note_facts, provenance
 from pipelines.stages import publish, training
 from rt_tf import data
+from rt_tf.domain import Domain
 from rt_tf.evaluation.attacking import Attacker
 from rt_tf.evaluation.cascades import tell_weaker
 from rt_tf.evaluation.certifying import certify
@@ -51,8 +52,9 @@ def prepared(
     devices.prepare_tensorflow(values.seed, values.deterministic)
     threat = inputs.threat(values)
     schedule.phases(values, threat)
-    dataset = inputs.load_data(values)
+    dataset = inputs.load_data(values, TerminalProgress(screen))
     check_data(run, dataset)
+    screen.print(*dataset.notes, sep="\n", end="\n" if dataset.notes else "")
     loop = None if "train" in run.done() else training.checked_loop(values, dataset, run.path)
     run.reopen(anew)
     run.freeze(texts)
@@ -85,7 +87,7 @@ def _export(course: Course) -> None:
 def _certify(course: Course) -> None:
     subject, settings = _subject(course), certify_settings(course.values)
     if subject.threat.has_support:
-        radii = _radii(course.values, subject.threat)
+        radii = _radii(course.values, subject.threat, course.dataset.domain)
         certify(subject, radii, settings, TerminalProgress(course.screen))
 
 
@@ -95,7 +97,7 @@ def _attack(course: Course) -> None:
     tell_weaker(budget, subject, progress)
     warnings_of(subject, progress)
     attacker = Attacker(subject, budget, course.values.seed)
-    for eps, samples in _radii(course.values, subject.threat):
+    for eps, samples in _radii(course.values, subject.threat, course.dataset.domain):
         attacker.attack(eps, samples, progress)
 
 
@@ -117,11 +119,14 @@ def _subject(course: Course) -> Subject:
     return load_run(course.run, course.dataset, course.threat)
 
 
-def _radii(values: flags.FlagValues, threat: Threat) -> list[tuple[float, int]]:
-    """The target radius on all samples, and the radii of the curve on fewer."""
+def _radii(values: flags.FlagValues, threat: Threat, domain: Domain) -> list[tuple[float, int]]:
+    """The target radius on all samples, and the radii of the curve on fewer.
+
+    domain: of the network's input.
+    """
     curve = [float(f"{factor * values.epsilon:.6g}") for factor in values.curve]
     samples = min(values.curve_samples, values.samples or values.curve_samples)
     target = question_name(threat.name, values.epsilon)
-    largest = largest_radius(threat, inputs.domain(values))
+    largest = largest_radius(threat, domain)
     others = [e for e in curve if 0 < e <= largest and question_name(threat.name, e) != target]
     return [(values.epsilon, values.samples), *((eps, samples) for eps in others)]

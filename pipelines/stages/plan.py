@@ -12,6 +12,7 @@ from pipelines.assembly import devices, inputs
 from pipelines.console import terminal
 from pipelines.stages.training import checked_loop
 from rt_tf import data, models
+from rt_tf.catalogue.datasets import dataset_name
 from rt_tf.errors import UserError
 from rt_tf.training.loop.loop import Loop
 
@@ -42,8 +43,10 @@ def _data(values: flags.FlagValues) -> tuple[data.DataSet, list[str]]:
     try:
         return inputs.load_data(values), []
     except UserError as error:
+        if not dataset_name(values.dataset).is_listed:
+            raise
         synthetic = data.synthetic(
-            values.dataset, values.validation, values.seed, inputs.domain(values)
+            values.dataset, values.validation, values.seed, inputs.image_range(values)
         )
         return synthetic, [f"measured on made-up images: {error}"]
 

@@ -17,6 +17,7 @@ from rt_tf import data
 from rt_tf.errors import UserError
 from rt_tf.evaluation.refusals import check_radius
 from rt_tf.evaluation.subject import Subject
+from rt_tf.evaluation.terminal import TerminalProgress
 from rt_tf.threats.region import Threat
 
 
@@ -46,10 +47,11 @@ def open_run(
 ) -> Iterator[RunSession]:
     """Holds the run that `run_values` describe; a run around a network's file is made if need be.
 
-    data_dir and download are taken from `values`, if set there.
+    data_dir, cache_dir and download are taken from `values`, if set there.
     """
     run = RunDirectory(values.model_dir)
     run_values.data_dir = values.data_dir or run_values.data_dir
+    run_values.cache_dir = values.cache_dir or run_values.cache_dir
     run_values.download = values.download
     devices.prepare_tensorflow()
     part = "slice" in values and values.slice is not None
@@ -59,8 +61,10 @@ def open_run(
         threat = inputs.threat(run_values)
         radii = list(values.epsilon or [run_values.epsilon]) if "epsilon" in values else []
         for eps in radii:
-            check_radius(threat, eps, "epsilon", inputs.domain(run_values))
-        dataset = inputs.load_data(run_values)
+            check_radius(threat, eps, "epsilon", inputs.stated_domain(run_values))
+        dataset = inputs.load_data(run_values, TerminalProgress(screen))
+        for eps in radii:
+            check_radius(threat, eps, "epsilon", dataset.domain)
         check_data(run, dataset)
         is_new = not run.has_network()
         if is_new:

@@ -20,7 +20,6 @@ from pipelines.assembly import (
     schedule,
 )
 from pipelines.flags.evaluation import bound_settings
-from pipelines.flags.run import run_flags
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.interruption import deferred
 from pipelines.runs.provenance import pin_extra
@@ -28,10 +27,12 @@ from pipelines.runs.restoring import load_network
 from rt_tf import data, models
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
+from rt_tf.evaluation.refusals import check_radius
 from rt_tf.evaluation.terminal import progress_bars
 from rt_tf.files import write_bytes
 from rt_tf.network.trace import trace
 from rt_tf.records.record_file import line
+from rt_tf.reporting.claim import domain_of
 from rt_tf.reporting.tensorboard import TensorBoard
 from rt_tf.serving import saved_model
 from rt_tf.serving.saved_model import network_checksum
@@ -129,7 +130,8 @@ def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Pat
     """The loop of a run; UserError, and nothing is written, for flags that do not fit the data."""
     if values.augment and dataset.train.augmentation is None:
         raise UserError(f"augment: expected false: {dataset.name} has none; received true")
-    if values.cutout > min(dataset.shape[:2]):
+    refuse_image_changes(values, dataset)
+    if len(dataset.shape) == 3 and values.cutout > min(dataset.shape[:2]):
         raise UserError(
             f"cutout: expected at most {min(dataset.shape[:2])}, the images' side; received "
             f"{values.cutout}"
@@ -137,8 +139,19 @@ def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Pat
     refusals.refuse_few_classes("eval_loss", values.eval_loss, dataset.classes)
     loop = make_loop(values, dataset, directory)
     for phase in loop.phases:
+        for flag, eps in (("train_epsilon", phase.eps), ("epsilon_from", phase.eps_from)):
+            if eps:
+                check_radius(loop.monitor.threat, eps, flag, dataset.domain)
         refusals.refuse_few_classes("attack_loss", phase.attack_loss, dataset.classes)
     return loop
+
+
+def refuse_image_changes(values: flags.FlagValues, dataset: data.DataSet) -> None:
+    """Raises UserError for changes of images where the data set is a table."""
+    if values.cutout and len(dataset.shape) != 3:
+        raise UserError(
+            f"cutout: expected 0 for {dataset.name}, which has no images; received {values.cutout}"
+        )
 
 
 def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> Loop:
@@ -242,7 +255,7 @@ def _labeller(
         raise UserError(f"extra_labels_from: expected a finished run; {folder} is none")
     run = RunDirectory(folder)
     run_shape = tuple(run.facts()["dataset"]["shape"])
-    run_domain = inputs.domain(run_flags(run.frozen()))
+    run_domain = domain_of(run.facts())
     if run_shape != shape or run_domain.config() != domain.config():
         raise UserError(
             f"extra_labels_from: expected a run on images of {list(shape)} in {domain}; {folder} "

@@ -16,10 +16,10 @@ from rt_tf.catalogue.suites import SUITES, Budget
 from rt_tf.domain import Given
 from rt_tf.errors import UserError, refuse_unknown
 from rt_tf.evaluation.preflight import warnings_of
-from rt_tf.evaluation.progress import Progress
 from rt_tf.evaluation.subject import Subject
 from rt_tf.evaluation.suites import Evaluation, EvaluationSettings
 from rt_tf.exactly import radius_text
+from rt_tf.progress import Progress
 from rt_tf.records.record_file import RecordFile
 from rt_tf.reporting.formats import cell
 from rt_tf.reporting.statistics import rate

@@ -17,9 +17,9 @@ from rt_tf.errors import UserError
 from rt_tf.evaluation import certifying
 from rt_tf.evaluation.certified_radii import RadiusSettings, search_radii
 from rt_tf.evaluation.certifying import TIME_LIMIT, CertifySettings
-from rt_tf.evaluation.progress import Progress
 from rt_tf.evaluation.subject import Subject
 from rt_tf.exactly import radius_text
+from rt_tf.progress import Progress
 from rt_tf.records.record_file import Row
 from rt_tf.reporting.formats import cell
 from rt_tf.reporting.statistics import rate

@@ -18,10 +18,10 @@ from rt_tf.domain import Domain, Given
 from rt_tf.errors import UserError, refuse_unknown
 from rt_tf.evaluation import certifying, proving
 from rt_tf.evaluation.certifying import CertifySettings
-from rt_tf.evaluation.progress import Progress
 from rt_tf.evaluation.subject import Subject
 from rt_tf.evaluation.suites import Evaluation, EvaluationSettings
 from rt_tf.notes import read_notes, write_notes
+from rt_tf.progress import Progress
 from rt_tf.records import merge
 from rt_tf.records.record_file import Row
 from rt_tf.reporting.provenance import surroundings

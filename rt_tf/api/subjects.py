@@ -11,9 +11,9 @@ from rich.console import Console
 from rt_tf.api.inputs import DEFAULT, examples_of, full_float32, network_of, radius_of, threat_of
 from rt_tf.data.arrays import ArrayExamples
 from rt_tf.domain import Given
-from rt_tf.evaluation.progress import Progress, Silent
 from rt_tf.evaluation.subject import Subject
 from rt_tf.evaluation.terminal import TerminalProgress
+from rt_tf.progress import Progress, Silent
 from rt_tf.serving.endpoints import InProcess
 from rt_tf.serving.saved_model import network_checksum
 from rt_tf.threats.region import Threat

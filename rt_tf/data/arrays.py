@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from rt_tf.data.lazy_images import Ids
+from rt_tf.data.rows import Ids
 
 ALL = slice(None)
 

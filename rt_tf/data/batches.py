@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.data.augment import cut_out, draws
-from rt_tf.data.dataset import Split
+from rt_tf.data.augment import crop, cut_out, draws, flip_and_crop
 from rt_tf.data.extra import Extra
+from rt_tf.data.split import Split
 from rt_tf.domain import UNIT
 from rt_tf.errors import UserError
 
@@ -22,17 +22,20 @@ Change = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 class AugmentationOptions(NamedTuple):
     """Changes of training images. augment: whether to use the data set's own change, if it has one.
 
-    cutout: the side of a square that is blackened, in pixels; 0 for none.
+    cutout: the side of a square that is blackened, in pixels; 0 for none. flips: whether the data
+    set's change may mirror images.
     """
 
     augment: bool = False
     cutout: int = 0
+    flips: bool = True
 
     def of(self, split: Split) -> list[Change]:
         """The changes: functions of images and of each example's own random numbers."""
         changes: list[Change] = []
         if self.augment and split.augmentation is not None:
-            changes.append(split.augmentation)
+            mirrors = split.augmentation is flip_and_crop
+            changes.append(crop if mirrors and not self.flips else split.augmentation)
         if self.cutout:
             changes.append(lambda images, numbers: cut_out(images, numbers, self.cutout))
         return changes
@@ -84,7 +87,7 @@ def _gathered(
 ) -> tf.data.Dataset:
     """The examples at positions `ids` [steps, b], a batch for each row."""
     changes = options.of(split)
-    if changes or split.pixels.size > CONVERTED_AT_ONCE:
+    if changes or split.rows.size > CONVERTED_AT_ONCE:
         rows = split.index.max() + 1
         tables = [draws(seed, epoch, rows, kind) for kind in range(len(changes))]
         gather = _gather(split, list(zip(changes, tables, strict=True)))
@@ -112,7 +115,9 @@ def _gather(split: Split, changes: list[tuple[Change, np.ndarray]]) -> Callable[
 
 
 def _scaled(split: Split) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function from pixels to the numbers that networks read, equal to `Split.images`."""
+    """A function from rows to the numbers that networks read, equal to `Split.images`."""
+    if split.pixel_max is None:
+        return lambda rows: tf.cast(rows, tf.float32)
     # Tensors from outside the traced function: division by a constant inside it may be rewritten
     # as multiplication, which rounds otherwise.
     with tf.device("/cpu:0"):
@@ -124,14 +129,14 @@ def _scaled(split: Split) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def _reader(split: Split) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function from positions in the split to its pixels, in memory or not."""
-    if isinstance(split.pixels, np.ndarray):
-        pixels = split.tensors[-1]
-        return lambda ids: tf.gather(pixels, ids)
+    """A function from positions in the split to its rows, in memory or not."""
+    if isinstance(split.rows, np.ndarray):
+        rows = split.tensors[-1]
+        return lambda ids: tf.gather(rows, ids)
 
     def read(ids: tf.Tensor) -> tf.Tensor:
-        images = tf.numpy_function(lambda rows: split.pixels[rows], [ids], split.pixels.dtype)
-        return tf.ensure_shape(images, [*ids.shape, *split.pixels.shape[1:]])
+        rows = tf.numpy_function(lambda places: split.rows[places], [ids], split.rows.dtype)
+        return tf.ensure_shape(rows, [*ids.shape, *split.rows.shape[1:]])
 
     return read
 

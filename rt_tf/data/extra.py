@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rt_tf.data.dataset import DataSet, Split
+from rt_tf.data.dataset import DataSet
+from rt_tf.data.split import Split
 from rt_tf.errors import UserError
 
 Labeller = Callable[[np.ndarray], np.ndarray]  # images in the domain -> labels
@@ -38,7 +39,7 @@ def read_extra(path: Path, dataset: DataSet, label: Labeller | None = None) -> S
         raise UserError(f"extra_data: expected an .npz file; {path} is not: {error}") from error
     images = _images(arrays, path, dataset)
     index = np.arange(len(images))
-    split = replace(dataset.train, name="extra", pixels=images, labels=index, index=index)
+    split = replace(dataset.train, name="extra", rows=images, labels=index, index=index)
     labels = _labels(arrays, path, split, label)
     if labels.shape != index.shape or labels.min() < 0 or labels.max() >= dataset.classes:
         ends = f" from {labels.min()} to {labels.max()}" if labels.size else ""

@@ -14,9 +14,9 @@ from rt_tf.attacks.judging import attack_with_restarts
 from rt_tf.attacks.task import Network
 from rt_tf.attacks.transfer import transferred
 from rt_tf.catalogue.suites import Budget
-from rt_tf.evaluation.progress import Progress
 from rt_tf.evaluation.recording import attack_file, record_missing
 from rt_tf.evaluation.subject import ABSTAINS, Subject
+from rt_tf.progress import Progress
 from rt_tf.records.record_file import RecordFile, Row
 from rt_tf.records.verdict import attack_counts
 from rt_tf.reporting.counterexamples import keep

@@ -2,9 +2,9 @@
 
 from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.catalogue.suites import Budget
-from rt_tf.evaluation.progress import Progress
 from rt_tf.evaluation.refusals import refuse_attack_on_members, refuse_other_answers
 from rt_tf.evaluation.subject import Subject
+from rt_tf.progress import Progress
 
 WHOLE = Budget("cascade", 40, 2)
 

@@ -11,11 +11,11 @@ from rt_tf.certification.bracket import Trial
 from rt_tf.certification.radius import Radius, RadiusSearch
 from rt_tf.errors import UserError
 from rt_tf.evaluation.ladders import settings_taken
-from rt_tf.evaluation.progress import Progress
 from rt_tf.evaluation.recording import headed, record_missing
 from rt_tf.evaluation.refusals import refuse_unanswered
 from rt_tf.evaluation.subject import Subject
 from rt_tf.exactly import radius_text
+from rt_tf.progress import Progress
 from rt_tf.records import merge
 from rt_tf.records.record_file import RecordFile, Row
 from rt_tf.reporting import radii

@@ -17,11 +17,11 @@ from rt_tf.certification.rung import TIME_LIMIT
 from rt_tf.errors import UserError
 from rt_tf.evaluation import ladders
 from rt_tf.evaluation.ladders import Ladders
-from rt_tf.evaluation.progress import Progress
 from rt_tf.evaluation.recording import Radii, certificate_file, record_missing
 from rt_tf.evaluation.refusals import refuse_unanswered
 from rt_tf.evaluation.subject import Subject
 from rt_tf.exactly import radius_text
+from rt_tf.progress import Progress
 from rt_tf.proofs import store
 from rt_tf.records.consistency import VERDICTS
 from rt_tf.records.record_file import OPEN, RecordFile, Row

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from rt_tf.catalogue.suites import Budget
 from rt_tf.evaluation.preflight import first_task
-from rt_tf.evaluation.progress import Progress
 from rt_tf.evaluation.subject import Subject
 from rt_tf.exactly import radius_text
+from rt_tf.progress import Progress
 from rt_tf.reporting.formats import duration
 
 MEASURED = 3  # calls

@@ -11,9 +11,9 @@ from rt_tf.catalogue.bounds import LADDER
 from rt_tf.certification import plan
 from rt_tf.certification.ladder import Ladder
 from rt_tf.errors import UserError
-from rt_tf.evaluation.progress import Progress
 from rt_tf.evaluation.subject import Subject
 from rt_tf.exactly import radius_text
+from rt_tf.progress import Progress
 from rt_tf.records import parts
 from rt_tf.records.merge import question_name
 from rt_tf.records.record_file import read

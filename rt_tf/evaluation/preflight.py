@@ -13,9 +13,9 @@ from rt_tf.attacks.preflight import (
     vanishing_gradients,
 )
 from rt_tf.attacks.task import Task
-from rt_tf.evaluation.progress import Progress
 from rt_tf.evaluation.recording import CHUNK
 from rt_tf.evaluation.subject import Subject
+from rt_tf.progress import Progress
 from rt_tf.reporting.attacks import warnings as attack_warnings
 from rt_tf.threats.region import Region
 

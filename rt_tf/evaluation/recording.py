@@ -11,8 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from rt_tf.evaluation.progress import Progress
 from rt_tf.evaluation.subject import Subject
+from rt_tf.progress import Progress
 from rt_tf.records import parts
 from rt_tf.records.merge import question_name
 from rt_tf.records.record_file import RecordFile, Row

@@ -10,10 +10,10 @@ from rt_tf.evaluation import cascades
 from rt_tf.evaluation.attacking import Attacker, TransferSource
 from rt_tf.evaluation.estimate import AttackPlan, announce
 from rt_tf.evaluation.preflight import warnings_of
-from rt_tf.evaluation.progress import Progress
 from rt_tf.evaluation.refusals import refuse_loss, refuse_other_threats, refuse_start
 from rt_tf.evaluation.subject import Subject
 from rt_tf.notes import write_notes
+from rt_tf.progress import Progress
 from rt_tf.records.record_file import RecordFile
 from rt_tf.threats.union import Union
 

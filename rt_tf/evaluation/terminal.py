@@ -35,7 +35,7 @@ def _shows_widgets(on: Console) -> bool:
 
 
 class TerminalProgress:
-    """The progress of an evaluation on a console (`rt_tf.evaluation.progress`)."""
+    """The progress of an evaluation on a console (`rt_tf.progress`)."""
 
     def __init__(self, on: Console) -> None:
         self.on = on

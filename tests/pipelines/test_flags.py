@@ -26,7 +26,9 @@ def parsed(*arguments: str) -> absl_flags.FlagValues:
 @pytest.mark.parametrize(
     ("argument", "words"),
     [
-        ("--dataset=imagenet2", "expected one of digits, .*; received 'imagenet2'"),
+        ("--dataset=image net", "expected one of digits, .*; received 'image net'"),
+        ("--dataset=csv:", "expected one of digits, .*csv:.*; received 'csv:'"),
+        ("--image_size=0", "expected a side in pixels, or height x width, .*; received '0'"),
         ("--model=vgg", "expected one of .*wong_small.*; received 'vgg'"),
         (
             "--attack=pgd,cw",

@@ -200,7 +200,7 @@ def test_images_labelled_by_another_run_join_training(
 ) -> None:
     test = data.load("digits", digits_dir).test
     file = tmp_path / "extra.npz"
-    mirrored = np.ascontiguousarray(test.pixels[:50, :, ::-1])
+    mirrored = np.ascontiguousarray(test.rows[:50, :, ::-1])
     np.savez(file, images=mirrored)
     arguments = (f"--extra_data={file}", f"--extra_labels_from={cascade}", "--extra_share=0.25")
     loop = build_loop(digits_dir, tmp_path / "new", *arguments)
@@ -209,7 +209,7 @@ def test_images_labelled_by_another_run_join_training(
     labels = served.serve(mirrored.astype(np.float32) / 16.0)["label"]
     np.testing.assert_array_equal(loop.extra.split.labels, labels)
     assert loop.steps_per_epoch == len(loop.train) // 75
-    np.savez(file, images=test.pixels[:50])
+    np.savez(file, images=test.rows[:50])
     with pytest.raises(UserError, match="those of the test split .*; received 50 of them"):
         build_loop(digits_dir, tmp_path / "other", *arguments)
     points, folder = ("--dataset=points", "--model=points_fc"), tmp_path / "points"
@@ -233,10 +233,10 @@ def test_files_that_are_no_examples_are_refused(
     file.write_bytes(content)
     with pytest.raises(UserError, match="extra_data: expected an .npz file"):
         data.read_extra(file, digits)
-    np.save(tmp_path / "images.npy", digits.test.pixels[:5])
+    np.save(tmp_path / "images.npy", digits.test.rows[:5])
     with pytest.raises(UserError, match="extra_data: expected an .npz file"):
         data.read_extra(tmp_path / "images.npy", digits)
-    np.savez(file, images=digits.test.pixels[:5], labels=np.zeros(0))
+    np.savez(file, images=digits.test.rows[:5], labels=np.zeros(0))
     with pytest.raises(UserError, match=r"each of the 5 images; received \(0,\)$"):
         data.read_extra(file, digits)
 

@@ -1,4 +1,4 @@
-"""The sources of data sets: TFDS's prepared ones, those that can be prepared here, or an error."""
+"""TFDS's prepared data sets, those that can be prepared here, or an error."""
 
 import contextlib
 import io
@@ -13,124 +13,51 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from rt_tf.data import digits, points
-from rt_tf.data.augment import Augmentation, crop, flip_and_crop
 from rt_tf.errors import UserError
 
 NETWORK_TIMEOUT = 4.0  # seconds
 
 
 @dataclass(frozen=True)
-class Source:
-    """The particulars of a data set.
+class Origin:
+    """The place that a TFDS data set comes from.
 
-    shape: of an image. examples: for training. probe: an address of the download, by which it
-    is seen at once whether it can be reached; None for one that needs no download. by_hand: of
-    one that cannot be downloaded, the address of a page on its preparation. test: the split
-    that stands for the test split. resized: whether its images have sizes of their own.
+    builder: makes its builder, of a data_dir. probe: an address of the download, by which it is
+    seen at once whether it can be reached; None for one that needs no download. by_hand: of one
+    that cannot be downloaded, the address of a page on its preparation.
     """
 
     name: str
     builder: Callable[..., tfds.core.DatasetBuilder]
-    probe: str | None
-    shape: tuple[int, int, int]
-    classes: int
-    examples: int
-    pixel_max: int = 255
-    augmentation: Augmentation | None = None
+    probe: str | None = None
     by_hand: str | None = None
-    test: str = "test"
-    resized: bool = False
 
 
-def _stock(name: str) -> Callable[..., tfds.core.DatasetBuilder]:
-    return lambda data_dir: tfds.builder(name, data_dir=data_dir)
-
-
-DIGITS = Source("digits", digits.Digits, None, (8, 8, 1), 10, 1437, pixel_max=digits.PIXEL_MAX)
-POINTS = Source("points", points.Points, None, (1, 2, 1), 2, points.POINTS * points.COPIES)
-MNIST = Source(
-    "mnist",
-    _stock("mnist"),
-    "https://storage.googleapis.com/cvdf-datasets/mnist/t10k-labels-idx1-ubyte.gz",
-    (28, 28, 1),
-    10,
-    60_000,
-)
-FASHION_MNIST = Source(
-    "fashion_mnist",
-    _stock("fashion_mnist"),
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/t10k-labels-idx1-ubyte.gz",
-    (28, 28, 1),
-    10,
-    60_000,
-)
-CIFAR10 = Source(
-    "cifar10",
-    _stock("cifar10"),
-    "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-    (32, 32, 3),
-    10,
-    50_000,
-    augmentation=flip_and_crop,
-)
-CIFAR100 = Source(
-    "cifar100",
-    _stock("cifar100"),
-    "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
-    (32, 32, 3),
-    100,
-    50_000,
-    augmentation=flip_and_crop,
-)
-SVHN = Source(
-    "svhn_cropped",
-    _stock("svhn_cropped"),
-    "http://ufldl.stanford.edu/housenumbers/test_32x32.mat",
-    (32, 32, 3),
-    10,
-    73_257,
-    augmentation=crop,
-)
-IMAGENET = Source(
-    "imagenet",
-    _stock("imagenet2012"),
-    None,
-    (224, 224, 3),
-    1000,
-    1_281_167,
-    augmentation=flip_and_crop,
-    by_hand="https://www.tensorflow.org/datasets/catalog/imagenet2012",
-    test="validation",
-    resized=True,
-)
-
-
-def prepared(source: Source, data_dir: str | None, download: bool) -> tfds.core.DatasetBuilder:
+def prepared(origin: Origin, data_dir: str | None, download: bool) -> tfds.core.DatasetBuilder:
     """The builder of a data set, prepared if that is possible; UserError if it is not."""
     with _silence():
-        builder = _builder(source, data_dir)
+        builder = _builder(origin, data_dir)
         if builder.is_prepared():
             return builder
         if is_address(data_dir):
             raise UserError(
-                f"data set '{source.name}': expected it prepared at {data_dir}; it is not"
+                f"data set '{origin.name}': expected it prepared at {data_dir}; it is not"
             )
         folder = Path(data_dir or _default_folder(builder))
-        if source.by_hand is not None:
+        if origin.by_hand is not None:
             raise UserError(
-                f"data set '{source.name}': expected it prepared by hand, as {source.by_hand} "
+                f"data set '{origin.name}': expected it prepared by hand, as {origin.by_hand} "
                 f"says; {_contents(folder)}"
             )
-        if source.probe is not None:
-            _check_download(source, folder, download)
+        if origin.probe is not None:
+            _check_download(origin, folder, download)
         try:
-            _prepare(source, folder, Path(builder.data_dir))
+            _prepare(origin, folder, Path(builder.data_dir))
         except (OSError, tf.errors.OpError, tfds.download.DownloadError) as error:
             raise UserError(
-                f"data set '{source.name}': cannot be prepared in '{folder}': {_line(error)}"
+                f"data set '{origin.name}': cannot be prepared in '{folder}': {_line(error)}"
             ) from error
-        return source.builder(data_dir=data_dir)
+        return origin.builder(data_dir=data_dir)
 
 
 def is_address(data_dir: str | None) -> bool:
@@ -138,10 +65,10 @@ def is_address(data_dir: str | None) -> bool:
     return data_dir is not None and "://" in data_dir
 
 
-def _builder(source: Source, data_dir: str | None) -> tfds.core.DatasetBuilder:
+def _builder(origin: Origin, data_dir: str | None) -> tfds.core.DatasetBuilder:
     """The builder of a data set; UserError for an address that TFDS cannot read."""
     try:
-        return source.builder(data_dir=data_dir)
+        return origin.builder(data_dir=data_dir)
     except (RuntimeError, OSError, KeyError, tf.errors.OpError) as error:
         if not is_address(data_dir):
             raise
@@ -151,31 +78,31 @@ def _builder(source: Source, data_dir: str | None) -> tfds.core.DatasetBuilder:
         ) from error
 
 
-def _check_download(source: Source, folder: Path, download: bool) -> None:
+def _check_download(origin: Origin, folder: Path, download: bool) -> None:
     if not download:
         raise UserError(
-            f"data set '{source.name}': expected it prepared, but {_contents(folder)}; two ways to "
+            f"data set '{origin.name}': expected it prepared, but {_contents(folder)}; two ways to "
             "get it: --download where there is network, or --data_dir=<folder where it is prepared>"
         )
-    if problem := _unreachable(source.probe or ""):
+    if problem := _unreachable(origin.probe or ""):
         raise UserError(
-            f"data set '{source.name}': cannot be downloaded from {source.probe} ({problem}), and "
+            f"data set '{origin.name}': cannot be downloaded from {origin.probe} ({problem}), and "
             f"{_contents(folder)}; two ways to get it: --download where there is network, or "
             "--data_dir=<folder where it is prepared>"
         )
 
 
-def _prepare(source: Source, folder: Path, target: Path) -> None:
+def _prepare(origin: Origin, folder: Path, target: Path) -> None:
     """Prepares beside the target, then renames: an interrupted or a second run does no harm."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".preparing-") as scratch:
-        builder = source.builder(data_dir=scratch)
+        builder = origin.builder(data_dir=scratch)
         builder.download_and_prepare(download_dir=f"{scratch}/downloads")
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             Path(builder.data_dir).rename(target)
         except OSError:
-            if not source.builder(data_dir=str(folder)).is_prepared():  # not another run's work
+            if not origin.builder(data_dir=str(folder)).is_prepared():  # not another run's work
                 raise
 
 

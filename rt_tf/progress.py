@@ -1,4 +1,4 @@
-"""The interface by which an evaluation shows its progress, and one that shows nothing."""
+"""The interface by which long work shows its progress, and one that shows nothing."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ class Bar(Protocol):
 
 
 class Progress(Protocol):
-    """The place that shows the progress of an evaluation, such as a terminal."""
+    """The place that shows the progress of reading or evaluating examples, such as a terminal."""
 
     def say(self, what: Any) -> None:
         """Shows a line, or a table of the rich library."""

@@ -1,0 +1,68 @@
+"""Plug-ins: a user's modules that add rows to the catalogue, and functions named by their place.
+
+Importing this module imports no TensorFlow.
+"""
+
+import importlib
+import importlib.metadata
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from rt_tf.errors import UserError
+
+ENTRY_POINTS = "rt_tf.plugins"  # of installed packages, each of which names a module
+
+
+def load(names: Iterable[str]) -> None:
+    """Imports modules by name, and those of installed packages with an entry point of ours.
+
+    Modules are found where Python finds them, and in the working folder. UserError, with the place
+    of the error, for one that fails.
+    """
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        _imported(point.module, f"the plug-in {point.name}")
+    for name in names:
+        _imported(name, "--import")
+
+
+def own(flag: str, path: str) -> Callable[..., Any]:
+    """The function that `module:function` names; UserError where there is none."""
+    module, _, name = path.partition(":")
+    value = getattr(_imported(module, flag), name, None)
+    if not callable(value):
+        raise UserError(f"{flag}: expected a function {name} in {module}; there is none")
+    return value
+
+
+def _imported(name: str, flag: str) -> Any:
+    _find_in_working_folder()
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise _failed(name, flag, error) from error
+        raise UserError(
+            f"{flag}: expected a module that Python finds, or one in {Path.cwd()}; received "
+            f"'{name}'"
+        ) from error
+    except Exception as error:
+        raise _failed(name, flag, error) from error
+
+
+def _failed(name: str, flag: str, error: Exception) -> UserError:
+    """The error of a module that fails while it is imported, with the place in that module."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return UserError(
+        f"{flag}: expected a module that can be imported; {name} fails with "
+        f"{type(error).__name__}: {error} ({where.filename}, line {where.lineno})"
+    )
+
+
+def _find_in_working_folder() -> None:
+    """Lets Python look in the working folder last, so that it hides no installed package."""
+    folder = str(Path.cwd())
+    if folder not in sys.path and "" not in sys.path:
+        sys.path.append(folder)

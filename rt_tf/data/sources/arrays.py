@@ -1,0 +1,175 @@
+"""Sources made of arrays: images in uint8, images of values, or tables."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rt_tf.data.augment import flip_and_crop
+from rt_tf.data.parting import AT_ONCE, hold_out
+from rt_tf.data.rows import LazyRows, Rows
+from rt_tf.data.sources import labels as checked_labels
+from rt_tf.data.sources.columns import Columns, domain_of
+from rt_tf.data.sources.source import Part, Reading, Source
+from rt_tf.domain import UNIT, UNLIMITED, Domain
+from rt_tf.errors import UserError
+
+TEST_SEED = 0  # of the held-out test split: the same for all runs, whatever their seeds
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """The arrays of a part as a user has them: rows [n, ...] and labels [n]."""
+
+    rows: Rows
+    labels: np.ndarray
+
+
+def of_arrays(
+    name: str,
+    arrays: Mapping[str, Arrays],
+    reading: Reading,
+    class_names: tuple[str, ...] = (),
+    column_names: tuple[str, ...] = (),
+    version: str = "",
+) -> Source:
+    """The source of arrays by part: train, and test or validation if there are any.
+
+    Rows are images in uint8, [n, h, w] or [n, h, w, c]; images of values, the same in floating
+    point; or the rows of a table, [n, columns]. class_names: of labels that have names.
+    column_names: of a table, whose columns are else called 0, 1, .... UserError for others, for
+    values that are no finite numbers, and for labels that do not fit.
+    """
+    parts = {part: _checked(name, part, given) for part, given in arrays.items()}
+    _refuse_shapes(name, parts)
+    labels = [part.labels for part in parts.values()]
+    class_names = class_names or checked_labels.names(labels, f"{name}: labels")
+    checked_labels.check_classes(class_names, parts["train"].labels, f"{name}: labels")
+    source = with_test(Source.of(name, class_names, parts), reading.test_share)
+    source = replace(source, version=version)
+    if len(source.train.rows.shape) == 2:
+        return _table(source, column_names, reading)
+    return replace(_images(source), augmentation=flip_and_crop)
+
+
+def with_test(source: Source, share: float) -> Source:
+    """A source with a test part, which is held out of the training examples if there is none."""
+    if source.test is not None:
+        return source
+    rest, held = hold_out(source.train.labels, share, TEST_SEED, "test_share")
+    note = (
+        f"test: {len(held):,} of {len(source.train):,} examples, the same share of each class, "
+        f"held out with seed {TEST_SEED}, as there is no test split"
+    )
+    train, test = source.train.select(rest), source.train.select(held)
+    return replace(source, train=train, test=test, notes=(*source.notes, note))
+
+
+def _checked(name: str, which: str, arrays: Arrays) -> Part:
+    """A part of finite numbers with labels; UserError for others."""
+    rows = arrays.rows
+    if not len(rows) or rows.dtype.kind not in "iuf" or not 2 <= len(rows.shape) <= 4:
+        raise UserError(
+            f"{name}: expected numbers, [n, columns] of a table or [n, h, w] or [n, h, w, c] of "
+            f"images, for {which}; received {rows.dtype} {list(rows.shape)}"
+        )
+    if rows.dtype.kind == "f":
+        _check_finite(f"{name}: expected finite numbers for {which}", rows)
+    labels = checked_labels.whole(arrays.labels, len(rows), f"{name}: labels of {which}")
+    return Part(_with_channels(rows), labels)
+
+
+def _refuse_shapes(name: str, parts: Mapping[str, Part]) -> None:
+    """Raises UserError for parts whose rows have other shapes than those of training."""
+    shape = parts["train"].rows.shape[1:]
+    for which, part in parts.items():
+        if part.rows.shape[1:] != shape:
+            raise UserError(
+                f"{name}: expected {which} examples in the shape of training, {list(shape)}; "
+                f"received {list(part.rows.shape[1:])}"
+            )
+
+
+def _portions(rows: Rows) -> Iterable[tuple[int, np.ndarray]]:
+    """Some rows at a time, each with the place of its first one."""
+    for begin in range(0, len(rows), AT_ONCE):
+        yield begin, rows[begin : begin + AT_ONCE]
+
+
+def _check_finite(expected: str, rows: Rows) -> None:
+    """Raises UserError, naming the first place, for values that are no finite numbers."""
+    for begin, some in _portions(rows):
+        finite = np.isfinite(some)
+        if not finite.all():
+            row, *place = np.argwhere(~finite)[0].tolist()
+            raise UserError(f"{expected}; received NaN or infinity at {[begin + row, *place]}")
+
+
+def _with_channels(rows: Rows) -> Rows:
+    """Images [n, h, w] as [n, h, w, 1]."""
+    if len(rows.shape) != 3:
+        return rows
+    if isinstance(rows, LazyRows):
+        return LazyRows(rows.array[..., np.newaxis], rows.ids)
+    return rows[..., np.newaxis]
+
+
+def _images(source: Source) -> Source:
+    """Images in uint8, or images of values, whose domain is [0, 1] if they are all inside."""
+    if source.train.rows.dtype == np.uint8:
+        return source
+    parts = source.parts.values()
+    ends = [(some.min(), some.max()) for part in parts for _, some in _portions(part.rows)]
+    low, high = float(min(end[0] for end in ends)), float(max(end[1] for end in ends))
+    if source.train.rows.dtype.kind == "f":
+        domain = UNIT if low >= 0.0 and high <= 1.0 else Domain(low, high)
+        return replace(source.change(_as(np.float32)), pixel_max=None, domain=domain)
+    if low < 0 or high > 255:
+        raise UserError(
+            f"{source.name}: expected whole numbers from 0 to 255 for images; received {low:g} to "
+            f"{high:g}"
+        )
+    return source.change(_as(np.uint8))
+
+
+def _as(dtype: type) -> Callable[[Rows], Rows]:
+    """A function of rows that gives them a type; those that have it stay where they are."""
+    return lambda rows: rows if rows.dtype == dtype else rows[:].astype(dtype)
+
+
+def _table(source: Source, names: tuple[str, ...], reading: Reading) -> Source:
+    """A table scaled by its training rows, in its domain, to which outliers are clipped."""
+    names = names or tuple(map(str, range(source.train.rows.shape[1])))
+    tables = [part.rows[:].astype(np.float64) for part in source.parts.values()]
+    columns = Columns.fitted(names, tables[0], reading.scaling)
+    domain = domain_of(columns, tables, reading.domain)
+    notes = [*source.notes, *_constant(names, tables[0]), *_clipped(columns, tables, domain)]
+    described = {"scaling": reading.scaling, "domain": reading.domain, "each": columns.config()}
+    source = source.change(lambda rows: _inside(columns.read(rows[:]), domain))
+    return replace(source, pixel_max=None, domain=domain, columns=described, notes=tuple(notes))
+
+
+def _inside(rows: np.ndarray, domain: Domain) -> np.ndarray:
+    """Rows float32 [n, columns], brought to the domain where they are beyond it."""
+    return (
+        rows
+        if domain is UNLIMITED
+        else np.clip(rows, np.float32(domain.lower), np.float32(domain.upper))
+    )
+
+
+def _clipped(columns: Columns, tables: list[np.ndarray], domain: Domain) -> list[str]:
+    """A note on the rows that are beyond the domain, if there are any."""
+    read = [columns.read(table) for table in tables]
+    count = sum(int((_inside(rows, domain) != rows).any(axis=1).sum()) for rows in read)
+    return [f"domain: {count:,} rows were clipped to it"] if count else []
+
+
+def _constant(names: tuple[str, ...], train: np.ndarray) -> list[str]:
+    """A note on the columns that are the same in all training rows, if there are any."""
+    same = np.array(names)[train.min(axis=0) == train.max(axis=0)]
+    return (
+        [f"columns with one value in all training rows: {', '.join(same[:20])}"]
+        if len(same)
+        else []
+    )
