@@ -8,6 +8,7 @@ from absl import flags
 from pipelines.console import console, import_tensorflow, one_line_errors, refuse, tell_next
 from pipelines.flags.group import Group
 from pipelines.flags.parsing import parse
+from pipelines.flags.plugins import import_plugins
 from pipelines.runs.external_network import run_flags_of
 
 Makers = Sequence[Callable[[flags.FlagValues], Group]]
@@ -24,6 +25,7 @@ def run_command(
     about: the head of the help text. makers: of the groups of flags.
     """
     values = flags.FLAGS
+    import_plugins(argv)
     parse(argv, [make(values) for make in makers], about)
     with one_line_errors():
         refusal = with_run(values, action, judge)

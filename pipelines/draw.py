@@ -9,6 +9,7 @@ from pipelines.console import console, import_tensorflow, one_line_errors, termi
 from pipelines.flags.group import Group
 from pipelines.flags.kinds import whole
 from pipelines.flags.parsing import fail, parse
+from pipelines.flags.plugins import import_plugins
 from pipelines.flags.run import run_group
 from pipelines.runs.directory import trained_flags
 from rt_tf.folders import writable
@@ -39,8 +40,10 @@ def draw_group(values: flags.FlagValues) -> Group:
 
 def main(argv: list[str] | None = None) -> None:
     """The entry point."""
+    argv = argv or sys.argv
+    import_plugins(argv)
     values = flags.FLAGS
-    parse(argv or sys.argv, [run_group(values), draw_group(values)], ABOUT)
+    parse(argv, [run_group(values), draw_group(values)], ABOUT)
     if not values.out:
         fail("out: expected --out=<folder for the pictures>; received none")
     with one_line_errors(goes_on=False):

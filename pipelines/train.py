@@ -7,6 +7,7 @@ from absl import flags
 from pipelines.console import console, import_tensorflow, one_line_errors, tell_next
 from pipelines.flags import run as ours
 from pipelines.flags.parsing import fail, parse
+from pipelines.flags.plugins import import_plugins
 from pipelines.flags.read_phases import read_phases
 from pipelines.runs.directory import STAGES, RunDirectory
 
@@ -18,9 +19,11 @@ writes a report and exports a SavedModel. Killed, it goes on with the same comma
 
 def main(argv: list[str] | None = None) -> None:
     """The entry point."""
+    argv = argv or sys.argv
+    import_plugins(argv)
     values = flags.FLAGS
     groups = ours.training_groups(values)
-    parse(argv or sys.argv, groups, ABOUT)
+    parse(argv, groups, ABOUT)
     if not values.model_dir:
         fail("model_dir: expected --model_dir=<folder of the run>; received none")
     texts = ours.frozen(values, groups)

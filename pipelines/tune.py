@@ -11,6 +11,7 @@ from pipelines.flags.group import Group
 from pipelines.flags.help import listed
 from pipelines.flags.kinds import OneOf, whole
 from pipelines.flags.parsing import fail, parse
+from pipelines.flags.plugins import import_plugins
 from pipelines.flags.read_phases import read_phases
 from pipelines.flags.space import OBJECTIVES, TUNERS, read_space
 from pipelines.runs.directory import RunDirectory
@@ -44,9 +45,11 @@ def tune_group(values: flags.FlagValues) -> Group:
 
 def main(argv: list[str] | None = None) -> None:
     """The entry point."""
+    argv = argv or sys.argv
+    import_plugins(argv)
     values = flags.FLAGS
     groups = [tune_group(values), *ours.training_groups(values)]
-    parse(argv or sys.argv, groups, ABOUT)
+    parse(argv, groups, ABOUT)
     if values.dry_run or values.accept_changed_flags:
         fail("tune: expected neither --dry_run nor --accept_changed_flags: they are for one run")
     for name in ("model_dir", "space"):

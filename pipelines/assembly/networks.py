@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
 from absl import flags
 
+from pipelines.runs import keras_file
 from rt_tf import data, models
+from rt_tf.catalogue.models import is_file
+from rt_tf.errors import UserError
 from rt_tf.training.loop.average import Average
 
 STATISTICS = 2**28  # the most pixel values that statistics are computed from
@@ -15,6 +19,8 @@ STATISTICS = 2**28  # the most pixel values that statistics are computed from
 
 def network_maker(values: flags.FlagValues, dataset: data.DataSet) -> Callable[[], keras.Model]:
     """A function that makes the network of a run under the dtype policy of the moment."""
+    if is_file(values.model):
+        return _reader(values, dataset)
     normalization = _statistics(dataset.train) if values.normalization == "dataset" else None
 
     def make() -> keras.Model:
@@ -27,6 +33,30 @@ def network_maker(values: flags.FlagValues, dataset: data.DataSet) -> Callable[[
             init=values.init,
             scale=values.model_scale,
         )
+
+    return make
+
+
+def _reader(values: flags.FlagValues, dataset: data.DataSet) -> Callable[[], keras.Model]:
+    """A function that reads the network of a file, with its weights.
+
+    UserError for flags that shape networks which are made here, and for a network that does not
+    fit the data.
+    """
+    for name in ("normalization", "batch_norm", "init", "model_scale", "precision"):
+        if values[name].value != values[name].default:
+            raise UserError(
+                f"{name}: expected {values[name].default}, the default, with --model={values.model}"
+                f"; received {values[name].value}"
+            )
+    path = Path(values.model)
+    if not path.is_file():
+        raise UserError(f"model: expected a .keras file; there is no file {path}")
+
+    def make() -> keras.Model:
+        network = keras_file.read(path).network
+        models.check_fit(values.model, network, dataset.shape, dataset.classes)
+        return network
 
     return make
 

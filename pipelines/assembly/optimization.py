@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from absl import flags
 
 from pipelines.assembly import monitoring
 from rt_tf import data
+from rt_tf.errors import UserError
 from rt_tf.training.loop.state import LoopSettings
 from rt_tf.training.phases import Phase
 
@@ -33,7 +35,7 @@ def optimizer_maker(values: flags.FlagValues) -> Callable[[], keras.optimizers.O
     return make
 
 
-def settings(values: flags.FlagValues, phases: list[Phase]) -> LoopSettings:
+def settings(values: flags.FlagValues, phases: list[Phase], dataset: data.DataSet) -> LoopSettings:
     """The loop's settings."""
     return LoopSettings(
         batch_size=values.batch_size,
@@ -46,4 +48,20 @@ def settings(values: flags.FlagValues, phases: list[Phase]) -> LoopSettings:
         clip_norm=values.clip_norm,
         stable_tolerance=values.stable_tolerance,
         augmentation=data.AugmentationOptions(values.augment, values.cutout, values.flips),
+        class_weights=_class_weights(values, phases, dataset),
     )
+
+
+def _class_weights(
+    values: flags.FlagValues, phases: list[Phase], dataset: data.DataSet
+) -> tuple[float, ...]:
+    """The weight of each class, by which all classes have one share of the loss; none for one each.
+
+    UserError with mixup, whose examples stand for two.
+    """
+    if values.class_weights == "none":
+        return ()
+    if any(phase.mixup for phase in phases):
+        raise UserError("class_weights: expected none with --mixup; received balanced")
+    counts = np.bincount(dataset.train.labels, minlength=dataset.classes)
+    return tuple((len(dataset.train) / (dataset.classes * np.maximum(counts, 1))).tolist())

@@ -16,7 +16,6 @@ from rt_tf.catalogue.bounds import LADDER
 from rt_tf.catalogue.suites import SUITES, USUAL_LOSS, Budget
 from rt_tf.errors import UserError
 
-RUNGS = catalogue.rungs()
 FILES = ("keras_file", "onnx_file")  # each names a network that was not trained here
 
 
@@ -84,7 +83,8 @@ def threat_settings(values: flags.FlagValues) -> dict[str, Any]:
 def certify_group(values: flags.FlagValues) -> Group:
     """The flags of certification within a training run."""
     group = Group("Certification", values)
-    group.phases("rungs", OneOf(RUNGS), "interval,crown_ibp", f"In this order. {listed(RUNGS)}")
+    rungs = catalogue.rungs()
+    group.phases("rungs", OneOf(rungs), "interval,crown_ibp", f"In this order. {listed(rungs)}")
     _time_limit(group)
     return group
 
@@ -93,7 +93,8 @@ def ladder_group(values: flags.FlagValues) -> Group:
     """The flags of certification by a command of its own."""
     group = Group("Certification", values)
     usual = f"Not given: {', '.join(LADDER)}, in the order that is quickest on some examples."
-    group.phases("rungs", OneOf(RUNGS), None, f"In this order. {listed(RUNGS)} {usual}")
+    rungs = catalogue.rungs()
+    group.phases("rungs", OneOf(rungs), None, f"In this order. {listed(rungs)} {usual}")
     _time_limit(group)
     about = "The part of the examples, such as 1/4, where several processes work on a run."
     group.one("slice", share, None, about)
@@ -133,9 +134,8 @@ def radius_group(values: flags.FlagValues) -> Group:
     about = "The largest radius tried. Not given: four times the run's own."
     group.phases("epsilon", number, None, about)
     group.one("threat", OneOf(catalogue.THREATS), None, "Not given: the run's own threat.")
-    rungs = {
-        name: RUNGS[name] for name in catalogue.certifying_bounds() if not RUNGS[name].probable
-    }
+    certifying = {name: catalogue.rungs()[name] for name in catalogue.certifying_bounds()}
+    rungs = {name: entry for name, entry in certifying.items() if not entry.probable}
     about = f"Each goes on above what those before it certify. {listed(rungs)}"
     group.phases("rungs", OneOf(rungs), "crown_ibp,crown", about)
     about = "Share of a radius by which the search may fall short of where its bound fails."

@@ -19,6 +19,7 @@ from pipelines.flags.help import listed
 from pipelines.flags.kinds import ANY, OneOf, PhaseList, number, positive, whole, within
 from pipelines.flags.phases import phase_group
 from rt_tf import catalogue
+from rt_tf.catalogue import models
 
 OPERATIONAL = {
     "model_dir",
@@ -56,6 +57,16 @@ OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with
 del absl_logging  # imported for its flags: defined before TensorFlow defines them
 
 
+def known_model(text: str) -> str:
+    """A name that may be a network's."""
+    if text in catalogue.MODELS or models.is_function(text) or models.is_file(text):
+        return text
+    raise ValueError(
+        f"expected one of {', '.join(catalogue.MODELS)}, module:function, or a .keras file; "
+        f"received '{text}'"
+    )
+
+
 def run_group(values: flags.FlagValues) -> Group:
     """The flags of the places of a run and its data."""
     group = Group("Run", values)
@@ -64,6 +75,8 @@ def run_group(values: flags.FlagValues) -> Group:
     group.switch("download", False, "Let TFDS download and prepare an absent data set.")
     about = "Folder for decoded examples (by default RT_TF_CACHE_DIR, or the user's cache folder)."
     group.text("cache_dir", None, about)
+    about = "Modules to import first, a comma list: plug-ins that add rows to the catalogue."
+    group.text("import", None, about)
     group.switch("quiet", False, "Print results and errors only.")
     return group
 
@@ -81,7 +94,11 @@ def system_group(values: flags.FlagValues) -> Group:
         0.1,
         "Held out of the training split: a share below 1, or a number of examples.",
     )
-    group.one("model", OneOf(catalogue.MODELS), "digits_cnn", listed(catalogue.MODELS))
+    about = (
+        f"{listed(catalogue.MODELS)} Or module:function, a function of the input's shape and the "
+        "number of classes; or a .keras file, whose weights are trained on."
+    )
+    group.one("model", known_model, "digits_cnn", about)
     about = (
         "Factor of the filters and units of every layer but the last, rounded, such as 1/4; for "
         "wong_wide and wong_deep: the k of Wide(k) and Deep(k)."
@@ -128,6 +145,8 @@ def training_group(values: flags.FlagValues) -> Group:
     group.one("extra_share", within(0.0, 1.0), 0.5, "Share of --extra_data in every batch.")
     about = "A finished run whose network labels these examples (pseudo-labels), not the file."
     group.text("extra_labels_from", None, about)
+    about = "Weights of examples in the loss; balanced: every class has the same share of it."
+    group.one("class_weights", OneOf(["none", "balanced"]), "none", about)
     group.one("batch_size", whole(1), 100, "Examples of a step, over all replicas.")
     group.one("optimizer", OneOf(["adam", "sgd"]), "adam", "adam, or stochastic gradient descent.")
     group.one("momentum", within(0.0, 1.0), None, "Of sgd: 0.9 where none is given; 0: plain sgd.")

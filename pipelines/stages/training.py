@@ -185,7 +185,7 @@ def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) 
             monitor=monitor,
             network=networks.under_policy("float32", make),
             directory=directory,
-            settings=optimization.settings(values, phases),
+            settings=optimization.settings(values, phases, dataset),
             watcher=NullWatcher(),
             average=average,
             guard=_guard(values, model, threat, directory),

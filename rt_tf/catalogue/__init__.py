@@ -12,13 +12,14 @@ from typing import Any
 
 from rt_tf.catalogue.attacks import ATTACKS, LOSSES, STARTS
 from rt_tf.catalogue.bounds import BOUNDS, SEARCHES
-from rt_tf.catalogue.datasets import DATASETS
-from rt_tf.catalogue.entries import Entry
+from rt_tf.catalogue.datasets import DATASET_KINDS, DATASETS
+from rt_tf.catalogue.entries import AttackEntry, Entry
 from rt_tf.catalogue.models import MODELS
 from rt_tf.catalogue.threats import THREATS
-from rt_tf.errors import refuse_unknown
+from rt_tf.catalogue.training import POINT_TERMS
+from rt_tf.errors import UserError, refuse_unknown
 
-TABLES: dict[str, Mapping[str, Any]] = {
+TABLES: dict[str, dict[str, Any]] = {
     "threat": THREATS,
     "attack": ATTACKS,
     "loss": LOSSES,
@@ -27,7 +28,20 @@ TABLES: dict[str, Mapping[str, Any]] = {
     "search": SEARCHES,
     "model": MODELS,
     "dataset": DATASETS,
+    "dataset_kind": DATASET_KINDS,
+    "point_term": POINT_TERMS,
 }
+
+
+def add(kind: str, name: str, entry: Entry | AttackEntry) -> None:
+    """Adds a row to a table, as plug-ins do; all that takes names finds it from then on.
+
+    kind: a name of TABLES. UserError for an unknown table, or a name that is taken.
+    """
+    refuse_unknown("kind", kind, TABLES)
+    if TABLES[kind].get(name, entry) != entry:
+        raise UserError(f"{kind}: expected a name that is free; '{name}' stands for another entry")
+    TABLES[kind][name] = entry
 
 
 def find(kind: str, name: str) -> Any:

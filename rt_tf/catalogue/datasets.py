@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 from rt_tf.catalogue.entries import Entry
+from rt_tf.catalogue.models import is_function
 from rt_tf.catalogue.training import Named
 
 DATASETS = {
@@ -90,7 +91,7 @@ def dataset_name(text: str) -> DatasetName:
         return DatasetName(DATASETS[text], text, True)
     if colon and kind in DATASET_KINDS and rest:
         return DatasetName(DATASET_KINDS[kind], rest)
-    if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text):
+    if is_function(text):
         return DatasetName(FUNCTION, text)
     if re.fullmatch(r"[a-z]\w*(/[\w.-]+)?(:[\d.*]+)?", text):
         return DatasetName(DATASET_KINDS["tfds"], text)

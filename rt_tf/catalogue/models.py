@@ -1,4 +1,9 @@
-"""Architectures by name."""
+"""Architectures by name, and the other ways to name one.
+
+A network is named by a row of MODELS, by a Python function `module:function`, or by a .keras file.
+"""
+
+import re
 
 from rt_tf.catalogue.entries import Entry
 
@@ -7,6 +12,7 @@ MODELS = {
         "rt_tf.models.chains:digits_cnn", "for 8x8: conv 16 3x3, conv 32 4x4 s2, fc 100"
     ),
     "digits_fc": Entry("rt_tf.models.chains:digits_fc", "fc 100, fc 100"),
+    "table_fc": Entry("rt_tf.models.chains:table_fc", "for tables: fc 64, fc 64"),
     "points_fc": Entry("rt_tf.models.chains:points_fc", "for points: four times fc 100"),
     "wong_small": Entry("rt_tf.models.chains:wong_small", "conv 16 4x4 s2, conv 32 4x4 s2, fc 100"),
     "wong_large": Entry(
@@ -41,3 +47,16 @@ MODELS = {
     ),
     "resnet50": Entry("rt_tf.models.residual:resnet50", "ResNet-50, batch-normalised"),
 }
+
+
+FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def is_function(name: str) -> bool:
+    """Whether a name is that of a Python function, `module:function`."""
+    return bool(FUNCTION.fullmatch(name))
+
+
+def is_file(name: str) -> bool:
+    """Whether a name is that of a .keras file."""
+    return name.endswith(".keras")

@@ -5,6 +5,8 @@ Importing this module imports no TensorFlow.
 
 from typing import NamedTuple
 
+from rt_tf.catalogue.entries import Entry
+
 
 class Named(NamedTuple):
     """The entry of a name that a setting takes: its summary in a line."""
@@ -33,11 +35,21 @@ ENDS = {
     ),
 }
 
-# Point terms that are more than an attack on the image. Attacks are in rt_tf.catalogue.attacks.
+# Point terms that are more than an attack on the image: functions of a phase. Attacks are in
+# rt_tf.catalogue.attacks.
+_TERMS = "rt_tf.training.objectives.point_terms"
 POINT_TERMS = {
-    "free": Named("Free: a step of eps by each training step's own gradient, from where it was"),
-    "each": Named("PGD in each part of a union; the mean of the losses there counts (PGD-aug)"),
-    "latent": Named("COLT: PGD in what bounds allow a hidden layer, see latent_layer"),
+    "free": Entry(
+        f"{_TERMS}:free",
+        "Free: a step of eps by each training step's own gradient, from where it was",
+    ),
+    "each": Entry(
+        f"{_TERMS}:each",
+        "PGD in each part of a union; the mean of the losses there counts (PGD-aug)",
+    ),
+    "latent": Entry(
+        f"{_TERMS}:latent", "COLT: PGD in what bounds allow a hidden layer, see latent_layer"
+    ),
 }
 
 # The five of Wong 2020 (thesis), section 4.3.2.

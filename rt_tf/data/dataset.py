@@ -78,7 +78,7 @@ def load(
         raise UserError(f"domain: expected two finite numbers for images; received {domain}")
     folder = _folder(data_dir) if data_dir else None
     source = open_source(name, replace(reading, data_dir=folder, download=download))
-    return _parted(name, source, validation, seed, _read_in(source, domain))
+    return _parted(source, validation, seed, _read_in(source, domain))
 
 
 def synthetic(name: str, validation: float = 0.1, seed: int = 0, domain: Given = UNIT) -> DataSet:
@@ -89,7 +89,7 @@ def synthetic(name: str, validation: float = 0.1, seed: int = 0, domain: Given =
     known = catalogue.resolve("dataset", name)
     if not isinstance(known, TfdsSet):
         raise UserError(f"dataset: expected a data set of TFDS to make up; received '{name}'")
-    return _parted(name, known.made_up(seed), validation, seed, Domain.of(domain))
+    return _parted(known.made_up(seed), validation, seed, Domain.of(domain))
 
 
 def _folder(data_dir: str | os.PathLike[str]) -> str:
@@ -110,7 +110,7 @@ def _read_in(source: Source, domain: Domain) -> Domain:
     return source.domain
 
 
-def _parted(name: str, source: Source, validation: float, seed: int, domain: Domain) -> DataSet:
+def _parted(source: Source, validation: float, seed: int, domain: Domain) -> DataSet:
     """The data set of a source, with validation examples held out unless it has its own."""
 
     def split(which: str, part: Part, index: np.ndarray | None = None) -> Split:
@@ -128,7 +128,9 @@ def _parted(name: str, source: Source, validation: float, seed: int, domain: Dom
         rest, held = hold_out(whole.labels, validation, seed)
         train, held_out = whole.select(rest), whole.select(held, "validation")
     splits = (train, held_out, test)
-    return DataSet(name, source.version, *splits, source.class_names, source.columns, tuple(notes))
+    return DataSet(
+        source.name, source.version, *splits, source.class_names, source.columns, tuple(notes)
+    )
 
 
 def _shared(source: Source) -> Sequence[str]:
@@ -138,6 +140,4 @@ def _shared(source: Source) -> Sequence[str]:
     if source.train.rows.nbytes > COMPARED:
         return ("test examples were not looked for among those of training, which are many",)
     count = shared_rows(source.train.rows, source.test.rows)
-    return (
-        (f"{count:,} test examples are among those of training, value by value",) if count else ()
-    )
+    return (f"{count:,} test examples are in the training split, too",) if count else ()

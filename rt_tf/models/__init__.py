@@ -7,6 +7,16 @@ files and a row in the catalogue.
 from rt_tf.models.build import build, hidden_units
 from rt_tf.models.cascade import Cascade, cascade, members
 from rt_tf.models.initializers import ShiNormal
+from rt_tf.models.own import check_fit
 from rt_tf.models.stock import stock
 
-__all__ = ["Cascade", "ShiNormal", "build", "cascade", "hidden_units", "members", "stock"]
+__all__ = [
+    "Cascade",
+    "ShiNormal",
+    "build",
+    "cascade",
+    "check_fit",
+    "hidden_units",
+    "members",
+    "stock",
+]

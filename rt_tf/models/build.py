@@ -5,8 +5,10 @@ import math
 import keras
 
 from rt_tf import catalogue, numbers
+from rt_tf.catalogue.models import is_function
 from rt_tf.errors import refuse_unknown
 from rt_tf.models.initializers import INITIALIZERS
+from rt_tf.models.own import from_function
 from rt_tf.models.parts import Normalization, Shape
 
 ACTIVATIONS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
@@ -21,24 +23,26 @@ def build(
     init: str = "keras",
     scale: float = 1.0,
 ) -> keras.Model:
-    """An architecture of the catalogue; its outputs are logits, [batch, classes].
+    """An architecture of the catalogue, or of `module:function`; its outputs are [batch, classes].
 
-    input_shape: (h, w, c). normalization: mean and standard deviation of each channel, applied
-    by the network's first layer. batch_norm: before each activation. init: 'keras' (each
-    layer's default) or 'shi' (ShiNormal). scale: of the filters and units of all layers but the
-    last, rounded; the k of Wide(k) and Deep(k). UserError for an unknown name, or an
-    architecture that does not fit the image shape or the options.
+    A function takes the input's shape and the number of classes, and those of these options that it
+    has parameters for; it returns a functional or Sequential network to logits, or to a softmax.
+    input_shape: (h, w, c), or (columns,). normalization: mean and standard deviation of each
+    channel or column, applied by the network's first layer. batch_norm: before each activation.
+    init: 'keras' (each layer's default) or 'shi' (ShiNormal). scale: of the filters and units of
+    all layers but the last, rounded; the k of Wide(k) and Deep(k). UserError for an unknown name,
+    or an architecture that does not fit the shape or the options.
     """
-    constructor = catalogue.resolve("model", name)
     refuse_unknown("init", init, INITIALIZERS)
-    return constructor(
-        tuple(input_shape),
-        classes,
-        normalization=normalization,
-        batch_norm=batch_norm,
-        init=init,
-        scale=numbers.above_0("model_scale", scale),
-    )
+    options = {
+        "normalization": normalization,
+        "batch_norm": batch_norm,
+        "init": init,
+        "scale": numbers.above_0("model_scale", scale),
+    }
+    if is_function(name):
+        return from_function(name, tuple(input_shape), classes, options)
+    return catalogue.resolve("model", name)(tuple(input_shape), classes, **options)
 
 
 def hidden_units(model: keras.Model) -> int:

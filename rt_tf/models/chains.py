@@ -108,6 +108,11 @@ def digits_fc(input_shape: Shape, classes: int, **options: Unpack[Options]) -> k
     return chain("digits_fc", (Fc(100),) * 2, input_shape, classes, **options)
 
 
+def table_fc(input_shape: Shape, classes: int, **options: Unpack[Options]) -> keras.Model:
+    """Two dense layers of 64 units, for tables."""
+    return chain("table_fc", (Fc(64),) * 2, input_shape, classes, **options)
+
+
 def points_fc(input_shape: Shape, classes: int, **options: Unpack[Options]) -> keras.Model:
     """Four dense layers of 100 units, for points in the plane (Wong 2020, thesis, section 3.2)."""
     return chain("points_fc", (Fc(100),) * 4, input_shape, classes, **options)
@@ -121,7 +126,8 @@ def chain(
     **options: Unpack[Options],
 ) -> keras.Model:
     """A network of blocks numbered from 1, flattened before the first dense layer."""
-    check_shape(name, input_shape, math.prod(_shrinkage(block) for block in blocks))
+    if not all(isinstance(block, Fc) for block in blocks):
+        check_shape(name, input_shape, math.prod(_shrinkage(block) for block in blocks))
     parts = Parts(**options)
     image, x = parts.image(input_shape)
     for number, block in enumerate(blocks, start=1):

@@ -198,12 +198,13 @@ class RobustModel(RefusingModel):
         values, logits = self._compiled(self._judge)(examples)
         return self._report(values, examples, logits)
 
-    def step(self, x: Tensor, labels: Tensor) -> Terms:
+    def step(self, x: Tensor, labels: Tensor, weights: Tensor | None = None) -> Terms:
         """Takes one step, without metrics, and returns the terms on this replica's examples.
 
-        x: [batch, ...]. labels: [batch].
+        x: [batch, ...]. labels: [batch]. weights: of the examples, [batch]; None for one each.
         """
-        return self._learn(self._checked((x, labels)), measure=False)[0]
+        data = (x, labels) if weights is None else (x, labels, weights)
+        return self._learn(self._checked(data), measure=False)[0]
 
     def outcome(
         self,

@@ -9,11 +9,6 @@ from rt_tf.errors import UserError
 from rt_tf.training.schedules import RAMPS, RATES, fits, staircase
 
 NO_POINTS = ("none", "latent")  # attacks that lead to no point of the input region
-OTHER_TERMS = (
-    *NO_POINTS,
-    "free",
-    "each",
-)  # attacks whose term is not the loss at one attacked point
 
 
 class Values(NamedTuple):
@@ -105,6 +100,11 @@ class Phase:
         """The epoch from which eps and kappa have their final values."""
         return self.warmup_epochs + max(self.eps_ramp_epochs, self.kappa_ramp_epochs)
 
+    @property
+    def _has_own_term(self) -> bool:
+        """Whether the point term is not the loss at one attacked point."""
+        return self.attack == "none" or self.attack in POINT_TERMS
+
     def check(self) -> None:
         """Raises UserError for a combination of settings that contradict each other."""
         self._check_weights()
@@ -162,13 +162,13 @@ class Phase:
                 f"replays: expected 1, or --attack=free; received {self.replays} with "
                 f"--attack={self.attack}"
             )
-        if self.trades_beta and (self.attack in OTHER_TERMS or self.attack_loss != "ce"):
+        if self.trades_beta and (self._has_own_term or self.attack_loss != "ce"):
             raise UserError(
                 "trades_beta: expected 0, or an attack on images without an --attack_loss of its "
                 f"own; received {self.trades_beta:g} with --attack={self.attack} and "
                 f"--attack_loss={self.attack_loss}"
             )
-        if self.attack in POINT_TERMS and self.attack_loss != "ce":
+        if self.attack != "none" and self._has_own_term and self.attack_loss != "ce":
             raise UserError(
                 f"attack_loss: expected ce with --attack={self.attack}; received {self.attack_loss}"
             )

@@ -167,8 +167,8 @@ class Loop:
             self.examples.enter(self.members, self.position.phase)
 
     def _step_function(self) -> StepFunction:
-        jit_compile = self.settings.jit_compile
-        return step_function(self.strategy, self.model, self.average, jit_compile)
+        jit, weights = self.settings.jit_compile, self.settings.class_weights
+        return step_function(self.strategy, self.model, self.average, jit, weights)
 
     def _steps(self) -> Iterator[None]:
         """Takes the steps of the rest of the present phase, if its examples fill a batch."""

@@ -11,7 +11,10 @@ from rt_tf.training.phases import Values
 
 @dataclasses.dataclass(frozen=True)
 class LoopSettings:
-    """The settings of training apart from the phases."""
+    """The settings of training apart from the phases.
+
+    class_weights: of the examples of each class in the loss, [classes]; none for one each.
+    """
 
     batch_size: int
     seed: int = 0
@@ -23,6 +26,7 @@ class LoopSettings:
     clip_norm: float = 0.0
     stable_tolerance: float = 0.5
     augmentation: AugmentationOptions = dataclasses.field(default_factory=AugmentationOptions)
+    class_weights: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass

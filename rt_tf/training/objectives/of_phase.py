@@ -5,17 +5,10 @@ from typing import Any
 
 from rt_tf import catalogue
 from rt_tf.attacks.judging import Start
+from rt_tf.catalogue.training import POINT_TERMS
 from rt_tf.threats.region import Threat
 from rt_tf.training.objectives.objective import Objective
-from rt_tf.training.objectives.point import (
-    Attacked,
-    Clean,
-    EachPart,
-    Free,
-    Latent,
-    PointTerm,
-    Trades,
-)
+from rt_tf.training.objectives.point import Attacked, Clean, PointTerm, Trades
 from rt_tf.training.objectives.regularisers import L1, L2, Regulariser, ReluStability, WarmUp
 from rt_tf.training.objectives.worst_case import WorstCase
 from rt_tf.training.phases import Phase
@@ -36,15 +29,9 @@ def objective(phase: Phase, threat: Threat, bounds: Mapping[str, Any]) -> Object
 def _point(phase: Phase) -> PointTerm:
     if phase.attack == "none":
         return Clean()
-    if phase.attack == "free":
-        return Free()
-    if phase.attack == "latent":
-        return Latent(phase.latent_layer, phase.attack_steps, phase.attack_step_size)
+    if phase.attack in POINT_TERMS:
+        return catalogue.resolve("point_term", phase.attack)(phase)
     settings = {"steps": phase.attack_steps, "step_size": phase.attack_step_size}
-    if phase.attack == "each":
-        return EachPart(
-            catalogue.attack("pgd", settings), catalogue.resolve("start", phase.attack_start)
-        )
     attack, start = catalogue.attack(phase.attack, settings), _start(phase)
     if phase.trades_beta:
         return Trades(attack, phase.trades_beta, start)

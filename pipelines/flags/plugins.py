@@ -1,0 +1,46 @@
+"""Plug-ins that a command line names, imported before its flags are defined.
+
+Imports no TensorFlow.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from absl import flags
+
+from pipelines.flags.parsing import fail
+from rt_tf.catalogue import plugins
+from rt_tf.errors import UserError
+
+
+def import_plugins(argv: list[str]) -> None:
+    """Imports the plug-ins of a command line, of its flag files, and of the run that it is about.
+
+    Prints one line, and exits, where one cannot be imported. A flag file that cannot be read is the
+    parser's to refuse.
+    """
+    try:
+        words = flags.FlagValues().read_flags_from_files(argv[1:], force_gnu=False)
+    except (flags.Error, OSError, UnicodeDecodeError):
+        words = argv[1:]
+    names = list(_values("import", words))
+    for folder in _values("model_dir", words):
+        frozen = Path(folder).expanduser() / "flags.cfg"
+        if frozen.is_file():
+            names += _values("import", frozen.read_text(errors="replace").splitlines())
+    try:
+        plugins.load([part.strip() for name in names for part in name.split(",") if part.strip()])
+    except UserError as error:
+        fail(str(error))
+
+
+def _values(name: str, words: list[str]) -> Iterator[str]:
+    """The values of a flag among the words of a command line."""
+    for number, word in enumerate(words):
+        flag, equals, value = word.lstrip("-").partition("=")
+        if not word.startswith("-") or flag.strip() != name:
+            continue
+        if equals:
+            yield value.strip()
+        elif number + 1 < len(words):
+            yield words[number + 1]
