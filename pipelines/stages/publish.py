@@ -77,7 +77,7 @@ def report(run: RunDirectory, dataset: data.DataSet) -> Row:
             "MODEL_CARD.md": model_card(result),
         },
     )
-    board = TensorBoard(run.logs, dataset.validation)
+    board = TensorBoard(run.logs, dataset.validation, dataset.class_names)
     board.text("report", summary_text(result))
     main = main_question(result)
     board.headline(run.frozen(), {name: main[name] for name in ACCURACIES})

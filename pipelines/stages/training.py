@@ -93,7 +93,7 @@ def train(
 ) -> None:
     """Trains to the end, resuming from a checkpoint; the result is best/network.keras."""
     pin_extra(run, loop.extra)
-    board = TensorBoard(run.logs, dataset.validation)
+    board = TensorBoard(run.logs, dataset.validation, dataset.class_names)
     board.text("flags", "\n".join(f"    --{k}={v}" for k, v in run.frozen().items()))
     with deferred() as loop.stopping, progress_bars(screen) as bar:
         loop.watcher = Watcher(run, sum(loop.most_steps()), board, screen, bar)

@@ -138,7 +138,9 @@ class Search(BaseTuner):
         devices.prepare_tensorflow(values.seed, values.deterministic)
         loop = training.checked_loop(values, self.dataset, folder)
         _refuse_members(loop.phases)
-        board = TensorBoard(self.study.logs / trial.trial_id, self.dataset.validation)
+        board = TensorBoard(
+            self.study.logs / trial.trial_id, self.dataset.validation, self.dataset.class_names
+        )
         with board.writer.as_default():
             hparams.hparams(chosen, trial_id=trial.trial_id)
         loop.watcher = Board(board)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from rt_tf.files import write_text
 from rt_tf.records.record_file import Row
 from rt_tf.reporting.attacks.sanity import not_checked
 from rt_tf.reporting.counterexamples import Images, Originals, measure
+from rt_tf.reporting.data_text import class_name, data_facts
 from rt_tf.reporting.figures import curves, pictures, plots, radius_plots, style
 from rt_tf.reporting.figures.curves import line_notes
 from rt_tf.reporting.formats import comparison_text, duration, in_words, interval, percent
@@ -74,6 +76,8 @@ def page(report: Row, images: Mapping[str, Images]) -> str:
         line_notes={threat: line_notes(report, threat) for threat in by_threat(report)},
         colours=style.COLOURS,
         not_checked=not_checked(report["sanity"]),
+        class_name=partial(class_name, report["data"]),
+        data_facts=data_facts(report["data"]),
     )
 
 
@@ -97,7 +101,9 @@ def draw(report: Row, images: Mapping[str, Images]) -> dict[str, Drawn]:
     vector = {
         "training": plots.training_curves(report["training"]["history"]),
         "margins": plots.margin_histogram(main["margins"]),
-        "classes": plots.class_bars(main["classes"]),
+        "classes": plots.class_bars(
+            main["classes"], [class_name(report["data"], row["label"]) for row in main["classes"]]
+        ),
     }
     if certificate := main["certificate"]:
         vector["settled"] = curves.settled_by_time(certificate["pace"])
@@ -112,7 +118,8 @@ def draw(report: Row, images: Mapping[str, Images]) -> dict[str, Drawn]:
     }
     for threat, pair in images.items():
         domain = Domain.from_config(report["data"]["domain"])
-        shown = pictures.adversarial_examples(*pair, report["examples"][threat], domain)
+        named = partial(class_name, report["data"])
+        shown = pictures.adversarial_examples(*pair, report["examples"][threat], domain, named)
         figures |= {f"examples-{threat}": Drawn(_png(shown), _width(shown))} if shown else {}
     return figures
 

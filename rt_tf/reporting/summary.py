@@ -10,7 +10,10 @@
     warnings     [text]: reasons why attacks may be weaker than they seem
     sanity       [{check, threat, passed, told}], see `sanity`
     examples     {threat: [example]}, the smallest counterexamples over all attacks and radii
-    data         {name, version, split, classes, shape, pixel_max, size, checksum, sample}
+    data         {name, version, split, classes, class_names, shape, pixel_max, size, checksum,
+                  sample, notes: [text] on what was made of the data, columns: {scaling, domain,
+                  each: [{name, offset, unit}]} | null (of a table: networks read (value - offset) /
+                  unit)}; class_names and notes are null where none are known
     model        {name, parameters, hidden_units, network_sha256,
                   given: {file, sha256, input_range, notes, comparisons: [comparison]} | null
                   (trained here)}
@@ -222,7 +225,7 @@ def _check(question: Question, run: Row) -> None:
 def _data(main: Question, run: Row) -> Row:
     dataset = run["dataset"]
     split = next(iter(main.headers.values()))["split"]
-    keep = ("name", "version", "classes", "shape", "pixel_max")
+    keep = ("name", "version", "classes", "class_names", "shape", "pixel_max", "columns", "notes")
     return {
         **{key: dataset.get(key) for key in keep},
         "domain": domain_of(run).config(),

@@ -4,7 +4,7 @@ Training and validation are two runs, `train` and `validation`, whose accuracies
 that they lie over each other. Texts, hyperparameters and the headline figures are the folder's own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,13 @@ PARTS = ("train", "validation")
 class TensorBoard:
     """Scalars by step; accuracies, adversarial images and bound histograms by epoch."""
 
-    def __init__(self, directory: Path, examples: Split) -> None:
-        """examples: shown as images, and used for the histograms."""
+    def __init__(
+        self, directory: Path, examples: Split, class_names: Sequence[str] | None = None
+    ) -> None:
+        """examples: shown as images, and used for the histograms. class_names: by label."""
         self.directory = directory
         self.examples = examples
+        self.class_names = class_names
         self.writer = tf.summary.create_file_writer(str(directory))
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
@@ -111,10 +114,15 @@ class TensorBoard:
             }
             for label, before, after, distance in columns
         ]
-        figure = adversarial_examples(x, attacked.x, examples, self.examples.domain)
+        figure = adversarial_examples(
+            x, attacked.x, examples, self.examples.domain, self._class_name
+        )
         if figure is not None:
             picture = tf.io.decode_png(encode(figure, "png", dpi=DOTS), channels=3)
             tf.summary.image("clean, adversarial, difference", picture[tf.newaxis])
+
+    def _class_name(self, label: int) -> str:
+        return str(label) if self.class_names is None else self.class_names[label]
 
     def _histograms(self, monitor: Monitor) -> None:
         names, widths, stable = monitor.widths(self.examples)

@@ -10,11 +10,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from rt_tf.domain import Domain
 from rt_tf.exactly import radius_text
 from rt_tf.records.record_file import Row
 from rt_tf.reporting.attacks.text import has_attacks, sanity_markdown, suite_markdown
-from rt_tf.reporting.formats import TIMES, cell, code, comparison_text, plain, short
+from rt_tf.reporting.data_text import data_facts, examples_text, input_text
+from rt_tf.reporting.formats import cell, code, comparison_text, plain, short
 from rt_tf.reporting.summary import by_threat, main_question, weaker
 
 ACCURACIES = ("clean", "attacked", "certified")
@@ -74,8 +74,8 @@ def model_card(report: Row) -> str:
         "## Model": _list(
             {
                 "architecture": f"{plain(model['name'])}, {model['parameters']:,} parameters",
-                "input": f"image {_shape(data)}, pixels in {Domain.from_config(data['domain'])}; "
-                "output: one logit per class",
+                "input": input_text(data),
+                "output": "one logit per class",
                 "network SHA-256": f"`{model['network_sha256']}`",
                 **_origin(model["given"]),
             }
@@ -83,6 +83,7 @@ def model_card(report: Row) -> str:
         "## Data": _list(
             {
                 "data set": f"{plain(data['name'])} {data['version']}, {data['classes']} classes",
+                **{name: plain(text) for name, text in data_facts(data).items()},
                 "evaluated on": f"{plain(_split(report))} (indices {data['sample']['indices']})",
                 "split SHA-256": f"`{data['checksum']}`",
             }
@@ -184,11 +185,7 @@ def _split(report: Row) -> str:
     data = report["data"]
     n, size = data["sample"]["n"], data["size"]
     count = f"all {n:,}" if n == size else f"{n:,} of {size:,}"
-    return f"{data['name']} {data['split']} split, {count} images"
-
-
-def _shape(data: Row) -> str:
-    return f" {TIMES} ".join(map(str, data["shape"]))
+    return f"{data['name']} {data['split']} split, {count} {examples_text(data)}"
 
 
 def _list(facts: dict[str, Any]) -> str:

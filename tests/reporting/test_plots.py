@@ -189,7 +189,7 @@ def test_nothing_to_draw():
     assert curves.accuracy_by_eps([]) is None
     assert plots.training_curves([]) is None
     assert plots.margin_histogram(None) is None
-    assert plots.class_bars([]) is None
+    assert plots.class_bars([], []) is None
     assert pictures.adversarial_examples(np.zeros((0, 4, 4, 1)), np.zeros((0, 4, 4, 1)), []) is None
 
 

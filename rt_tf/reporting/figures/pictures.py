@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,12 +27,14 @@ def adversarial_examples(
     adversarial: np.ndarray,
     examples: Sequence[Row],
     domain: Given = UNIT,
+    class_name: Callable[[int], str] = str,
 ) -> Figure | None:
     """Original and adversarial image and their difference at full contrast, one column each.
 
     Images are float [k, h, w, c] in the domain, from black to white, c = 1 or 3; `examples` have
     label, prediction, distance and the name of the attack, and may have the `answer` to the image
-    itself. None where there are none, or for inputs that are no images.
+    itself. class_name: the name of a label. None where there are none, or for inputs that are no
+    images.
     """
     domain = Domain.of(domain)
     if not len(examples) or not _are_pictures(originals, domain):
@@ -53,8 +55,9 @@ def adversarial_examples(
         for cell, image in zip(axes, images, strict=True):
             _image(cell, image, colours)
     for column, example in zip(grid.T, examples, strict=True):
-        _caption(column[0], _is(example), COLOURS["certified"])
-        called = "?" if example["prediction"] is None else example["prediction"]
+        _caption(column[0], _is(example, class_name), COLOURS["certified"])
+        answer = example["prediction"]
+        called = "?" if answer is None else class_name(answer)
         _caption(column[1], f"called {called}", COLOURS["attacked"])
         _caption(
             column[2], f"at {example['distance']:.3g}\n{_wrapped(example['name'])}", MUTED, 7.5
@@ -68,11 +71,12 @@ def _are_pictures(inputs: np.ndarray, domain: Domain) -> bool:
     return has_colours and domain.is_bounded and np.ndim(domain.lower) == np.ndim(domain.upper) == 0
 
 
-def _is(example: Row) -> str:
+def _is(example: Row, class_name: Callable[[int], str]) -> str:
     """The label, and the class that the image itself is given, if wrong."""
-    answer = example.get("answer", example["label"])
-    wrong = f", called {answer}" if answer != example["label"] else ""
-    return f"is {example['label']}{wrong}"
+    answer = example.get("answer")
+    answer = example["label"] if answer is None else answer
+    wrong = f", called {class_name(answer)}" if answer != example["label"] else ""
+    return f"is {class_name(example['label'])}{wrong}"
 
 
 def _image(axes: Axes, image: np.ndarray, colours: str | Colormap) -> None:

@@ -75,8 +75,8 @@ def margin_histogram(histogram: Row | None) -> Figure | None:
 
 
 @styled
-def class_bars(classes: Sequence[Row]) -> Figure | None:
-    """Clean, attacked and certified accuracy of each class, side by side."""
+def class_bars(classes: Sequence[Row], names: Sequence[str]) -> Figure | None:
+    """Clean, attacked and certified accuracy of each class, side by side. names: of the classes."""
     if not classes or len(classes) > 40:
         return None
     figure, axes = panel(7.2, 2.8)
@@ -84,7 +84,8 @@ def class_bars(classes: Sequence[Row]) -> Figure | None:
     for shift, (what, colour) in zip((-1, 0, 1), COLOURS.items(), strict=True):
         rates = [(row[what] or {"rate": np.nan})["rate"] for row in classes]
         axes.bar(places + 0.27 * shift, rates, 0.25, color=colour, label=what)
-    axes.set_xticks(places, [str(row["label"]) for row in classes])
+    turned = 45 if sum(map(len, names)) > 60 else 0
+    axes.set_xticks(places, list(names), rotation=turned, ha="right" if turned else "center")
     axes.set(xlabel="class", ylabel="accuracy")
     axes.grid(visible=False, axis="x")
     as_share(axes)
