@@ -27,7 +27,9 @@ def figures(report):
         "eps": curves.accuracy_by_eps(report["questions"], report["lines"], main["epsilon"]),
         "training": plots.training_curves(report["training"]["history"]),
         "margins": plots.margin_histogram(main["margins"]),
-        "classes": plots.class_bars(main["classes"]),
+        "classes": plots.class_bars(
+            main["classes"], [str(row["label"]) for row in main["classes"]]
+        ),
         "examples": pictures.adversarial_examples(before, before + 0.04, examples),
     }
 
