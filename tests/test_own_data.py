@@ -15,6 +15,7 @@ from rt_tf.data.rows import LazyRows
 from rt_tf.data.sources import cache
 from rt_tf.domain import UNIT
 from rt_tf.errors import UserError
+from rt_tf.progress import Silent
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(40) % 2
@@ -585,3 +586,19 @@ def test_a_killed_decoding_leaves_nothing_that_counts(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         cache.kept(str(tmp_path), "own", {}, killed)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_cache_a_set_that_fits_memory_is_decoded_again_with_a_hint(tmp_path, monkeypatch):
+    from rt_tf.data.sources import decoded
+
+    OwnPets(data_dir=str(tmp_path)).download_and_prepare()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(decoded, "CACHED_FROM", 1)
+    hints = []
+    progress = Silent()
+    progress.say = hints.append
+    reading = Reading(cache_dir=str(tmp_path / "file" / "cache"), progress=progress)
+    dataset = data.load("own_pets", tmp_path, validation=6, reading=reading)
+    np.testing.assert_array_equal(dataset.test.rows, IMAGES[30:])
+    assert len(hints) == 2
+    assert hints[0].startswith("cache_dir: expected room, and leave, to write to")

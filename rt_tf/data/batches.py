@@ -1,5 +1,6 @@
 """Batches of a split: a pure function of (seed, epoch), so that training can resume anywhere."""
 
+import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -91,7 +92,8 @@ def _gathered(
         rows = split.index.max() + 1
         tables = [draws(seed, epoch, rows, kind) for kind in range(len(changes))]
         gather = _gather(split, list(zip(changes, tables, strict=True)))
-        return tf.data.Dataset.from_tensor_slices(ids).map(gather)
+        batches = tf.data.Dataset.from_tensor_slices(ids)
+        return batches.map(gather, num_parallel_calls=os.cpu_count(), deterministic=True)
     epoch_arrays = (split.images(ids), split.labels[ids], split.index[ids])
     return tf.data.Dataset.from_tensor_slices(epoch_arrays)
 
@@ -105,7 +107,7 @@ def _gather(split: Split, changes: list[tuple[Change, np.ndarray]]) -> Callable[
         tables = [tf.constant(numbers) for _, numbers in changes]
 
     def gather(ids: tf.Tensor) -> Batch:
-        images = tf.cast(read(ids), tf.float32)
+        images = read(ids)
         positions = tf.gather(index, ids)
         for (change, _), table in zip(changes, tables, strict=True):
             images = change(images, tf.gather(table, positions))
@@ -124,7 +126,7 @@ def _scaled(split: Split) -> Callable[[tf.Tensor], tf.Tensor]:
         pixel_max = tf.constant(split.pixel_max, tf.float32)
         scale, offset = (tf.constant(number, tf.float64) for number in split.scaling)
     if split.domain is UNIT:
-        return lambda pixels: pixels / pixel_max
+        return lambda pixels: tf.cast(pixels, tf.float32) / pixel_max
     return lambda pixels: tf.cast(tf.cast(pixels, tf.float64) * scale + offset, tf.float32)
 
 

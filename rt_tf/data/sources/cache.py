@@ -18,6 +18,10 @@ from rt_tf.errors import UserError
 IN_MEMORY = 2**29  # bytes: rows up to this size are read into memory, larger ones when used
 
 
+class Unwritable(UserError):
+    """The cache cannot be written."""
+
+
 def folder(cache_dir: str | None) -> Path:
     """The folder of the cache: the one named here or by RT_TF_CACHE_DIR, or the user's own."""
     named = cache_dir or os.environ.get("RT_TF_CACHE_DIR")
@@ -30,7 +34,7 @@ def kept(
     """A folder of the cache with what `make` writes into it, made unless it is there.
 
     name: a word for its name. key: all that its content depends on. Two processes may make it at
-    once; a killed one leaves nothing that counts. UserError where it cannot be written.
+    once; a killed one leaves nothing that counts. Raises Unwritable where it cannot be written.
     """
     text = json.dumps(key, sort_keys=True, default=str)
     target = folder(cache_dir) / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -45,7 +49,7 @@ def kept(
             (whole / "key.json").write_text(text)
             _put(whole, target)
     except OSError as error:
-        raise UserError(
+        raise Unwritable(
             f"cache_dir: expected room, and leave, to write to {target.parent}; received: {error}; "
             "--cache_dir=<folder> names another place"
         ) from error

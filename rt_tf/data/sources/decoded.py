@@ -50,23 +50,31 @@ def _decoded(
 ) -> Part:
     info = builder.info.splits[split]
     if info.num_examples < CACHED_FROM and shape is None:
-        columns = builder.as_dataset(split=split, batch_size=-1, shuffle_files=False)
-        whole = tfds.as_numpy(columns)
-        return Part(features.rows(whole), whole[features.label].astype(np.int64))
+        return _in_memory(builder, split, features)
     key = {
         "files": cache.marks(map(Path, info.filepaths)),
         "split": split,
         "features": features,
         "shape": shape,
     }
-    name = f"{builder.name}-{split}"
-    folder = cache.kept(
-        reading.cache_dir,
-        name,
-        key,
-        lambda folder: _write(folder, builder, split, features, reading, shape),
-    )
+
+    def make(folder: Path) -> None:
+        _write(folder, builder, split, features, reading, shape)
+
+    try:
+        folder = cache.kept(reading.cache_dir, f"{builder.name}-{split}", key, make)
+    except cache.Unwritable as error:
+        if shape is not None or info.num_bytes > cache.IN_MEMORY:
+            raise
+        reading.progress.say(f"{error}; until then every run decodes {builder.name} again")
+        return _in_memory(builder, split, features)
     return Part(cache.read_rows(folder / "rows.npy"), np.load(folder / "labels.npy"))
+
+
+def _in_memory(builder: tfds.core.DatasetBuilder, split: str, features: Features) -> Part:
+    columns = builder.as_dataset(split=split, batch_size=-1, shuffle_files=False)
+    whole = tfds.as_numpy(columns)
+    return Part(features.rows(whole), whole[features.label].astype(np.int64))
 
 
 def _write(
