@@ -202,7 +202,6 @@ def test_saved_models_come_back(tmp_path, name):
         ("madry_cnn", (10, 10, 1), 4),
         ("digits_cnn", (9, 8, 1), 2),
         ("wong_small", (784,), 4),
-        ("mixtrain_fc1", (784,), 1),
         ("wong_small", (0, 8, 1), 4),
     ],
 )
@@ -230,3 +229,9 @@ def test_the_digits_network_learns(digits_dir):
     model.fit(digits.train.images(), digits.train.labels, batch_size=50, epochs=8, verbose=0)
     logits = model.predict(digits.validation.images(), verbose=0)
     assert np.mean(np.argmax(logits, axis=1) == digits.validation.labels) >= 0.95
+
+
+def test_dense_networks_take_tables():
+    model = models.build("table_fc", (13,), 3, normalization=([0.5] * 13, [2.0] * 13))
+    assert (model.input_shape, model.output_shape) == ((None, 13), (None, 3))
+    assert models.build("mixtrain_fc1", (784,), 10).input_shape == (None, 784)

@@ -23,15 +23,22 @@ def import_plugins(argv: list[str]) -> None:
         words = flags.FlagValues().read_flags_from_files(argv[1:], force_gnu=False)
     except (flags.Error, OSError, UnicodeDecodeError):
         words = argv[1:]
-    names = list(_values("import", words))
-    for folder in _values("model_dir", words):
-        frozen = Path(folder).expanduser() / "flags.cfg"
-        if frozen.is_file():
-            names += _values("import", frozen.read_text(errors="replace").splitlines())
     try:
-        plugins.load([part.strip() for name in names for part in name.split(",") if part.strip()])
+        plugins.load_installed()
+        plugins.load(_names(words))
+        for folder in _values("model_dir", words):
+            frozen = Path(folder).expanduser() / "flags.cfg"
+            if frozen.is_file():
+                lines = frozen.read_text(errors="replace").splitlines()
+                plugins.load(_names(lines), f"import in {frozen}")
     except UserError as error:
         fail(str(error))
+
+
+def _names(words: list[str]) -> list[str]:
+    """The modules that words of a command line, or lines of a flag file, name."""
+    names = [part.strip() for value in _values("import", words) for part in value.split(",")]
+    return [name for name in names if name]
 
 
 def _values(name: str, words: list[str]) -> Iterator[str]:

@@ -1,12 +1,15 @@
 """The provenance of a run: its flags, data, code and machine, for its report."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from pipelines.runs.directory import RunDirectory
+from pipelines.runs.external_network import checksum
 from rt_tf import data
+from rt_tf.catalogue.models import is_file
 from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 from rt_tf.reporting.provenance import surroundings
@@ -37,6 +40,24 @@ def check_data(run: RunDirectory, dataset: data.DataSet) -> None:
         )
 
 
+def check_model_file(run: RunDirectory, values: flags.FlagValues) -> None:
+    """Raises UserError if a run was begun with another file of a network."""
+    before, now = run.facts().get("model_file"), _model_file(values)
+    if before not in (None, now):
+        raise UserError(
+            f"model: expected the file that {run.path} was begun with (SHA-256 "
+            f"{before['sha256'][:12]}); {values.model} is another; use another --model_dir"
+        )
+
+
+def _model_file(values: flags.FlagValues) -> dict[str, str] | None:
+    """The name and checksum of the file that a network was read from; None for others."""
+    if not is_file(values.model):
+        return None
+    path = Path(values.model)
+    return {"name": path.name, "sha256": checksum(path)}
+
+
 def pin_extra(run: RunDirectory, extra: data.Extra | None) -> None:
     """Notes a run's further training examples; UserError if it was begun with others."""
     now = extra.split.checksum if extra else None
@@ -56,6 +77,7 @@ def provenance(values: flags.FlagValues, flag_texts: dict[str, str], dataset: da
         "seed": values.seed,
         "flags": {**flag_texts, "epsilon": values.epsilon},
         "dataset": _dataset(dataset),
+        "model_file": _model_file(values),
         **surroundings(),
     }
 

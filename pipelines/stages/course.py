@@ -12,7 +12,7 @@ from pipelines.assembly.settings import certify_settings
 from pipelines.flags.evaluation import eval_budget
 from pipelines.runs.directory import STAGES, RunDirectory
 from pipelines.runs.loading import load_run
-from pipelines.runs.provenance import check_data, note_facts, provenance
+from pipelines.runs.provenance import check_data, check_model_file, note_facts, provenance
 from pipelines.stages import publish, training
 from rt_tf import data
 from rt_tf.domain import Domain
@@ -55,7 +55,10 @@ def prepared(
     dataset = inputs.load_data(values, TerminalProgress(screen))
     check_data(run, dataset)
     screen.print(*dataset.notes, sep="\n", end="\n" if dataset.notes else "")
-    loop = None if "train" in run.done() else training.checked_loop(values, dataset, run.path)
+    loop = None
+    if "train" not in run.done():
+        loop = training.checked_loop(values, dataset, run.path)
+        check_model_file(run, values)
     run.reopen(anew)
     run.freeze(texts)
     note_facts(run, provenance(values, texts, dataset))

@@ -16,16 +16,20 @@ from rt_tf.errors import UserError
 ENTRY_POINTS = "rt_tf.plugins"  # of installed packages, each of which names a module
 
 
-def load(names: Iterable[str]) -> None:
-    """Imports modules by name, and those of installed packages with an entry point of ours.
+def load(names: Iterable[str], where: str = "import") -> None:
+    """Imports modules, which are found where Python finds them, and in the working folder.
 
-    Modules are found where Python finds them, and in the working folder. UserError, with the place
-    of the error, for one that fails.
+    where: the place that names them, for messages. UserError, with the place of the error, for one
+    that fails.
     """
-    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        _imported(point.module, f"the plug-in {point.name}")
     for name in names:
-        _imported(name, "--import")
+        _imported(name, where)
+
+
+def load_installed() -> None:
+    """Imports the modules that installed packages name by an entry point of ours."""
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        _imported(point.module, f"entry point {point.name}")
 
 
 def own(flag: str, path: str) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ from rt_tf.errors import UserError
 IN_MEMORY = 2**29  # bytes: rows up to this size are read into memory, larger ones when used
 
 
-class Unwritable(UserError):
+class UnwritableError(UserError):
     """The cache cannot be written."""
 
 
@@ -34,7 +34,7 @@ def kept(
     """A folder of the cache with what `make` writes into it, made unless it is there.
 
     name: a word for its name. key: all that its content depends on. Two processes may make it at
-    once; a killed one leaves nothing that counts. Raises Unwritable where it cannot be written.
+    once; a killed one leaves nothing that counts. Raises UnwritableError where there is no leave.
     """
     text = json.dumps(key, sort_keys=True, default=str)
     target = folder(cache_dir) / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -49,7 +49,7 @@ def kept(
             (whole / "key.json").write_text(text)
             _put(whole, target)
     except OSError as error:
-        raise Unwritable(
+        raise UnwritableError(
             f"cache_dir: expected room, and leave, to write to {target.parent}; received: {error}; "
             "--cache_dir=<folder> names another place"
         ) from error

@@ -63,7 +63,7 @@ def _decoded(
 
     try:
         folder = cache.kept(reading.cache_dir, f"{builder.name}-{split}", key, make)
-    except cache.Unwritable as error:
+    except cache.UnwritableError as error:
         if shape is not None or info.num_bytes > cache.IN_MEMORY:
             raise
         reading.progress.say(f"{error}; until then every run decodes {builder.name} again")
