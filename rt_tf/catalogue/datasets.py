@@ -17,6 +17,9 @@ DATASETS = {
         "rt_tf.data.sources.tfds_sets:POINTS",
         "points in the plane, two classes, made here (1x2 images)",
     ),
+    "breast_cancer": Entry(
+        "rt_tf.data.tables:breast_cancer", "a table of scikit-learn: 30 measurements of tumours"
+    ),
     "mnist": Entry("rt_tf.data.sources.tfds_sets:MNIST", "28x28 handwritten digits"),
     "fashion_mnist": Entry(
         "rt_tf.data.sources.tfds_sets:FASHION_MNIST", "28x28 articles of clothing"
