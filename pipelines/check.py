@@ -9,13 +9,14 @@ from pipelines.flags.group import Group
 from pipelines.flags.kinds import whole
 from pipelines.flags.parsing import fail, parse
 from pipelines.stages.checked import NETWORK, PROOFS
+from rt_tf.command_line import called
 
-ABOUT = """Checks the certificates of which a run has stored proofs, by another program than the one
-that made them, which computes with NumPy alone, from two files (docs/proofs.md). The exit status is
-1 if any certificate does not hold.
+ABOUT = f"""Checks the certificates of which a run has stored proofs, by another program than the
+one that made them, which computes with NumPy alone, from two files (docs/proofs.md). The exit
+status is 1 if any certificate does not hold.
 
-  python -m pipelines.check --proofs=runs/digits/ibp/proofs
-  python -m pipelines.check --proofs=proofs.npz --network=network.npz --samples=100
+  {called("check")} --proofs=runs/digits/ibp/proofs
+  {called("check")} --proofs=proofs.npz --network=network.npz --samples=100
 """
 
 

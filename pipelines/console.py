@@ -14,6 +14,7 @@ from rich.console import Console
 
 from pipelines.flags.parsing import fail, one_line, until_unread
 from pipelines.runs.interruption import Interruption, interruptible
+from rt_tf.command_line import called
 from rt_tf.errors import UserError
 
 REFUSED = 1
@@ -109,12 +110,12 @@ def flag(name: str, value: Any) -> str:
 def tell_next(on: Console, model_dir: Any, certifiable: bool) -> None:
     """Prints the commands that follow a finished run. certifiable: its threat has bounds."""
     this_run = flag("model_dir", model_dir)
-    certify = f"  python -m pipelines.certify {this_run} --epsilon=<radius>"
+    certify = f"  {called('certify')} {this_run} --epsilon=<radius>"
     on.print(
         "next:",
         f"  open {shlex.quote(f'{model_dir}/report/report.html')}",
         f"  tensorboard {flag('logdir', f'{model_dir}/logs')}",
         *([certify] if certifiable else []),
-        f"  python -m pipelines.evaluate {this_run} --eval_restarts=10",
+        f"  {called('evaluate')} {this_run} --eval_restarts=10",
         sep="\n",
     )

@@ -11,14 +11,15 @@ from pipelines.flags.kinds import whole
 from pipelines.flags.parsing import fail, parse
 from pipelines.flags.run import run_group
 from pipelines.runs.directory import trained_flags
+from rt_tf.command_line import called
 from rt_tf.folders import writable
 
-ABOUT = """Draws networks in the plane (Wong 2020, thesis, figures 3.3 to 3.5): the decision regions
-of runs on points; the outputs that a run reaches from the box around a point, and outer bounds of
-them; reached outputs and outer bounds of random networks. Prints how much larger the outer bounds
-are.
+ABOUT = f"""Draws networks in the plane (Wong 2020, thesis, figures 3.3 to 3.5): the decision
+regions of runs on points; the outputs that a run reaches from the box around a point, and outer
+bounds of them; reached outputs and outer bounds of random networks. Prints how much larger the
+outer bounds are.
 
-  python -m pipelines.draw --model_dir=runs/points/provable --compare=runs/points/natural --out=docs
+  {called("draw")} --model_dir=runs/points/provable --compare=runs/points/natural --out=docs
 """
 
 WIDTH = 140

@@ -6,13 +6,14 @@ from typing import Any
 from pipelines.command import run_command
 from pipelines.flags.evaluation import blessing_group
 from pipelines.flags.run import run_group
+from rt_tf.command_line import called
 from rt_tf.errors import UserError
 
-ABOUT = """Exports the SavedModel of a finished run, its report and model card inside; and, with a
+ABOUT = f"""Exports the SavedModel of a finished run, its report and model card inside; and, with a
 bar, the verdict BLESSED or NOT_BLESSED beside it (exit status 1; docs/serving.md).
 
-  python -m pipelines.export --model_dir=runs/digits/ibp
-  python -m pipelines.export --model_dir=runs/digits/ibp --min_verified_accuracy=0.9"""
+  {called("export")} --model_dir=runs/digits/ibp
+  {called("export")} --model_dir=runs/digits/ibp --min_verified_accuracy=0.9"""
 GROUPS = (run_group, blessing_group)
 
 

@@ -9,11 +9,12 @@ from pipelines.flags import run as ours
 from pipelines.flags.parsing import fail, parse
 from pipelines.flags.read_phases import read_phases
 from pipelines.runs.directory import STAGES, RunDirectory
+from rt_tf.command_line import called
 
-ABOUT = """Trains a certifiably robust image classifier, certifies and attacks it on the test split,
-writes a report and exports a SavedModel. Killed, it goes on with the same command.
+ABOUT = f"""Trains a certifiably robust image classifier, certifies and attacks it on the test
+split, writes a report and exports a SavedModel. Killed, it goes on with the same command.
 
-  python -m pipelines.train --flagfile=configs/digits/ibp.cfg"""
+  {called("train")} --flagfile=configs/digits/ibp.cfg"""
 
 
 def main(argv: list[str] | None = None) -> None:

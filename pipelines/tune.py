@@ -14,19 +14,20 @@ from pipelines.flags.parsing import fail, parse
 from pipelines.flags.read_phases import read_phases
 from pipelines.flags.space import OBJECTIVES, TUNERS, read_space
 from pipelines.runs.directory import RunDirectory
+from rt_tf.command_line import called
 
-ABOUT = """Trains a system again and again, with values of some of its flags that keras-tuner
+ABOUT = f"""Trains a system again and again, with values of some of its flags that keras-tuner
 chooses, and keeps the flags of the best validation accuracy. The test split is not looked at.
 Killed, it goes on with the same command; a trial that fails prints a line, and the search goes on.
 
-  python -m pipelines.tune --flagfile=configs/digits/ibp.cfg --model_dir=runs/digits/search \\
+  {called("tune")} --flagfile=configs/digits/ibp.cfg --model_dir=runs/digits/search \\
       --space=configs/digits/space.json --trials=10
 
 A space is a JSON file: a flag's name, and keras-tuner's settings of its possible values:
-  {"learning_rate": {"kind": "float", "min_value": 1e-4, "max_value": 1e-2, "sampling": "log"},
-   "batch_size": {"kind": "int", "min_value": 50, "max_value": 200, "step": 50},
-   "ramp": {"kind": "choice", "values": ["linear", "smooth"]},
-   "batch_norm": {"kind": "boolean"}}"""
+  {{"learning_rate": {{"kind": "float", "min_value": 1e-4, "max_value": 1e-2, "sampling": "log"}},
+   "batch_size": {{"kind": "int", "min_value": 50, "max_value": 200, "step": 50}},
+   "ramp": {{"kind": "choice", "values": ["linear", "smooth"]}},
+   "batch_norm": {{"kind": "boolean"}}}}"""
 
 
 def tune_group(values: flags.FlagValues) -> Group:

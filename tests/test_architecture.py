@@ -39,6 +39,7 @@ MAY_USE = {  # besides a room's own files
     "interchange": {"network"},
     "certification": {"interchange"} | BELOW_TRAINING,
     "checker": set(),
+    "command_line": set(),
     "records": {"certification"},
     "proofs": {"certification", "checker", "network", "records"},
     "serving": {"bounds", "models", "network", "threats"},
@@ -59,7 +60,7 @@ MAY_USE = {  # besides a room's own files
     | BELOW_BOUNDS,
 }
 USED_BY_ALL = {"errors", "domain", "exactly", "files", "folders", "notes", "numbers"}
-USED_BY_ALL |= {"replicas", "catalogue"}
+USED_BY_ALL |= {"replicas", "catalogue", "command_line"}
 HANGING = (  # the first words of docstrings that make one guess their subject
     *("The same", "Those", "The contrary", "This one", "That of", "As ", "Such ", "Of "),
     *("What ", "Which ", "Who ", "How ", "Where ", "Whether it ", "Whether they "),

@@ -21,6 +21,7 @@ from pipelines.runs.directory import RunDirectory
 from pipelines.runs.interruption import deferred
 from pipelines.stages import training
 from rt_tf import data
+from rt_tf.command_line import called
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.notes import read_notes, write_notes
@@ -106,7 +107,7 @@ class Search(BaseTuner):
         lines += [f"--{name}={text}" for name, text in flag_texts.items()]
         write_text(self.study.path / "best.cfg", "\n".join(lines) + "\n")
         best = flag("flagfile", f"{self.study.path}/best.cfg")
-        command = f"python -m pipelines.train {best} --model_dir=<folder of the run>"
+        command = f"{called('train')} {best} --model_dir=<folder of the run>"
         self.screen.print(f"next:\n  {command}")
 
     def run_trial(self, trial: Any, **options: Any) -> dict[str, float]:
