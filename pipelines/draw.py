@@ -5,7 +5,7 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.console import console, import_tensorflow, one_line_errors, terminal
+from pipelines.console import begin_output, console, import_tensorflow, one_line_errors, terminal
 from pipelines.flags.group import Group
 from pipelines.flags.kinds import whole
 from pipelines.flags.parsing import fail, parse
@@ -44,6 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     parse(argv or sys.argv, [run_group(values), draw_group(values)], ABOUT)
     if not values.out:
         fail("out: expected --out=<folder for the pictures>; received none")
+    begin_output(values.log_format, "draw")
     with one_line_errors(goes_on=False):
         draw(values)
 

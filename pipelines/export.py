@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from pipelines.command import run_command
+from pipelines.console import terminal
 from pipelines.flags.evaluation import blessing_group
 from pipelines.flags.run import run_group
 from rt_tf.command_line import called
@@ -34,7 +35,8 @@ def export(session: Any, values: Any, screen: Any) -> None:
     elif values.epsilon is not None:
         raise UserError("epsilon: expected --min_verified_accuracy with --epsilon; received none")
     publish.export_model(session.run, session.dataset, session.threat)
-    print(f"exported to {session.run.export}")
+    exported = session.run.export
+    terminal(soft_wrap=True).tell("exported", f"exported to {exported}", export=exported)
 
 
 def bless(session: Any, values: Any, report: Any) -> str | None:
@@ -46,7 +48,7 @@ def bless(session: Any, values: Any, report: Any) -> str | None:
     verdict = blessing.bless(session, values.min_verified_accuracy, report)
     if not verdict.is_blessed:
         return verdict.line()
-    print(verdict.line())
+    terminal(soft_wrap=True).tell("verdict", verdict.line(), verdict=verdict.line())
     return None
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.console import console, import_tensorflow, one_line_errors
+from pipelines.console import begin_output, console, import_tensorflow, one_line_errors
 from pipelines.flags import run as ours
 from pipelines.flags.group import Group
 from pipelines.flags.help import listed
@@ -53,6 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     for name in ("model_dir", "space"):
         if not values[name].value:
             fail(f"{name}: expected --{name}=<{'folder' if name == 'model_dir' else 'file'}>")
+    begin_output(values.log_format, "tune")
     with one_line_errors():
         tune(values, ours.frozen(values, groups[1:]))
 

@@ -15,6 +15,7 @@ from pipelines.flags.evaluation import (
 from pipelines.flags.group import Group
 from pipelines.flags.help import listed
 from pipelines.flags.kinds import ANY, OneOf, PhaseList, number, positive, whole, within
+from pipelines.flags.output import output_flags
 from pipelines.flags.phases import phase_group
 from rt_tf import catalogue
 
@@ -49,7 +50,7 @@ FIXED |= {"momentum", "nesterov"}
 FIXED |= {"transport_size", "transport_power", "transport_weight"}
 # Earlier defaults: a run that has one of them did not choose it.
 FORMER = {"stable_tolerance": "0.01"}
-OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with a run
+OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet", "log_format"}  # not frozen with a run
 del absl_logging  # imported for its flags: defined before TensorFlow defines them
 
 
@@ -59,7 +60,7 @@ def run_group(values: flags.FlagValues) -> Group:
     group.text("model_dir", None, "The run's directory: everything is written there.")
     group.text("data_dir", None, "Folder with prepared TFDS data sets (TFDS's own by default).")
     group.switch("download", False, "Let TFDS download and prepare an absent data set.")
-    group.switch("quiet", False, "Print results and errors only.")
+    output_flags(group)
     return group
 
 

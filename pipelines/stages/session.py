@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from absl import flags
-from rich.console import Console
 
 from pipelines.assembly import devices, inputs
+from pipelines.output import Terminal
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.external_network import THREAT, given_file
 from pipelines.runs.loading import load_run
@@ -42,7 +42,7 @@ class RunSession(NamedTuple):
 
 @contextlib.contextmanager
 def open_run(
-    values: flags.FlagValues, run_values: flags.FlagValues, screen: Console
+    values: flags.FlagValues, run_values: flags.FlagValues, screen: Terminal
 ) -> Iterator[RunSession]:
     """Holds the run that `run_values` describe; a run around a network's file is made if need be.
 
