@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipelines.caches import redirect_caches
 from pipelines.flags.parsing import fail, one_line, until_unread
 from pipelines.output import JSON, OUTPUT, JsonTerminal, Terminal
 from pipelines.runs.interruption import Interruption, interruptible
@@ -72,6 +73,8 @@ def import_tensorflow() -> None:
     Called once flags and run directory are known to be in order, since it takes seconds.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if line := redirect_caches():
+        print(f"hint: {line}", file=sys.stderr)
     sys.stderr.flush()
     stderr = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
