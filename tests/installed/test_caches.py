@@ -22,9 +22,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_home_that_is_missing_is_replaced(home: Path) -> None:
     base = home.parent / f"rt_tf-{os.getuid()}"
-    assert redirect_caches() == (
-        f"the home {home} cannot be written: MPLCONFIGDIR, KERAS_HOME, TFDS_DATA_DIR are in {base} now"
-    )
+    names = "MPLCONFIGDIR, KERAS_HOME, TFDS_DATA_DIR"
+    assert redirect_caches() == f"the home {home} cannot be written: {names} are in {base} now"
     assert base.stat().st_mode & 0o777 == 0o700
     assert os.environ["TFDS_DATA_DIR"] == f"{base}/tensorflow_datasets"
     assert all(Path(os.environ[name]).is_dir() for name in NAMES)
