@@ -29,7 +29,7 @@ from rich.table import Table
 from benchmarks import budgeted, systems
 from benchmarks.entries import Entry, Folder, read
 from pipelines.console import one_line_errors
-from pipelines.flags.help import CONFIGS
+from pipelines.flags.flag_files import CONFIGS
 
 LIST = Path(__file__).with_suffix(".json")
 RESULTS = systems.RESULTS.parent / "campaign"

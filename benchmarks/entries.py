@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from benchmarks.systems import place
-from pipelines.flags.help import CONFIGS
+from pipelines.flags.flag_files import CONFIGS
 from pipelines.runs.locks import Lock, is_free
 from rt_tf.errors import UserError
 from rt_tf.files import write_text

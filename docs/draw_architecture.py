@@ -15,7 +15,8 @@ from matplotlib.patches import FancyBboxPatch
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "architecture.svg"
 # Rooms that all others may use, in one box.
-GROUND = ("domain", "errors", "exactly", "files", "folders", "notes", "numbers", "replicas")
+GROUND = ("command_line", "domain", "errors", "exactly", "files", "folders", "notes", "numbers")
+GROUND += ("replicas",)
 TOP = ("pipelines", "benchmarks")
 FLOOR = 0.75  # inches
 

@@ -6,13 +6,14 @@ from typing import Any
 from pipelines.command import run_command
 from pipelines.flags import evaluation as ours
 from pipelines.flags.run import run_group
+from rt_tf.command_line import called
 
-ABOUT = """Certifies the test split for the network of a finished run and refreshes its report;
+ABOUT = f"""Certifies the test split for the network of a finished run and refreshes its report;
 or for a network of your own, around which it makes a run (docs/certify_your_model.md).
 
-  python -m pipelines.certify --model_dir=runs/digits/ibp --epsilon=0.02,0.08
-  python -m pipelines.certify --model_dir=runs/my --keras_file=my.keras --dataset=mnist --epsilon=.1
-  python -m pipelines.certify --model_dir=runs/my --onnx_file=my.onnx --dataset=mnist --epsilon=.1
+  {called("certify")} --model_dir=runs/digits/ibp --epsilon=0.02,0.08
+  {called("certify")} --model_dir=runs/my --keras_file=my.keras --dataset=mnist --epsilon=.1
+  {called("certify")} --model_dir=runs/my --onnx_file=my.onnx --dataset=mnist --epsilon=.1
 """
 GROUPS = (
     run_group,

@@ -4,18 +4,20 @@ import sys
 
 from absl import flags
 
-from pipelines.console import one_line_errors
+from pipelines.console import begin_output, one_line_errors
 from pipelines.flags.group import Group
 from pipelines.flags.kinds import whole
+from pipelines.flags.output import output_flags
 from pipelines.flags.parsing import fail, parse
 from pipelines.stages.checked import NETWORK, PROOFS
+from rt_tf.command_line import called
 
-ABOUT = """Checks the certificates of which a run has stored proofs, by another program than the one
-that made them, which computes with NumPy alone, from two files (docs/proofs.md). The exit status is
-1 if any certificate does not hold.
+ABOUT = f"""Checks the certificates of which a run has stored proofs, by another program than the
+one that made them, which computes with NumPy alone, from two files (docs/proofs.md). The exit
+status is 1 if any certificate does not hold.
 
-  python -m pipelines.check --proofs=runs/digits/ibp/proofs
-  python -m pipelines.check --proofs=proofs.npz --network=network.npz --samples=100
+  {called("check")} --proofs=runs/digits/ibp/proofs
+  {called("check")} --proofs=proofs.npz --network=network.npz --samples=100
 """
 
 
@@ -29,7 +31,7 @@ def check_group(values: flags.FlagValues) -> Group:
     about = "A file that takes each verdict as it comes; the same command goes on from there."
     group.text("results", None, about)
     group.one("samples", whole(0), 0, "How many certificates of each file, from the first; 0: all.")
-    group.switch("quiet", False, "Print results and errors only.")
+    output_flags(group)
     return group
 
 
@@ -39,6 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     parse(argv or sys.argv, [check_group(values)], ABOUT)
     if values.proofs is None:
         fail("flags: expected --proofs=<folder or file>; received none")
+    begin_output(values.log_format, "check")
     with one_line_errors(goes_on=values.results is not None):
         from pipelines.stages.checking import check_files
 

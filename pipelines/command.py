@@ -5,10 +5,19 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.console import console, import_tensorflow, one_line_errors, refuse, tell_next
+from pipelines.console import (
+    begin_output,
+    console,
+    import_tensorflow,
+    one_line_errors,
+    refuse,
+    tell_next,
+    terminal,
+)
 from pipelines.flags.group import Group
 from pipelines.flags.parsing import parse
 from pipelines.flags.plugins import import_plugins
+from pipelines.output import OUTPUT
 from pipelines.runs.external_network import run_flags_of
 
 Makers = Sequence[Callable[[flags.FlagValues], Group]]
@@ -40,20 +49,23 @@ def with_run(values: flags.FlagValues, action: Action, judge: Judge | None = Non
     """
     run_flags = run_flags_of(values)
     import_tensorflow()
+    from pipelines.progress import ConsoleProgress
     from pipelines.stages import publish
     from pipelines.stages.session import open_run
-    from rt_tf.evaluation.terminal import TerminalProgress
 
+    begin_output(values.log_format, action.__name__)
     screen = console(values.quiet)
     with open_run(values, run_flags, screen) as session:
         with publish.contradictions_as_errors(session.run):
-            action(session, values, TerminalProgress(screen))
+            action(session, values, ConsoleProgress(screen))
         refusal = None
+        OUTPUT.stage = "report"
         if session.alone():
             report = publish.report(session.run, session.dataset)
             refusal = judge(session, values, report) if judge else None
         else:
-            print("other processes are at work on this run: the last one writes its report")
+            line = "other processes are at work on this run: the last one writes its report"
+            terminal(soft_wrap=True).print(line)
         if session.is_new:
             tell_next(screen, session.run.path, session.threat.has_support)
     return refusal

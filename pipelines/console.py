@@ -10,34 +10,33 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rich.console import Console
-
+from pipelines.caches import redirect_caches
 from pipelines.flags.parsing import fail, one_line, until_unread
+from pipelines.output import JSON, OUTPUT, JsonTerminal, Terminal
 from pipelines.runs.interruption import Interruption, interruptible
+from rt_tf.command_line import called
 from rt_tf.errors import UserError
 
 REFUSED = 1
+WIDE = 1000  # columns
 
 
-def console(quiet: bool) -> Console:
+def begin_output(form: str, stage: str) -> None:
+    """Sets the form of all that this process prints, and the stage that its lines name."""
+    OUTPUT.form, OUTPUT.stage = form, stage
+
+
+def console(quiet: bool) -> Terminal:
     """The console of progress; results are printed whatever `quiet` says."""
     return terminal(quiet=quiet, soft_wrap=True)
 
 
-class Terminal(Console):
-    """A console that shows text unchanged, as names may hold rich's markup or emoji."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(markup=False, emoji=False, highlight=False, **options)
-
-    def on_broken_pipe(self) -> None:
-        """Raises BrokenPipeError again, for `until_unread`: rich's own status is 1, a refusal's."""
-        raise
-
-
-def terminal(**options: Any) -> Console:
-    """A terminal that shows text unchanged."""
-    return Terminal(**options)
+def terminal(**options: Any) -> Terminal:
+    """A console that shows text unchanged; wide enough for all lines where it is no terminal."""
+    if not (sys.stdout.isatty() or "file" in options or "COLUMNS" in os.environ):
+        options = {"width": WIDE, **options}
+    kind = JsonTerminal if OUTPUT.form == JSON else Terminal
+    return kind(**options)
 
 
 @contextlib.contextmanager
@@ -74,6 +73,8 @@ def import_tensorflow() -> None:
     Called once flags and run directory are known to be in order, since it takes seconds.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if line := redirect_caches():
+        print(f"hint: {line}", file=sys.stderr)
     sys.stderr.flush()
     stderr = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
@@ -106,15 +107,14 @@ def flag(name: str, value: Any) -> str:
     return f"--{name}={shlex.quote(str(value))}"
 
 
-def tell_next(on: Console, model_dir: Any, certifiable: bool) -> None:
+def tell_next(on: Terminal, model_dir: Any, certifiable: bool) -> None:
     """Prints the commands that follow a finished run. certifiable: its threat has bounds."""
     this_run = flag("model_dir", model_dir)
-    certify = f"  python -m pipelines.certify {this_run} --epsilon=<radius>"
-    on.print(
-        "next:",
-        f"  open {shlex.quote(f'{model_dir}/report/report.html')}",
-        f"  tensorboard {flag('logdir', f'{model_dir}/logs')}",
+    certify = f"{called('certify')} {this_run} --epsilon=<radius>"
+    commands = [
+        f"open {shlex.quote(f'{model_dir}/report/report.html')}",
+        f"tensorboard {flag('logdir', f'{model_dir}/logs')}",
         *([certify] if certifiable else []),
-        f"  python -m pipelines.evaluate {this_run} --eval_restarts=10",
-        sep="\n",
-    )
+        f"{called('evaluate')} {this_run} --eval_restarts=10",
+    ]
+    on.tell("next", "\n  ".join(["next:", *commands]), commands=commands)

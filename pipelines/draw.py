@@ -5,21 +5,22 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.console import console, import_tensorflow, one_line_errors, terminal
+from pipelines.console import begin_output, console, import_tensorflow, one_line_errors, terminal
 from pipelines.flags.group import Group
 from pipelines.flags.kinds import whole
 from pipelines.flags.parsing import fail, parse
 from pipelines.flags.plugins import import_plugins
 from pipelines.flags.run import run_group
 from pipelines.runs.directory import trained_flags
+from rt_tf.command_line import called
 from rt_tf.folders import writable
 
-ABOUT = """Draws networks in the plane (Wong 2020, thesis, figures 3.3 to 3.5): the decision regions
-of runs on points; the outputs that a run reaches from the box around a point, and outer bounds of
-them; reached outputs and outer bounds of random networks. Prints how much larger the outer bounds
-are.
+ABOUT = f"""Draws networks in the plane (Wong 2020, thesis, figures 3.3 to 3.5): the decision
+regions of runs on points; the outputs that a run reaches from the box around a point, and outer
+bounds of them; reached outputs and outer bounds of random networks. Prints how much larger the
+outer bounds are.
 
-  python -m pipelines.draw --model_dir=runs/points/provable --compare=runs/points/natural --out=docs
+  {called("draw")} --model_dir=runs/points/provable --compare=runs/points/natural --out=docs
 """
 
 WIDTH = 140
@@ -46,6 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     parse(argv, [run_group(values), draw_group(values)], ABOUT)
     if not values.out:
         fail("out: expected --out=<folder for the pictures>; received none")
+    begin_output(values.log_format, "draw")
     with one_line_errors(goes_on=False):
         draw(values)
 

@@ -6,11 +6,12 @@ from typing import Any
 from pipelines.command import run_command
 from pipelines.flags import evaluation as ours
 from pipelines.flags.run import run_group
+from rt_tf.command_line import called
 
-ABOUT = """Attacks the test split for the network of a finished run and refreshes its report.
+ABOUT = f"""Attacks the test split for the network of a finished run and refreshes its report.
 
-  python -m pipelines.evaluate --model_dir=runs/digits/ibp --suite=standard
-  python -m pipelines.evaluate --model_dir=runs/digits/ibp --eval_restarts=10 --epsilon=8/255"""
+  {called("evaluate")} --model_dir=runs/digits/ibp --suite=standard
+  {called("evaluate")} --model_dir=runs/digits/ibp --eval_restarts=10 --epsilon=8/255"""
 GROUPS = (
     run_group,
     ours.suite_group,

@@ -4,15 +4,17 @@ import sys
 from typing import Any
 
 from pipelines.command import run_command
+from pipelines.console import terminal
 from pipelines.flags.evaluation import blessing_group
 from pipelines.flags.run import run_group
+from rt_tf.command_line import called
 from rt_tf.errors import UserError
 
-ABOUT = """Exports the SavedModel of a finished run, its report and model card inside; and, with a
+ABOUT = f"""Exports the SavedModel of a finished run, its report and model card inside; and, with a
 bar, the verdict BLESSED or NOT_BLESSED beside it (exit status 1; docs/serving.md).
 
-  python -m pipelines.export --model_dir=runs/digits/ibp
-  python -m pipelines.export --model_dir=runs/digits/ibp --min_verified_accuracy=0.9"""
+  {called("export")} --model_dir=runs/digits/ibp
+  {called("export")} --model_dir=runs/digits/ibp --min_verified_accuracy=0.9"""
 GROUPS = (run_group, blessing_group)
 
 
@@ -33,7 +35,8 @@ def export(session: Any, values: Any, screen: Any) -> None:
     elif values.epsilon is not None:
         raise UserError("epsilon: expected --min_verified_accuracy with --epsilon; received none")
     publish.export_model(session.run, session.dataset, session.threat)
-    print(f"exported to {session.run.export}")
+    exported = session.run.export
+    terminal(soft_wrap=True).tell("exported", f"exported to {exported}", export=exported)
 
 
 def bless(session: Any, values: Any, report: Any) -> str | None:
@@ -45,7 +48,7 @@ def bless(session: Any, values: Any, report: Any) -> str | None:
     verdict = blessing.bless(session, values.min_verified_accuracy, report)
     if not verdict.is_blessed:
         return verdict.line()
-    print(verdict.line())
+    terminal(soft_wrap=True).tell("verdict", verdict.line(), verdict=verdict.line())
     return None
 
 

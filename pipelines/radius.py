@@ -6,14 +6,15 @@ from typing import Any
 from pipelines.command import run_command
 from pipelines.flags import evaluation as ours
 from pipelines.flags.run import run_group
+from rt_tf.command_line import called
 from rt_tf.errors import UserError
 from rt_tf.exactly import radius_text
 
-ABOUT = """Searches, for each test image, the largest radius that has a certificate of the class
+ABOUT = f"""Searches, for each test image, the largest radius that has a certificate of the class
 that the network gives it, and refreshes the report of the run.
 
-  python -m pipelines.radius --model_dir=runs/digits/ibp
-  python -m pipelines.radius --model_dir=runs/digits/ibp --epsilon=0.3 --rungs=crown,alpha_crown
+  {called("radius")} --model_dir=runs/digits/ibp
+  {called("radius")} --model_dir=runs/digits/ibp --epsilon=0.3 --rungs=crown,alpha_crown
 """
 GROUPS = (run_group, ours.radius_group, ours.threat_group, ours.bound_group)
 TIMES_OWN = 4.0  # the largest radius by default, in units of the run's own

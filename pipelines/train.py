@@ -4,17 +4,25 @@ import sys
 
 from absl import flags
 
-from pipelines.console import console, import_tensorflow, one_line_errors, tell_next
+from pipelines.console import (
+    begin_output,
+    console,
+    import_tensorflow,
+    one_line_errors,
+    tell_next,
+    terminal,
+)
 from pipelines.flags import run as ours
 from pipelines.flags.parsing import fail, parse
 from pipelines.flags.plugins import import_plugins
 from pipelines.flags.read_phases import read_phases
 from pipelines.runs.directory import STAGES, RunDirectory
+from rt_tf.command_line import called
 
-ABOUT = """Trains a certifiably robust image classifier, certifies and attacks it on the test split,
-writes a report and exports a SavedModel. Killed, it goes on with the same command.
+ABOUT = f"""Trains a certifiably robust image classifier, certifies and attacks it on the test
+split, writes a report and exports a SavedModel. Killed, it goes on with the same command.
 
-  python -m pipelines.train --flagfile=configs/digits/ibp.cfg"""
+  {called("train")} --flagfile=configs/digits/ibp.cfg"""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -27,6 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     if not values.model_dir:
         fail("model_dir: expected --model_dir=<folder of the run>; received none")
     texts = ours.frozen(values, groups)
+    begin_output(values.log_format, "train")
     with one_line_errors():
         if values.dry_run:
             read_phases(values)
@@ -42,13 +51,17 @@ def main(argv: list[str] | None = None) -> None:
 
 def train_and_publish(values: flags.FlagValues, texts: dict[str, str], run: RunDirectory) -> None:
     """Performs the stages of a run that are not done; nothing is written before all is checked."""
+    begin_output(values.log_format, "train")
     screen = console(values.quiet)
     changed = run.compare(texts, values.accept_changed_flags)
     if set(STAGES) <= set(run.done()) and not changed:
-        print(f"{run.path} is finished: its report is in {run.path}/report/report.html")
+        report = run.path / "report" / "report.html"
+        line = f"{run.path} is finished: its report is in {report}"
+        terminal(soft_wrap=True).tell("finished", line, run=run.path, report=report)
         return
     read_phases(values)
-    screen.print(f"{values.system}: {run.path}")
+    began = f"{values.system}: {run.path}"
+    screen.tell("begin", began, system=values.system, run=run.path)
     import_tensorflow()
     from pipelines.stages.course import perform, prepared
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.console import console, import_tensorflow, one_line_errors
+from pipelines.console import begin_output, console, import_tensorflow, one_line_errors
 from pipelines.flags import run as ours
 from pipelines.flags.group import Group
 from pipelines.flags.help import listed
@@ -15,19 +15,20 @@ from pipelines.flags.plugins import import_plugins
 from pipelines.flags.read_phases import read_phases
 from pipelines.flags.space import OBJECTIVES, TUNERS, read_space
 from pipelines.runs.directory import RunDirectory
+from rt_tf.command_line import called
 
-ABOUT = """Trains a system again and again, with values of some of its flags that keras-tuner
+ABOUT = f"""Trains a system again and again, with values of some of its flags that keras-tuner
 chooses, and keeps the flags of the best validation accuracy. The test split is not looked at.
 Killed, it goes on with the same command; a trial that fails prints a line, and the search goes on.
 
-  python -m pipelines.tune --flagfile=configs/digits/ibp.cfg --model_dir=runs/digits/search \\
+  {called("tune")} --flagfile=configs/digits/ibp.cfg --model_dir=runs/digits/search \\
       --space=configs/digits/space.json --trials=10
 
 A space is a JSON file: a flag's name, and keras-tuner's settings of its possible values:
-  {"learning_rate": {"kind": "float", "min_value": 1e-4, "max_value": 1e-2, "sampling": "log"},
-   "batch_size": {"kind": "int", "min_value": 50, "max_value": 200, "step": 50},
-   "ramp": {"kind": "choice", "values": ["linear", "smooth"]},
-   "batch_norm": {"kind": "boolean"}}"""
+  {{"learning_rate": {{"kind": "float", "min_value": 1e-4, "max_value": 1e-2, "sampling": "log"}},
+   "batch_size": {{"kind": "int", "min_value": 50, "max_value": 200, "step": 50}},
+   "ramp": {{"kind": "choice", "values": ["linear", "smooth"]}},
+   "batch_norm": {{"kind": "boolean"}}}}"""
 
 
 def tune_group(values: flags.FlagValues) -> Group:
@@ -55,6 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     for name in ("model_dir", "space"):
         if not values[name].value:
             fail(f"{name}: expected --{name}=<{'folder' if name == 'model_dir' else 'file'}>")
+    begin_output(values.log_format, "tune")
     with one_line_errors():
         tune(values, ours.frozen(values, groups[1:]))
 

@@ -12,14 +12,15 @@ from pipelines.flags.kinds import ANY, whole, within
 from pipelines.flags.parsing import parse
 from pipelines.runs.supervised import started
 from pipelines.stages import verifying
+from rt_tf.command_line import called
 from rt_tf.errors import UserError
 
-ABOUT = """Decides whether a network has the property of a VNN-LIB file, as VNN-COMP asks: prints
+ABOUT = f"""Decides whether a network has the property of a VNN-LIB file, as VNN-COMP asks: prints
 unsat (no input of the file's box gives outputs that the file describes: proved in sound
 arithmetic), sat (with such an input), unknown or timeout. `pip install -e '.[vnn]'` brings what it
 needs.
 
-  python -m pipelines.verify --onnx_file=net.onnx --vnnlib_file=prop.vnnlib --time_limit=60
+  {called("verify")} --onnx_file=net.onnx --vnnlib_file=prop.vnnlib --time_limit=60
 """
 
 

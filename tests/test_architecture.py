@@ -40,6 +40,7 @@ MAY_USE = {  # besides a room's own files
     "interchange": {"network"},
     "certification": {"interchange"} | BELOW_TRAINING,
     "checker": set(),
+    "command_line": set(),
     "records": {"certification"},
     "proofs": {"certification", "checker", "network", "records"},
     "serving": {"bounds", "models", "network", "threats"},
@@ -60,7 +61,7 @@ MAY_USE = {  # besides a room's own files
     | BELOW_BOUNDS,
 }
 USED_BY_ALL = {"errors", "domain", "exactly", "files", "folders", "notes", "numbers"}
-USED_BY_ALL |= {"replicas", "catalogue", "progress"}
+USED_BY_ALL |= {"replicas", "catalogue", "progress", "command_line"}
 HANGING = (  # the first words of docstrings that make one guess their subject
     *("The same", "Those", "The contrary", "This one", "That of", "As ", "Such ", "Of "),
     *("What ", "Which ", "Who ", "How ", "Where ", "Whether it ", "Whether they "),

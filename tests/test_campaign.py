@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import budgeted, campaign, systems
 from benchmarks.entries import Entry, Folder, read
-from pipelines.flags.help import CONFIGS
+from pipelines.flags.flag_files import CONFIGS
 from rt_tf.errors import UserError
 
 HOUR = 3600.0

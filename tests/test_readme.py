@@ -31,7 +31,7 @@ PAGES.append((ROOT / "CONTRIBUTING.md").read_text())
 COMMANDS = [
     command
     for page in PAGES
-    for command in re.findall(r"python -m pipelines\.(\w+) +(--[^\n`#]*)", page)
+    for command in re.findall(r"(?:python -m pipelines\.|rt-tf )(\w+) +(--[^\n`#]*)", page)
     if "<radius>" not in command[1]
 ]
 OF_A_RESULT = {"download", "eval_loss"}  # it was attacked on the loss that it names
@@ -91,7 +91,7 @@ def test_commands_have_flags_that_exist(module: str, arguments: str) -> None:
         w.replace("<your TFDS folder>", "folder")
         for w in shlex.split(arguments.replace("<your TFDS folder>", "folder"))
     ]
-    if "--helpshort" not in words:
+    if not {"--help", "--helpshort"} & set(words):
         parsing.parse(["x", *words], groups, "")
 
 

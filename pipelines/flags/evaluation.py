@@ -147,7 +147,7 @@ def radius_group(values: flags.FlagValues) -> Group:
 def attack_group(values: flags.FlagValues) -> Group:
     """The flags of the attack on the test split."""
     group = Group("Attack on the test split", values)
-    about = f"{listed(catalogue.ATTACKS)} pipelines.evaluate takes cascade for cascades."
+    about = f"{listed(catalogue.ATTACKS)} The command evaluate takes cascade for cascades."
     group.one("eval_attack", OneOf(catalogue.ATTACKS), "pgd", about)
     group.one("eval_steps", whole(1), 40, "Steps of the attack.")
     group.one("eval_restarts", whole(1), 2, "Random starts; the worst counts.")

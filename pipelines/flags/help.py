@@ -7,10 +7,9 @@ from typing import Protocol
 
 from absl import flags
 
+from pipelines.flags.flag_files import CONFIGS, system_names
 from pipelines.flags.group import Group
 from pipelines.flags.kinds import OneOf, PhaseList, as_flag_text
-
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 def help_text(groups: list[Group], about: str) -> str:
@@ -18,7 +17,7 @@ def help_text(groups: list[Group], about: str) -> str:
     lines = [about, ""]
     for group in groups:
         lines += [f"{group.title}:", *(_flag_help(group.values[name]) for name in group.names), ""]
-    return "\n".join([*lines, "Systems (--flagfile=configs/<data set>/<system>.cfg):", *systems()])
+    return "\n".join([*lines, "Systems (--flagfile=<data set>/<system>):", *systems()])
 
 
 def systems() -> list[str]:
@@ -26,10 +25,13 @@ def systems() -> list[str]:
 
     Shorter schedules of the same systems, <system>-short, are left out.
     """
-    paths = sorted(path for path in CONFIGS.glob("*/*.cfg") if not path.stem.endswith("-short"))
-    names = [str(path.relative_to(CONFIGS).with_suffix("")) for path in paths]
-    headers = [path.read_text().splitlines()[0].lstrip("# ") for path in paths]
+    names = [name for name in system_names() if not name.endswith("-short")]
+    headers = [_header(CONFIGS / f"{name}.cfg") for name in names]
     return [f"  {name:28s}{header}" for name, header in zip(names, headers, strict=True)]
+
+
+def _header(path: Path) -> str:
+    return path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
 
 
 class Summarised(Protocol):

@@ -12,16 +12,16 @@ from typing import NoReturn
 from absl import flags
 
 import rt_tf
+from pipelines.flags import flag_files
 from pipelines.flags.group import Group
 from pipelines.flags.help import help_text
+from rt_tf.errors import UserError
 
 ABOUT_ITSELF = {
     "help": "Prints this text.",
     "helpshort": "Prints this text.",
     "version": "Prints the version.",
 }
-
-FLAG_FILE = ("--flagfile", "-flagfile")
 
 
 def parse(argv: list[str], groups: list[Group], about: str) -> flags.FlagValues:
@@ -34,14 +34,9 @@ def parse(argv: list[str], groups: list[Group], about: str) -> flags.FlagValues:
         if name not in values:
             flags.DEFINE_bool(name, False, about_it, flag_values=values)
     try:
-        rest = values(files_first(argv))
-    except flags.CantOpenFlagFileError as error:
-        fail(_unopened(str(error)))
-    except (flags.Error, OSError) as error:
+        rest = values(flag_files.with_lines(files_first(argv)))
+    except (flags.Error, UserError) as error:
         fail(_from_name(str(error)))
-    except UnicodeDecodeError as error:
-        named = [part.partition("=")[2] for part in argv if part.lstrip("-").startswith("flagfile")]
-        fail(f"flagfile: expected lines of text, --name=value; {', '.join(named)}: {error}")
     if values.help or values.helpshort or values.version:
         with until_unread():
             print(f"rt_tf {rt_tf.__version__}" if values.version else help_text(groups, about))
@@ -61,11 +56,11 @@ def files_first(argv: list[str]) -> list[str]:
     others: list[str] = []
     parts = iter(argv[1:end])
     for part in parts:
-        if part in FLAG_FILE:
+        if part in flag_files.NAMES:
             name = list(itertools.islice(parts, 1))
             (files if name else others).extend([part, *name])
         else:
-            is_file = part.startswith(tuple(f"{name}=" for name in FLAG_FILE))
+            is_file = part.startswith(tuple(f"{name}=" for name in flag_files.NAMES))
             (files if is_file else others).append(part)
     return [*argv[:1], *files, *others, *argv[end:]]
 
@@ -98,15 +93,6 @@ def fail(message: str) -> NoReturn:
     """Prints one line on stderr and exits with status 2."""
     print(f"error: {one_line(message)}", file=sys.stderr)
     raise SystemExit(2)
-
-
-def _unopened(error: str) -> str:
-    """The line on a flag file that cannot be opened, from absl's words around the system's."""
-    reason = error[error.index("[Errno") :] if "[Errno" in error else error
-    return (
-        f"flagfile: expected a file of lines --name=value; received {reason}; "
-        "--help lists the systems in configs/"
-    )
 
 
 def _from_name(text: str) -> str:

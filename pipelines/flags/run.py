@@ -17,6 +17,7 @@ from pipelines.flags.evaluation import (
 from pipelines.flags.group import Group
 from pipelines.flags.help import listed
 from pipelines.flags.kinds import ANY, OneOf, PhaseList, number, positive, whole, within
+from pipelines.flags.output import output_flags
 from pipelines.flags.phases import phase_group
 from rt_tf import catalogue
 from rt_tf.catalogue import models
@@ -53,7 +54,7 @@ FIXED |= {"momentum", "nesterov"}
 FIXED |= {"transport_size", "transport_power", "transport_weight"}
 # Earlier defaults: a run that has one of them did not choose it.
 FORMER = {"stable_tolerance": "0.01"}
-OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet"}  # not frozen with a run
+OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet", "log_format"}  # not frozen with a run
 del absl_logging  # imported for its flags: defined before TensorFlow defines them
 
 
@@ -77,7 +78,7 @@ def run_group(values: flags.FlagValues) -> Group:
     group.text("cache_dir", None, about)
     about = "Modules to import first, a comma list: plug-ins that add rows to the catalogue."
     group.text("import", None, about)
-    group.switch("quiet", False, "Print results and errors only.")
+    output_flags(group)
     return group
 
 

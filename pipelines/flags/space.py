@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from pipelines.flags import data
+from pipelines.flags.flag_files import existing
 from pipelines.flags.run import EVALUATION, OF_ONE_COMMAND, OPERATIONAL, run_flags
 from rt_tf.catalogue.training import Named
 from rt_tf.errors import UserError
@@ -47,9 +48,12 @@ class Space(NamedTuple):
 
 
 def read_space(path: str, values: flags.FlagValues) -> Space:
-    """The space in a file; UserError for names or values that are no flag's."""
+    """The space in a file; UserError for names or values that are no flag's.
+
+    path: of a file of the working folder, or of one of configs/.
+    """
     try:
-        space = json.loads(Path(path).read_text())
+        space = json.loads((existing(path) or Path(path)).read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"space: expected a JSON file; {path} is not: {error}") from error
     if not isinstance(space, dict) or not space:

@@ -4,6 +4,7 @@ from pipelines.console import flag
 from pipelines.runs import restoring
 from pipelines.runs.directory import RunDirectory
 from rt_tf import data, models
+from rt_tf.command_line import called
 from rt_tf.errors import UserError
 from rt_tf.evaluation.subject import Subject
 from rt_tf.network.trace import trace
@@ -18,7 +19,7 @@ def load_run(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> Subjec
     if saved_model.exported_checksum(run.export) != checksum:
         raise UserError(
             f"model_dir: expected {run.export} to hold this run's network; it does not; "
-            f"python -m pipelines.export {flag('model_dir', run.path)} writes it"
+            f"{called('export')} {flag('model_dir', run.path)} writes it"
         )
     return Subject(
         members=tuple(trace(member, domain=dataset.domain) for member in models.members(network)),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from pipelines.console import terminal
 from pipelines.runs.directory import RunDirectory
 from rt_tf import layers  # noqa: F401 - Keras reads its classes by name
 from rt_tf.errors import UserError
@@ -36,7 +37,8 @@ def load_network(run: RunDirectory) -> keras.Model:
             f"be made again from {run.export}"
         )
     save_network(network, run.network)
-    print(f"{run.network} was damaged ({damage}): made again from {run.export}")
+    line = f"{run.network} was damaged ({damage}): made again from {run.export}"
+    terminal(soft_wrap=True).print(line)
     return network
 
 

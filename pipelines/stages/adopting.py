@@ -6,9 +6,9 @@ from pathlib import Path
 import keras
 import numpy as np
 from absl import flags
-from rich.console import Console
 
 from pipelines.flags.parsing import one_line
+from pipelines.output import Terminal
 from pipelines.runs import network_file
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.external_network import GivenFile, checksum, given_file, given_texts
@@ -31,7 +31,7 @@ def adopt(
     run_values: flags.FlagValues,
     dataset: data.DataSet,
     threat: Threat,
-    screen: Console,
+    screen: Terminal,
 ) -> None:
     """Makes a run around the network of a file, with its export.
 

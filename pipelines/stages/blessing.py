@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipelines.console import flag
 from pipelines.stages.session import RunSession
+from rt_tf.command_line import called
 from rt_tf.errors import UserError
 from rt_tf.records import parts
 from rt_tf.records.merge import question_name, read
@@ -24,10 +25,10 @@ def check(session: RunSession) -> None:
     if not _is_asked(session.run.records / _name(session)):
         (eps,) = session.radii
         there = sorted(path.name for path in session.run.records.glob("*-*") if _is_asked(path))
+        certify = f"{called('certify')} {flag('model_dir', session.run.path)} --epsilon={eps!r}"
         raise UserError(
             f"min_verified_accuracy: expected certificates at {_name(session)}; there are "
-            f"{', '.join(there) or 'none'}; python -m pipelines.certify "
-            f"{flag('model_dir', session.run.path)} --epsilon={eps!r} asks for them"
+            f"{', '.join(there) or 'none'}; {certify} asks for them"
         )
 
 

@@ -7,23 +7,22 @@ from functools import cache
 from pathlib import Path
 
 from absl import flags
-from rich.console import Console
 from rich.table import Table as Grid
 
 from pipelines.console import console, terminal
 from pipelines.flags.parsing import fail, one_line
+from pipelines.output import Terminal
+from pipelines.progress import shown_count
 from pipelines.stages.checked import NETWORK, PROOFS, Checked, Results, checksum
 from rt_tf.checker import network, proofs
 from rt_tf.checker.malformed import MalformedError
 from rt_tf.checker.network import Network
 from rt_tf.checker.proofs import Certificate, Proofs
 from rt_tf.checker.verdict import check
-from rt_tf.evaluation.terminal import progress_bars
 from rt_tf.exactly import radius_text
 
 VERDICTS = ("checked", "rejected", "unchecked")
 REJECTED = 1
-EVERY = 10.0  # seconds between lines where there is no terminal to draw a bar on
 
 Table = dict[str, Counter]  # the counts of verdicts by rung
 
@@ -61,7 +60,7 @@ def _nearest(path: Path) -> Path:
     return files[0]
 
 
-def _check(path: Path, of: Network, samples: int, results: Results, screen: Console) -> Table:
+def _check(path: Path, of: Network, samples: int, results: Results, screen: Terminal) -> Table:
     """The counts of verdicts by rung; those so far are shown if the check is interrupted."""
     claimed, sha256 = proofs.load(path, of), checksum(path)
     earlier, certificates = results.of(sha256), claimed.certificates[: samples or None]
@@ -75,7 +74,7 @@ def _check(path: Path, of: Network, samples: int, results: Results, screen: Cons
                 results.keep(sha256, result)
             if not result.holds:
                 rejection = f"rejected: example {result.example} ({result.rung}): {result.why}"
-                print(one_line(rejection), flush=True)
+                terminal(soft_wrap=True).print(one_line(rejection))
             table.setdefault(result.rung, Counter())["checked" if result.holds else "rejected"] += 1
     except KeyboardInterrupt:
         _summary(table, claimed)
@@ -96,21 +95,15 @@ def _checked(network: Network, proofs: Proofs, certificate: Certificate) -> Chec
 
 
 def _shown(
-    certificates: Sequence[Certificate], table: Table, screen: Console
+    certificates: Sequence[Certificate], table: Table, screen: Terminal
 ) -> Iterator[Certificate]:
-    """Yields each certificate: with a bar on a terminal, elsewhere with a line now and then."""
-    printed = time.monotonic()
-    with progress_bars(screen) as bar:
-        task = bar.add_task("check", total=len(certificates), status="")
-        for done, certificate in enumerate(certificates, 1):
-            now = f"example {certificate.index} ({certificate.rung})"
-            bar.update(task, status=one_line(now))
+    """Yields each certificate, and counts them on the screen."""
+    with shown_count(screen, "check", len(certificates)) as checked:
+        for certificate in certificates:
+            checked.advance(0, one_line(f"example {certificate.index} ({certificate.rung})"))
             yield certificate
-            bar.advance(task)
-            if not screen.is_terminal and time.monotonic() - printed >= EVERY:
-                printed = time.monotonic()
-                counts = sum(table.values(), Counter())
-                screen.print(f"{done} of {len(certificates)}: {counts['rejected']} rejected")
+            rejected = sum(row["rejected"] for row in table.values())
+            checked.advance(1, f"{rejected} rejected")
 
 
 def _announce(path: Path, proofs: Proofs) -> None:
@@ -118,8 +111,9 @@ def _announce(path: Path, proofs: Proofs) -> None:
     kind = "ranges by input within " if low.ndim + high.ndim else ""
     inputs = f"{kind}[{low.min():.9g}, {high.max():.9g}]"
     eps = radius_text(proofs.eps) + _scaled(proofs)
-    print(one_line(f"{path}: {proofs.threat} eps {eps}, inputs in {inputs}"))
-    print(one_line(f"network sha256 {proofs.network_sha256}"))
+    shown = terminal(soft_wrap=True)
+    shown.print(one_line(f"{path}: {proofs.threat} eps {eps}, inputs in {inputs}"))
+    shown.print(one_line(f"network sha256 {proofs.network_sha256}"))
 
 
 def _scaled(proofs: Proofs) -> str:
@@ -138,4 +132,4 @@ def _summary(table: Table, proofs: Proofs) -> None:
         grid.add_row(rung, *(str(row[verdict]) for verdict in VERDICTS))
     terminal().print(grid)
     for (rung, why), count in Counter((u.rung, u.why) for u in proofs.unchecked).items():
-        print(one_line(f"unchecked: {count} of {rung}: {why}"))
+        terminal(soft_wrap=True).print(one_line(f"unchecked: {count} of {rung}: {why}"))

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from absl import flags
-from rich.console import Console
 
 from pipelines.assembly import devices, inputs, schedule
 from pipelines.assembly.settings import certify_settings
 from pipelines.flags.evaluation import eval_budget
+from pipelines.output import OUTPUT, Terminal
+from pipelines.progress import ConsoleProgress
 from pipelines.runs.directory import STAGES, RunDirectory
 from pipelines.runs.loading import load_run
 from pipelines.runs.provenance import check_data, check_model_file, note_facts, provenance
@@ -21,7 +22,6 @@ from rt_tf.evaluation.cascades import tell_weaker
 from rt_tf.evaluation.certifying import certify
 from rt_tf.evaluation.preflight import warnings_of
 from rt_tf.evaluation.subject import Subject
-from rt_tf.evaluation.terminal import TerminalProgress
 from rt_tf.records.merge import question_name
 from rt_tf.threats.region import Threat, largest_radius
 from rt_tf.training.loop.loop import Loop
@@ -35,14 +35,14 @@ class Course(NamedTuple):
     dataset: data.DataSet
     threat: Threat
     loop: Loop | None
-    screen: Console
+    screen: Terminal
 
 
 def prepared(
     values: flags.FlagValues,
     texts: dict[str, str],
     run: RunDirectory,
-    screen: Console,
+    screen: Terminal,
     anew: list[str],
 ) -> Course:
     """The course of a run, whose flags and facts are written once all of them are checked.
@@ -52,7 +52,7 @@ def prepared(
     devices.prepare_tensorflow(values.seed, values.deterministic)
     threat = inputs.threat(values)
     schedule.phases(values, threat)
-    dataset = inputs.load_data(values, TerminalProgress(screen))
+    dataset = inputs.load_data(values, ConsoleProgress(screen))
     check_data(run, dataset)
     screen.print(*dataset.notes, sep="\n", end="\n" if dataset.notes else "")
     loop = None
@@ -69,6 +69,7 @@ def perform(course: Course) -> None:
     """Performs the stages that are not done, in order."""
     for stage in STAGES:
         if stage not in course.run.done():
+            OUTPUT.stage = stage
             began, cpu_began = time.perf_counter(), time.process_time()
             _PERFORMED[stage](course)
             course.run.finish(
@@ -91,11 +92,11 @@ def _certify(course: Course) -> None:
     subject, settings = _subject(course), certify_settings(course.values)
     if subject.threat.has_support:
         radii = _radii(course.values, subject.threat, course.dataset.domain)
-        certify(subject, radii, settings, TerminalProgress(course.screen))
+        certify(subject, radii, settings, ConsoleProgress(course.screen))
 
 
 def _attack(course: Course) -> None:
-    subject, progress = _subject(course), TerminalProgress(course.screen)
+    subject, progress = _subject(course), ConsoleProgress(course.screen)
     budget = eval_budget(course.values)
     tell_weaker(budget, subject, progress)
     warnings_of(subject, progress)

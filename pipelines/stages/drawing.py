@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import flags
-from rich.console import Console
 from rich.table import Table
 
 from pipelines.assembly import devices, inputs
+from pipelines.output import Terminal
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.restoring import load_network
 from rt_tf import data
@@ -47,7 +47,7 @@ class Planar(NamedTuple):
 
 
 def draw(
-    by_directory: Mapping[str, flags.FlagValues], values: flags.FlagValues, screen: Console
+    by_directory: Mapping[str, flags.FlagValues], values: flags.FlagValues, screen: Terminal
 ) -> dict[str, Polytope]:
     """Writes the pictures of runs, by directory, and returns the polytopes by title."""
     devices.prepare_tensorflow()

@@ -23,6 +23,7 @@ from rt_tf.serving import saved_model
 from rt_tf.threats.region import Threat
 
 PARITY_IMAGES = 100
+ASKED = ("name", "threat", "epsilon", *ACCURACIES)
 
 
 def export_model(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> None:
@@ -42,7 +43,8 @@ def mend_export(run: RunDirectory, dataset: data.DataSet) -> None:
     damage = saved_model.damage(run.export)
     if damage is not None:
         export_model(run, dataset, inputs.threat(run_flags(run.frozen())))
-        print(f"{run.export}: {damage} was damaged: exported anew from {run.network}")
+        line = f"{run.export}: {damage} was damaged: exported anew from {run.network}"
+        terminal(soft_wrap=True).print(line)
 
 
 @contextlib.contextmanager
@@ -68,7 +70,8 @@ def report(run: RunDirectory, dataset: data.DataSet) -> Row:
             lambda rows: dataset.test.images(rows),
         )
     if run.facts().get("history") and not run.history.exists():
-        print(f"{run.history} is missing: the report is without the training's history")
+        line = f"{run.history} is missing: the report is without the training's history"
+        terminal(soft_wrap=True).print(line)
     saved_model.attach(
         run.export,
         {
@@ -81,11 +84,24 @@ def report(run: RunDirectory, dataset: data.DataSet) -> Row:
     board.text("report", summary_text(result))
     main = main_question(result)
     board.headline(run.frozen(), {name: main[name] for name in ACCURACIES})
-    shown = terminal()
-    shown.print(terminal_table(result))
-    shown.print(*radius_lines(result), sep="\n", end="\n" if result["radii"] else "")
-    for suite in result["suites"]:
-        shown.print(suite_table(suite))
-    if result["suites"]:
-        shown.print(*sanity_lines(result), sep="\n")
+    _tell(run, result)
     return result
+
+
+def _tell(run: RunDirectory, report: Row) -> None:
+    """Prints the accuracies by radius, the certified radii and the suites of a report."""
+    shown = terminal()
+    shown.tell(
+        "result",
+        terminal_table(report),
+        *radius_lines(report),
+        system=report["system"],
+        report=run.path / "report" / "report.json",
+        questions=[{name: question[name] for name in ASKED} for question in report["questions"]],
+        radii=report["radii"],
+        warnings=report["warnings"],
+    )
+    for suite in report["suites"]:
+        shown.print(suite_table(suite))
+    if report["suites"]:
+        shown.print(*sanity_lines(report), sep="\n")

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from absl import flags
-from rich.console import Console
 
 from pipelines.assembly import devices, inputs
+from pipelines.output import Terminal
+from pipelines.progress import ConsoleProgress
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.external_network import THREAT, given_file
 from pipelines.runs.loading import load_run
@@ -17,7 +18,6 @@ from rt_tf import data
 from rt_tf.errors import UserError
 from rt_tf.evaluation.refusals import check_radius
 from rt_tf.evaluation.subject import Subject
-from rt_tf.evaluation.terminal import TerminalProgress
 from rt_tf.threats.region import Threat
 
 
@@ -43,7 +43,7 @@ class RunSession(NamedTuple):
 
 @contextlib.contextmanager
 def open_run(
-    values: flags.FlagValues, run_values: flags.FlagValues, screen: Console
+    values: flags.FlagValues, run_values: flags.FlagValues, screen: Terminal
 ) -> Iterator[RunSession]:
     """Holds the run that `run_values` describe; a run around a network's file is made if need be.
 
@@ -62,7 +62,7 @@ def open_run(
         radii = list(values.epsilon or [run_values.epsilon]) if "epsilon" in values else []
         for eps in radii:
             check_radius(threat, eps, "epsilon", inputs.stated_domain(run_values))
-        dataset = inputs.load_data(run_values, TerminalProgress(screen))
+        dataset = inputs.load_data(run_values, ConsoleProgress(screen))
         for eps in radii:
             check_radius(threat, eps, "epsilon", dataset.domain)
         check_data(run, dataset)

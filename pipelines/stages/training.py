@@ -1,14 +1,13 @@
 """The training stage: builds the loop from flags, shows its progress, keeps its history."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from absl import flags
-from rich.console import Console
-from rich.progress import Progress
 
 from pipelines.assembly import (
     devices,
@@ -20,6 +19,8 @@ from pipelines.assembly import (
     schedule,
 )
 from pipelines.flags.evaluation import bound_settings
+from pipelines.output import Terminal
+from pipelines.progress import Count, shown_count
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.interruption import deferred
 from pipelines.runs.provenance import pin_extra
@@ -28,7 +29,6 @@ from rt_tf import data, models
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.evaluation.refusals import check_radius
-from rt_tf.evaluation.terminal import progress_bars
 from rt_tf.files import write_bytes
 from rt_tf.network.trace import trace
 from rt_tf.records.record_file import line
@@ -53,13 +53,12 @@ class Watcher:
     """Shows training on the terminal and in TensorBoard, and keeps history.jsonl."""
 
     def __init__(
-        self, run: RunDirectory, loop_steps: int, board: TensorBoard, screen: Console, bar: Progress
+        self, run: RunDirectory, board: TensorBoard, screen: Terminal, steps: Count
     ) -> None:
         self.run = run
         self.board = board
         self.screen = screen
-        self.bar = bar
-        self.task = bar.add_task("train", total=loop_steps, status="")
+        self.steps = steps
 
     def on_resume(self, position: TrainingState, notices: Sequence[str]) -> None:
         for notice in notices:
@@ -67,17 +66,17 @@ class Watcher:
         if position.total_steps:
             self.screen.print(f"resuming after step {position.total_steps:,}")
         self._write_history(position)
-        self.bar.update(self.task, completed=position.total_steps)
+        self.steps.begin(position.total_steps)
 
     def on_step(self, position: TrainingState, values: Values, terms: dict[str, float]) -> None:
         status = f"loss {terms['loss']:.3f}  eps {values.eps:.3g}  kappa {values.kappa:.2g}"
-        self.bar.update(self.task, completed=position.total_steps, status=status)
+        self.steps.reach(position.total_steps, status, loss=terms["loss"], eps=values.eps)
         self.board.on_step(position, values, terms)
 
     def on_epoch(self, position: TrainingState, row: dict[str, Any], monitor: Monitor) -> None:
         self._write_history(position)
         self.board.on_epoch(position, row, monitor)
-        self.screen.print(_epoch_line(row))
+        self.screen.tell("epoch", _epoch_line(row), **row)
 
     def _write_history(self, position: TrainingState) -> None:
         lines = [line(row, finite=False) for row in position.history]
@@ -89,14 +88,14 @@ def train(
     run: RunDirectory,
     dataset: data.DataSet,
     loop: Loop,
-    screen: Console,
+    screen: Terminal,
 ) -> None:
     """Trains to the end, resuming from a checkpoint; the result is best/network.keras."""
     pin_extra(run, loop.extra)
     board = TensorBoard(run.logs, dataset.validation, dataset.class_names)
     board.text("flags", "\n".join(f"    --{k}={v}" for k, v in run.frozen().items()))
-    with deferred() as loop.stopping, progress_bars(screen) as bar:
-        loop.watcher = Watcher(run, sum(loop.most_steps()), board, screen, bar)
+    with deferred() as loop.stopping, count_steps(loop, "train", screen) as steps:
+        loop.watcher = Watcher(run, board, screen, steps)
         position = loop.run()
     network = load_network(run)
     run.note(
@@ -111,6 +110,11 @@ def train(
         seconds={**run.facts().get("seconds", {}), "train": position.seconds},
         cpu_seconds={**run.facts().get("cpu_seconds", {}), "train": position.cpu_seconds},
     )
+
+
+def count_steps(loop: Loop, title: str, screen: Terminal) -> AbstractContextManager[Count]:
+    """A count of a loop's steps, which is shown while its block runs."""
+    return shown_count(screen, title, sum(loop.most_steps()), images=loop.settings.batch_size)
 
 
 class NullWatcher:

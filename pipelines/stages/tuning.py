@@ -9,7 +9,6 @@ import keras_tuner
 import tensorflow as tf
 from absl import flags
 from keras_tuner.engine.base_tuner import BaseTuner
-from rich.console import Console
 from rich.table import Table
 from tensorboard.plugins.hparams import api as hparams
 
@@ -17,10 +16,13 @@ from pipelines.assembly import devices, inputs, monitoring, schedule
 from pipelines.console import flag, terminal
 from pipelines.flags.run import run_flags
 from pipelines.flags.space import Space, as_flag
+from pipelines.output import Terminal
+from pipelines.progress import Count
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.interruption import deferred
 from pipelines.stages import training
 from rt_tf import data
+from rt_tf.command_line import called
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.notes import read_notes, write_notes
@@ -39,15 +41,17 @@ FAILURES = (UserError, flags.Error, tf.errors.ResourceExhaustedError)
 
 
 class Board:
-    """A watcher that writes a trial to TensorBoard, and nothing to the terminal."""
+    """A watcher that writes a trial to TensorBoard, and its steps alone to the terminal."""
 
-    def __init__(self, board: TensorBoard) -> None:
+    def __init__(self, board: TensorBoard, steps: Count) -> None:
         self.board = board
+        self.steps = steps
 
     def on_resume(self, position: TrainingState, notices: Sequence[str]) -> None:
-        """Says nothing."""
+        self.steps.begin(position.total_steps)
 
     def on_step(self, position: TrainingState, values: Values, terms: dict[str, float]) -> None:
+        self.steps.reach(position.total_steps, f"loss {terms['loss']:.3f}", loss=terms["loss"])
         self.board.on_step(position, values, terms)
 
     def on_epoch(self, position: TrainingState, row: dict[str, Any], monitor: Monitor) -> None:
@@ -63,7 +67,7 @@ class Search(BaseTuner):
         texts: dict[str, str],
         space: Space,
         study: RunDirectory,
-        screen: Console,
+        screen: Terminal,
     ) -> None:
         """Raises UserError, and writes nothing, if the data or the flags do not fit."""
         devices.prepare_tensorflow(values.seed, values.deterministic)
@@ -106,8 +110,8 @@ class Search(BaseTuner):
         lines += [f"--{name}={text}" for name, text in flag_texts.items()]
         write_text(self.study.path / "best.cfg", "\n".join(lines) + "\n")
         best = flag("flagfile", f"{self.study.path}/best.cfg")
-        command = f"python -m pipelines.train {best} --model_dir=<folder of the run>"
-        self.screen.print(f"next:\n  {command}")
+        command = f"{called('train')} {best} --model_dir=<folder of the run>"
+        self.screen.tell("next", f"next:\n  {command}", commands=[command])
 
     def run_trial(self, trial: Any, **options: Any) -> dict[str, float]:
         """Trains once; FailedTrialError for flags that fail, FatalError for other errors."""
@@ -115,14 +119,19 @@ class Search(BaseTuner):
             score = self._trained(trial)
         except FAILURES as error:
             reason = " ".join(str(error).split())[:300]
-            self.screen.print(f"trial {trial.trial_id}: failed: {reason}")
+            self._tell(trial, f"failed: {reason}", failed=reason)
             raise keras_tuner.errors.FailedTrialError(reason) from error
         except Exception as error:
             raise keras_tuner.errors.FatalError(str(error)) from error
         finally:
             keras.backend.clear_session()
-        self.screen.print(f"trial {trial.trial_id}: {self.by} {score:.4f}")
+        self._tell(trial, f"{self.by} {score:.4f}", **{self.by: score}, flags=self._flags(trial))
         return {SCORE: score}
+
+    def _tell(self, trial: Any, outcome: str, **facts: Any) -> None:
+        self.screen.tell(
+            "trial", f"trial {trial.trial_id}: {outcome}", trial=trial.trial_id, **facts
+        )
 
     def on_trial_end(self, trial: Any) -> None:
         """Saves the search again: keras-tuner saves before a trial's end, and would retry it."""
@@ -143,8 +152,9 @@ class Search(BaseTuner):
         )
         with board.writer.as_default():
             hparams.hparams(chosen, trial_id=trial.trial_id)
-        loop.watcher = Board(board)
-        with deferred() as loop.stopping:
+        title = f"trial {trial.trial_id}"
+        with deferred() as loop.stopping, training.count_steps(loop, title, self.screen) as steps:
+            loop.watcher = Board(board, steps)
             position = loop.run()
         best = _score(position, self.by)
         with board.writer.as_default(step=position.total_steps):

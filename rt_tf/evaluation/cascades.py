@@ -2,6 +2,7 @@
 
 from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.catalogue.suites import Budget
+from rt_tf.command_line import called
 from rt_tf.evaluation.refusals import refuse_attack_on_members, refuse_other_answers
 from rt_tf.evaluation.subject import Subject
 from rt_tf.progress import Progress
@@ -45,5 +46,5 @@ def tell_weaker(budget: Budget, subject: Subject, progress: Progress) -> None:
     if subject.is_cascade and not ATTACKS[budget.attack].cascade:
         progress.say(
             f"{budget.attack} climbs a cascade's first member alone: --eval_attack={WHOLE.attack} "
-            "of pipelines.evaluate tries to refute what it certifies"
+            f"of {called('evaluate')} tries to refute what it certifies"
         )

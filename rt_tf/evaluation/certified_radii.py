@@ -9,6 +9,7 @@ import numpy as np
 
 from rt_tf.certification.bracket import Trial
 from rt_tf.certification.radius import Radius, RadiusSearch
+from rt_tf.command_line import called
 from rt_tf.errors import UserError
 from rt_tf.evaluation.ladders import settings_taken
 from rt_tf.evaluation.recording import headed, record_missing
@@ -67,7 +68,7 @@ def _refuse(subject: Subject, rungs: Sequence[str]) -> None:
     if subject.is_cascade:
         raise UserError(
             "model_dir: expected a network; received a cascade, which may abstain at one radius "
-            "and not at another; pipelines.certify certifies it at each"
+            f"and not at another; {called('certify')} certifies it at each"
         )
 
 

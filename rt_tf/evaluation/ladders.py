@@ -10,6 +10,7 @@ from rt_tf import catalogue
 from rt_tf.catalogue.bounds import LADDER
 from rt_tf.certification import plan
 from rt_tf.certification.ladder import Ladder
+from rt_tf.command_line import called
 from rt_tf.errors import UserError
 from rt_tf.evaluation.subject import Subject
 from rt_tf.exactly import radius_text
@@ -33,7 +34,7 @@ def choose_rungs(subject: Subject, rungs: Sequence[str] | None, progress: Progre
         if unfit:
             raise UserError(
                 f"rungs: expected bounds for a cascade, whose members answer in turn; received "
-                f"{', '.join(unfit)}; pipelines.evaluate attacks the whole cascade"
+                f"{', '.join(unfit)}; {called('evaluate')} attacks the whole cascade"
             )
         return list(rungs)
     left_out = {rung: why for rung in LADDER if (why := _why_not(subject, rung))}

@@ -92,6 +92,6 @@ def _limits(main: Question, run: Row) -> list[str]:
         "Attacked accuracy is an upper limit set by the attacks listed; a stronger attack may "
         "lower it, never below certified accuracy. Between the two, the answer is not known.",
         "The proofs are computed by rt_tf's bound code, which is tested, not formally verified. "
-        "python -m pipelines.check recomputes those of the layers and threats that docs/proofs.md "
-        "has by another program, in NumPy alone; it lists the others as unchecked.",
+        "rt-tf check (python -m pipelines.check) recomputes those of the layers and threats that "
+        "docs/proofs.md has by another program, in NumPy alone; it lists the others as unchecked.",
     ]

@@ -35,7 +35,7 @@ def duration(seconds: float | None) -> str:
     """Seconds as a text in ms, s or min by their size: `3.2 ms`, `41 s`, `12 min`."""
     if seconds is None:
         return DASH
-    if seconds < 1:
+    if seconds < 0.9995:  # which is 1 s in three digits
         return f"{1000 * seconds:.3g} ms"
     return f"{seconds:.3g} s" if seconds < 300 else f"{seconds / 60:.3g} min"
 

@@ -12,6 +12,7 @@ import rt_tf
 
 OWN_PACKAGES = ("rt_tf", "pipelines")
 MARK = "name = rt_tf"  # in the setup.cfg of this repository, and of no other
+COMMIT = "RT_TF_COMMIT"  # an environment variable of images
 PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "scipy")
 
 
@@ -46,14 +47,15 @@ def _lines(path: str) -> list[str]:
 def code() -> dict[str, Any]:
     """{"version", "commit", "changed"} of this library.
 
-    changed: whether the packages have files that are not as in the commit, or not in it. commit and
-    changed are None outside a checkout of this repository: another repository around the code, such
-    as one that it was installed or copied into, says nothing of the code.
+    changed: whether the packages have files that are not as in the commit, or not in it; None
+    outside a checkout of this repository: another repository around the code, such as one that it
+    was installed or copied into, says nothing of the code. Outside, the commit is the one that an
+    image of a container was built from, if that was stated (the Dockerfile's COMMIT).
     """
     root = Path(rt_tf.__file__).resolve().parents[1]
     facts: dict[str, Any] = {"version": rt_tf.__version__, "commit": None, "changed": None}
     if not _is_checkout(root):
-        return facts
+        return {**facts, "commit": os.environ.get(COMMIT) or None}
     changes = _git(root, "status", "--porcelain", "--", *OWN_PACKAGES)
     return {**facts, "commit": _git(root, "rev-parse", "HEAD"), "changed": changes != ""}
 

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf import models
+from rt_tf.command_line import called
 from rt_tf.domain import UNIT, Given
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
@@ -111,8 +112,8 @@ def refuse_damaged(path: str | Path) -> None:
     name = damage(path)
     if name is not None:
         raise UserError(
-            f"export: expected {path} as it was exported; {name} is damaged; python -m "
-            f"pipelines.export --model_dir={shlex.quote(str(Path(path).parent))} writes it anew"
+            f"export: expected {path} as it was exported; {name} is damaged; "
+            f"{called('export')} --model_dir={shlex.quote(str(Path(path).parent))} writes it anew"
         )
 
 

@@ -12,7 +12,7 @@ import pytest
 from absl import flags
 from kept_proofs import CLASSES, Question, question, tree_proof
 
-from pipelines import check
+from pipelines import check, progress
 from pipelines.stages import checking
 from rt_tf.checker import network, verdict
 from rt_tf.errors import UserError
@@ -177,7 +177,7 @@ def test_a_network_is_loaded_once_and_progress_has_lines(
     loaded = []
     load = network.load
     monkeypatch.setattr(network, "load", lambda path: loaded.append(path) or load(path))
-    monkeypatch.setattr(checking, "EVERY", 0.0)
+    monkeypatch.setattr(progress, "EVERY", 0.0)
     checked(f"--proofs={tmp_path}")
     assert len(loaded) == 1
-    assert capsys.readouterr().out.count("1 of 1: ") == 2
+    assert capsys.readouterr().out.count("check: 1 of 1; ") == 2

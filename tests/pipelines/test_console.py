@@ -28,14 +28,18 @@ def test_names_are_shown_as_they_are() -> None:
     assert shown.getvalue().count(HOSTILE) >= 3
 
 
-def test_there_is_one_kind_of_terminal() -> None:
-    consoles = [
-        path.name
+def test_consoles_are_made_in_one_place() -> None:
+    """Help, the ends of commands, and VNN-COMP's answer are lines whatever the form of output."""
+    made = {
+        (path.name, node.func.id)
         for path in Path(console.__file__).parent.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Console", "Terminal")
-    ]
-    assert consoles == ["console.py"]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    consoles = {"Console", "Terminal", "JsonTerminal"}
+    assert {file for file, called in made if called in consoles} == set()
+    printing = {file for file, called in made if called == "print"}
+    assert printing == {"commands.py", "console.py", "parsing.py", "verifying.py"}
 
 
 @pytest.mark.parametrize(

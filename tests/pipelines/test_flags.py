@@ -57,7 +57,7 @@ def parsed(*arguments: str) -> absl_flags.FlagValues:
         ("--phase_until=tired", "expected one of epochs, stable, overfit; received 'tired'"),
         ("--epsilom=0.1", "(?i)unknown command line flag 'epsilom'"),
         ("--flagfile=missing.cfg", "flagfile: expected a file of lines .*; received .*missing.cfg"),
-        ("--flagfile", "--flagfile with no argument"),
+        ("--flagfile", "flagfile: expected --flagfile=<file or system>; received none"),
         ("stray", "expected --name=value; received 'stray'"),
     ],
 )

@@ -43,6 +43,16 @@ def test_outside_any_repository_there_is_a_version_alone(copy: Path) -> None:
     assert code() == {"version": rt_tf.__version__, "commit": None, "changed": None}
 
 
+def test_an_image_says_what_it_was_built_from(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RT_TF_COMMIT", "0123abc")
+    assert code() == {"version": rt_tf.__version__, "commit": "0123abc", "changed": None}
+    commit = committed(copy)
+    assert code()["commit"] == commit
+    monkeypatch.setenv("RT_TF_COMMIT", "")  # an image that was built without a word on it
+    shutil.rmtree(copy / ".git")
+    assert code()["commit"] is None
+
+
 def test_its_own_repository_is_named_and_so_are_changes(copy: Path) -> None:
     commit = committed(copy)
     assert code() == {"version": rt_tf.__version__, "commit": commit, "changed": False}

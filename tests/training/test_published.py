@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from absl import flags
 
-from pipelines.flags.help import CONFIGS
+from pipelines.flags.flag_files import CONFIGS
 from pipelines.flags.parsing import parse
 from pipelines.flags.read_phases import read_phases
 from pipelines.flags.run import training_groups

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rt_tf.attacks.preflight import black_box_ahead
 from rt_tf.catalogue.attacks import ATTACKS
+from rt_tf.command_line import called
 from rt_tf.errors import UserError
 from rt_tf.notes import read_notes, write_notes
 from rt_tf.records.merge import Question
@@ -37,7 +38,7 @@ def stored(records_dir: Path, network: str) -> list[str]:
     except (UserError, KeyError, TypeError) as error:
         raise UserError(
             f"{path}: expected warnings of a network; received something else ({error}); delete "
-            "the file, and pipelines.evaluate writes it anew"
+            f"the file, and {called('evaluate')} writes it anew"
         ) from error
 
 
