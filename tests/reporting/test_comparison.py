@@ -158,6 +158,13 @@ def test_other_attacks_and_machines_are_noted(runs: list[Path], tmp_path: Path) 
         patch.setattr(synthetic, "NETWORK", network(9))
         synthetic.write_attack(folder, "apgd", range(4, 10))
     attacks, machines = compare([runs[0], folder], None, OPERATIONAL).notes
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic, "NETWORK", network(1))
+        steps = synthetic.settings(steps=200)
+        synthetic.write_attack(runs[1], "pgd-200x2", range(4, 10), steps)
+        patch.setattr(synthetic, "NETWORK", network(2))
+        synthetic.write_attack(runs[2], "pgd-200x2-s2", range(4, 10), {**steps, "seed": 2})
+    assert compare(runs[1:3], None, OPERATIONAL).notes == []  # seeds are no other attacks
     assert attacks == (
         f"The attacks at 0.05 are not the same: {runs[0]}: pgd-40x2; {folder}: apgd, pgd-40x2."
     )
@@ -228,6 +235,18 @@ def test_curves_are_of_the_same_images_at_all_radii(runs: list[Path]) -> None:
     drawn = {line.get_gid(): list(line.get_ydata()) for line in axes.get_lines()}
     expected = {runs[0]: [23 / 35, 5 / 35], runs[3]: [27 / 35, 5 / 35]}
     assert drawn == {str(folder): pytest.approx(rates) for folder, rates in expected.items()}
+
+
+def test_the_course_of_training_is_drawn_for_each_run(runs: list[Path]) -> None:
+    history = (runs[0] / "history.jsonl").read_text().splitlines()
+    (runs[3] / "history.jsonl").write_text(history[2] + "\n")
+    figure = figures.training_curves(compare([runs[0], runs[3]], None, OPERATIONAL))
+    clean = next(axes for axes in figure.axes if axes.get_title("left").startswith("clean"))
+    course, single = clean.get_lines()
+    assert (course.get_gid(), single.get_gid()) == (str(runs[0]), str(runs[3]))
+    assert list(course.get_xdata()) == [0, 10, 20, 30, 40, 50]
+    assert course.get_ydata() == pytest.approx([0.8 + 0.03 * epoch for epoch in range(6)])
+    assert (list(single.get_ydata()), single.get_marker()) == ([pytest.approx(0.86)], "o")
 
 
 def test_the_page_is_self_contained(runs: list[Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -143,26 +144,37 @@ def _rate(question: Question, images: Collection[Image], accuracy: str) -> Row:
     return rate
 
 
-def _attacks(question: Question) -> str:
-    return ", ".join(sorted(question.attacks)) or "none"
+class Means(NamedTuple):
+    """The attacks or rungs of a question. key: equal for equal ones. words: their names."""
+
+    key: str
+    words: str
 
 
-def _rungs(question: Question) -> str:
+def _attacks(question: Question) -> Means:
+    """The attacks with their settings but the seed, which is that of a run."""
+    settings = [{**attack, "seed": None} for attack in question.attacks.values()]
+    key = sorted(json.dumps(attack, sort_keys=True) for attack in settings)
+    return Means(str(key), ", ".join(sorted(question.attacks)) or "none")
+
+
+def _rungs(question: Question) -> Means:
     settings = question.headers[CERTIFY]["settings"] if CERTIFY in question.headers else {}
-    return ", ".join(settings.get("rungs", ())) or "none"
+    rungs = settings.get("rungs", ())
+    return Means(str(sorted(rungs)), ", ".join(rungs) or "none")
 
 
-MEANS: dict[str, Callable[[Question], str]] = {"attacks": _attacks, "rungs": _rungs}
+MEANS: dict[str, Callable[[Question], Means]] = {"attacks": _attacks, "rungs": _rungs}
 
 
 def _differing_means(runs: Sequence[Run], radii: Iterable[float]) -> list[str]:
     """Sentences on attacks or rungs that are not the same for all runs."""
     notes = []
     for eps in radii:
-        for what, means in MEANS.items():
-            by_run = {run.folder: means(run.by_eps[eps]) for run in runs}
-            if len(set(by_run.values())) > 1:
-                listed = "; ".join(f"{folder}: {names}" for folder, names in by_run.items())
+        for what, means_of in MEANS.items():
+            by_run = {run.folder: means_of(run.by_eps[eps]) for run in runs}
+            if len({means.key for means in by_run.values()}) > 1:
+                listed = "; ".join(f"{folder}: {means.words}" for folder, means in by_run.items())
                 notes.append(f"The {what} at {radius_text(eps)} are not the same: {listed}.")
     return notes
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rt_tf.records.merge import Question
 from rt_tf.records.record_file import Row
@@ -78,12 +80,14 @@ def training_curves(comparison: Comparison) -> Figure | None:
     grid = figure.subplots(2, 2, sharex=True)
     for axes, name in zip(grid.ravel(), ("loss", *WATCHED), strict=True):
         for run, style in zip(runs, _styles(comparison), strict=True):
-            steps = [row["step"] for row in run.history]
-            axes.plot(steps, _values(run.history, name), gid=run.folder, **style)
+            steps, values = [row["step"] for row in run.history], _values(run.history, name)
+            marker = "o" if np.isfinite(values).sum() == 1 else None  # which a line would not show
+            axes.plot(steps, values, gid=run.folder, marker=marker, **style)
         axes.set_title("loss" if name == "loss" else f"{name} accuracy, validation")
         if name != "loss":
             as_share(axes)
     legend(grid[0, 0])
+    grid[0, 0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for axes in grid[1]:
         axes.set_xlabel("step")
     return figure
