@@ -22,10 +22,13 @@ SIGNATURES = ("serving_default", "serve", *METHODS)
 
 
 def strided() -> keras.Model:
-    """Two convolutions of which bounds take the transposes, too."""
-    conv = [keras.layers.Conv2D(4, 3, 2, "same", activation="relu") for _ in range(2)]
-    last = [keras.layers.Flatten(), keras.layers.Dense(3)]
-    return randomize(keras.Sequential([keras.Input((6, 6, 1)), *conv, *last]))
+    """A convolution, of which bounds take the transpose, too."""
+    layers = [
+        keras.layers.Conv2D(4, 3, 2, "same", activation="relu"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(3),
+    ]
+    return randomize(keras.Sequential([keras.Input((6, 6, 1)), *layers]))
 
 
 def inputs() -> np.ndarray:
@@ -129,6 +132,29 @@ def test_requests_that_the_server_joins_keep_their_radii(
     np.testing.assert_allclose(answers, expected, rtol=1e-4, atol=1e-6)
     with pytest.raises(tf.errors.InvalidArgumentError, match="at least one dimension"):
         batched(tf.constant(rows[0][0]), tf.constant(0.1))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_session_answers_by_the_names_of_tensors(export: Path, served: Any, name: str) -> None:
+    """The way of the server, which loads the graph, feeds its tensors and fetches others."""
+    expected = {0.01: ask(served, name, inputs(), 0.01), None: ask(served, name, inputs(), EPSILON)}
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        graph = tf.compat.v1.saved_model.load(session, ["serve"], str(export))
+        signature = graph.signature_def[name]
+        fetches = {key: tensor.name for key, tensor in signature.outputs.items()}
+
+        def run(epsilon: Any) -> dict[str, np.ndarray]:
+            values = {"image": inputs(), "epsilon": epsilon}
+            return session.run(fetches, {signature.inputs[k].name: v for k, v in values.items()})
+
+        for epsilon, answer in expected.items():
+            given = run(EPSILON if epsilon is None else epsilon)
+            assert given.keys() == answer.keys()
+            for key, value in answer.items():
+                np.testing.assert_array_equal(given[key], value)
+        for wrong in (EPSILON[:1], EPSILON[:2], [EPSILON]):
+            with pytest.raises(tf.errors.InvalidArgumentError, match="epsilon: expected one"):
+                run(wrong)
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
