@@ -8,7 +8,7 @@ from absl import flags
 from pipelines.console import import_tensorflow, one_line_errors
 from pipelines.flags.group import Group
 from pipelines.flags.kinds import OneOf, positive
-from pipelines.flags.parsing import parse_with_others
+from pipelines.flags.parsing import fail, parse_with_others
 from pipelines.flags.run import OPERATIONAL
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
@@ -40,6 +40,8 @@ def main(argv: list[str] | None = None) -> None:
     values = flags.FLAGS
     values.set_gnu_getopt(True)  # flags may follow the folders
     _, folders = parse_with_others(argv or sys.argv, [compare_group(values)], ABOUT)
+    if len(folders) < 2:
+        fail(f"runs: expected two folders of runs or more; received {' '.join(folders) or 'none'}")
     with one_line_errors(goes_on=False):
         compare(folders, values)
 

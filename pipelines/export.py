@@ -36,7 +36,7 @@ def export(session: Any, values: Any, screen: Any) -> None:
     elif values.epsilon is not None:
         raise UserError("epsilon: expected --min_verified_accuracy with --epsilon; received none")
     if values.export_version is not None:
-        publish.refuse_taken(session.run, values.export_version)
+        publish.is_published(session.run, values.export_version)  # refuses another network's
     publish.export_model(session.run, session.dataset, session.threat)
     print(f"exported to {session.run.export}")
 

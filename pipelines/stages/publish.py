@@ -37,14 +37,14 @@ def export_model(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> No
         ) from error
 
 
-def refuse_taken(run: RunDirectory, version: int) -> bool:
-    """Whether the run's network is that version already; UserError where another one is."""
-    return versions.refuse_taken(run.served, version, run.facts()["network_sha256"])
+def is_published(run: RunDirectory, version: int) -> bool:
+    """Whether a version is the run's network already; UserError where it is something else."""
+    return versions.is_published(run.served, version, run.facts()["network_sha256"])
 
 
 def export_version(run: RunDirectory, version: int) -> None:
     """Copies the export to a version for TensorFlow Serving, and prints where it is."""
-    was_there = refuse_taken(run, version)
+    was_there = is_published(run, version)
     path = versions.publish(run.export, run.served, version)
     print(f"{path} holds this network already" if was_there else f"version {version}: {path}")
 

@@ -8,7 +8,7 @@ from rt_tf.folders import rewritten
 from rt_tf.serving import saved_model
 
 
-def refuse_taken(base: str | Path, version: int, checksum: str) -> bool:
+def is_published(base: str | Path, version: int, checksum: str) -> bool:
     """Whether the version is there already, whole, with the network of that checksum.
 
     UserError where it is another network's, or something else. A server that has loaded a version
@@ -38,7 +38,7 @@ def publish(export: str | Path, base: str | Path, version: int) -> Path:
         raise UserError(f"export: expected an export; {export} is none")
     saved_model.refuse_damaged(export)
     path = Path(base) / str(version)
-    if not refuse_taken(base, version, checksum):
+    if not is_published(base, version, checksum):
         with rewritten(path, "export", saved_model.EXPORTED) as staged:
             shutil.copytree(export, staged, dirs_exist_ok=True)
             saved_model.refuse_damaged(staged)

@@ -298,10 +298,13 @@ def test_the_forms_of_the_command_are_those_that_exist() -> None:
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["--format=xls"], "one of markdown, csv, latex"), (["--epsilon=-1"], "a number > 0")],
+    [
+        (["runs/a", "runs/b", "--format=xls"], "one of markdown, csv, latex"),
+        (["runs/a"], "runs: expected two folders of runs or more; received runs/a"),
+    ],
 )
-def test_a_bad_flag_gets_one_line(words: list[str], message: str) -> None:
-    program = [sys.executable, "-m", "pipelines.compare", "runs/a", "runs/b", *words]
+def test_a_bad_command_gets_one_line(words: list[str], message: str) -> None:
+    program = [sys.executable, "-m", "pipelines.compare", *words]
     done = subprocess.run(program, capture_output=True, text=True)
     assert done.returncode == 2
     assert message in done.stderr
