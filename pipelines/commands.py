@@ -13,6 +13,7 @@ COMMANDS = {
     "evaluate": "Attacks the test images of a run, by a suite or a single attack.",
     "radius": "Searches the largest certified radius of each test image of a run.",
     "export": "Exports the SavedModel of a run, with a verdict if a bar is set.",
+    "compare": "Compares runs on the same test images, seeds as mean and deviation.",
     "tune": "Searches flags for the best validation accuracy.",
     "verify": "Decides a VNN-LIB property of an ONNX network.",
     "check": "Checks stored certificates again, with NumPy alone.",

@@ -300,7 +300,7 @@ def test_flags_and_names_need_no_tensorflow():
     """So that --help and a bad flag answer at once."""
     light = ["rt_tf.errors", "rt_tf.catalogue", "pipelines.flags.parsing", "pipelines.flags.run"]
     light += ["pipelines.train", "pipelines.certify", "pipelines.evaluate", "pipelines.export"]
-    light += ["pipelines.check", "pipelines.verify", "pipelines.radius"]
+    light += ["pipelines.check", "pipelines.verify", "pipelines.radius", "pipelines.compare"]
     program = f"""
 import importlib, sys
 for name in {light}:

@@ -220,6 +220,14 @@ def blessing_group(values: flags.FlagValues) -> Group:
     return group
 
 
+def version_group(values: flags.FlagValues) -> Group:
+    """The flag of the number under which TensorFlow Serving finds an export."""
+    group = Group("TensorFlow Serving", values)
+    about = "Also a copy as served/<number>, unless it is NOT_BLESSED. Not given: none."
+    group.one("export_version", whole(1), None, about)
+    return group
+
+
 def starts_group(values: flags.FlagValues) -> Group:
     """The flags of the randomness of an attack on a finished run."""
     group = Group("Randomness", values)

@@ -29,6 +29,16 @@ def parse(argv: list[str], groups: list[Group], about: str) -> flags.FlagValues:
 
     A flag on the command line replaces the flag files' value, wherever it stands.
     """
+    values, others = parse_with_others(argv, groups, about)
+    if others:
+        fail(f"flags: expected --name=value; received '{others[0]}'")
+    return values
+
+
+def parse_with_others(
+    argv: list[str], groups: list[Group], about: str
+) -> tuple[flags.FlagValues, list[str]]:
+    """Parses a command line as `parse` does, and returns also the words that are no flags."""
     values = groups[0].values
     for name, about_it in ABOUT_ITSELF.items():
         if name not in values:
@@ -41,9 +51,7 @@ def parse(argv: list[str], groups: list[Group], about: str) -> flags.FlagValues:
         with until_unread():
             print(f"rt_tf {rt_tf.__version__}" if values.version else help_text(groups, about))
         raise SystemExit(0)
-    if len(rest) > 1:
-        fail(f"flags: expected --name=value; received '{rest[1]}'")
-    return values
+    return values, rest[1:]
 
 
 def files_first(argv: list[str]) -> list[str]:

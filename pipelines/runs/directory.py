@@ -20,7 +20,12 @@ from rt_tf.folders import settle, writable
 from rt_tf.notes import read_notes, write_notes
 
 # See rt_tf.files and rt_tf.training.loop.checkpoints.save_network; of folders, rt_tf.folders.
-HALF_WRITTEN = ("**/.*.tmp", "best/.rt_tf-partial.*", "good/.rt_tf-partial.*")
+HALF_WRITTEN = (
+    "**/.*.tmp",
+    "best/.rt_tf-partial.*",
+    "good/.rt_tf-partial.*",
+    "served/.*.rt_tf-partial",
+)
 REWRITTEN = ("export", "proofs")
 STAGES = ("train", "export", "certify", "attack", "report")  # of a run, in order
 
@@ -36,6 +41,7 @@ class RunDirectory:
         self.network = self.path / "best" / "network.keras"
         self.records = self.path / "records"
         self.export = self.path / "export"
+        self.served = self.path / "served"
         self.logs = self.path / "logs"
 
     @contextlib.contextmanager

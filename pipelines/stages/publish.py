@@ -19,7 +19,7 @@ from rt_tf.reporting.report import write_report
 from rt_tf.reporting.summary import main_question
 from rt_tf.reporting.tensorboard import TensorBoard
 from rt_tf.reporting.text import ACCURACIES, model_card, radius_lines, summary_text, terminal_table
-from rt_tf.serving import saved_model
+from rt_tf.serving import saved_model, versions
 from rt_tf.threats.region import Threat
 
 PARITY_IMAGES = 100
@@ -36,6 +36,18 @@ def export_model(run: RunDirectory, dataset: data.DataSet, threat: Threat) -> No
             f"export: expected the SavedModel to compute what the network does; {error}; "
             f"{run.export} is as it was"
         ) from error
+
+
+def is_published(run: RunDirectory, version: int) -> bool:
+    """Whether a version is the run's network already; UserError where it is something else."""
+    return versions.is_published(run.served, version, run.facts()["network_sha256"])
+
+
+def export_version(run: RunDirectory, version: int) -> None:
+    """Copies the export to a version for TensorFlow Serving, and prints where it is."""
+    was_there = is_published(run, version)
+    path = versions.publish(run.export, run.served, version)
+    print(f"{path} holds this network already" if was_there else f"version {version}: {path}")
 
 
 def mend_export(run: RunDirectory, dataset: data.DataSet) -> None:

@@ -5,8 +5,11 @@ replaced by a dense convolution that computes blocks of the input's pixels as ch
 Both maps are bilinear in (value, kernel), and each is the other's gradient.
 """
 
+import contextlib
+import contextvars
 import dataclasses
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +19,24 @@ from rt_tf.network.ops import Tensor, Window
 FEW_CHANNELS = 4
 LANES = 16  # channels that a processor computes at once
 MOST_WASTE = 16.0  # multiplications by zero for each that counts, still faster in a matrix product
+
+
+_without_gradients = contextvars.ContextVar("_without_gradients", default=False)
+
+
+@contextlib.contextmanager
+def without_gradients() -> Iterator[None]:
+    """Leaves the gradients out of convolutions that are computed within the block.
+
+    For functions that are saved: TensorFlow saves the gradients of ours, but not their own
+    gradients, and warns of that whenever the functions are loaded. The block's results must not be
+    differentiated.
+    """
+    token = _without_gradients.set(True)
+    try:
+        yield
+    finally:
+        _without_gradients.reset(token)
 
 
 def same_padding(size: int, taps: int, stride: int, dilation: int = 1) -> tuple[int, int]:
@@ -38,6 +59,8 @@ class Convolution:
     def __call__(self, x: Tensor, kernel: Tensor) -> Tensor:
         """The convolution of x with a kernel [rows, columns, channels, filters]."""
         height, width = x.shape[1:3]
+        if _without_gradients.get():
+            return self._convolve(x, kernel)
 
         @tf.custom_gradient
         def convolve(x: Tensor, kernel: Tensor) -> tuple[Tensor, object]:
@@ -60,6 +83,8 @@ class Convolution:
         """The transpose: from values y at the output to images [batch, height, width, channels]."""
         if self._is_small(y, kernel, height, width):
             return self._transpose_by_matrix(y, kernel, height, width)
+        if _without_gradients.get():
+            return self._transpose(y, kernel, height, width)
 
         @tf.custom_gradient
         def transposed(y: Tensor, kernel: Tensor) -> tuple[Tensor, object]:

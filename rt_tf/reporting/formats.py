@@ -20,14 +20,14 @@ def percent(rate: Row | None) -> str:
     """A rate with the digits its sample size supports, never rounded up to 100 %: `91.9 %`."""
     if rate is None:
         return DASH
-    return f"{_percent(rate['rate'], rate['n'])} %"
+    return f"{share_text(rate['rate'], rate['n'])} %"
 
 
 def interval(rate: Row | None) -> str:
     """A rate's 95 % confidence interval: `88.6-94.5 %`."""
     if rate is None:
         return DASH
-    low, high = (_percent(rate[key], rate["n"]) for key in ("low", "high"))
+    low, high = (share_text(rate[key], rate["n"]) for key in ("low", "high"))
     return f"{low}{DASH}{high} %"
 
 
@@ -44,7 +44,7 @@ def short(rate: Row | None) -> Text:
     """A rate and its interval without units: `91.9 (88.6-94.5)`."""
     if rate is None:
         return Text(DASH)
-    value, low, high = (_percent(rate[key], rate["n"]) for key in ("rate", "low", "high"))
+    value, low, high = (share_text(rate[key], rate["n"]) for key in ("rate", "low", "high"))
     return Text.assemble(value, (f" ({low}{DASH}{high})", "dim"))
 
 
@@ -76,8 +76,8 @@ def cell(rate: Row | None) -> str:
     return DASH if rate is None else f"{percent(rate)} ({detail(rate)})"
 
 
-def _percent(value: float, n: int) -> str:
-    """A share in percent, with enough decimals that n - 1 of n is not called 100."""
+def share_text(value: float, n: int) -> str:
+    """A share of n in percent without its sign, so exact that n - 1 of n is not called 100."""
     decimals = max(1, math.ceil(math.log10(n)) - 2)
     return f"{100 * value:.{decimals}f}"
 

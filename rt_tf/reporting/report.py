@@ -48,16 +48,16 @@ def write_report(run_dir: str | Path, originals: Originals | None = None) -> Row
     return report
 
 
-def page(report: Row, images: Mapping[str, Images]) -> str:
-    """The self-contained HTML page of a report. images: originals and counterexamples by threat."""
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """The environment of this library's templates, with their filters."""
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=jinja2.StrictUndefined,
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    templates.filters |= {
         "percent": percent,
         "interval": interval,
         "duration": duration,
@@ -66,18 +66,27 @@ def page(report: Row, images: Mapping[str, Images]) -> str:
         "code": code_text,
         "comparison": comparison_text,
     }
-    return environment.get_template(TEMPLATE).render(
-        report=report,
-        main=main_question(report),
-        threats=by_threat(report),
-        weaker=weaker(report),
-        figures=draw(report, images),
-        rung_columns=_rung_columns(main_question(report)),
-        line_notes={threat: line_notes(report, threat) for threat in by_threat(report)},
-        colours=style.COLOURS,
-        not_checked=not_checked(report["sanity"]),
-        class_name=partial(class_name, report["data"]),
-        data_facts=data_facts(report["data"]),
+    return templates
+
+
+def page(report: Row, images: Mapping[str, Images]) -> str:
+    """The self-contained HTML page of a report. images: originals and counterexamples by threat."""
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            report=report,
+            main=main_question(report),
+            threats=by_threat(report),
+            weaker=weaker(report),
+            figures=draw(report, images),
+            rung_columns=_rung_columns(main_question(report)),
+            line_notes={threat: line_notes(report, threat) for threat in by_threat(report)},
+            colours=style.COLOURS,
+            not_checked=not_checked(report["sanity"]),
+            class_name=partial(class_name, report["data"]),
+            data_facts=data_facts(report["data"]),
+        )
     )
 
 
@@ -113,15 +122,18 @@ def draw(report: Row, images: Mapping[str, Images]) -> dict[str, Drawn]:
         vector[f"eps-{threat}"] = curves.accuracy_by_eps(questions, of_threat, eps)
     for radius in report["radii"]:
         vector[f"radius-{radius['threat']}"] = radius_plots.certified_radii(radius)
-    figures = {
-        name: Drawn(_svg(figure), _width(figure)) for name, figure in vector.items() if figure
-    }
+    figures = {name: drawn(figure) for name, figure in vector.items() if figure}
     for threat, pair in images.items():
         domain = Domain.from_config(report["data"]["domain"])
         named = partial(class_name, report["data"])
         shown = pictures.adversarial_examples(*pair, report["examples"][threat], domain, named)
         figures |= {f"examples-{threat}": Drawn(_png(shown), _width(shown))} if shown else {}
     return figures
+
+
+def drawn(figure: Figure) -> Drawn:
+    """A figure of lines for a page, as SVG."""
+    return Drawn(_svg(figure), _width(figure))
 
 
 def _width(figure: Figure) -> int:

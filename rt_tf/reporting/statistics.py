@@ -29,12 +29,20 @@ def share(rows: Iterable[Row], predicate: Callable[[Row], bool]) -> Row | None:
     return rate(sum(values), len(values))
 
 
+# Whether an accuracy was measured on an example, by its name.
+MEASURED: dict[str, Callable[[Row], bool]] = {
+    "clean": lambda row: True,
+    "attacked": is_attacked,
+    "certified": is_asked,
+}
+
+
 def accuracies(rows: Sequence[Row]) -> Row:
     """The clean, attacked and certified accuracy, each on the examples that it was measured on."""
+    truths = {"clean": is_clean, "attacked": withstands, "certified": is_certified}
     return {
-        "clean": share(rows, is_clean),
-        "attacked": share(filter(is_attacked, rows), withstands),
-        "certified": share(filter(is_asked, rows), is_certified),
+        name: share(filter(is_measured, rows), truths[name])
+        for name, is_measured in MEASURED.items()
     }
 
 

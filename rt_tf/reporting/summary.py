@@ -72,16 +72,11 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from rt_tf.domain import UNIT
-from rt_tf.errors import UserError
-from rt_tf.notes import read_notes
-from rt_tf.records.consistency import check_order, require
-from rt_tf.records.merge import Question, load, question_name
-from rt_tf.records.record_file import Row, read_lines
+from rt_tf.records.merge import Question
+from rt_tf.records.record_file import Row
 from rt_tf.reporting import distributions, outcomes, predicates, statistics
 from rt_tf.reporting.attacks import methods
 from rt_tf.reporting.attacks.sanity import sanity
@@ -89,9 +84,9 @@ from rt_tf.reporting.attacks.suites import suites
 from rt_tf.reporting.attacks.warnings import all_of
 from rt_tf.reporting.claim import claim, domain_of
 from rt_tf.reporting.counterexamples import smallest
-from rt_tf.reporting.inference import inferred
 from rt_tf.reporting.lines import lines
-from rt_tf.reporting.radii import radii, tables
+from rt_tf.reporting.radii import radii
+from rt_tf.reporting.recorded import own_question, recorded
 
 SCHEMA = "rt_tf.report/4"
 
@@ -102,15 +97,9 @@ def summarise(run_dir: str | Path, examples: int = 8) -> Row:
     Raises Inconsistent if records contradict each other or the run, or if any example breaks clean
     >= attacked >= certified; UserError if the run's own question has no records.
     """
-    run_dir = Path(run_dir)
-    run = read_notes(run_dir / "run.json")
-    history = _history(run_dir / "history.jsonl", run.get("history"))
-    records = run_dir / "records"
-    certified = tables(records)
-    questions = inferred(load(records), certified.values())
-    main = _main(run, questions)
-    for question in questions:
-        _check(question, run)
+    records = Path(run_dir) / "records"
+    run, history, questions, certified = recorded(run_dir)
+    main = own_question(run, questions)
     return {
         "schema": SCHEMA,
         "system": run["system"],
@@ -170,21 +159,6 @@ def weaker(report: Row) -> dict[str, str]:
     return {kind: WEAKER[kind] for kind in WEAKER if kind in kinds}
 
 
-def _history(path: Path, count: int | None) -> list[Row]:
-    """The rows of the training's history; none where the file was deleted.
-
-    count: of rows when training ended, None where the run does not note it. UserError for a file
-    with another number of rows.
-    """
-    rows = read_lines(path)
-    if path.exists() and count not in (None, len(rows)):
-        raise UserError(
-            f"report: expected {path} with the {count} lines that training wrote; it has "
-            f"{len(rows)} whole ones; put it back as it was, or delete it to report without it"
-        )
-    return rows
-
-
 def _selected(history: Sequence[Row], selected: Row) -> Row | None:
     """The row of history of the evaluation by which the network was selected."""
     return next((row for row in history if row["step"] == selected.get("step")), None)
@@ -192,34 +166,6 @@ def _selected(history: Sequence[Row], selected: Row) -> Row | None:
 
 def _watched(row: Row | None) -> Row | None:
     return row and {name: row[name] for name in ("phase", "epoch", "train", "validation")}
-
-
-def _main(run: Row, questions: Sequence[Question]) -> Question:
-    flags = run["flags"]
-    name = question_name(str(flags["threat"]), _number(flags["epsilon"]))
-    for question in questions:
-        if question.name == name:
-            return question
-    names = ", ".join(q.name for q in questions) or "none"
-    raise UserError(
-        f"report: expected records of {name}, the run's own question; there are {names}"
-    )
-
-
-def _number(value: Any) -> float:
-    """The radius that a flag gives: 0.05, "0.05" or "8/255"."""
-    return float(Fraction(value)) if isinstance(value, str) else float(value)
-
-
-def _check(question: Question, run: Row) -> None:
-    for name, header in question.headers.items():
-        require(
-            header["network_sha256"] == run["network_sha256"],
-            f"{question.name}/{name} is of network {header['network_sha256'][:12]}, "
-            f"the run of {run['network_sha256'][:12]}",
-        )
-    for row in question.rows:
-        check_order(row, f"{question.name}, example {row['index']}")
 
 
 def _data(main: Question, run: Row) -> Row:

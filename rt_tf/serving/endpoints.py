@@ -1,14 +1,18 @@
 """The endpoints of a SavedModel: a table of functions of tensors.
 
-    serve(image) -> logits, label
-    certify(image, epsilon) -> label, certified, margin: by the better of the methods
-    certify_<method>(image, epsilon) -> label, certified, margin: by that method alone
-    radius(image, epsilon) -> label, radius, method: the largest certified radius up to epsilon,
-        of `bisection.STEPS` + 1 trials; 0 if none was certified
+    serve(image) -> logits, label, in_domain
+    certify(image, epsilon) -> label, in_domain, certified, margin: by the better of the methods
+    certify_<method>(image, epsilon) -> as certify, by that method alone
+    radius(image, epsilon) -> label, in_domain, radius, method: the largest certified radius up to
+        epsilon, of `bisection.STEPS` + 1 trials; 0 if none was certified
 
-image: [batch, ...] float32; epsilon: a scalar, float32. `label` is the network's answer; a
-cascade's is its first member's, and the cascade stands by it where it is certified. Logits, labels
-and bounds are of the traced layers, without a softmax at the network's end.
+image: [batch, ...] float32. epsilon: float32, a scalar, or [batch] with a radius for each image, as
+a server needs that joins requests; InvalidArgumentError for any other shape. All outputs but the
+logits [batch, classes] are [batch]. `label` is the network's answer; a cascade's is its first
+member's, and the cascade stands by it where it is certified. `in_domain` is false for an image that
+is not finite or outside of the domain: what is certified says nothing of it. Logits, labels and
+bounds are of the traced layers, without a softmax at the network's end. Certificates have no
+gradients.
 """
 
 import functools
@@ -23,6 +27,7 @@ from rt_tf.bounds import cascade
 from rt_tf.bounds.result import Bounds, margin_spec
 from rt_tf.bounds.rounding import products_are_exact
 from rt_tf.domain import UNIT, Given
+from rt_tf.network.convolution import without_gradients
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
@@ -85,7 +90,7 @@ def signatures(
 ) -> dict[str, list[tf.TensorSpec]]:
     """The signature of each endpoint of a table, by name. shape: of an input, without batch."""
     image = tf.TensorSpec([None, *shape], tf.float32, name="image")
-    epsilon = tf.TensorSpec([], tf.float32, name="epsilon")
+    epsilon = tf.TensorSpec(None, tf.float32, name="epsilon")
     return {name: [image] if e.probe is None else [image, epsilon] for name, e in table.items()}
 
 
@@ -105,6 +110,10 @@ class Certifier:
     def labels(self, image: Tensor) -> Tensor:
         """The label of each member: [batch, members]."""
         return tf.stack([_answer(wiring, image)["label"] for wiring in self.wirings], axis=1)
+
+    def in_domain(self, image: Tensor) -> Tensor:
+        """Whether each image is finite and within the network's domain: [batch] bool."""
+        return self.wirings[0].domain.contains(image)
 
     def first_method(
         self, image: Tensor, labels: Tensor, epsilon: Tensor, wanted: Tensor
@@ -132,11 +141,12 @@ class Certifier:
 
         def margin(image: Tensor, labels: Tensor, epsilon: Tensor) -> Tensor:
             by_member = tf.unstack(labels, axis=1)
-            margins = [
-                certified_margin(wiring, self.threat, bounds, image, by_member[0], epsilon)
-                for wiring in self.wirings
-            ]
-            return cascade.answer(by_member, margins).margin
+            with without_gradients():
+                margins = [
+                    certified_margin(wiring, self.threat, bounds, image, by_member[0], epsilon)
+                    for wiring in self.wirings
+                ]
+            return tf.stop_gradient(cascade.answer(by_member, margins).margin)
 
         return tf.function(margin, input_signature=[image, labels, epsilon], autograph=False)
 
@@ -172,9 +182,13 @@ def _serve(wiring: Wiring) -> Callable[..., dict[str, Tensor]]:
 
 
 def _answer(wiring: Wiring, image: Tensor) -> dict[str, Tensor]:
-    """A network's logits and label of each image, computed by its layers in the wiring's order."""
+    """A network's answer to each image, computed by its layers in the wiring's order."""
     logits, _ = wiring.forward(image)
-    return {"logits": logits, "label": tf.argmax(logits, axis=-1)}
+    return {
+        "logits": logits,
+        "label": tf.argmax(logits, axis=-1),
+        "in_domain": wiring.domain.contains(image),
+    }
 
 
 def _certify(certifier: Certifier, methods: Sequence[str]) -> Callable[..., dict[str, Tensor]]:
@@ -187,7 +201,8 @@ def _certify(certifier: Certifier, methods: Sequence[str]) -> Callable[..., dict
         margin = functools.reduce(
             tf.maximum, [certifier.margins[name](*arguments) for name in methods]
         )
-        return {"label": labels[:, 0], "certified": margin > 0.0, "margin": margin}
+        answer = {"label": labels[:, 0], "in_domain": certifier.in_domain(image)}
+        return {**answer, "certified": margin > 0.0, "margin": margin}
 
     return certify
 
@@ -198,15 +213,27 @@ def _radius(certifier: Certifier) -> Callable[..., dict[str, Tensor]]:
     @tf.autograph.experimental.do_not_convert
     def largest(image: Tensor, epsilon: Tensor) -> dict[str, Tensor]:
         labels = certifier.labels(image)
-        cap = _each(tf.minimum(epsilon, certifier.largest), image)
+        cap = tf.minimum(_each(epsilon, image), certifier.largest)
         certify = functools.partial(certifier.first_method, image, labels)
         result = bisection.largest(certify, cap)
         method = tf.gather(tf.constant([NO_METHOD, *cascade.SERVED]), result.by)
-        return {"label": labels[:, 0], "radius": result.radius, "method": method}
+        answer = {"label": labels[:, 0], "in_domain": certifier.in_domain(image)}
+        return {**answer, "radius": result.radius, "method": method}
 
     return largest
 
 
 def _each(epsilon: Tensor, image: Tensor) -> Tensor:
-    """One radius for every example: [batch]."""
-    return tf.fill(tf.shape(image)[:1], epsilon)
+    """The radius of each image: [batch].
+
+    epsilon: a scalar, or [batch]. InvalidArgumentError for any other shape, also for one that would
+    broadcast: no image gets another one's radius.
+    """
+    batch, shape = tf.shape(image)[:1], tf.shape(epsilon)
+    fits = (tf.size(shape) == 0) | ((tf.size(shape) == 1) & tf.reduce_all(shape == batch))
+    refusal = "epsilon: expected one number, or one for each image, [batch]; received the shapes"
+    check = tf.debugging.Assert(
+        fits, [refusal, shape, "of epsilon and", tf.shape(image), "of image"]
+    )
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.broadcast_to(epsilon, batch)

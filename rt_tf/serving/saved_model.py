@@ -19,10 +19,12 @@ from rt_tf.errors import UserError
 from rt_tf.files import write_text
 from rt_tf.folders import rewritten
 from rt_tf.network.trace import trace
+from rt_tf.serving import warm_up
 from rt_tf.serving.endpoints import Endpoint, endpoints, signatures
 from rt_tf.threats.region import Threat
 
 EXTRA = "assets.extra"
+DEFAULT = "serving_default"  # the signature of requests that name none: `serve` again
 BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"  # the files of `reporting.blessing`
 CHECKSUM, SUMS = "network.sha256", "SHA256SUMS"
 EXPORTED = (f"{EXTRA}/{CHECKSUM}", f"{EXTRA}/{SUMS}")  # a folder with either is an export
@@ -57,7 +59,8 @@ def export(
 ) -> None:
     """Writes the SavedModel, checks it against the Keras model on `images`, then puts it in place.
 
-    images: [batch, ...]. domain: of the endpoints' inputs; see `serving.endpoints`. Raises
+    With it stand requests of the first image by which TensorFlow Serving warms up. images:
+    [batch, ...]. domain: of the endpoints' inputs; see `serving.endpoints`. Raises
     ParityError, and leaves what was there before, if the two disagree; UserError, and touches
     nothing, where `path` holds anything but an earlier export, or for a network in another
     precision than float32.
@@ -68,6 +71,8 @@ def export(
         served = load(staged)
         _check_parity(table, served, images, few=_comparable(network))
         _check_answers(models.members(network)[0], served, images)
+        (staged / EXTRA).mkdir()
+        warm_up.write(staged / EXTRA / warm_up.FILE, _warm_up_requests(table, images[:1]))
         write_text(staged / EXTRA / CHECKSUM, network_checksum(network) + "\n")
         write_text(staged / EXTRA / SUMS, _checksums(staged))
 
@@ -129,6 +134,19 @@ def _write(network: keras.Model, table: dict[str, Endpoint], path: Path) -> None
     for name, signature in signatures(table, network.input_shape[1:]).items():
         archive.add_endpoint(name, table[name].compute, input_signature=signature)
     archive.write_out(str(path), verbose=False)
+
+
+def _warm_up_requests(
+    table: dict[str, Endpoint], image: np.ndarray
+) -> dict[str, dict[str, np.ndarray]]:
+    """The inputs of a request to each signature, by name. image: [1, ...]."""
+    requests = {
+        name: {"image": image}
+        if endpoint.probe is None
+        else {"image": image, "epsilon": np.array([endpoint.probe], np.float32)}
+        for name, endpoint in table.items()
+    }
+    return {DEFAULT: requests["serve"], **requests}
 
 
 def _check_parity(table: dict[str, Endpoint], served: Any, images: np.ndarray, few: int) -> None:

@@ -26,7 +26,11 @@ def copy(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def judged(folder: Path, *arguments: str) -> str | None:
     """What `python -m pipelines.export` refuses, in this process."""
     values = parsed("export", f"--model_dir={folder}", *arguments)
-    return with_run(values, export.export, export.bless)
+    return with_run(values, export.export, export.conclude)
+
+
+def versions(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "served").glob("*"))
 
 
 def verdicts(folder: Path) -> set[str]:
@@ -51,23 +55,31 @@ def test_at_the_bar_it_is_blessed(copy: Path, capsys: pytest.CaptureFixture[str]
     run("certify", f"--model_dir={copy}", "--epsilon=0.001", "--samples=30", "--rungs=interval")
     rate = verified(copy, "linf-0.001")
     assert 0.0 < rate["rate"] < 1.0
-    assert judged(copy, f"--min_verified_accuracy={rate['rate']}", "--epsilon=0.001") is None
+    bar = f"--min_verified_accuracy={rate['rate']}"
+    assert judged(copy, bar, "--epsilon=0.001", "--export_version=7") is None
     out = capsys.readouterr().out
     assert f"BLESSED: {rate['count']} of 30 images verified at linf 0.001" in out
     assert verdicts(copy) == {"BLESSED"}
     text = (copy / "export" / "BLESSED").read_text()
     assert f"network_sha256: {report_of(copy)['model']['network_sha256']}\n" in text
     assert "  BLESSED\n" in sums(copy)
+    assert f"version 7: {copy}/served/7\n" in out
+    assert versions(copy) == ["7"]
+    version = copy / "served" / "7"
+    assert (version / "BLESSED").exists()
+    assert (version / "assets.extra" / "MODEL_CARD.md").exists()
 
 
 @pytest.mark.slow
 def test_above_the_rate_the_command_fails_in_one_line(copy: Path) -> None:
-    result = command("export", f"--model_dir={copy}", "--min_verified_accuracy=1", "--quiet")
+    bar = "--min_verified_accuracy=1"
+    result = command("export", f"--model_dir={copy}", bar, "--export_version=8", "--quiet")
     assert result.returncode == 1, result.stderr
     rate = verified(copy)
     assert result.stderr.startswith(f"NOT_BLESSED: {rate['count']} of 40 images verified at")
     assert result.stderr.count("\n") == 1
     assert verdicts(copy) == {"NOT_BLESSED"}
+    assert "8" not in versions(copy)
     assert "  NOT_BLESSED\n" in sums(copy)
     assert (copy / "export" / "assets.extra" / "MODEL_CARD.md").exists()
 
@@ -82,6 +94,10 @@ def test_what_cannot_be_judged_is_refused_and_nothing_is_written(copy: Path) -> 
         judged(copy, bar, "--epsilon=0.05,0.025")
     with pytest.raises(UserError, match="expected --min_verified_accuracy with --epsilon"):
         judged(copy, "--epsilon=0.05")
+    (copy / "served" / "9").mkdir(parents=True)
+    with pytest.raises(UserError, match="export_version: expected a new number.*no export"):
+        judged(copy, "--export_version=9")
+    (copy / "served" / "9").rmdir()
     assert (copy / "export" / "saved_model.pb").stat().st_mtime_ns == before
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from rt_tf.errors import UserError
 from rt_tf.records.merge import Inconsistent, RecordFile
-from rt_tf.reporting import summary
+from rt_tf.reporting import recorded
 from rt_tf.reporting.claim import words
 from rt_tf.reporting.summary import by_threat, main_question, summarise
 from tests.reporting.synthetic import (
@@ -174,14 +174,14 @@ def test_records_of_another_network(run_dir):
 )
 def test_summary_checks_the_order_itself(run_dir, monkeypatch, change):
     """Even if merging let it through: example 5 is right, attacked and not certified."""
-    real = summary.load
+    real = recorded.load
 
     def broken(path):
         questions = real(path)
         questions[1].rows[5].update(change)
         return questions
 
-    monkeypatch.setattr(summary, "load", broken)
+    monkeypatch.setattr(recorded, "load", broken)
     with pytest.raises(Inconsistent, match=r"linf-0\.05, example 5"):
         summarise(run_dir)
 

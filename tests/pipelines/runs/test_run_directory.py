@@ -10,8 +10,10 @@ from rt_tf.errors import UserError
 
 LITTER = ("records/linf-0.1/.certify.jsonl.7.tmp", "best/.rt_tf-partial.network.keras")
 LITTER += (".export.rt_tf-partial/saved_model.pb", ".export.rt_tf-replaced/saved_model.pb")
+LITTER += ("served/.3.rt_tf-partial/saved_model.pb",)
 LITTER += (".proofs.rt_tf-partial/network.npz", ".state.json.12.tmp")
 KEPT = ("records/linf-0.1/certify.jsonl", "best/network.keras", "export/saved_model.pb")
+KEPT += ("served/2/saved_model.pb",)
 
 
 def write(folder: Path, names: tuple[str, ...]) -> None:
