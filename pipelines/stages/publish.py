@@ -47,7 +47,8 @@ def export_version(run: RunDirectory, version: int) -> None:
     """Copies the export to a version for TensorFlow Serving, and prints where it is."""
     was_there = is_published(run, version)
     path = versions.publish(run.export, run.served, version)
-    print(f"{path} holds this network already" if was_there else f"version {version}: {path}")
+    line = f"{path} holds this network already" if was_there else f"version {version}: {path}"
+    terminal(soft_wrap=True).print(line)
 
 
 def mend_export(run: RunDirectory, dataset: data.DataSet) -> None:

@@ -29,7 +29,7 @@ def test_names_are_shown_as_they_are() -> None:
 
 
 def test_consoles_are_made_in_one_place() -> None:
-    """Help, the ends of commands, and VNN-COMP's answer are lines whatever the form of output."""
+    """Help, ends of commands, tables, VNN-COMP's answer are lines whatever the form of output."""
     made = {
         (path.name, node.func.id)
         for path in Path(console.__file__).parent.rglob("*.py")
@@ -39,7 +39,7 @@ def test_consoles_are_made_in_one_place() -> None:
     consoles = {"Console", "Terminal", "JsonTerminal"}
     assert {file for file, called in made if called in consoles} == set()
     printing = {file for file, called in made if called == "print"}
-    assert printing == {"commands.py", "console.py", "parsing.py", "verifying.py"}
+    assert printing == {"commands.py", "compare.py", "console.py", "parsing.py", "verifying.py"}
 
 
 @pytest.mark.parametrize(
