@@ -7,7 +7,7 @@ from rt_tf.data.sources.source import Reading, Source
 
 
 def breast_cancer() -> Source:
-    """569 tumours, 30 measurements of each, malignant or benign, of UCI's archive (Wisconsin, diagnostic).
+    """569 tumours, malignant or benign, with 30 measurements of each (UCI, Wisconsin).
 
     Measurements run from 0 to 1 over the training rows; a fifth of the rows is held out.
     """
