@@ -18,6 +18,7 @@ from pipelines.flags.group import Group
 from pipelines.flags.parsing import parse
 from pipelines.flags.plugins import import_plugins
 from pipelines.output import OUTPUT
+from pipelines.runs import zoo
 from pipelines.runs.external_network import run_flags_of
 
 Makers = Sequence[Callable[[flags.FlagValues], Group]]
@@ -47,6 +48,7 @@ def with_run(values: flags.FlagValues, action: Action, judge: Judge | None = Non
 
     judge: a function of the report; its refusal, if any, is returned.
     """
+    zoo.place(values)
     run_flags = run_flags_of(values)
     import_tensorflow()
     from pipelines.progress import ConsoleProgress

@@ -29,6 +29,7 @@ MAY_USE = {  # besides a room's own files
     "replicas": set(),
     "catalogue": {"errors", "exactly"},
     "progress": set(),
+    "zoo": {"errors"},
     "data": set(),
     "network": set(),
     "threats": {"network"},
@@ -44,7 +45,7 @@ MAY_USE = {  # besides a room's own files
     "records": {"certification"},
     "proofs": {"certification", "checker", "network", "records"},
     "serving": {"bounds", "models", "network", "threats"},
-    "api": {"evaluation", "reporting", "records", "serving", "certification", "models"}
+    "api": {"zoo", "evaluation", "reporting", "records", "serving", "certification", "models"}
     | BELOW_TRAINING
     | {"training"},
     "evaluation": {

@@ -6,8 +6,7 @@ Imports no TensorFlow.
 from collections.abc import Iterator
 from pathlib import Path
 
-from absl import flags
-
+from pipelines.flags.flag_files import with_lines
 from pipelines.flags.parsing import fail
 from rt_tf.catalogue import plugins
 from rt_tf.errors import UserError
@@ -20,8 +19,8 @@ def import_plugins(argv: list[str]) -> None:
     parser's to refuse.
     """
     try:
-        words = flags.FlagValues().read_flags_from_files(argv[1:], force_gnu=False)
-    except (flags.Error, OSError, UnicodeDecodeError):
+        words = with_lines(argv)[1:]
+    except UserError:
         words = argv[1:]
     try:
         plugins.load_installed()

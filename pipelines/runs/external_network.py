@@ -119,7 +119,7 @@ def _refuse_changes(run: RunDirectory, values: flags.FlagValues, file: GivenFile
     now[flag] = before[flag]
     if checksum(path) != origin["sha256"]:
         now[flag] = _name(path.name, checksum(path))
-    defaults = [name for name in ("dataset", *THREAT) if not values[name].present]
+    defaults = [name for name in (*data.NAMES, *THREAT) if not values[name].present]
     changed = [n for n in (flag, *BINDING) if n not in defaults and before.get(n) != now.get(n)]
     if changed:
         raise UserError(

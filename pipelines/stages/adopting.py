@@ -15,7 +15,7 @@ from pipelines.runs.external_network import GivenFile, checksum, given_file, giv
 from pipelines.runs.network_file import Adopted
 from pipelines.runs.provenance import note_facts, provenance
 from pipelines.stages import publish
-from rt_tf import data, models
+from rt_tf import data, models, zoo
 from rt_tf.errors import UserError
 from rt_tf.interchange import probes
 from rt_tf.interchange.parity import Comparer, Comparison, Original
@@ -57,7 +57,12 @@ def adopt(
     screen.print(f"{path.name}: {run.path}", *map(one_line, lines), sep="\n  ")
     texts = given_texts(run_values)
     run.freeze(texts)
-    facts = {"system": path.stem, "seed": None, "given": origin, **_model(network)}
+    facts = {
+        "system": zoo.name_of(path) or path.stem,
+        "seed": None,
+        "given": origin,
+        **_model(network),
+    }
     note_facts(run, provenance(run_values, texts, dataset) | facts)
     save_network(network, run.network)
     publish.export_model(run, dataset, threat)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 import rt_tf.models  # noqa: F401 - tells Keras of this library's layers
-from rt_tf import models
+from rt_tf import models, zoo
 from rt_tf.api.inputs import DEFAULT, UserNetwork, full_float32, network_of, threat_of
 from rt_tf.api.subjects import progress_of, subject_of
 from rt_tf.catalogue.suites import QUICK, SUITES
@@ -180,9 +180,10 @@ class Run:
 def load(path: str | Path) -> Run:
     """A finished run, or a folder that `report` wrote: its model, its records and its report.
 
+    path: the folder, or a network of the zoo (without records), such as zoo:mnist/goal_01.
     UserError for another folder, and for a run that is not finished.
     """
-    path = Path(path)
+    path = zoo.folder(str(path)) if str(path).startswith(zoo.PREFIX) else Path(path)
     files = [path / "run.json", path / "best" / "network.keras", path / "report" / "report.json"]
     missing = [str(file.relative_to(path)) for file in files if not file.exists()]
     if missing:
