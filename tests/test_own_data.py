@@ -279,6 +279,13 @@ def test_arrays_that_do_not_fit_are_one_line(tmp_path, arrays, words):
         load_npz(tmp_path, **arrays)
 
 
+@pytest.mark.parametrize("settings", [{"scaling": "none"}, {"domain": "quantile"}])
+def test_settings_of_tables_are_refused_for_images(tmp_path, settings):
+    (name,) = settings
+    with pytest.raises(UserError, match=f"{name}: expected none for own, which has images"):
+        load_npz(tmp_path, Reading(**settings), x=IMAGES, y=LABELS)
+
+
 def test_a_file_that_is_no_npz_is_one_line(tmp_path):
     (tmp_path / "own.npz").write_text("x")
     for name in ("own.npz", "none.npz"):

@@ -134,6 +134,8 @@ def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Pat
     """The loop of a run; UserError, and nothing is written, for flags that do not fit the data."""
     if values.augment and dataset.train.augmentation is None:
         raise UserError(f"augment: expected false: {dataset.name} has none; received true")
+    if not values.flips and not values.augment:
+        raise UserError("flips: expected true without --augment, which mirrors; received false")
     refuse_image_changes(values, dataset)
     if len(dataset.shape) == 3 and values.cutout > min(dataset.shape[:2]):
         raise UserError(

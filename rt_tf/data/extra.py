@@ -32,6 +32,8 @@ def read_extra(path: Path, dataset: DataSet, label: Labeller | None = None) -> S
     label: labels the images where the file has no labels. UserError for a file, images or
     labels that do not fit.
     """
+    if dataset.train.pixel_max is None:
+        raise UserError(f"extra_data: expected none for {dataset.name}, whose rows are no images")
     try:
         with np.load(path) as file:
             arrays = {name: file[name] for name in file.files}

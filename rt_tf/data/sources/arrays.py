@@ -49,7 +49,19 @@ def of_arrays(
     source = replace(source, version=version)
     if len(source.train.rows.shape) == 2:
         return _table(source, column_names, reading)
+    refuse_given(name, "has images", reading, ("scaling", "domain"))
     return replace(_images(source), augmentation=flip_and_crop)
+
+
+def refuse_given(name: str, why: str, reading: Reading, settings: Iterable[str]) -> None:
+    """Raises UserError for settings that are given, and that such data would ignore.
+
+    why: the reason, as "has images".
+    """
+    for setting in settings:
+        value = getattr(reading, setting)
+        if value != getattr(Reading(), setting):
+            raise UserError(f"{setting}: expected none for {name}, which {why}; received {value}")
 
 
 def with_test(source: Source, share: float) -> Source:

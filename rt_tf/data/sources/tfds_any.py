@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from rt_tf.catalogue.datasets import DATASETS, expected_names
 from rt_tf.data.augment import flip_and_crop
 from rt_tf.data.sources import labels as checked_labels
-from rt_tf.data.sources.arrays import Arrays, of_arrays, with_test
+from rt_tf.data.sources.arrays import Arrays, of_arrays, refuse_given, with_test
 from rt_tf.data.sources.decoded import decoded
 from rt_tf.data.sources.features import Features, features_of
 from rt_tf.data.sources.preparing import Origin, prepared
@@ -29,27 +29,47 @@ def read(name: str, reading: Reading) -> Source:
     """
     builder = prepared(_origin(name, reading), reading.data_dir, reading.download)
     features = features_of(name, builder.info)
+    splits, parts = _read_splits(name, builder, features, reading)
+    parts, class_names = _numbered(name, parts, features)
+    source = _source(name, parts, class_names, features, reading)
+    return replace(
+        source,
+        version=str(builder.version),
+        notes=(*source.notes, *_note(splits)),
+        test_name=splits.get("test", "test"),
+    )
+
+
+def _read_splits(
+    name: str, builder: tfds.core.DatasetBuilder, features: Features, reading: Reading
+) -> tuple[dict[str, str], dict[str, Part]]:
+    """The splits and their parts by role; a test split whose labels are secret (-1) is none."""
     shape = None if features.columns else _shape(name, builder.info, features, reading)
     splits = _splits(name, builder.info)
     parts = {
         role: decoded(builder, split, features, reading, shape) for role, split in splits.items()
     }
-    if "validation" in parts and (parts["test"].labels < 0).all():  # labels that are kept secret
+    if "validation" in parts and (parts["test"].labels < 0).all():
         splits = {"train": "train", "test": "validation"}
         parts = {"train": parts["train"], "test": parts["validation"]}
-    parts, class_names = _numbered(name, parts, features)
+    return splits, parts
+
+
+def _source(
+    name: str,
+    parts: dict[str, Part],
+    class_names: tuple[str, ...],
+    features: Features,
+    reading: Reading,
+) -> Source:
+    """The source of a table or of images, with a test part; UserError for the other's settings."""
     if features.columns:
+        refuse_given(name, "is a table", reading, ("image_size", "channels"))
         arrays = {role: Arrays(part.rows, part.labels) for role, part in parts.items()}
-        source = of_arrays(name, arrays, reading, class_names, features.columns)
-    else:
-        source = with_test(Source.of(name, class_names, parts), reading.test_share)
-    return replace(
-        source,
-        augmentation=flip_and_crop if source.pixel_max else None,
-        version=str(builder.version),
-        notes=(*source.notes, *_note(splits)),
-        test_name=splits.get("test", "test"),
-    )
+        return of_arrays(name, arrays, reading, class_names, features.columns)
+    refuse_given(name, "has images", reading, ("scaling", "domain"))
+    source = with_test(Source.of(name, class_names, parts), reading.test_share)
+    return replace(source, augmentation=flip_and_crop)
 
 
 def _origin(name: str, reading: Reading) -> Origin:
