@@ -7,7 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
-NAMES = {  # environment variables of matplotlib, Keras and TFDS, and their folders in the home
+NAMES = {  # environment variables of ours and of libraries, and their folders in the home
+    "RT_TF_CACHE_DIR": ".cache/rt_tf",
     "MPLCONFIGDIR": ".config/matplotlib",
     "KERAS_HOME": ".keras",
     "TFDS_DATA_DIR": "tensorflow_datasets",

@@ -88,6 +88,11 @@ def test_folders_of_parts_are_the_splits(tmp_path):
     assert dataset.notes == ("validation: the data's own 8 examples",)
 
 
+def test_trains_may_be_a_class(tmp_path):
+    dataset = folder_data(write_pictures(tmp_path / "vehicles", names=("car", "train")))
+    assert dataset.class_names == ("car", "train")
+
+
 def test_a_validation_folder_stands_for_an_absent_test_folder(tmp_path):
     write_pictures(tmp_path / "pets" / "train", IMAGES[:30], LABELS[:30])
     write_pictures(tmp_path / "pets" / "val", IMAGES[30:], LABELS[30:])

@@ -93,6 +93,7 @@ ATTACKS = {
         threats=NORMS,
         cost=FORWARD,
         black_box=True,
+        images=("l2", "l1"),
     ),
     "pointwise": AttackEntry(
         "rt_tf.attacks.blackbox.pointwise:pointwise",

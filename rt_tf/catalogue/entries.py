@@ -34,6 +34,7 @@ class AttackEntry(NamedTuple):
     minimal: it seeks the smallest move, whatever the radius.
     cascade: it is for cascades alone, and reads all of their members.
     climbs: it raises the loss that a budget names; others have losses of their own, or none.
+    images: threats under which it attacks images alone, and no rows of tables.
     """
 
     path: str
@@ -47,3 +48,4 @@ class AttackEntry(NamedTuple):
     minimal: bool = False
     cascade: bool = False
     climbs: bool = False
+    images: tuple[str, ...] = ()

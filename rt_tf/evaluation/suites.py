@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.catalogue.suites import QUICK, SUITES, Budget
 from rt_tf.errors import UserError
 from rt_tf.evaluation import cascades
@@ -85,10 +86,19 @@ class Evaluation:
         suite = SUITES[self.settings.suite]
         parts = parts_of(self.subject) if suite.by_part else [(self.subject, eps) for eps in radii]
         budgets = (*suite.budgets, *cascades.added(self.subject))
-        return [
-            AttackPlan(subject, eps, [b for b in budgets if b.is_for(subject.threat.name)])
-            for subject, eps in parts
-        ]
+        return [AttackPlan(subject, eps, self._fitting(budgets, subject)) for subject, eps in parts]
+
+    def _fitting(self, budgets: Sequence[Budget], subject: Subject) -> list[Budget]:
+        """The budgets of a suite for a threat; those for images alone are left out of a table's."""
+        threat = subject.threat.name
+        fitting = [budget for budget in budgets if budget.is_for(threat)]
+        if len(subject.wiring.input_shape) != 1:
+            return fitting
+        unfit = [budget for budget in fitting if threat in ATTACKS[budget.attack].images]
+        if unfit:
+            names = ", ".join(budget.attack for budget in unfit)
+            self.progress.say(f"left out: {names}, which under {threat} are for images")
+        return [budget for budget in fitting if budget not in unfit]
 
     def _fitting_budget(self) -> Budget:
         """The settings' budget as it fits the subject; UserError for settings of no use to it."""

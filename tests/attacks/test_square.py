@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from rt_tf.attacks import noise
-from rt_tf.attacks.blackbox import square_lp
+from rt_tf.attacks.blackbox import square_lp, square_table
 from rt_tf.attacks.blackbox.square import square
 from rt_tf.attacks.blackbox.windows import covered, mountains, offsets, sides, tiles
 from rt_tf.attacks.starts import zero
@@ -47,8 +47,8 @@ def test_no_gradients_are_taken_and_queries_are_counted(name):
     assert queries == [3] * 7
 
 
-def test_other_inputs_than_images_are_refused():
-    task = linear.task("linf", linear.images(2, (12,)), linear.slopes((12,)), [-99.0])
+def test_other_inputs_than_images_are_refused_but_within_linf():
+    task = linear.task("l2", linear.images(2, (12,)), linear.slopes((12,)), [-99.0])
     with pytest.raises(UserError, match=r"expected images .*; received \[12\]"):
         square(task, zero(task), steps=3)
 
@@ -116,3 +116,27 @@ def test_proposals_use_up_the_radius(name):
     for point in (first, second):
         np.testing.assert_allclose(linear.size(name, point, x), linear.RADII[name], rtol=1e-5)
     assert (first != second).numpy().any(axis=(1, 2, 3)).all()
+
+
+# --- rows of tables
+
+
+def test_a_tables_linear_losses_come_close_to_their_greatest():
+    x, w = linear.images(5, (30,)), linear.slopes((30,))
+    task = linear.task("linf", x, w, [-99.0])
+    point = tf.function(lambda: square(task, zero(task), steps=600), autograph=False)()
+    assert task.region.inside(point).numpy().all()
+    for row, value in zip(x, task.values(point).numpy() + 99.0, strict=True):
+        best = linear.greatest("linf", w[:, 0], row.astype(float), linear.RADII["linf"])
+        clean = w[:, 0] @ row
+        assert 0.97 * (best - clean) <= value - clean <= best - clean + 2e-5
+
+
+def test_a_run_of_columns_is_as_long_as_the_square_and_goes_round():
+    x = tf.fill([50, 10], 0.5)
+    region = linear.task("linf", x.numpy(), linear.slopes((10,)), [0.0]).region
+    keys = noise.keys(tf.constant([3, 4], tf.int64), tf.range(50))
+    for side, length in ((1, 1), (4, 10), (2, 4)):
+        moved = np.asarray(square_table.propose(region, x, tf.constant(side), keys) != 0.5)
+        assert (moved.sum(axis=1) == length).all()
+    assert any(row[0] and row[-1] for row in moved)

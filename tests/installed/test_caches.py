@@ -22,7 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_home_that_is_missing_is_replaced(home: Path) -> None:
     base = home.parent / f"rt_tf-{os.getuid()}"
-    names = "MPLCONFIGDIR, KERAS_HOME, TFDS_DATA_DIR"
+    names = "RT_TF_CACHE_DIR, MPLCONFIGDIR, KERAS_HOME, TFDS_DATA_DIR"
     assert redirect_caches() == f"the home {home} cannot be written: {names} are in {base} now"
     assert base.stat().st_mode & 0o777 == 0o700
     assert os.environ["TFDS_DATA_DIR"] == f"{base}/tensorflow_datasets"
@@ -41,7 +41,7 @@ def test_what_the_user_names_stays(home: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("TFDS_DATA_DIR", "/data")
     line = redirect_caches()
     assert line is not None
-    assert f"MPLCONFIGDIR, KERAS_HOME are in {home.parent}/rt_tf now" in line
+    assert f"RT_TF_CACHE_DIR, MPLCONFIGDIR, KERAS_HOME are in {home.parent}/rt_tf now" in line
     assert os.environ["TFDS_DATA_DIR"] == "/data"
 
 
@@ -58,4 +58,4 @@ def test_data_sets_of_a_home_that_is_only_read_stay(
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != home)
     line = redirect_caches()
     assert line is not None
-    assert "MPLCONFIGDIR, KERAS_HOME are in" in line
+    assert "RT_TF_CACHE_DIR, MPLCONFIGDIR, KERAS_HOME are in" in line

@@ -12,7 +12,7 @@ import tensorflow as tf
 from rt_tf.attacks import noise
 from rt_tf.attacks.ascent import chosen, loop_until_done, skip_empty_batch
 from rt_tf.attacks.best_point import each
-from rt_tf.attacks.blackbox import square_lp
+from rt_tf.attacks.blackbox import square_lp, square_table
 from rt_tf.attacks.blackbox.windows import covered, offsets, sides
 from rt_tf.attacks.targets import signed_margin
 from rt_tf.attacks.task import Task
@@ -31,12 +31,13 @@ def square(task: Task, start: Tensor, *, steps: int, step_size: float = 0.0) -> 
     """The counterexample by example, else the point of the highest margin: [batch, ...].
 
     steps: queries, at one forward pass each. It begins at a random point of its own: start and
-    step_size are ignored. UserError unless images are [batch, height, width, channels].
+    step_size are ignored. UserError unless inputs are images [batch, height, width, channels] or,
+    within Linf, rows of a table [batch, columns].
     """
     task = task.inward()
     region = task.region
     begin, propose, least, odd = _way(region)
-    height, width = region.x.shape[1:3]
+    height, width = _sides(region)
     side = tf.constant(sides(height, width, steps, least, odd), tf.int32)
 
     def step(at: Task, i: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
@@ -56,12 +57,21 @@ def square(task: Task, start: Tensor, *, steps: int, step_size: float = 0.0) -> 
 
 def _way(region: Region) -> tuple[Begin, Propose, int, bool]:
     """The first proposal, the further ones, the windows' least side, and whether sides are odd."""
+    if region.x.shape.rank == 2 and region.threat.name == "linf":
+        return square_table.begin, square_table.propose, 1, False
     if region.x.shape.rank != 4:
         shape = region.x.shape[1:].as_list()
         raise UserError(f"square: expected images [height, width, channels]; received {shape}")
     if region.threat.name == "linf":
         return _stripes, _even_window, 1, False
     return square_lp.begin, square_lp.propose, square_lp.LEAST[region.threat.name], True
+
+
+def _sides(region: Region) -> tuple[int, int]:
+    """The height and width of images, or those of a square with room for a table's columns."""
+    if region.x.shape.rank == 2:
+        return (square_table.side_of(region.x.shape[1]),) * 2
+    return tuple(region.x.shape[1:3])
 
 
 def _stripes(region: Region, keys: Tensor) -> Tensor:

@@ -46,15 +46,18 @@ def read(path: str, reading: Reading) -> Source:
 
 
 def _part_folders(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """The folders of the parts, the folder itself where it has no train/, and a note."""
+    """The folders of the parts, and a note.
+
+    The folder itself is that of training where it has no train/, or one that is a class of trains.
+    """
+    if not any(path.is_dir() for path in (folder / "train").glob("[!.]*")):
+        return {"train": folder}, []
     found = {
         part: folder / name
         for part, names in PARTS.items()
         for name in reversed(names)
         if (folder / name).is_dir()
     }
-    if "train" not in found:
-        return {"train": folder}, []
     if "test" in found or "validation" not in found:
         return found, []
     validation = found.pop("validation")
