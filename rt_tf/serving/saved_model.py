@@ -24,6 +24,7 @@ from rt_tf.serving.endpoints import Endpoint, endpoints, signatures
 from rt_tf.threats.region import Threat
 
 EXTRA = "assets.extra"
+VERSIONS = "served"  # the folder of a run's numbered versions
 DEFAULT = "serving_default"  # the signature of requests that name none: `serve` again
 BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"  # the files of `reporting.blessing`
 CHECKSUM, SUMS = "network.sha256", "SHA256SUMS"
@@ -118,8 +119,16 @@ def refuse_damaged(path: str | Path) -> None:
     if name is not None:
         raise UserError(
             f"export: expected {path} as it was exported; {name} is damaged; "
-            f"{called('export')} --model_dir={shlex.quote(str(Path(path).parent))} writes it anew"
+            f"{called('export')} {_flags_of(Path(path))} writes it anew"
         )
+
+
+def _flags_of(path: Path) -> str:
+    """The flags of the command that wrote an export, or a version of it, in a run's folder."""
+    run, version = path.parent, ""
+    if run.name == VERSIONS:
+        run, version = run.parent, f" --export_version={path.name}"
+    return f"--model_dir={shlex.quote(str(run))}{version}"
 
 
 def load(path: str | Path) -> Any:

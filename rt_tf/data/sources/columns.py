@@ -53,22 +53,22 @@ class Columns:
         return [{"name": name, "offset": offset, "unit": unit} for name, offset, unit in rows]
 
 
-def domain_of(columns: Columns, tables: list[np.ndarray], domain: str) -> Domain:
+def domain_of(columns: Columns, tables: list[np.ndarray], named: str) -> Domain:
     """The domain of what networks read of tables [n, columns], of which the first is for training.
 
-    domain: a name of DOMAINS, or the path of a JSON file with the ends of columns by name, in the
+    named: a name of DOMAINS, or the path of a JSON file with the ends of columns by name, in the
     columns' own units; columns that it does not name have those of `minmax`. UserError for a file
     that is none, or ends that a row is beyond.
     """
-    if domain == "none":
+    if named == "none":
         return UNLIMITED
-    if domain == "quantile":
+    if named == "quantile":
         return Domain(*columns.read(np.quantile(tables[0], QUANTILES, axis=0)))
     ends = np.array([np.min(tables[0], axis=0), np.max(tables[0], axis=0)])
     for table in tables[1:]:
         ends = np.array([np.minimum(ends[0], table.min(0)), np.maximum(ends[1], table.max(0))])
-    if domain not in DOMAINS:
-        ends = _stated_ends(Path(domain), columns, ends)
+    if named not in DOMAINS:
+        ends = _stated_ends(Path(named), columns, ends)
     return Domain(*columns.read(ends))
 
 
