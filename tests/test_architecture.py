@@ -130,6 +130,12 @@ def places(matches) -> list[str]:
     ]
 
 
+def test_every_folder_of_code_is_a_package() -> None:
+    """An installed package has no others."""
+    folders = {path.parent for room in CODE for path in (ROOT / room).glob("**/*.py")}
+    assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
 def test_every_file_is_in_a_room_of_the_table():
     assert {room_of(path) for path in LIBRARY} - {"__init__"} == set(MAY_USE)
 

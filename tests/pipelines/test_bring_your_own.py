@@ -288,7 +288,8 @@ def test_the_plug_in_of_the_examples_trains_certifies_and_attacks(
     assert again.returncode == 0, again.stderr
     question = next(q for q in report_of(folder)["questions"] if q["epsilon"] == 0.05)
     assert question["certified"]["rate"] > 0.9
-    assert {rung["rung"] for rung in question["certificate"]["rungs"]} == {"better", "crown"}
+    rungs = {rung["rung"]: rung["certified"] for rung in question["certificate"]["rungs"]}
+    assert rungs["better"] > 0
     assert question["attacks"][0]["name"].startswith("corners")
     monkeypatch.delenv("PYTHONPATH")
     lost = command("certify", f"--model_dir={folder}", "--epsilon=0.07")
