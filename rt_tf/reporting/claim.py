@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.exactly import exactly, radius_text
@@ -11,25 +12,44 @@ from rt_tf.records.record_file import Row
 from rt_tf.reporting import statistics
 
 THREATS = {
-    "linf": "every pixel may change by at most {eps}",
-    "l2": "the change of the image has Euclidean norm at most {eps}",
-    "l1": "the absolute changes of all pixels add up to at most {eps}",
+    "linf": "every {value} may change by at most {eps}",
+    "l2": "the change of the {example} has Euclidean norm at most {eps}",
+    "l1": "the absolute changes of all {value}s add up to at most {eps}",
     "union": "the change lies in one of these balls: {parts}",
     "wasserstein": "moving pixel mass at a total cost of at most {eps} "
     "(share of the image's mass times pixels moved)",
 }
 
 
+class Nouns(NamedTuple):
+    """The words for an example and a value of it, and for changes that no threat here covers."""
+
+    example: str
+    value: str
+    others: str
+
+    @classmethod
+    def of(cls, dataset: Row) -> Nouns:
+        """The words for the examples of a run's data set."""
+        return ROWS if len(dataset["shape"]) == 1 else IMAGES
+
+
+IMAGES = Nouns(
+    "image", "pixel", "rotations, corruptions, or changes made before the image was digitised"
+)
+ROWS = Nouns("row", "column", "changes of other columns than those that the network reads")
+
+
 def claim(main: Question, run: Row) -> Row:
     """The claim at a run's main question: {"sentence", "threat", "limits"}."""
-    accuracies = statistics.accuracies(main.rows)
+    accuracies, nouns = statistics.accuracies(main.rows), Nouns.of(run["dataset"])
     settings = next(iter(main.headers.values())).get("threat_settings", {})
     pixel_max, domain = run["dataset"].get("pixel_max"), domain_of(run)
-    threat = words(main.threat, main.eps, pixel_max, settings.get("radii", ()), domain)
+    threat = words(main.threat, main.eps, pixel_max, settings.get("radii", ()), domain, nouns)
     return {
-        "sentence": _sentence(accuracies["certified"], threat),
+        "sentence": _sentence(accuracies["certified"], threat, nouns),
         "threat": threat,
-        "limits": _limits(main, run),
+        "limits": _limits(main, run, nouns),
     }
 
 
@@ -45,10 +65,12 @@ def words(
     pixel_max: int | None = None,
     radii: Sequence[float] = (),
     domain: Given = UNIT,
+    nouns: Nouns = IMAGES,
 ) -> str:
     """A threat and its radius in words; for pixels of integer levels, also in grey levels.
 
-    radii: of a union's Linf, L2 and L1 balls, which eps multiplies. domain: of the inputs.
+    radii: of a union's Linf, L2 and L1 balls, which eps multiplies. domain: of the inputs. nouns:
+    of the examples.
     """
     domain = Domain.of(domain)
     text = THREATS.get(threat, "a change within {eps} of the threat '" + threat + "'")
@@ -58,7 +80,8 @@ def words(
     parts = ", ".join(
         f"{ball} of radius {radius_text(eps * factor)}" for ball, factor in balls if factor
     )
-    return text.format(eps=radius_text(eps), parts=parts) + grey + f", pixels staying in {domain}"
+    text = text.format(eps=radius_text(eps), parts=parts, **nouns._asdict())
+    return f"{text}{grey}, {nouns.value}s staying in {domain}"
 
 
 def _levels(levels: float, pixel_max: int) -> str:
@@ -67,17 +90,17 @@ def _levels(levels: float, pixel_max: int) -> str:
     return f"{count} of {pixel_max} grey levels"
 
 
-def _sentence(certified: Row | None, threat: str) -> str:
+def _sentence(certified: Row | None, threat: str, nouns: Nouns) -> str:
     if certified is None:
         return "Nothing is certified: no ladder was run."
     return (
-        f"For {certified['count']:,} of {certified['n']:,} test images it is proved that the "
-        f"network gives the right class to the image and to every image reachable from it when "
-        f"{threat}."
+        f"For {certified['count']:,} of {certified['n']:,} test {nouns.example}s it is proved that "
+        f"the network gives the right class to the {nouns.example} and to every {nouns.example} "
+        f"reachable from it when {threat}."
     )
 
 
-def _limits(main: Question, run: Row) -> list[str]:
+def _limits(main: Question, run: Row, nouns: Nouns) -> list[str]:
     network = run["network_sha256"][:12]
     split = next(iter(main.headers.values()))["split"]
     return [
@@ -85,10 +108,10 @@ def _limits(main: Question, run: Row) -> list[str]:
         "summation, with or without fused multiply-add and denormals: the bounds carry a stated "
         "model of rounding errors. It does not cover other precisions, convolutions that transform "
         "their input (Winograd, FFT), TF32 or changed weights.",
-        "It covers this threat and radius only: not other norms, larger radii, rotations, "
-        "corruptions, or changes made before the image was digitised.",
-        f"It is a statement about the listed images of the {split} split. The intervals say what "
-        "to expect of further images from the same source; nothing is said about other sources.",
+        f"It covers this threat and radius only: not other norms, larger radii, {nouns.others}.",
+        f"It is a statement about the listed {nouns.example}s of the {split} split. The intervals "
+        f"say what to expect of further {nouns.example}s from the same source; nothing is said "
+        "about other sources.",
         "Attacked accuracy is an upper limit set by the attacks listed; a stronger attack may "
         "lower it, never below certified accuracy. Between the two, the answer is not known.",
         "The proofs are computed by rt_tf's bound code, which is tested, not formally verified. "

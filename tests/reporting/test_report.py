@@ -97,9 +97,9 @@ def test_page_shows_the_numbers(written):
     report, html, _ = written
     text = " ".join(Page(html).words).replace(DASH, "-")
     for shown in (
-        "93.3 % 56 of 60 images",
-        "83.3 % 50 of 60 images",
-        "75.0 % 45 of 60 images",
+        "93.3 % 56 of 60 examples",
+        "83.3 % 50 of 60 examples",
+        "75.0 % 45 of 60 examples",
         "certified 45",
         "unknown: bound too loose 5",
         "unknown: out of time 0",

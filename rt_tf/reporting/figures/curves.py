@@ -92,7 +92,7 @@ def settled_by_time(pace: Sequence[Row]) -> Figure | None:
     style |= {"color": COLOURS["attacked"], "label": "falsified"}
     axes.fill_between(seconds, certified, settled, **style)
     axes.axhline(count, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-    axes.set(xscale="log", xlabel="seconds an image", ylabel="images", ylim=(0, 1.05 * count))
+    axes.set(xscale="log", xlabel="seconds an example", ylabel="examples", ylim=(0, 1.05 * count))
     axes.set_xlim(seconds[0], seconds[-1])
     legend(axes)
     return figure

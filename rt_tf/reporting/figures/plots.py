@@ -66,7 +66,7 @@ def margin_histogram(histogram: Row | None) -> Figure | None:
         style: dict[str, Any] = {"align": "edge", "color": colour, "edgecolor": "white"}
         axes.bar(edges[:-1][chosen], counts[chosen], widths, linewidth=0.6, label=label, **style)
     axes.axvline(0, color=INK, linewidth=1)
-    axes.set(xlabel="proved lower bound of the margin (logits)", ylabel="images")
+    axes.set(xlabel="proved lower bound of the margin (logits)", ylabel="examples")
     axes.set_xlim(edges[0], edges[-1])
     axes.grid(visible=False, axis="x")
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))

@@ -28,7 +28,7 @@ def certified_radii(radius: Row) -> Figure:
     left, right = figure.subplots(1, 2)
     unit = unit_of(radius)
     _distribution(figure, left, radius["distribution"])
-    left.set(xlabel="images, by growing radius", ylabel=f"certified radius ({unit})")
+    left.set(xlabel="examples, by growing radius", ylabel=f"certified radius ({unit})")
     left.set_title("certified radius")
     right.set_title("verified accuracy")
     _curve(right, radius["curve"])
