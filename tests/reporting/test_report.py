@@ -159,7 +159,7 @@ def test_page_shows_suites_and_failed_checks(run_dir):
         "linf attacks (eps = 0.05) 75.0 %",
         "all attacks 60.0 %",
         "<i>a</i> warning",
-        "linf FAIL linf 0.05: pgd-40x2 leaves 83.3 %, fgsm leaves 75.0 % of 60 images",
+        "linf FAIL linf 0.05: pgd-40x2 leaves 83.3 %, fgsm leaves 75.0 % of 60 examples",
         "1 of 1 sanity checks of the attacks failed",
         "Not checked, because no records tell: more steps",
     ):

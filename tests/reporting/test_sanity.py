@@ -45,7 +45,7 @@ def test_iterative_against_single_step(tmp_path, alone, passed):
     assert rows.keys() == {(SINGLE, "linf")}
     assert rows[SINGLE, "linf"]["passed"] == passed
     left = ("96.5", f"{100 * (386 - alone) / 400:.1f}")
-    text = f"linf 0.05: pgd leaves {left[0]} %, fgsm leaves {left[1]} % of 400 images"
+    text = f"linf 0.05: pgd leaves {left[0]} %, fgsm leaves {left[1]} % of 400 examples"
     assert rows[SINGLE, "linf"]["told"] == text
 
 
@@ -72,7 +72,7 @@ def test_only_common_examples_are_compared(tmp_path):
     write_attack(tmp_path, "fgsm", [*range(4, 10), *range(60, 80)], FGSM, **ATTACK)
     row = findings(tmp_path)[SINGLE, "linf"]
     assert row["passed"]
-    assert "of 50 images" in row["told"]
+    assert "of 50 examples" in row["told"]
 
 
 def test_the_worst_question_decides(tmp_path):
@@ -133,7 +133,7 @@ def test_noise(tmp_path, lost, passed):
     rows = findings(tmp_path)
     assert rows.keys() == {(NOISE, "l2")}
     assert rows[NOISE, "l2"]["passed"] == passed
-    assert "of a clean accuracy of 99.0 % on 400 images" in rows[NOISE, "l2"]["told"]
+    assert "of a clean accuracy of 99.0 % on 400 examples" in rows[NOISE, "l2"]["told"]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_unbounded(tmp_path, threat, radii, broken, passed):
         write_attack(tmp_path, "pgd", last, threat=threat, eps=eps)
     row = findings(tmp_path).get((UNBOUNDED, threat))
     assert (row and row["passed"]) == passed
-    text = f"the largest radius: pgd leaves {0.0 if broken == 60 else 1.7} % of 60 images"
+    text = f"the largest radius: pgd leaves {0.0 if broken == 60 else 1.7} % of 60 examples"
     assert row is None or row["told"] == f"{threat} {radii[-1]:g}, {text}"
 
 

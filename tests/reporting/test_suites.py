@@ -121,7 +121,7 @@ def rendered(suite) -> list[str]:
 
 def test_terminal_table(records):
     lines = rendered(written(records)[0])
-    assert lines[0] == "quick: accuracy left, on 50 test images"
+    assert lines[0] == "quick: accuracy left, on 50 test examples"
     assert [line.split(" (")[0] for line in lines[2:-2]] == [
         "clean 94.0",
         "pgd 40x10 82.0",

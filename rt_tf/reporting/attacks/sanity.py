@@ -103,7 +103,7 @@ def _noise(trials: Sequence[Trial], _half: Half) -> Iterable[CheckResult]:
             n, clean = len(trial.clean), sum(trial.clean.values())
             left = sum(trial.withstood.values())
             text = f"{trial.place}: {trial.id} leaves {percent(rate(left, n))} of a clean "
-            text += f"accuracy of {percent(rate(clean, n))} on {n:,} images"
+            text += f"accuracy of {percent(rate(clean, n))} on {n:,} examples"
             yield CheckResult((clean - left) / n, text)
 
 
@@ -131,7 +131,7 @@ def _reaches_all(question: Question, radii: int, half: Half) -> bool:
 def _unbounded_text(trial: Trial) -> str:
     n, left = len(trial.withstood), sum(trial.withstood.values())
     share = percent(rate(left, n))
-    return f"{trial.place}, the largest radius: {trial.id} leaves {share} of {n:,} images"
+    return f"{trial.place}, the largest radius: {trial.id} leaves {share} of {n:,} examples"
 
 
 CHECKS = (

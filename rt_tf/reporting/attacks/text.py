@@ -16,7 +16,7 @@ from rt_tf.reporting.formats import DASH, cell, code, duration, plain, short
 
 def suite_table(suite: Row) -> Table:
     """A suite of a report as a table: attacks by threat, with the worst case of each and of all."""
-    title = f"{suite['suite']}: accuracy left, on {suite['sample']['n']:,} test images"
+    title = f"{suite['suite']}: accuracy left, on {suite['sample']['n']:,} test examples"
     notes = ["worst cases are by example; (95 % intervals)"]
     caption = Text("\n".join(notes + [f"warning: {line}" for line in suite["warnings"]]))
     table = Table(title=Text(title), caption=caption, box=box.SIMPLE_HEAD, pad_edge=False)

@@ -87,7 +87,7 @@ def excess(strong: Trial, weak: Trial) -> CheckResult:
     shown = [percent(rate(count, len(common))) for count in left]
     text = (
         f"{weak.place}: {strong.id} leaves {shown[0]}, {weak.id} leaves {shown[1]} of "
-        f"{len(common):,} images"
+        f"{len(common):,} examples"
     )
     return CheckResult((left[0] - left[1]) / len(common), text)
 

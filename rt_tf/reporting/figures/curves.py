@@ -191,13 +191,13 @@ def line_notes(report: Row, threat: str) -> list[str]:
         notes.append("The truth lies between the two lines, in the shaded gap.")
     if any(apart(questions, lines.get(name), name) for name in ACCURACIES):
         notes.append(
-            "Marks that no line joins (hollow where there is one) are of other images, or by other "
-            "means: they do not compare with one another."
+            "Marks that no line joins (hollow where there is one) are of other examples, or by "
+            "other means: they do not compare with one another."
         )
     return notes
 
 
 def _line(line: Row) -> str:
     sample, by = line["sample"], ", ".join(line["by"])
-    images = f"the same {sample['n']:,} images (indices {sample['indices']})"
+    images = f"the same {sample['n']:,} examples (indices {sample['indices']})"
     return f"The line of {line['accuracy']} accuracy is of {images} at each radius, by {by}."
