@@ -191,7 +191,10 @@ def another_class(path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda path: __import__("shutil").rmtree(path), "there is no folder .*pets"),
+        (
+            lambda path: __import__("shutil").rmtree(path),
+            "expected a folder of class folders; received .*pets: it is not there",
+        ),
         (
             lambda path: __import__("shutil").rmtree(path / "dog"),
             "two or more folders.*received cat",
@@ -276,7 +279,8 @@ def test_large_arrays_are_unpacked_and_read_by_index(tmp_path, monkeypatch):
             {"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES[:, :4], "y_test": LABELS},
             r"expected test examples in the shape of training, \[6, 5, 3\]; received \[4, 5, 3\]",
         ),
-        ({"x": IMAGES[:3], "y": [0, 0, 1]}, "test_share: expected"),
+        ({"x": IMAGES[:3], "y": [0, 0, 1]}, "received 2 different ones in 3 examples"),
+        ({"x": IMAGES[:5], "y": [0, 0, 0, 0, 1]}, "test_share: expected"),
     ],
 )
 def test_arrays_that_do_not_fit_are_one_line(tmp_path, arrays, words):
@@ -361,6 +365,11 @@ def test_the_domain_may_come_from_a_file_in_the_columns_own_units(tmp_path):
         data.load(f"csv:{path}", reading=Reading(domain="nothing.json"))
 
 
+def test_names_to_drop_are_several() -> None:
+    with pytest.raises(UserError, match="drop_columns: expected a tuple of names; received 'b'"):
+        Reading(drop_columns="b")
+
+
 def test_two_files_are_training_and_test_and_columns_may_be_dropped(tmp_path):
     first = write_csv(tmp_path / "first.csv")
     second = write_csv(tmp_path / "second.csv", TABLE[:10], LABELS[:10])
@@ -376,14 +385,17 @@ def test_two_files_are_training_and_test_and_columns_may_be_dropped(tmp_path):
     ("text", "settings", "words"),
     [
         ("a,label\n1,x\n", {"label": "y"}, "label: expected .* one of a, label; received 'y'"),
-        ("a,b,label\n1,red,x\n2,3,y\n", {}, r"received text, .* in b \(line 2: 'red'\)"),
-        ("a,b,label\n1,2,x\n2,,y\n", {}, r"received text, .* in b \(line 3: ''\)"),
+        ("a,b,label\n1,red,x\n2,3,y\n", {}, r"received others in b \(line 2: 'red'\)"),
+        ("a,b,label\n1,2,x\n2,,y\n", {}, r"received others in b \(line 3: ''\)"),
         ("a,b,label\n1,2,x\n2,y\n", {}, "expected 3 values in each line of .*; line 3 has 2"),
         ("a,a,label\n1,2,x\n", {}, "expected each column once in .*; twice: a"),
-        ("a,label\nnan,x\n1,y\n1,x\n1,y\n", {}, r"received NaN or infinity at \[0, 0\]"),
+        ("a,label\nnan,x\n1,y\n1,x\n1,y\n", {}, r"received others in a \(line 2: 'nan'\)"),
+        ("a;label\n1;x\n", {}, "separated by commas; .* has other signs between them"),
+        ("a,label\n", {}, "has 1 lines"),
         ("a,label\n1,x\n", {"drop_columns": ("b",)}, "drop_columns: expected some of a, label"),
         ("label\nx\n", {}, "expected a column of values"),
-        ("", {}, "expected a CSV file with a line of names"),
+        ("", {}, "expected a CSV file with a line of names .* has 0 lines"),
+        ("a,label\n1,x\n2,y\n3,z\n", {}, "3 different ones in 3 examples"),
     ],
 )
 def test_tables_that_do_not_fit_are_one_line(tmp_path, text, settings, words):
@@ -457,6 +469,10 @@ def test_a_function_may_return_its_data_in_many_forms(module, form):
             r"own_data fails with ModuleNotFoundError.*own_data.py, line 1\)",
         ),
         ("x = 1 / 0\n", r"own_data fails with ZeroDivisionError: .*own_data.py, line 1\)"),
+        (
+            "def load():\n    return 1 / 0\n",
+            r"own_data:load fails with ZeroDivisionError: .*own_data.py, line 2\)",
+        ),
         ("load = 3\n", "expected a function load in own_data; there is none"),
         (
             "import tensorflow as tf\ndef load():\n"

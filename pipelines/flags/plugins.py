@@ -6,6 +6,7 @@ Imports no TensorFlow.
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipelines.console import import_tensorflow
 from pipelines.flags.flag_files import with_lines
 from pipelines.flags.parsing import fail
 from rt_tf.catalogue import plugins
@@ -24,14 +25,22 @@ def import_plugins(argv: list[str]) -> None:
         words = argv[1:]
     try:
         plugins.load_installed()
-        plugins.load(_names(words))
-        for folder in _values("model_dir", words):
-            frozen = Path(folder).expanduser() / "flags.cfg"
-            if frozen.is_file():
-                lines = frozen.read_text(errors="replace").splitlines()
-                plugins.load(_names(lines), f"import in {frozen}")
+        for place, names in _named(words).items():
+            import_tensorflow()  # before a plug-in does, whose import would not be a silent one
+            plugins.load(names, place)
     except UserError as error:
         fail(str(error))
+
+
+def _named(words: list[str]) -> dict[str, list[str]]:
+    """The modules that a command line and the flags of its run name, by the place that does."""
+    named = {"import": _names(words)}
+    for folder in _values("model_dir", words):
+        frozen = Path(folder).expanduser() / "flags.cfg"
+        if frozen.is_file():
+            lines = frozen.read_text(errors="replace").splitlines()
+            named[f"import in {frozen}"] = _names(lines)
+    return {place: names for place, names in named.items() if names}
 
 
 def _names(words: list[str]) -> list[str]:

@@ -109,7 +109,7 @@ def system_group(values: flags.FlagValues) -> Group:
         "normalization",
         OneOf(["none", "dataset"]),
         "none",
-        "A first layer that normalises pixels by the training split's mean and deviation.",
+        "A first layer that normalises pixels, or columns, by training's mean and deviation.",
     )
     group.switch("batch_norm", False, "Batch normalisation after every layer but the last.")
     group.one(

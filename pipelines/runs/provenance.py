@@ -28,16 +28,22 @@ def check_data(run: RunDirectory, dataset: data.DataSet) -> None:
     if before is not None:
         # Runs of earlier versions note no domain, nor all that is noted now.
         before = {"domain": UNIT.config(), **before}
+    if before is not None and dataset.columns and before["test"] != now["test"]:
+        raise _other_data(run, before, now)
     if before is not None and before["domain"] != now["domain"]:
         raise UserError(
             f"input_range: expected {Domain.from_config(before['domain'])}, which {run.path} was "
             f"begun with; received {dataset.domain}; use another --model_dir"
         )
     if before is not None and before != {name: now[name] for name in before}:
-        raise UserError(
-            f"data_dir: expected the data that {run.path} was begun with (checksum "
-            f"{before['test']['checksum'][:12]}); received others ({now['test']['checksum'][:12]})"
-        )
+        raise _other_data(run, before, now)
+
+
+def _other_data(run: RunDirectory, before: dict[str, Any], now: dict[str, Any]) -> UserError:
+    return UserError(
+        f"dataset: expected the data that {run.path} was begun with (checksum "
+        f"{before['test']['checksum'][:12]}); received others ({now['test']['checksum'][:12]})"
+    )
 
 
 def check_model_file(run: RunDirectory, values: flags.FlagValues) -> None:

@@ -28,7 +28,7 @@ from pipelines.runs.restoring import load_network
 from rt_tf import data, models
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
-from rt_tf.evaluation.refusals import check_radius
+from rt_tf.evaluation.refusals import check_radius, refuse_inputs
 from rt_tf.files import write_bytes
 from rt_tf.network.trace import trace
 from rt_tf.records.record_file import line
@@ -133,10 +133,15 @@ class NullWatcher:
 def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> Loop:
     """The loop of a run; UserError, and nothing is written, for flags that do not fit the data."""
     if values.augment and dataset.train.augmentation is None:
-        raise UserError(f"augment: expected false: {dataset.name} has none; received true")
+        raise UserError(
+            f"augment: expected false for {dataset.name}, which has no changes of images; "
+            "received true"
+        )
     if not values.flips and not values.augment:
         raise UserError("flips: expected true without --augment, which mirrors; received false")
     refuse_image_changes(values, dataset)
+    threat = inputs.threat(values)
+    refuse_inputs("eval_attack", values.eval_attack, threat, dataset.shape, dataset.domain)
     if len(dataset.shape) == 3 and values.cutout > min(dataset.shape[:2]):
         raise UserError(
             f"cutout: expected at most {min(dataset.shape[:2])}, the images' side; received "
@@ -145,6 +150,7 @@ def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Pat
     refusals.refuse_few_classes("eval_loss", values.eval_loss, dataset.classes)
     loop = make_loop(values, dataset, directory)
     for phase in loop.phases:
+        refuse_inputs("attack", phase.attack, threat, dataset.shape, dataset.domain)
         for flag, eps in (("train_epsilon", phase.eps), ("epsilon_from", phase.eps_from)):
             if eps:
                 check_radius(loop.monitor.threat, eps, flag, dataset.domain)

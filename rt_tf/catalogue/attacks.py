@@ -108,18 +108,21 @@ ATTACKS = {
         "Foolbox's FGSM: one step, of eps by default",
         threats=NORMS,
         eager=True,
+        one_range=True,
     ),
     "foolbox_pgd": AttackEntry(
         "rt_tf.attacks.foolbox.attacks:pgd",
         "Foolbox's PGD: steps of 2.5 eps / steps by default",
         threats=NORMS,
         eager=True,
+        one_range=True,
     ),
     "foolbox_mim": AttackEntry(
         "rt_tf.attacks.foolbox.attacks:mim",
         "Foolbox's PGD with momentum",
         threats=NORMS,
         eager=True,
+        one_range=True,
     ),
     "deepfool": AttackEntry(
         "rt_tf.attacks.foolbox.attacks:deepfool",
@@ -127,6 +130,7 @@ ATTACKS = {
         threats=("linf", "l2"),
         cost=9.0,  # of ten classes
         eager=True,
+        one_range=True,
         minimal=True,
     ),
     "ddn": AttackEntry(
@@ -134,6 +138,7 @@ ATTACKS = {
         "decoupled direction and norm: steps on spheres that shrink and grow, 100 as a rule",
         threats=("l2",),
         eager=True,
+        one_range=True,
         minimal=True,
     ),
     "fmn": AttackEntry(
@@ -141,6 +146,7 @@ ATTACKS = {
         "fast minimum norm: steps in balls that shrink and grow, 100 as a rule",
         threats=("l1",),
         eager=True,
+        one_range=True,
         minimal=True,
     ),
     "cw": AttackEntry(
@@ -149,6 +155,7 @@ ATTACKS = {
         threats=("l2",),
         cost=9.0,
         eager=True,
+        one_range=True,
         minimal=True,
     ),
     "ead": AttackEntry(
@@ -157,6 +164,7 @@ ATTACKS = {
         threats=("l1",),
         cost=13.5,
         eager=True,
+        one_range=True,
         minimal=True,
     ),
     "boundary": AttackEntry(
@@ -166,6 +174,7 @@ ATTACKS = {
         cost=0.55,
         black_box=True,
         eager=True,
+        one_range=True,
         minimal=True,
     ),
     "salt_pepper": AttackEntry(
@@ -175,6 +184,7 @@ ATTACKS = {
         cost=0.5,
         black_box=True,
         eager=True,
+        one_range=True,
         minimal=True,
     ),
     "gaussian_noise": AttackEntry(
@@ -184,6 +194,7 @@ ATTACKS = {
         cost=0.5,
         black_box=True,
         eager=True,
+        one_range=True,
     ),
     "uniform_noise": AttackEntry(
         "rt_tf.attacks.foolbox.attacks:uniform_noise",
@@ -192,6 +203,7 @@ ATTACKS = {
         cost=0.5,
         black_box=True,
         eager=True,
+        one_range=True,
     ),
 }
 

@@ -35,6 +35,7 @@ class AttackEntry(NamedTuple):
     cascade: it is for cascades alone, and reads all of their members.
     climbs: it raises the loss that a budget names; others have losses of their own, or none.
     images: threats under which it attacks images alone, and no rows of tables.
+    one_range: its inputs have a domain of two finite numbers, the same for every feature.
     """
 
     path: str
@@ -49,3 +50,4 @@ class AttackEntry(NamedTuple):
     cascade: bool = False
     climbs: bool = False
     images: tuple[str, ...] = ()
+    one_range: bool = False

@@ -41,6 +41,24 @@ def own(flag: str, path: str) -> Callable[..., Any]:
     return value
 
 
+def called(flag: str, path: str, *arguments: Any, **options: Any) -> Any:
+    """The result of the function that `module:function` names.
+
+    UserError where there is none, or where it fails, with the place of the error.
+    """
+    function = own(flag, path)
+    try:
+        return function(*arguments, **options)
+    except UserError:
+        raise
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        raise UserError(
+            f"{flag}: expected a function that returns; {path} fails with "
+            f"{type(error).__name__}: {error} ({where.filename}, line {where.lineno})"
+        ) from error
+
+
 def _imported(name: str, flag: str) -> Any:
     _find_in_working_folder()
     try:

@@ -1,5 +1,7 @@
 """Refusals of settings that do not go together in an evaluation, before anything is computed."""
 
+from collections.abc import Sequence
+
 from rt_tf import catalogue
 from rt_tf.catalogue.training import POINT_TERMS
 from rt_tf.domain import UNIT, Domain, Given
@@ -82,6 +84,35 @@ def refuse_other_threats(name: str, attack: str, threat: Threat) -> None:
             f"({', '.join(catalogue.attacks_on(threat.name))}); received {attack}, which is for "
             f"{' and '.join(threats)}"
         )
+
+
+def unfit(attack: str, threat: str, shape: Sequence[int], domain: Given) -> str:
+    """The reason why an attack does not fit inputs of a shape and a domain; empty if it does."""
+    entry = catalogue.ATTACKS.get(attack)
+    if entry is None:
+        return ""
+    if len(shape) != 3 and threat in entry.images:
+        return f"is for images under {threat}"
+    if entry.one_range and not Domain.of(domain).is_uniform:
+        return "is for inputs of one range, the same for every feature"
+    return ""
+
+
+def refuse_inputs(
+    name: str, attack: str, threat: Threat, shape: Sequence[int], domain: Given
+) -> None:
+    """Raises UserError for an attack or a threat that inputs of a shape and a domain do not fit.
+
+    name: of the setting of the attack, for the message.
+    """
+    if threat.name == "wasserstein" and len(shape) != 3:
+        raise UserError(
+            "threat: expected another than wasserstein for a table, as mass moves between pixels; "
+            "received wasserstein"
+        )
+    why = unfit(attack, threat.name, shape, domain)
+    if why:
+        raise UserError(f"{name}: expected another attack than {attack}, which {why}")
 
 
 def refuse_attack_on_members(name: str, attack: str, is_cascade: bool) -> None:

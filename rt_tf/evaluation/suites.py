@@ -4,14 +4,19 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from rt_tf.catalogue.attacks import ATTACKS
 from rt_tf.catalogue.suites import QUICK, SUITES, Budget
 from rt_tf.errors import UserError
 from rt_tf.evaluation import cascades
 from rt_tf.evaluation.attacking import Attacker, TransferSource
 from rt_tf.evaluation.estimate import AttackPlan, announce
 from rt_tf.evaluation.preflight import warnings_of
-from rt_tf.evaluation.refusals import refuse_loss, refuse_other_threats, refuse_start
+from rt_tf.evaluation.refusals import (
+    refuse_inputs,
+    refuse_loss,
+    refuse_other_threats,
+    refuse_start,
+    unfit,
+)
 from rt_tf.evaluation.subject import Subject
 from rt_tf.notes import write_notes
 from rt_tf.progress import Progress
@@ -89,16 +94,16 @@ class Evaluation:
         return [AttackPlan(subject, eps, self._fitting(budgets, subject)) for subject, eps in parts]
 
     def _fitting(self, budgets: Sequence[Budget], subject: Subject) -> list[Budget]:
-        """The budgets of a suite for a threat; those for images alone are left out of a table's."""
-        threat = subject.threat.name
-        fitting = [budget for budget in budgets if budget.is_for(threat)]
-        if len(subject.wiring.input_shape) != 1:
-            return fitting
-        unfit = [budget for budget in fitting if threat in ATTACKS[budget.attack].images]
-        if unfit:
-            names = ", ".join(budget.attack for budget in unfit)
-            self.progress.say(f"left out: {names}, which under {threat} are for images")
-        return [budget for budget in fitting if budget not in unfit]
+        """The budgets of a suite for a threat, without those that the inputs do not fit."""
+        threat, wiring = subject.threat.name, subject.wiring
+        fitting = []
+        for budget in (budget for budget in budgets if budget.is_for(threat)):
+            why = unfit(budget.attack, threat, wiring.input_shape, wiring.domain)
+            if why:
+                self.progress.say(f"left out: {budget.attack}, which {why}")
+            else:
+                fitting.append(budget)
+        return fitting
 
     def _fitting_budget(self) -> Budget:
         """The settings' budget as it fits the subject; UserError for settings of no use to it."""
@@ -108,6 +113,8 @@ class Evaluation:
         if self.settings.loss_is_named:
             refuse_loss(f"{prefix}loss", budget.attack, chosen.loss)
         refuse_other_threats(f"{prefix}attack", budget.attack, threat)
+        wiring = self.subject.wiring
+        refuse_inputs(f"{prefix}attack", budget.attack, threat, wiring.input_shape, wiring.domain)
         refuse_start(f"{prefix}start", budget.start, threat)
         return budget
 

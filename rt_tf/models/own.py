@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from rt_tf import numbers
-from rt_tf.catalogue.plugins import own
+from rt_tf.catalogue.plugins import called, own
 from rt_tf.errors import UserError
 from rt_tf.models.parts import Shape
 
@@ -23,17 +23,15 @@ def from_function(
     options: of `rt_tf.models.build`; the function gets those that it has parameters for. UserError
     for others that are set, and for a result that is no network of this shape and these classes.
     """
-    function = own("model", path)
-    taken = inspect.signature(function).parameters
+    taken = inspect.signature(own("model", path)).parameters
     for name, value in options.items():
         if name not in taken and value != DEFAULTS[name]:
             raise UserError(
                 f"{FLAGS.get(name, name)}: expected its default with --model={path}, a function "
                 f"without a parameter {name}; received {numbers.shown(value)}"
             )
-    network = function(
-        input_shape, classes, **{name: v for name, v in options.items() if name in taken}
-    )
+    given = {name: value for name, value in options.items() if name in taken}
+    network = called("model", path, input_shape, classes, **given)
     check_fit(path, network, input_shape, classes)
     return network
 

@@ -16,6 +16,11 @@ def class_name(data: Row, label: int) -> str:
     return str(names[label]) if names else str(label)
 
 
+def data_name(data: Row) -> str:
+    """The name of a data set, with its version if it has one."""
+    return f"{data['name']} {data['version']}".strip()
+
+
 def examples_text(data: Row) -> str:
     """The word for examples: images, or rows of a table."""
     return "rows" if _is_table(data) else "images"

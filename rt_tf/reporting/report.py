@@ -18,7 +18,7 @@ from rt_tf.files import write_text
 from rt_tf.records.record_file import Row
 from rt_tf.reporting.attacks.sanity import not_checked
 from rt_tf.reporting.counterexamples import Images, Originals, measure
-from rt_tf.reporting.data_text import class_name, data_facts
+from rt_tf.reporting.data_text import class_name, data_facts, data_name
 from rt_tf.reporting.figures import curves, pictures, plots, radius_plots, style
 from rt_tf.reporting.figures.curves import line_notes
 from rt_tf.reporting.formats import comparison_text, duration, in_words, interval, percent
@@ -85,6 +85,7 @@ def page(report: Row, images: Mapping[str, Images]) -> str:
             colours=style.COLOURS,
             not_checked=not_checked(report["sanity"]),
             class_name=partial(class_name, report["data"]),
+            data_name=data_name(report["data"]),
             data_facts=data_facts(report["data"]),
         )
     )

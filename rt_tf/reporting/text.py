@@ -13,7 +13,7 @@ from rich.text import Text
 from rt_tf.exactly import radius_text
 from rt_tf.records.record_file import Row
 from rt_tf.reporting.attacks.text import has_attacks, sanity_markdown, suite_markdown
-from rt_tf.reporting.data_text import data_facts, examples_text, input_text
+from rt_tf.reporting.data_text import data_facts, data_name, examples_text, input_text
 from rt_tf.reporting.formats import cell, code, comparison_text, plain, short
 from rt_tf.reporting.summary import by_threat, main_question, weaker
 
@@ -82,7 +82,7 @@ def model_card(report: Row) -> str:
         ),
         "## Data": _list(
             {
-                "data set": f"{plain(data['name'])} {data['version']}, {data['classes']} classes",
+                "data set": f"{plain(data_name(data))}, {data['classes']} classes",
                 **{name: plain(text) for name, text in data_facts(data).items()},
                 "evaluated on": f"{plain(_split(report))} (indices {data['sample']['indices']})",
                 "split SHA-256": f"`{data['checksum']}`",

@@ -15,10 +15,11 @@ from pipelines.assembly import inputs, networks, optimization
 from pipelines.flags.data import reading_settings
 from pipelines.flags.parsing import parse
 from pipelines.flags.plugins import import_plugins
-from pipelines.flags.run import training_groups
+from pipelines.flags.run import run_flags, training_groups
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.external_network import checksum
-from pipelines.runs.provenance import check_model_file
+from pipelines.runs.provenance import check_data, check_model_file
+from pipelines.stages import training
 from rt_tf import catalogue
 from rt_tf.errors import UserError
 from rt_tf.training.phases import Phase
@@ -105,7 +106,9 @@ def test_another_file_under_the_same_name_is_refused(network_file: Path, tmp_pat
         check_model_file(folder, values)
 
 
-def test_a_table_trains_certifies_and_tells_its_columns(table: Path, tmp_path: Path) -> None:
+def test_a_table_trains_certifies_and_tells_its_columns(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     own = (f"--dataset=csv:{table}", "--label=kind", "--drop_columns=hue", "--scaling=zscore")
     small = [flag for flag in SMALL if not flag.startswith("--model=")]
     shape = ("--model=table_fc", "--normalization=dataset", "--batch_size=20")
@@ -122,7 +125,20 @@ def test_a_table_trains_certifies_and_tells_its_columns(table: Path, tmp_path: P
     assert "read as (value - offset) / unit" in card
     assert "12 columns" in card
     run("certify", f"--model_dir={folder}", "--epsilon=0.01", "--samples=5")
-    run("evaluate", f"--model_dir={folder}", "--eval_steps=2", "--samples=5")
+    run("evaluate", f"--model_dir={folder}", "--suite=blackbox", "--samples=3")
+    assert "left out: uniform_noise, which is for inputs of one range" in capsys.readouterr().out
+    (suite,) = report_of(folder)["suites"]
+    assert {row["id"].split("-")[0] for row in suite["rows"]} == {"square"}
+    with pytest.raises(UserError, match="eval_attack: expected another attack than foolbox_pgd"):
+        run("evaluate", f"--model_dir={folder}", "--eval_attack=foolbox_pgd")
+    path = shutil.copy(table, tmp_path / "wine.csv")
+    lines = Path(path).read_text().splitlines()
+    Path(path).write_text("\n".join(lines[:-3]))
+    changed = inputs.load_data(
+        run_flags(RunDirectory(folder).frozen() | {"dataset": f"csv:{path}"})
+    )
+    with pytest.raises(UserError, match="dataset: expected the data that .* was begun with"):
+        check_data(RunDirectory(folder), changed)
 
 
 def test_a_network_of_a_file_is_certified_on_a_table(table: Path, tmp_path: Path) -> None:
@@ -173,6 +189,10 @@ def test_settings_that_would_be_ignored_are_refused(arguments: list[str], words:
             r"model: expected inputs of \[None, 8, 8, 1\] and outputs of .*, 10\]",
         ),
         (["--model=own_network:wide"], r"outputs of .*own_network:wide has .* and \[None, 5\]"),
+        (
+            ["--model=own_network:noargs"],
+            "noargs fails with TypeError: noargs.. takes 0 positional",
+        ),
         (["--model=own_network:layer"], "expected a functional or Sequential Keras model"),
         (
             ["--model=own_network:plain", "--model_scale=2"],
@@ -194,6 +214,7 @@ def test_networks_that_do_not_fit_are_one_line(
         "    layers = [keras.layers.Flatten(), keras.layers.Dense(classes)]\n"
         "    return keras.Sequential([keras.Input(shape), *layers])\n"
         "def plain(shape, classes): return net(shape, classes)\n"
+        "def noargs(): return None\n"
         "def wide(shape, classes): return net(shape, 5)\n"
         "def layer(shape, classes): return keras.layers.Dense(classes)\n"
     )
@@ -218,6 +239,24 @@ def test_a_function_gets_the_options_that_it_has_parameters_for(
     values = flag_values(f"--data_dir={digits_dir}", "--model=own_wide:net", "--model_scale=3")
     network = networks.network_maker(values, inputs.load_data(values))()
     assert network.layers[1].units == 30
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--threat=wasserstein", "--epsilon=1"], "threat: expected another than wasserstein"),
+        (["--eval_attack=foolbox_pgd"], "eval_attack: expected another attack than foolbox_pgd"),
+        (["--augment"], "augment: expected false for breast_cancer"),
+        (["--cutout=2"], "cutout: expected 0 for breast_cancer"),
+        (["--flips=false"], "flips: expected true without --augment"),
+    ],
+)
+def test_what_does_not_fit_a_table_is_refused_before_training(
+    arguments: list[str], words: str, tmp_path: Path
+) -> None:
+    values = flag_values("--dataset=breast_cancer", "--model=table_fc", *arguments)
+    with pytest.raises(UserError, match=words):
+        training.checked_loop(values, inputs.load_data(values), tmp_path)
 
 
 @pytest.fixture

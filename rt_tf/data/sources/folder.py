@@ -29,7 +29,8 @@ def read(path: str, reading: Reading) -> Source:
     """
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        raise UserError(f"dataset: expected a folder of class folders; there is no folder {folder}")
+        what = "it is a file" if folder.exists() else "it is not there"
+        raise UserError(f"dataset: expected a folder of class folders; received {folder}: {what}")
     folders, notes = _part_folders(folder)
     class_names = _class_names(folders)
     files = {part: _files(found, class_names) for part, found in folders.items()}

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rt_tf.catalogue.plugins import own
+from rt_tf.catalogue.plugins import called
 from rt_tf.data.sources.arrays import Arrays, of_arrays, with_test
 from rt_tf.data.sources.source import Part, Reading, Source
 from rt_tf.errors import UserError
@@ -20,7 +20,7 @@ CONTRACT = (
 
 def read(path: str, reading: Reading) -> Source:
     """The source that a function `module:function` of no arguments returns."""
-    return made(path, own("dataset", path), reading)
+    return made(path, lambda: called("dataset", path), reading)
 
 
 def made(name: str, function: Callable[[], Any], reading: Reading) -> Source:

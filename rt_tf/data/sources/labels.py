@@ -52,6 +52,11 @@ def check_classes(class_names: Sequence[str], train: np.ndarray, what: str) -> N
             f"{what}: expected at least two classes; received {len(class_names)}"
             + (f" ({class_names[0]})" if class_names else "")
         )
+    if 2 * len(class_names) > len(train):
+        raise UserError(
+            f"{what}: expected labels of classes, two examples of each; received "
+            f"{len(class_names)} different ones in {len(train)} examples"
+        )
     missing = sorted(set(range(len(class_names))) - set(np.unique(train).tolist()))
     if missing:
         raise UserError(

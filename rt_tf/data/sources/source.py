@@ -9,6 +9,7 @@ import numpy as np
 from rt_tf.data.augment import Augmentation
 from rt_tf.data.rows import Ids, Rows, select
 from rt_tf.domain import UNIT, Domain
+from rt_tf.errors import UserError
 from rt_tf.progress import Progress, Silent
 
 
@@ -32,11 +33,17 @@ class Reading:
     channels: int | None = None
     skip_broken: bool = False
     label: str = "label"
-    drop_columns: tuple[str, ...] = ()
+    drop_columns: Sequence[str] = ()
     scaling: str = "range"
     domain: str = "minmax"
     test_share: float = 0.2
     progress: Progress = field(default_factory=Silent)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.drop_columns, str):
+            raise UserError(
+                f"drop_columns: expected a tuple of names; received '{self.drop_columns}'"
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,8 @@
 """Sources in CSV files: numeric columns and a column of labels."""
 
 import csv
+import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -56,14 +58,7 @@ def _ordered(labels: Iterable[str]) -> tuple[str, ...]:
 
 def _table(file: Path, reading: Reading) -> Table:
     """The content of a file; UserError where it is no table of numbers and labels."""
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            header, *lines = [line for line in csv.reader(stream) if line]
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        raise UserError(
-            f"dataset: expected a CSV file with a line of names and lines of values; {file}: "
-            f"{error}"
-        ) from error
+    header, *lines = _lines(file)
     header = [name.strip() for name in header]
     _check_names(file, header, reading)
     for number, line in enumerate(lines, start=2):
@@ -76,6 +71,23 @@ def _table(file: Path, reading: Reading) -> Table:
     columns = tuple(n for n in header if n != reading.label and n not in reading.drop_columns)
     values = _numbers(file, header, columns, lines)
     return Table(columns, values, [line[place].strip() for line in lines])
+
+
+def _lines(file: Path) -> list[list[str]]:
+    """The lines of a file, that of names first; UserError for a file without values."""
+    expected = "dataset: expected a CSV file with a line of names and lines of values"
+    if not file.is_file():
+        raise UserError(f"{expected}; there is no file {file}")
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            lines = [line for line in csv.reader(stream) if line]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{expected}; {file}: {error}") from error
+    if len(lines) < 2:
+        raise UserError(f"{expected}; {file} has {len(lines)} lines")
+    if len(lines[0]) == 1 and re.search(r"[;\t|]", lines[0][0]):
+        raise UserError(f"{expected}, separated by commas; {file} has other signs between them")
+    return lines
 
 
 def _check_names(file: Path, header: list[str], reading: Reading) -> None:
@@ -96,6 +108,14 @@ def _check_names(file: Path, header: list[str], reading: Reading) -> None:
         raise UserError(f"dataset: expected a column of values in {file}; received {listed}")
 
 
+def _number(text: str) -> float:
+    """The number that a text gives; NaN for others."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def _numbers(
     file: Path, header: list[str], columns: tuple[str, ...], lines: list[list[str]]
 ) -> np.ndarray:
@@ -105,14 +125,13 @@ def _numbers(
     for k, name in enumerate(columns):
         place = header.index(name)
         for row, line in enumerate(lines):
-            try:
-                values[row, k] = float(line[place])
-            except ValueError:
+            values[row, k] = _number(line[place])
+            if not math.isfinite(values[row, k]):
                 texts.append(f"{name} (line {row + 2}: '{line[place]}')")
                 break
     if texts:
         raise UserError(
-            f"dataset: expected numbers in the columns of {file}; received text, or "
-            f"nothing, in {', '.join(texts)}; --drop_columns=<names> leaves columns out"
+            f"dataset: expected numbers in the columns of {file}; received others in "
+            f"{', '.join(texts)}; --drop_columns=<names> leaves columns out"
         )
     return values

@@ -77,7 +77,7 @@ def _origin(name: str, reading: Reading) -> Origin:
     try:
         builder = tfds.builder(name, data_dir=reading.data_dir)
     except (tfds.core.registered.DatasetNotFoundError, ValueError, AssertionError) as error:
-        known = [*DATASETS, *tfds.list_builders()]
+        known = {*DATASETS, *tfds.list_builders()}
         near = difflib.get_close_matches(name, known, 3, 0.7)
         raise UserError(
             f"dataset: expected {expected_names()}; received '{name}', which TFDS does not know"
