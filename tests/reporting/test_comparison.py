@@ -171,6 +171,13 @@ def test_other_attacks_and_machines_are_noted(runs: list[Path], tmp_path: Path) 
     assert "machines of several kinds" in machines
 
 
+def test_an_attack_without_an_example_is_none(runs: list[Path]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic, "NETWORK", network(0))
+        synthetic.write_attack(runs[0], "uniform_noise-100x1", range(0), tried=range(0))
+    assert compare(runs[:2], None, OPERATIONAL).notes == []
+
+
 def refusal(*arguments: Any) -> str:
     with pytest.raises(UserError) as caught:
         compare(*arguments, OPERATIONAL)

@@ -55,7 +55,8 @@ def prepared(origin: Origin, data_dir: str | None, download: bool) -> tfds.core.
             _prepare(origin, folder, Path(builder.data_dir))
         except (OSError, tf.errors.OpError, tfds.download.DownloadError) as error:
             raise UserError(
-                f"data set '{origin.name}': cannot be prepared in '{folder}': {_line(error)}"
+                f"data set '{origin.name}': cannot be prepared in '{folder}': {_line(error)}; "
+                "--data_dir=<folder> names another place"
             ) from error
         return origin.builder(data_dir=data_dir)
 

@@ -152,10 +152,14 @@ class Means(NamedTuple):
 
 
 def _attacks(question: Question) -> Means:
-    """The attacks with their settings but the seed, which is that of a run."""
-    settings = [{**attack, "seed": None} for attack in question.attacks.values()]
+    """The attacks with their settings but the seed, which is that of a run.
+
+    An attack that was begun and has no example yet is none of them.
+    """
+    tried = sorted({name for row in question.rows for name in row["attacks"]})
+    settings = [{**question.attacks[name], "seed": None} for name in tried]
     key = sorted(json.dumps(attack, sort_keys=True) for attack in settings)
-    return Means(str(key), ", ".join(sorted(question.attacks)) or "none")
+    return Means(str(key), ", ".join(tried) or "none")
 
 
 def _rungs(question: Question) -> Means:
