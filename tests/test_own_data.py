@@ -390,6 +390,7 @@ def test_two_files_are_training_and_test_and_columns_may_be_dropped(tmp_path):
         ("a,b,label\n1,2,x\n2,y\n", {}, "expected 3 values in each line of .*; line 3 has 2"),
         ("a,a,label\n1,2,x\n", {}, "expected each column once in .*; twice: a"),
         ("a,label\nnan,x\n1,y\n1,x\n1,y\n", {}, r"received others in a \(line 2: 'nan'\)"),
+        ("a,label\n1,x\n2,\n", {}, "label: expected a label in each line .*; line 3 has none"),
         ("a;label\n1;x\n", {}, "separated by commas; .* has other signs between them"),
         ("a,label\n", {}, "has 1 lines"),
         ("a,label\n1,x\n", {"drop_columns": ("b",)}, "drop_columns: expected some of a, label"),

@@ -69,8 +69,12 @@ def _table(file: Path, reading: Reading) -> Table:
             )
     place = header.index(reading.label)
     columns = tuple(n for n in header if n != reading.label and n not in reading.drop_columns)
-    values = _numbers(file, header, columns, lines)
-    return Table(columns, values, [line[place].strip() for line in lines])
+    labels = [line[place].strip() for line in lines]
+    if "" in labels:
+        raise UserError(
+            f"label: expected a label in each line of {file}; line {labels.index('') + 2} has none"
+        )
+    return Table(columns, _numbers(file, header, columns, lines), labels)
 
 
 def _lines(file: Path) -> list[list[str]]:
