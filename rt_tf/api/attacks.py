@@ -59,6 +59,10 @@ class AttackResult:
         """The share of examples whose label the model gives to the image itself."""
         return float((self.predictions == self.labels).mean())
 
+    def __repr__(self) -> str:
+        left = f"{int((~self.success).sum()):,} of {len(self.labels):,} examples withstand"
+        return f"<AttackResult: {self.threat} {radius_text(self.eps)}, {left}>"
+
     def summary(self) -> None:
         """Prints how many examples are right, withstand, and are broken by each attack."""
         count = len(self.labels)

@@ -63,6 +63,10 @@ class Certification:
         """The share of examples whose label the network gives to the image itself."""
         return float((self.predictions == self.labels).mean())
 
+    def __repr__(self) -> str:
+        proved = f"{int(self.certified.sum()):,} of {len(self.labels):,} examples certified"
+        return f"<Certification: {self.threat} {radius_text(self.eps)}, {proved}>"
+
     def summary(self) -> None:
         """Prints the numbers of examples by verdict, and by the rung that certified them."""
         region = f"{self.threat} {radius_text(self.eps)}, {len(self.labels):,} examples"
@@ -160,6 +164,10 @@ class CertifiedRadii:
 
     def __len__(self) -> int:
         return len(self.radii)
+
+    def __repr__(self) -> str:
+        median = f"median {np.median(self.radii):.4g}" if len(self.radii) else "none"
+        return f"<CertifiedRadii: {self.threat}, {len(self.radii):,} examples, {median}>"
 
     def summary(self) -> None:
         """Prints the quartiles of the radii."""

@@ -128,6 +128,19 @@ def test_datasets_are_arrays(model: keras.Model, data: tuple, batched: bool) -> 
     np.testing.assert_array_equal(one.labels, data[1])
 
 
+def test_results_are_shown_in_a_line(model: keras.Model, data: tuple) -> None:
+    one = rt_tf.certify(model, *data, EPS, rungs=["crown"], **QUIET)
+    proved = f"{one.certified.sum()} of {len(data[1])} examples certified"
+    assert repr(one) == f"<Certification: linf {EPS}, {proved}>"
+    broken = rt_tf.attack(model, *data, EPS, method="fgsm", **QUIET)
+    left = f"{(~broken.success).sum()} of {len(data[1])} examples withstand"
+    assert repr(broken) == f"<AttackResult: linf {EPS}, {left}>"
+    radii = certification.CertifiedRadii(
+        "l2", np.array([0.1, 0.2, 0.4]), np.array([]), np.array([])
+    )
+    assert repr(radii) == "<CertifiedRadii: l2, 3 examples, median 0.2>"
+
+
 def test_records_are_kept_and_taken_up(model: keras.Model, data: tuple, tmp_path: Path) -> None:
     first = rt_tf.certify(model, *data, EPS, rungs=["crown"], path=tmp_path, **QUIET)
     file = tmp_path / "linf-0.03" / "certify.jsonl"
