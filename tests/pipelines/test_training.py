@@ -51,7 +51,7 @@ def test_a_cascade_is_served_as_one_model(cascade: Path) -> None:
     served = saved_model.load(cascade / "export")
     images = tf.constant(np.random.default_rng(0).random((4, 8, 8, 1)), tf.float32)
     answer = served.certify(images, tf.constant(0.01))
-    assert set(answer) == {"label", "certified", "margin"}
+    assert set(answer) == {"label", "in_domain", "certified", "margin"}
     np.testing.assert_array_equal(answer["label"], served.serve(images)["label"])
     rows = [json.loads(line) for line in (cascade / "history.jsonl").read_text().splitlines()]
     assert rows[-1]["steering"]["member"] == 2
