@@ -133,6 +133,18 @@ def system_group(values: flags.FlagValues) -> Group:
 def training_group(values: flags.FlagValues) -> Group:
     """The flags of training."""
     group = Group("Training", values)
+    _examples(group)
+    _optimizer(group)
+    _ends(group)
+    _devices(group)
+    _monitoring(group)
+    group.one("checkpoint_seconds", within(0.0, ANY), 30.0, "Least seconds between checkpoints.")
+    group.switch("dry_run", False, "Print the plan with measured steps, and exit.")
+    group.switch("accept_changed_flags", False, "Go on although flags of the run have changed.")
+    return group
+
+
+def _examples(group: Group) -> None:
     group.switch(
         "augment", False, "Random crops after padding by 4 pixels; flips too, where classes allow."
     )
@@ -149,6 +161,9 @@ def training_group(values: flags.FlagValues) -> Group:
     about = "Weights of examples in the loss; balanced: every class has the same share of it."
     group.one("class_weights", OneOf(["none", "balanced"]), "none", about)
     group.one("batch_size", whole(1), 100, "Examples of a step, over all replicas.")
+
+
+def _optimizer(group: Group) -> None:
     group.one("optimizer", OneOf(["adam", "sgd"]), "adam", "adam, or stochastic gradient descent.")
     group.one("momentum", within(0.0, 1.0), None, "Of sgd: 0.9 where none is given; 0: plain sgd.")
     group.switch("nesterov", False, "Nesterov's momentum, for sgd.")
@@ -160,10 +175,16 @@ def training_group(values: flags.FlagValues) -> Group:
     about = "Decoupled weight decay; 0: none. (--l2 decays by the gradient, kernels alone.)"
     group.one("weight_decay", within(0.0, ANY), 0.0, about)
     group.one("clip_norm", within(0.0, ANY), 0.0, "Global gradient norm to clip at; 0: none.")
+
+
+def _ends(group: Group) -> None:
     about = "For until=stable: the most that the loss falls in an epoch, in units of its noise."
     group.one("stable_tolerance", within(0.0, ANY), 0.5, about)
     about = "For until=overfit: share of the best attacked accuracy whose sudden loss is an alarm."
     group.one("overfit_drop", within(0.0, 1.0), 0.5, about)
+
+
+def _devices(group: Group) -> None:
     group.one(
         "precision",
         OneOf(["float32", "mixed_float16", "mixed_bfloat16"]),
@@ -173,6 +194,9 @@ def training_group(values: flags.FlagValues) -> Group:
     group.one("strategy", OneOf(["default", "mirrored"]), "default", "Devices: one, or all.")
     group.switch("jit_compile", False, "Compile the step with XLA (slower on CPUs).")
     group.switch("deterministic", False, "Deterministic operations: bit-exact resume.")
+
+
+def _monitoring(group: Group) -> None:
     group.one("monitor_every", whole(1), 1, "Epochs between evaluations.")
     group.one("monitor_samples", whole(1), 1000, "Examples of each split in an evaluation.")
     about = (
@@ -195,10 +219,6 @@ def training_group(values: flags.FlagValues) -> Group:
         "The validation accuracy by which weights are selected, or the last ones; auto: verified "
         "with a bound, else attacked with an attack, else clean.",
     )
-    group.one("checkpoint_seconds", within(0.0, ANY), 30.0, "Least seconds between checkpoints.")
-    group.switch("dry_run", False, "Print the plan with measured steps, and exit.")
-    group.switch("accept_changed_flags", False, "Go on although flags of the run have changed.")
-    return group
 
 
 def frozen(values: flags.FlagValues, groups: list[Group]) -> dict[str, str]:
