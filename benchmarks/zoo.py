@@ -13,6 +13,7 @@ from typing import Any
 from rt_tf import zoo
 from rt_tf.exactly import radius_text
 from rt_tf.notes import read_notes, write_notes
+from rt_tf.reporting.summary import main_question
 
 FILES = ("best/network.keras", "history.jsonl")
 OF_ONE_MACHINE = ("model_dir", "data_dir", "cache_dir")  # flags that say nothing elsewhere
@@ -51,7 +52,7 @@ def table() -> str:
 def _row(name: str) -> list[str]:
     folder = zoo.folder(name)
     report = json.loads((folder / "report" / "report.json").read_text())
-    (main,) = (q for q in report["questions"] if q["name"] == report["main"])
+    main = main_question(report)
     rates = [f"{100 * main[what]['rate']:.1f}" for what in ("clean", "attacked", "certified")]
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     return [

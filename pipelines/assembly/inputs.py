@@ -30,8 +30,7 @@ def load_data(values: flags.FlagValues, progress: Progress = SILENT) -> data.Dat
         image_range(values),
         reading,
     )
-    own = catalogue.threat(values.threat, threat_settings(values))
-    evaluation_refusals.check_radius(own, values.epsilon, "epsilon", dataset.domain)
+    evaluation_refusals.check_radius(threat(values), values.epsilon, "epsilon", dataset.domain)
     return dataset
 
 

@@ -5,7 +5,6 @@ once. A new model, data set, threat, attack or bound is code in one file and a r
 """
 
 import functools
-import importlib
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from rt_tf.catalogue.attacks import ATTACKS, LOSSES, STARTS
 from rt_tf.catalogue.bounds import BOUNDS, SEARCHES
 from rt_tf.catalogue.datasets import DATASET_KINDS, DATASETS
-from rt_tf.catalogue.entries import AttackEntry, Entry
+from rt_tf.catalogue.entries import AttackEntry, Entry, imported
 from rt_tf.catalogue.models import MODELS
 from rt_tf.catalogue.threats import THREATS
 from rt_tf.catalogue.training import POINT_TERMS
@@ -98,5 +97,4 @@ def _with_settings(
 
 def resolve(kind: str, name: str) -> Any:
     """Imports the function, class or value that a name stands for, and returns it."""
-    module, attribute = find(kind, name).path.split(":")
-    return getattr(importlib.import_module(module), attribute)
+    return imported(find(kind, name).path)

@@ -1,6 +1,13 @@
 """Entries of the catalogue: the implementation of a name, its summary, and its limits."""
 
-from typing import NamedTuple
+import importlib
+from typing import Any, NamedTuple
+
+
+def imported(path: str) -> Any:
+    """The function, class or value of a path `module:attribute`, whose module is imported."""
+    module, attribute = path.split(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 class Entry(NamedTuple):

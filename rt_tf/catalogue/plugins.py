@@ -52,34 +52,31 @@ def called(flag: str, path: str, *arguments: Any, **options: Any) -> Any:
     except UserError:
         raise
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        raise UserError(
-            f"{flag}: expected a function that returns; {path} fails with "
-            f"{type(error).__name__}: {error} ({where.filename}, line {where.lineno})"
-        ) from error
+        raise _failed(f"{flag}: expected a function that returns", path, error) from error
 
 
 def _imported(name: str, flag: str) -> Any:
     _find_in_working_folder()
+    expected = f"{flag}: expected a module that can be imported"
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise _failed(name, flag, error) from error
+            raise _failed(expected, name, error) from error
         raise UserError(
             f"{flag}: expected a module that Python finds, or one in {Path.cwd()}; received "
             f"'{name}'"
         ) from error
     except Exception as error:
-        raise _failed(name, flag, error) from error
+        raise _failed(expected, name, error) from error
 
 
-def _failed(name: str, flag: str, error: Exception) -> UserError:
-    """The error of a module that fails while it is imported, with the place in that module."""
+def _failed(expected: str, name: str, error: Exception) -> UserError:
+    """The error of a user's code that fails, with the place in that code."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     return UserError(
-        f"{flag}: expected a module that can be imported; {name} fails with "
-        f"{type(error).__name__}: {error} ({where.filename}, line {where.lineno})"
+        f"{expected}; {name} fails with {type(error).__name__}: {error} ({where.filename}, line "
+        f"{where.lineno})"
     )
 
 

@@ -5,10 +5,8 @@ import hashlib
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from rt_tf.data.rows import Rows
+from rt_tf.data.rows import Rows, portions
 from rt_tf.errors import UserError
-
-AT_ONCE = 1000  # rows read together
 
 
 def hold_out(
@@ -48,6 +46,6 @@ def _digests(rows: Rows) -> list[bytes]:
     """A digest of each row's bytes."""
     return [
         hashlib.blake2b(row.tobytes(), digest_size=16).digest()
-        for begin in range(0, len(rows), AT_ONCE)
-        for row in rows[begin : begin + AT_ONCE]
+        for _, some in portions(rows)
+        for row in some
     ]

@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
 Ids = slice | Sequence[int] | np.ndarray
+AT_ONCE = 1000  # rows read together, then used one after another
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,6 +56,12 @@ class LazyRows:
 
 
 Rows: TypeAlias = np.ndarray | LazyRows
+
+
+def portions(rows: Rows) -> Iterator[tuple[int, np.ndarray]]:
+    """All rows, some at a time: the place of the first of them, and they, [some, ...]."""
+    for begin in range(0, len(rows), AT_ONCE):
+        yield begin, rows[begin : begin + AT_ONCE]
 
 
 def select(rows: Rows, ids: Ids) -> Rows:

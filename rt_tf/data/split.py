@@ -9,11 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf.data.augment import Augmentation
-from rt_tf.data.rows import Ids, Rows, select
+from rt_tf.data.rows import AT_ONCE, Ids, Rows, portions, select
 from rt_tf.domain import UNIT, Domain
 
 ALL = slice(None)
-AT_ONCE = 1000  # rows read together, then used one after another
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +80,8 @@ class Split:
     def checksum(self) -> str:
         """SHA-256 of all rows, then all labels (little-endian int64), in order."""
         digest = hashlib.sha256()
-        for begin in range(0, len(self), AT_ONCE):
-            digest.update(self.rows[begin : begin + AT_ONCE].tobytes())
+        for _, some in portions(self.rows):
+            digest.update(some.tobytes())
         digest.update(self.labels.astype("<i8").tobytes())
         return digest.hexdigest()
 

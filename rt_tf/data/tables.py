@@ -2,8 +2,8 @@
 
 from sklearn.datasets import load_breast_cancer
 
-from rt_tf.data.sources.arrays import Arrays, of_arrays
-from rt_tf.data.sources.source import Reading, Source
+from rt_tf.data.sources.arrays import of_arrays
+from rt_tf.data.sources.source import Part, Reading, Source
 
 
 def breast_cancer() -> Source:
@@ -14,7 +14,7 @@ def breast_cancer() -> Source:
     table = load_breast_cancer()
     return of_arrays(
         "breast_cancer",
-        {"train": Arrays(table.data, table.target)},
+        {"train": Part(table.data, table.target)},
         Reading(),
         tuple(map(str, table.target_names)),
         tuple(map(str, table.feature_names)),

@@ -13,7 +13,7 @@ from rt_tf.attacks import noise
 from rt_tf.attacks.ascent import chosen, loop_until_done, skip_empty_batch
 from rt_tf.attacks.best_point import each
 from rt_tf.attacks.blackbox import square_lp, square_table
-from rt_tf.attacks.blackbox.windows import covered, offsets, sides
+from rt_tf.attacks.blackbox.windows import at_an_end, covered, offsets, sides
 from rt_tf.attacks.targets import signed_margin
 from rt_tf.attacks.task import Task
 from rt_tf.errors import UserError
@@ -86,8 +86,4 @@ def _even_window(region: Region, x: Tensor, side: Tensor, keys: Tensor) -> Tenso
     chances = noise.uniform(keys, [2 + channels])
     window = covered(*offsets(height, width, side, chances[:, :2]), side)
     up = chances[:, tf.newaxis, tf.newaxis, 2:] < 0.5
-    lower, upper = region.box()
-    new = tf.where(window, tf.where(up, upper, lower), x)
-    other = tf.where(window, tf.where(up, lower, upper), x)
-    same = tf.reduce_all(new == x, axis=[1, 2, 3])
-    return chosen(same, other, new)
+    return at_an_end(region, x, window, up)

@@ -5,7 +5,7 @@ import math
 import tensorflow as tf
 
 from rt_tf.attacks import noise
-from rt_tf.attacks.ascent import chosen
+from rt_tf.attacks.blackbox.windows import at_an_end
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
 
@@ -31,8 +31,4 @@ def propose(region: Region, x: Tensor, side: Tensor, keys: Tensor) -> Tensor:
     chances = noise.uniform(keys, [2])
     first = tf.cast(chances[:, :1] * columns, tf.int32)
     run = (tf.range(columns) - first) % columns < side * side
-    up = chances[:, 1:] < 0.5
-    lower, upper = region.box()
-    new = tf.where(run, tf.where(up, upper, lower), x)
-    other = tf.where(run, tf.where(up, lower, upper), x)
-    return chosen(tf.reduce_all(new == x, axis=1), other, new)
+    return at_an_end(region, x, run, chances[:, 1:] < 0.5)

@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from rt_tf.attacks.ascent import chosen
 from rt_tf.network.ops import Tensor
+from rt_tf.threats.region import Region
 
 # Windows shrink from .8 of the pixels' number, halved at these queries of ten thousand.
 SHARE = 0.8
@@ -42,6 +44,18 @@ def covered(rows: Tensor, columns: Tensor, side: Tensor) -> Tensor:
     """Whether pixels lie in the window: [batch, height, width, 1]."""
     within = (rows >= 0) & (rows < side) & (columns >= 0) & (columns < side)
     return within[..., None]
+
+
+def at_an_end(region: Region, x: Tensor, within: Tensor, up: Tensor) -> Tensor:
+    """x with some values at one end of the Linf ball: the other if they are there: [batch, ...].
+
+    within: which values. up: which end. Both are truth values that broadcast to x.
+    """
+    lower, upper = region.box()
+    new = tf.where(within, tf.where(up, upper, lower), x)
+    other = tf.where(within, tf.where(up, lower, upper), x)
+    same = tf.reduce_all(new == x, axis=list(range(1, x.shape.rank)))
+    return chosen(same, other, new)
 
 
 def mountains(rows: Tensor, columns: Tensor, side: Tensor | int) -> Tensor:

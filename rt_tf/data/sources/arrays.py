@@ -1,52 +1,43 @@
 """Sources made of arrays: images in uint8, images of values, or tables."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from rt_tf.data.augment import flip_and_crop
-from rt_tf.data.parting import AT_ONCE, hold_out
-from rt_tf.data.rows import LazyRows, Rows
+from rt_tf.data.parting import hold_out
+from rt_tf.data.rows import LazyRows, Rows, portions
 from rt_tf.data.sources import labels as checked_labels
 from rt_tf.data.sources.columns import Columns, domain_of
 from rt_tf.data.sources.source import Part, Reading, Source
-from rt_tf.domain import UNIT, UNLIMITED, Domain
+from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 
 TEST_SEED = 0  # of the held-out test split: the same for all runs, whatever their seeds
 
 
-@dataclass(frozen=True, eq=False)
-class Arrays:
-    """The arrays of a part as a user has them: rows [n, ...] and labels [n]."""
-
-    rows: Rows
-    labels: np.ndarray
-
-
 def of_arrays(
     name: str,
-    arrays: Mapping[str, Arrays],
+    given: Mapping[str, Part],
     reading: Reading,
     class_names: tuple[str, ...] = (),
     column_names: tuple[str, ...] = (),
-    version: str = "",
 ) -> Source:
-    """The source of arrays by part: train, and test or validation if there are any.
+    """The source of arrays as a user has them, by part: train, and test or validation if any.
 
-    Rows are images in uint8, [n, h, w] or [n, h, w, c]; images of values, the same in floating
-    point; or the rows of a table, [n, columns]. class_names: of labels that have names.
-    column_names: of a table, whose columns are else called 0, 1, .... UserError for others, for
-    values that are no finite numbers, and for labels that do not fit.
+    given: the parts, whose labels and rows may be of any type yet. Rows are images in uint8, [n, h,
+    w] or [n, h, w, c]; images of values, the same in floating point; or the rows of a table, [n,
+    columns]. class_names: of labels that have names. column_names: of a table, whose columns are
+    else called 0, 1, .... UserError for others, for values that are no finite numbers, and for
+    labels that do not fit.
     """
-    parts = {part: _checked(name, part, given) for part, given in arrays.items()}
+    parts = {which: _checked(name, which, part) for which, part in given.items()}
     _refuse_shapes(name, parts)
     labels = [part.labels for part in parts.values()]
     class_names = class_names or checked_labels.names(labels, f"{name}: labels")
     checked_labels.check_classes(class_names, parts["train"].labels, f"{name}: labels")
     source = with_test(Source.of(name, class_names, parts), reading.test_share)
-    source = replace(source, version=version)
     if len(source.train.rows.shape) == 2:
         return _table(source, column_names, reading)
     refuse_given(name, "has images", reading, ("scaling", "domain"))
@@ -77,9 +68,9 @@ def with_test(source: Source, share: float) -> Source:
     return replace(source, train=train, test=test, notes=(*source.notes, note))
 
 
-def _checked(name: str, which: str, arrays: Arrays) -> Part:
+def _checked(name: str, which: str, part: Part) -> Part:
     """A part of finite numbers with labels; UserError for others."""
-    rows = arrays.rows
+    rows = part.rows
     if not len(rows) or rows.dtype.kind not in "iuf" or not 2 <= len(rows.shape) <= 4:
         raise UserError(
             f"{name}: expected numbers, [n, columns] of a table or [n, h, w] or [n, h, w, c] of "
@@ -87,7 +78,7 @@ def _checked(name: str, which: str, arrays: Arrays) -> Part:
         )
     if rows.dtype.kind == "f":
         _check_finite(f"{name}: expected finite numbers for {which}", rows)
-    labels = checked_labels.whole(arrays.labels, len(rows), f"{name}: labels of {which}")
+    labels = checked_labels.whole(part.labels, len(rows), f"{name}: labels of {which}")
     return Part(_with_channels(rows), labels)
 
 
@@ -102,15 +93,9 @@ def _refuse_shapes(name: str, parts: Mapping[str, Part]) -> None:
             )
 
 
-def _portions(rows: Rows) -> Iterable[tuple[int, np.ndarray]]:
-    """Some rows at a time, each with the place of its first one."""
-    for begin in range(0, len(rows), AT_ONCE):
-        yield begin, rows[begin : begin + AT_ONCE]
-
-
 def _check_finite(expected: str, rows: Rows) -> None:
     """Raises UserError, naming the first place, for values that are no finite numbers."""
-    for begin, some in _portions(rows):
+    for begin, some in portions(rows):
         finite = np.isfinite(some)
         if not finite.all():
             row, *place = np.argwhere(~finite)[0].tolist()
@@ -131,7 +116,7 @@ def _images(source: Source) -> Source:
     if source.train.rows.dtype == np.uint8:
         return source
     parts = source.parts.values()
-    ends = [(some.min(), some.max()) for part in parts for _, some in _portions(part.rows)]
+    ends = [(some.min(), some.max()) for part in parts for _, some in portions(part.rows)]
     low, high = float(min(end[0] for end in ends)), float(max(end[1] for end in ends))
     if source.train.rows.dtype.kind == "f":
         domain = UNIT if low >= 0.0 and high <= 1.0 else Domain(low, high)
@@ -155,25 +140,22 @@ def _table(source: Source, names: tuple[str, ...], reading: Reading) -> Source:
     tables = [part.rows[:].astype(np.float64) for part in source.parts.values()]
     columns = Columns.fitted(names, tables[0], reading.scaling)
     domain = domain_of(columns, tables, reading.domain)
-    notes = [*source.notes, *_constant(names, tables[0]), *_clipped(columns, tables, domain)]
+    scaled = source.change(lambda rows: columns.read(rows[:]))
+    inside = scaled.change(lambda rows: _inside(rows, domain))
+    notes = [*source.notes, *_constant(names, tables[0]), *_clipped(scaled, inside)]
     described = {"scaling": reading.scaling, "domain": reading.domain, "each": columns.config()}
-    source = source.change(lambda rows: _inside(columns.read(rows[:]), domain))
-    return replace(source, pixel_max=None, domain=domain, columns=described, notes=tuple(notes))
+    return replace(inside, pixel_max=None, domain=domain, columns=described, notes=tuple(notes))
 
 
-def _inside(rows: np.ndarray, domain: Domain) -> np.ndarray:
+def _inside(rows: Rows, domain: Domain) -> np.ndarray:
     """Rows float32 [n, columns], brought to the domain where they are beyond it."""
-    return (
-        rows
-        if domain is UNLIMITED
-        else np.clip(rows, np.float32(domain.lower), np.float32(domain.upper))
-    )
+    return np.clip(rows[:], np.float32(domain.lower), np.float32(domain.upper))
 
 
-def _clipped(columns: Columns, tables: list[np.ndarray], domain: Domain) -> list[str]:
-    """A note on the rows that are beyond the domain, if there are any."""
-    read = [columns.read(table) for table in tables]
-    count = sum(int((_inside(rows, domain) != rows).any(axis=1).sum()) for rows in read)
+def _clipped(before: Source, after: Source) -> list[str]:
+    """A note on the rows that were clipped, if there are any."""
+    pairs = zip(before.parts.values(), after.parts.values(), strict=True)
+    count = sum(int((a.rows[:] != b.rows[:]).any(axis=1).sum()) for a, b in pairs)
     return [f"domain: {count:,} rows were clipped to it"] if count else []
 
 

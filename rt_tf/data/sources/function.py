@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf.catalogue.plugins import called
-from rt_tf.data.sources.arrays import Arrays, of_arrays, with_test
+from rt_tf.data.sources.arrays import of_arrays, with_test
 from rt_tf.data.sources.source import Part, Reading, Source
 from rt_tf.errors import UserError
 
@@ -49,7 +49,7 @@ def _is_part(value: Any) -> bool:
     return pair and all(isinstance(part, np.ndarray) for part in value)
 
 
-def _arrays(part: Any) -> Arrays:
+def _arrays(part: Any) -> Part:
     if isinstance(part, tf.data.Dataset):
         if part.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise UserError("dataset: expected a tf.data.Dataset that ends; received another")
@@ -61,7 +61,7 @@ def _arrays(part: Any) -> Arrays:
     if not batches or len(batches[0]) != 2 or not np.ndim(batches[0][1]):
         raise UserError("dataset: expected batches (x [n, ...], y [n]); received other elements")
     x, y = (np.concatenate([np.asarray(batch[k]) for batch in batches]) for k in range(2))
-    return Arrays(x, y)
+    return Part(x, y)
 
 
 def _check(name: str, source: Source) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 
 from rt_tf.data.rows import Rows
 from rt_tf.data.sources import cache
-from rt_tf.data.sources.arrays import Arrays, of_arrays
-from rt_tf.data.sources.source import Reading, Source
+from rt_tf.data.sources.arrays import of_arrays
+from rt_tf.data.sources.source import Part, Reading, Source
 from rt_tf.errors import UserError
 
 # The names of a file's arrays, rows and labels of each part.
@@ -35,7 +35,7 @@ def read(path: str, reading: Reading) -> Source:
             names = {Path(member).stem: member for member in archive.namelist()}
             parts = _named(file, names)
             arrays = {
-                part: Arrays(
+                part: Part(
                     _array(file, archive, names[rows], reading),
                     np.asarray(_array(file, archive, names[labels], reading)[:]),
                 )

@@ -1,8 +1,7 @@
 """The opening of a data set by its name: a source, whatever way the name goes."""
 
-import importlib
-
 from rt_tf.catalogue.datasets import dataset_name
+from rt_tf.catalogue.entries import imported
 from rt_tf.data.sources.function import made
 from rt_tf.data.sources.source import Reading, Source
 from rt_tf.data.sources.tfds_sets import TfdsSet
@@ -19,8 +18,7 @@ def open_source(name: str, reading: Reading) -> Source:
         named = dataset_name(name)
     except ValueError as error:
         raise UserError(f"dataset: {error}") from error
-    module, attribute = named.entry.path.split(":")
-    value = getattr(importlib.import_module(module), attribute)
+    value = imported(named.entry.path)
     if not named.is_listed:
         return value(named.rest, reading)
     return value.source(reading) if isinstance(value, TfdsSet) else made(name, value, reading)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rt_tf.data.sources.arrays import Arrays, of_arrays
-from rt_tf.data.sources.source import Reading, Source
+from rt_tf.data.sources.arrays import of_arrays
+from rt_tf.data.sources.source import Part, Reading, Source
 from rt_tf.errors import UserError
 
 
@@ -42,7 +42,7 @@ def read(paths: str, reading: Reading) -> Source:
     names = _ordered({label for table in tables for label in table.labels})
     places = {name: place for place, name in enumerate(names)}
     arrays = {
-        part: Arrays(table.values, np.array([places[label] for label in table.labels]))
+        part: Part(table.values, np.array([places[label] for label in table.labels]))
         for part, table in zip(("train", "test"), tables, strict=False)
     }
     return of_arrays(files[0].stem, arrays, reading, names, first.columns)

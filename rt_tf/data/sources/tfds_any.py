@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from rt_tf.catalogue.datasets import DATASETS, expected_names
 from rt_tf.data.augment import flip_and_crop
 from rt_tf.data.sources import labels as checked_labels
-from rt_tf.data.sources.arrays import Arrays, of_arrays, refuse_given, with_test
+from rt_tf.data.sources.arrays import of_arrays, refuse_given, with_test
 from rt_tf.data.sources.decoded import decoded
 from rt_tf.data.sources.features import Features, features_of
 from rt_tf.data.sources.preparing import Origin, prepared
@@ -65,8 +65,7 @@ def _source(
     """The source of a table or of images, with a test part; UserError for the other's settings."""
     if features.columns:
         refuse_given(name, "is a table", reading, ("image_size", "channels"))
-        arrays = {role: Arrays(part.rows, part.labels) for role, part in parts.items()}
-        return of_arrays(name, arrays, reading, class_names, features.columns)
+        return of_arrays(name, parts, reading, class_names, features.columns)
     refuse_given(name, "has images", reading, ("scaling", "domain"))
     source = with_test(Source.of(name, class_names, parts), reading.test_share)
     return replace(source, augmentation=flip_and_crop)
