@@ -6,6 +6,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import pytest
+from network_rows.chains import CLASSES, SHAPE, chain, conv, functional
 
 from rt_tf import layers as bounded
 from rt_tf import models
@@ -13,28 +14,11 @@ from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
 
 L = keras.layers
-SHAPE = (4, 4, 2)
-CLASSES = 3
 
 
 def mostly_slow(values: list, quick: list) -> list:
     """Parameters of a test, of which only the quick ones run by default."""
     return [v if v in quick else pytest.param(v, marks=pytest.mark.slow) for v in values]
-
-
-def chain(*layers: keras.layers.Layer, shape: tuple[int, ...] = SHAPE) -> keras.Model:
-    """A Sequential model with logits at its end."""
-    return keras.Sequential([L.Input(shape), *layers, L.Flatten(), L.Dense(CLASSES)])
-
-
-def functional(wire: Callable, shape: tuple[int, ...] = SHAPE) -> keras.Model:
-    """A functional model: `wire` takes the input to the tensor that the logits are read from."""
-    start = keras.Input(shape)
-    return keras.Model(start, L.Dense(CLASSES)(L.Flatten()(wire(start))))
-
-
-def conv(**options) -> keras.layers.Layer:
-    return L.Conv2D(3, 3, **{"padding": "same", **options})
 
 
 def residual(x):
@@ -227,6 +211,8 @@ NETWORKS: dict[str, Callable[[], keras.Model]] = {
     ),
 }
 AFFINE = ["affine", "affine_deep", "affine_groups"]
+LONG: set[str] = set()  # rows that the quick tests leave to the slow ones
+EVERY = [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in NETWORKS]
 
 
 def randomize(model: keras.Model, seed: int = 0) -> keras.Model:

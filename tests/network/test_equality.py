@@ -24,7 +24,7 @@ def close(a, b, tolerance=2e-5):
     np.testing.assert_allclose(a, b, rtol=0.0, atol=tolerance * scale)
 
 
-@pytest.mark.parametrize("name", networks.NETWORKS)
+@pytest.mark.parametrize("name", networks.EVERY)
 def test_graph_equals_model(name):
     model, wiring = networks.known(name)
     x = networks.images(wiring.input_shape, 7)
@@ -51,7 +51,7 @@ def matrices(op, shapes):
         yield np.reshape(op.linear(*values), [size, -1]) != 0.0
 
 
-@pytest.mark.parametrize("name", networks.NETWORKS)
+@pytest.mark.parametrize("name", networks.EVERY)
 def test_terms_count_what_is_summed(name):
     _, wiring = networks.known(name)
     graph, values = wiring.lower(), [tf.constant(networks.images(wiring.input_shape, 1))]
