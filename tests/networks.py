@@ -6,6 +6,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import pytest
+from network_rows import curved, linear, products
 from network_rows.chains import CLASSES, SHAPE, chain, conv, functional
 
 from rt_tf import layers as bounded
@@ -210,8 +211,11 @@ NETWORKS: dict[str, Callable[[], keras.Model]] = {
         bounded.Conv2D(3, 3, padding="same"), bounded.MaxPooling2D(2), bounded.ReLU()
     ),
 }
+NETWORKS |= curved.ROWS | linear.ROWS | products.ROWS
 AFFINE = ["affine", "affine_deep", "affine_groups"]
-LONG: set[str] = set()  # rows that the quick tests leave to the slow ones
+LONG = curved.LONG | linear.LONG | products.LONG  # rows that the quick tests leave to the slow ones
+ROUGH = products.ROUGH  # rows whose rounding grows
+DEEP = products.DEEP  # rows of so many operations that some methods alone are tried
 EVERY = [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in NETWORKS]
 
 

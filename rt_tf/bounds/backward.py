@@ -14,7 +14,7 @@ from rt_tf.bounds.layouts import Layout, Whole
 from rt_tf.bounds.relaxation import Relaxation, Slopes, UnitSplit, relax
 from rt_tf.bounds.result import Box
 from rt_tf.network.graph import Graph, Node
-from rt_tf.network.ops import Activation, Affine, Tensor, box_minimum, inner
+from rt_tf.network.ops import Affine, Bent, Tensor, box_minimum, inner
 from rt_tf.threats.region import Region
 
 
@@ -126,7 +126,7 @@ class Walk:
         for i, node in self.relaxation.nodes:
             if i not in self.coefficients:
                 continue
-            if isinstance(node.op, Activation) and not past_activations:
+            if isinstance(node.op, Bent) and not past_activations:
                 return
             self._expand(i, node, self._pop(i))
 
@@ -150,7 +150,9 @@ class Walk:
         """The upper bound of every row, [batch, rows]; for a walk with `both`."""
         return self._outward(self.constant.upper, 1.0)
 
-    def _add(self, i: int, coefficients: Tensor, terms: int = 1, largest: float = 1.0) -> None:
+    def _add(
+        self, i: int, coefficients: Tensor, terms: int = 1, largest: Tensor | float = 1.0
+    ) -> None:
         """Adds coefficients, each summed from so many terms, to those of node i."""
         if self.sound:
             self.rounded += self.layout.by_row(
@@ -176,8 +178,8 @@ class Walk:
         if i in self.relaxation.errors:
             errors = self._rows_of(i, self.relaxation.errors)
             self.rounded += self._dot(tf.abs(coefficients), errors)
-        if isinstance(node.op, Activation):
-            self._activation(i, node.inputs[0], coefficients)
+        if isinstance(node.op, Bent):
+            self._bent(i, node, coefficients)
             return
         coefficients = self._inside(i, coefficients)
         terms, largest = 1, tf.constant(1.0)
@@ -195,22 +197,29 @@ class Walk:
         """The coefficients without those of places outside an image, which lines do not bound."""
         return self.layout.inside(i, coefficients) if i in self.ragged else coefficients
 
-    def _activation(self, i: int, source: int, coefficients: Tensor) -> None:
+    def _bent(self, i: int, node: Node, coefficients: Tensor) -> None:
         """The lower line where the coefficient is positive, the upper line where it is negative."""
         self.final_coefficients[i] = coefficients
         lines = self.relaxation.lines[i]
-        lower_slope, lower_offset, upper_slope, upper_offset = (
-            None if values is None else self.layout.gather_rows(i, values) for values in lines
-        )
         positive = tf.nn.relu(coefficients)
         negative = coefficients - positive
-        self._offset(negative, positive, upper_offset)
-        if lower_offset is not None:
-            self._offset(positive, negative, lower_offset)
-        if lines.lower_slope is lines.upper_slope:
-            self._add(source, coefficients * upper_slope)
-        else:
-            self._add(source, positive * lower_slope + negative * upper_slope)
+        self._offset(negative, positive, self.layout.gather_rows(i, lines.upper_offset))
+        if lines.lower_offset is not None:
+            self._offset(positive, negative, self.layout.gather_rows(i, lines.lower_offset))
+        for source, (lower, upper) in zip(node.inputs, lines.slopes, strict=True):
+            above = self.layout.gather_rows(i, upper)
+            largest = self._largest(lower, upper)
+            if lower is upper:
+                part = coefficients * above
+            else:
+                part = positive * self.layout.gather_rows(i, lower) + negative * above
+            self._add(source, self.layout.widened(i, source, part), largest=largest)
+
+    def _largest(self, *slopes: Tensor) -> Tensor:
+        """A bound of one and of all slopes: a coefficient that underflows is multiplied by them."""
+        if not self.sound:
+            return tf.constant(1.0)
+        return 1.0 + tf.add_n([tf.reduce_max(tf.abs(slope)) for slope in slopes])
 
     def _offset(self, below: Tensor, above: Tensor, offset: Tensor) -> None:
         """Adds a line's offset to the constants, weighed by the coefficients that use the line."""

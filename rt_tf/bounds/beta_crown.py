@@ -16,7 +16,7 @@ from rt_tf.bounds.relaxation import UnitSplit
 from rt_tf.bounds.result import Box
 from rt_tf.bounds.slopes import as_kept, ascend
 from rt_tf.network.graph import Graph
-from rt_tf.network.ops import Tensor
+from rt_tf.network.ops import Lines, Tensor
 from rt_tf.threats.region import Region
 
 # The rate of slopes that start from a parent's: larger steps lose what the parent reached, and a
@@ -145,6 +145,7 @@ class LeafBounder:
         """The most that the lines of every unit cost the bound: [leaves, units]."""
         costs: dict[int, Tensor] = {}
         for a, lines in walk.relaxation.lines.items():
+            assert isinstance(lines, Lines)
             source = self._source(a)
             if source:
                 cost = _cost(walk.final_coefficients[a], lines.lower_slope, lines.upper_offset)[

@@ -1,6 +1,7 @@
 """Bounds of every layer by the backward pass itself, and not by intervals (Wong & Kolter; CROWN).
 
-Only units that intervals leave unstable are bounded so: the others have nothing to gain.
+Before a ReLU only units that intervals leave unstable are bounded so: the others have nothing to
+gain.
 """
 
 import math
@@ -16,7 +17,7 @@ from rt_tf.bounds.receptive_fields import extents
 from rt_tf.bounds.relaxation import Relaxation, Slopes, relax
 from rt_tf.bounds.result import Box, cut
 from rt_tf.network.graph import Graph
-from rt_tf.network.ops import Activation, Affine, Op, Positive, Tensor
+from rt_tf.network.ops import Affine, Bent, Op, Positive, Tensor
 from rt_tf.threats.region import Region
 
 MEMORY = 64  # MiB; more is no faster, since less of it stays in the processor's cache
@@ -51,14 +52,15 @@ def full_enclosure(
     nodes: Set[int] | None = None,
     boxes: Mapping[int, Box] | None = None,
 ) -> Enclosure:
-    """Encloses every node, those before activations by backward passes.
+    """Encloses every node, those before activations and products by backward passes.
 
-    nodes: the ones to bound so (default: all that an activation reads); the others get
+    nodes: the ones to bound so (default: all that these read, or what those copy); the others get
     intervals. boxes: of some of these nodes, which hold already, each end [batch, ...].
 
     Source: Wong 2020 (thesis), algorithm 1; Zhang et al. 2018 (CROWN).
     """
-    chosen = graph.preactivations() if nodes is None else nodes
+    curved, rectified = graph.curved_reads(), graph.rectified()
+    chosen = rectified | curved if nodes is None else nodes
 
     def tighten(i: int, enclosure: Enclosure) -> Box:
         box = enclosure.boxes[i]
@@ -66,14 +68,15 @@ def full_enclosure(
             return box
         if boxes is not None and i in boxes:
             enclosure = enclosure._replace(boxes=enclosure.boxes | {i: cut(box, boxes[i])})
-        return backward_box(graph, region, enclosure, i, settings, every_unit=not settings.cut)
+        every_unit = i in curved or i not in rectified or not settings.cut
+        return backward_box(graph, region, enclosure, i, settings, every_unit)
 
     return enclose(graph, Box(*region.box()), settings.arithmetic, tighten)
 
 
 def head_enclosure(graph: Graph, region: Region, arithmetic: str = "fast") -> Enclosure:
     """Interval bounds of every node; affine maps before activations use the region itself."""
-    head = graph.head() & graph.preactivations()
+    head = graph.head() & (graph.rectified() | graph.curved_reads())
 
     def tighten(i: int, enclosure: Enclosure) -> Box:
         if i not in head or is_exact(graph, region, i):
@@ -242,7 +245,7 @@ def is_exact(graph: Graph, region: Region, i: int) -> bool:
     if not region.threat.is_box:
         return False
     before = [graph.nodes[k - 1].op for k in graph.ancestors(i)]
-    if any(isinstance(op, Activation) for op in before):
+    if any(isinstance(op, Bent) for op in before):
         return False
     return sum(not _is_elementwise(op) for op in before) <= 1
 

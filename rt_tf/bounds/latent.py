@@ -8,12 +8,14 @@ and a symbol for its width, and its gradient in e is that pass backward. Source:
 
 import dataclasses
 
+import tensorflow as tf
+
 from rt_tf.bounds.intermediate import Settings, full_enclosure
 from rt_tf.bounds.interval import Enclosure
-from rt_tf.bounds.result import Box
+from rt_tf.bounds.relaxation import Enclosing, enclosing
 from rt_tf.errors import UserError
 from rt_tf.network.graph import Graph
-from rt_tf.network.ops import Activation, Tensor
+from rt_tf.network.ops import Bent, Tensor
 from rt_tf.threats.region import Region
 
 Symbols = dict[int, Tensor]
@@ -34,8 +36,8 @@ class LatentRegion:
     def shapes(self) -> dict[int, tuple[int, ...]]:
         """The shapes of all symbols, without batch."""
         below = self.graph.ancestors(self.node)
-        activations = [i for i in self.graph.activations() if i in below]
-        return {i: self.enclosure.shapes[i] for i in [0, *activations]}
+        bent = [i for i in self.graph.bent() if i in below]
+        return {i: self.enclosure.shapes[i] for i in [0, *bent]}
 
     def point(self, symbols: Symbols) -> Tensor:
         """The node's value for symbols, each [batch, ...] in [-1, 1]; differentiable in them."""
@@ -46,9 +48,11 @@ class LatentRegion:
             if i not in below:
                 continue
             inputs = [values[k] for k in node.inputs]
-            if isinstance(node.op, Activation):
-                source = self.enclosure.boxes[node.inputs[0]]
-                values[i] = _banded(node.op, inputs[0], source, symbols[i])
+            if isinstance(node.op, Bent):
+                boxes = [self.enclosure.boxes[k] for k in node.inputs]
+                own = self.enclosure.boxes[i] if node.limits else None
+                lines = enclosing(node.op, boxes, "parallel", own)
+                values[i] = _banded(lines, inputs, symbols[i])
             else:
                 values[i] = node.op(*inputs)
         return values[self.node]
@@ -69,13 +73,13 @@ def latent_region(graph: Graph, region: Region, node: int) -> LatentRegion:
             f"received {region.threat.name}"
         )
     below = graph.ancestors(node)
-    read = {graph.nodes[i - 1].inputs[0] for i in graph.activations() if i in below}
+    read = {k for i in graph.bent() if i in below for k in graph.nodes[i - 1].inputs}
     enclosure = full_enclosure(graph, region, Settings("parallel"), read)
     return LatentRegion(graph, enclosure, node)
 
 
-def _banded(op: Activation, z: Tensor, box: Box, symbol: Tensor) -> Tensor:
-    """The value `s z + mu + mu' e` between the parallel lines around the activation."""
-    lines = op.relax(*box, "parallel")
+def _banded(lines: Enclosing, inputs: list[Tensor], symbol: Tensor) -> Tensor:
+    """The value `s z + mu + mu' e` between the parallel lines around an operation."""
     middle, half = lines.band()
-    return lines.upper_slope * z + middle + half * symbol
+    moves = [s * z for (_, s), z in zip(lines.slopes, inputs, strict=True)]
+    return tf.add_n(moves) + middle + half * symbol

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from rt_tf.bounds.receptive_fields import Extent, Shapes, offsets, reads
 from rt_tf.network.graph import Node
-from rt_tf.network.ops import Activation, Affine, Op, Tensor
+from rt_tf.network.ops import Affine, Bent, Op, Tensor
 from rt_tf.threats.region import Region
 
 Linear = Callable[..., Tensor]
@@ -40,6 +40,15 @@ class Layout(Protocol):
 
     def inside(self, i: int, coefficients: Tensor) -> Tensor:
         """Coefficients of node i with zeros for places outside the image.
+
+        [batch or places or 1, rows, ...] before and after.
+        """
+
+    def alike(self, i: int, k: int) -> bool:
+        """Whether the values of two nodes of one shape are arranged in the same way."""
+
+    def widened(self, i: int, k: int, coefficients: Tensor) -> Tensor:
+        """Coefficients of node i as ones of a node k of the same shape, which it reads.
 
         [batch or places or 1, rows, ...] before and after.
         """
@@ -73,6 +82,12 @@ class Whole:
         return values[:, tf.newaxis]
 
     def inside(self, i: int, coefficients: Tensor) -> Tensor:
+        return coefficients
+
+    def alike(self, i: int, k: int) -> bool:
+        return True
+
+    def widened(self, i: int, k: int, coefficients: Tensor) -> Tensor:
         return coefficients
 
     def transposes(self, i: int, node: Node, coefficients: Tensor) -> list[Tensor]:
@@ -135,6 +150,12 @@ class Windows:
         mask = tf.gather(self.arrange(i, ones), self.places % self.pixels)
         return coefficients * tf.reshape(mask, [-1, 1, *self.extents[i].size, 1])
 
+    def alike(self, i: int, k: int) -> bool:
+        return self.extents[i] == self.extents[k]
+
+    def widened(self, i: int, k: int, coefficients: Tensor) -> Tensor:
+        return _padded(coefficients, self.extents[i], self.extents[k])
+
     def transposes(self, i: int, node: Node, coefficients: Tensor) -> list[Tensor]:
         read = reads(self.extents[i], node.op)
         shapes = [(*read.size, self.shapes[k][-1]) for k in node.inputs]
@@ -155,12 +176,12 @@ class Windows:
 
 
 def _linear(op: Op) -> Linear:
-    assert not isinstance(op, Activation)
+    assert not isinstance(op, Bent)
     return op.linear
 
 
 def _linear_of_windows(op: Op) -> Linear:
-    assert not isinstance(op, Activation)
+    assert not isinstance(op, Bent)
     assert op.window is not None
     fn = op.window.fn
     return (lambda x: fn(x, op.kernel)) if isinstance(op, Affine) else fn

@@ -55,7 +55,7 @@ def probable_enclosure(
     """
     estimated = {i for i in graph.preactivations() if not is_exact(graph, region, i)}
     shapes = enclose(graph, Box(*region.box())).shapes
-    below = {i: sum(k in graph.ancestors(i) for k in graph.activations()) for i in estimated}
+    below = {i: sum(k in graph.ancestors(i) for k in graph.bent()) for i in estimated}
     estimates = sum(math.prod(shapes[i]) * (1 + below[i]) for i in estimated)
     tail = confidence.tail(estimates)
     norms = (
@@ -118,9 +118,10 @@ def _drawn(
     values = {0: projections.region(region)}
     for k in sorted(graph.ancestors(i)):
         node = graph.nodes[k - 1]
-        source = enclosure.boxes[node.inputs[0]]
+        boxes = [enclosure.boxes[j] for j in node.inputs]
         inputs = [values[j] for j in node.inputs]
-        values[k] = image(node.op, inputs, source, projections.units)
+        own = enclosure.boxes[k] if node.limits else None
+        values[k] = image(node.op, inputs, boxes, projections.units, own)
     return values[i]
 
 

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from rt_tf.network.graph import Graph
-from rt_tf.network.ops import Activation, Op, Window
+from rt_tf.network.ops import Bent, Op, Window
 
 # Gathering windows costs a pass over them: they must be smaller than whole images by this factor.
 WORTH = 0.6
@@ -62,7 +62,7 @@ def offsets(inner: Extent, outer: Extent) -> list[list[int]]:
 
 
 def _window(op: Op) -> Window | None:
-    return Window(op) if isinstance(op, Activation) else op.window
+    return Window(op) if isinstance(op, Bent) else op.window
 
 
 def _reads(extent: Extent, window: Window) -> Extent:

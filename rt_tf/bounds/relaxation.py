@@ -1,16 +1,20 @@
 """Lines around activations and prices of rounding, prepared once for a backward pass."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import tensorflow as tf
 
 from rt_tf.bounds import rounding
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.layouts import Layout
 from rt_tf.bounds.result import Box
 from rt_tf.network.graph import Node
-from rt_tf.network.ops import Activation, Lines, Slope, Tensor
+from rt_tf.network.ops import Activation, Bent, Lines, Op, Planes, Product, Slope, Tensor
 from rt_tf.threats.region import Region
+
+Enclosing: TypeAlias = Lines | Planes  # what takes the place of a node
 
 # One rule for all activations, or a rule or slopes for each, by the number of its node. Slopes have
 # an axis for the rows: [batch, 1, ...] or [batch, rows, ...].
@@ -43,7 +47,7 @@ class Relaxation:
 
     nodes: list[tuple[int, Node]]
     region: Region
-    lines: dict[int, Lines]
+    lines: dict[int, Enclosing]
     boxes: dict[int, Box]
     splits: Mapping[int, UnitSplit]
     sound: bool
@@ -54,7 +58,7 @@ class Relaxation:
     @property
     def parallel(self) -> bool:
         """Whether lower and upper lines have one slope, so that one pass gives both bounds."""
-        return all(lines.lower_slope is lines.upper_slope for lines in self.lines.values())
+        return all(lower is upper for lines in self.lines.values() for lower, upper in lines.slopes)
 
 
 def relax(
@@ -75,9 +79,9 @@ def relax(
     walked = {i for i, _ in nodes}
     read = {start, *(k for _, node in nodes for k in node.inputs)} - walked - {0}
     lines = {
-        i: _lines(i, node.op, node.inputs[0], enclosure, layout, slope)
+        i: _lines(i, node, enclosure, layout, slope)
         for i, node in nodes
-        if isinstance(node.op, Activation)
+        if isinstance(node.op, Bent)
     }
     sizes = {i: enclosure.boxes[i].magnitude for i in walked | read | {0}} if sound else {}
     arranged = {i: layout.arrange(i, size) for i, size in sizes.items()}
@@ -94,36 +98,86 @@ def relax(
     )
 
 
-def _lines(
-    i: int, op: Activation, source: int, enclosure: Enclosure, layout: Layout, slope: Slopes
-) -> Lines:
+def _lines(i: int, node: Node, enclosure: Enclosure, layout: Layout, slope: Slopes) -> Enclosing:
     """Laid-out lines: rules apply before the layout, slopes after, as these may differ by row."""
     rule: Slope = slope if isinstance(slope, str) else slope.get(i, "adaptive")
-    box = enclosure.boxes[source]
+    boxes = [enclosure.boxes[k] for k in node.inputs]
+    own = enclosure.boxes[i] if node.limits else None
     if not isinstance(rule, str):
-        return op.relax(layout.arrange(source, box.lower), layout.arrange(source, box.upper), rule)
-    lines = op.relax(*box, rule)
-    arranged: dict[int, Tensor] = {}  # parallel lines share a slope: once is enough
-    return Lines(
-        *(t if t is None else arranged.setdefault(id(t), layout.arrange(i, t)) for t in lines)
+        boxes = [_arranged(layout, i, box) for box in boxes]
+        return enclosing(node.op, boxes, rule, own and _arranged(layout, i, own))
+    lines = enclosing(node.op, boxes, rule, own)
+    return _each(lines, lambda tensor: layout.arrange(i, tensor))
+
+
+def enclosing(op: Op, boxes: Sequence[Box], slope: Slope, own: Box | None = None) -> Enclosing:
+    """The lines or planes that bound a node over the boxes of what it reads.
+
+    own: the node's own box, if it may be smaller than the others let it be; where lines leave more
+    room than it does, the value is between its ends.
+    """
+    lines = _unlimited(op, boxes, slope)
+    return lines if own is None else _within(lines, boxes, own)
+
+
+def _unlimited(op: Op, boxes: Sequence[Box], slope: Slope) -> Enclosing:
+    if isinstance(op, Product):
+        x, y = boxes
+        return op.relax((x.lower, x.upper), (y.lower, y.upper), slope)
+    assert isinstance(op, Activation)
+    return op.relax(*boxes[0], slope)
+
+
+def _within(lines: Enclosing, boxes: Sequence[Box], own: Box) -> Enclosing:
+    """Lines, or flat ones at the ends of the node's own box where these are nearer together."""
+    below = tf.constant(0.0) if lines.lower_offset is None else lines.lower_offset
+    apart = lines.upper_offset - below
+    for (lower, upper), box in zip(lines.slopes, boxes, strict=True):
+        apart += (upper - lower) * box.centre
+    flat = ~(apart <= own.upper - own.lower)  # NaN where lines are not finite
+    slopes = _each(lines.slopes, lambda slope: tf.where(flat, 0.0, slope))
+    return lines.of(
+        slopes, tf.where(flat, own.lower, below), tf.where(flat, own.upper, lines.upper_offset)
     )
+
+
+def _arranged(layout: Layout, i: int, box: Box) -> Box:
+    return Box(*(layout.arrange(i, end) for end in box))
+
+
+def _each(lines: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A change of every tensor; those that are shared, as slopes of parallel lines, stay so."""
+    done: dict[int, Tensor] = {}
+
+    def once(tensor: Tensor | None) -> Tensor | None:
+        if tensor is None:
+            return None
+        if id(tensor) not in done:
+            done[id(tensor)] = change(tensor)
+        return done[id(tensor)]
+
+    return tf.nest.map_structure(once, lines)
 
 
 def _errors(
     nodes: list[tuple[int, Node]],
     enclosure: Enclosure,
     layout: Layout,
-    lines: dict[int, Lines],
+    lines: dict[int, Enclosing],
     sizes: dict[int, Tensor],
 ) -> dict[int, Tensor]:
     """The price of rounding of a unit of coefficient, arranged, by node; none where it is 0."""
     errors = {}
     for i, node in nodes:
-        op, source = node.op, node.inputs[0]
-        if isinstance(op, Activation):
-            errors[i] = rounding.activation_error(op, lines[i], sizes[source], sizes[i])
+        op = node.op
+        if isinstance(op, Bent):
+            sources = [
+                sizes[k] if layout.alike(i, k) else layout.arrange(i, enclosure.boxes[k].magnitude)
+                for k in node.inputs
+            ]
+            errors[i] = rounding.relaxation_error(op, lines[i], sources, sizes[i])
         elif i in enclosure.magnitudes:
-            size = enclosure.boxes[source].magnitude
+            size = enclosure.boxes[node.inputs[0]].magnitude
             errors[i] = layout.arrange(
                 i, rounding.backward_error(op, size, enclosure.magnitudes[i])
             )

@@ -8,9 +8,11 @@ error of the network that will be served and by that of the bound's own sums. Th
 for the values that the served network computes, not for its idealisation.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
-from rt_tf.network.ops import Activation, Affine, Lines, Positive, Tensor
+from rt_tf.network.ops import Activation, Affine, Bent, Lines, Planes, Positive, Tensor
 
 UNIT = 2.0**-24  # float32: the largest relative error of one rounding
 DOUBLE_UNIT = 2.0**-53
@@ -68,17 +70,43 @@ def backward_error(op: Affine | Positive, size: Tensor, magnitude: Tensor) -> Te
     return (gamma(op.terms + 4) + backward) * spare(op.terms) * magnitude + flushed
 
 
-def activation_error(op: Activation, lines: Lines, source: Tensor, size: Tensor) -> Tensor:
-    """The price of a unit of coefficient for the rounding of an activation: [batch, ...].
+def relaxation_error(
+    op: Bent, lines: Lines | Planes, sources: Sequence[Tensor], size: Tensor
+) -> Tensor:
+    """The price of a unit of coefficient for the rounding of a node and of its lines: [batch, ...].
 
-    source, size: bounds of the absolute input and output, [batch, ...].
+    sources, size: bounds of the absolute inputs and output, each [batch, ...].
     """
-    slopes = tf.maximum(tf.abs(lines.lower_slope), tf.abs(lines.upper_slope))
+    reach = size
+    for (lower, upper), source in zip(lines.slopes, sources, strict=True):
+        reach += tf.maximum(tf.abs(lower), tf.abs(upper)) * source
     offsets = tf.abs(lines.upper_offset)
     if lines.lower_offset is not None:
         offsets += tf.abs(lines.lower_offset)
-    values = (16.0 + 2.0 * op.ulps) * UNIT * (slopes * source + size) + 2.0 * op.absolute
+    values = _of_value(op, sources) + (16.0 + 2.0 * _ulps(op)) * UNIT * reach
     return values + 2.0 * gamma(BLOCK + 4) * offsets + 8.0 * TINY
+
+
+def product_error(x: Tensor, y: Tensor, magnitude: Tensor) -> Tensor:
+    """Bounds the rounding of a product, here and served: [batch, ...].
+
+    x, y: bounds of the absolute factors. magnitude: their product.
+    """
+    return 8.0 * UNIT * magnitude + _flushed_product(x, y)
+
+
+def _of_value(op: Bent, sources: Sequence[Tensor]) -> Tensor | float:
+    """The part of a value's error that does not grow with the value."""
+    return 2.0 * op.absolute if isinstance(op, Activation) else _flushed_product(*sources)
+
+
+def _ulps(op: Bent) -> float:
+    return op.ulps if isinstance(op, Activation) else 1.0
+
+
+def _flushed_product(x: Tensor, y: Tensor) -> Tensor:
+    """The most that flushing tiny factors, or a tiny product, to zero can change."""
+    return 8.0 * TINY * (1.0 + x + y)
 
 
 def sum_by_blocks(products: Tensor) -> Tensor:

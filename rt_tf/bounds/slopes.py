@@ -15,7 +15,7 @@ from rt_tf.bounds.backward import lower_bound
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.relaxation import UnitSplit
 from rt_tf.network.graph import Graph
-from rt_tf.network.ops import Activation, Shared, Tensor
+from rt_tf.network.ops import Activation, Product, Shared, Tensor
 from rt_tf.threats.region import Region
 
 # Adam's rates for slopes that start from CROWN's, which alpha-CROWN's authors use, and for
@@ -69,10 +69,10 @@ def optimised_bound(
     is in float32; sound arithmetic bounds its result anew, with slopes rounded to float16, as
     proofs keep them.
     """
-    activations, signs = graph.activations(), dict(splits or {})
+    bent, signs = graph.bent(), dict(splits or {})
 
     def bound(variables: Variables, arithmetic: str = "fast") -> Tensor:
-        slopes, multipliers = _named(variables, activations, signs)
+        slopes, multipliers = _named(variables, bent, signs)
         return lower_bound(
             graph,
             region,
@@ -83,21 +83,21 @@ def optimised_bound(
             arithmetic=arithmetic,
         )
 
-    start = [_first_slopes(graph, enclosure, i, spec, shared) for i in activations]
+    start = [_first_slopes(graph, enclosure, i, spec, shared) for i in bent]
     start += [tf.zeros_like(_rows(sign, spec)) for sign in signs.values()]
-    best = ascend(bound, start, steps, slopes=len(activations))
+    best = ascend(bound, start, steps, slopes=len(bent))
     if arithmetic == "sound":
-        best = [*map(as_kept, best[: len(activations)]), *best[len(activations) :]]
+        best = [*map(as_kept, best[: len(bent)]), *best[len(bent) :]]
     margins = bound(best, arithmetic)
-    return Optimum(margins, *_named(best, activations, signs))
+    return Optimum(margins, *_named(best, bent, signs))
 
 
 def _named(
-    variables: Variables, activations: list[int], signs: Mapping[int, Tensor]
+    variables: Variables, bent: list[int], signs: Mapping[int, Tensor]
 ) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
-    slopes, multipliers = variables[: len(activations)], variables[len(activations) :]
+    slopes, multipliers = variables[: len(bent)], variables[len(bent) :]
     return (
-        dict(zip(activations, slopes, strict=True)),
+        dict(zip(bent, slopes, strict=True)),
         dict(zip(signs, multipliers, strict=True)),
     )
 
@@ -110,8 +110,10 @@ def as_kept(slopes: Tensor) -> Tensor:
 def _first_slopes(graph: Graph, enclosure: Enclosure, i: int, spec: Tensor, shared: bool) -> Tensor:
     """CROWN's slopes; where one slope serves both lines of a ReLU, Wong & Kolter's."""
     node = graph.nodes[i - 1]
-    assert isinstance(node.op, Activation)
     lower, upper = enclosure.boxes[node.inputs[0]]
+    if isinstance(node.op, Product):
+        return _rows(tf.fill(tf.shape(lower), 0.5), spec)
+    assert isinstance(node.op, Activation)
     if not (shared and node.op.rectifies):
         return _rows(tf.cast(upper > -lower, lower.dtype), spec)
     above, below = tf.nn.relu(upper), tf.nn.relu(-lower)

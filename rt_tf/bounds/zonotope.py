@@ -6,7 +6,7 @@ Exact on affine operations; an unstable activation adds symbols of its own. In s
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
@@ -14,10 +14,12 @@ import tensorflow as tf
 from rt_tf.bounds import rounding
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.interval import enclose as enclose_by_intervals
+from rt_tf.bounds.interval import image as interval_image
+from rt_tf.bounds.relaxation import enclosing
 from rt_tf.bounds.result import Box, cut
 from rt_tf.bounds.symbols import Pixels, Symbols, unit_symbols
 from rt_tf.network.graph import Graph
-from rt_tf.network.ops import Activation, Affine, Op, Positive, Tensor
+from rt_tf.network.ops import Affine, Bent, Op, Positive, Tensor
 from rt_tf.threats.region import Region
 
 Blocks: TypeAlias = dict[Symbols, Tensor]
@@ -90,18 +92,23 @@ def zonotope_of_region(region: Region, sound: bool = False) -> Zonotope:
 
 
 def image(
-    op: Op, inputs: list[Zonotope], box: Box | None = None, fresh: Fresh = unit_symbols
+    op: Op,
+    inputs: list[Zonotope],
+    boxes: Sequence[Box] | None = None,
+    fresh: Fresh = unit_symbols,
+    own: Box | None = None,
 ) -> Zonotope:
     """The image of one operation, from the zonotopes of its inputs.
 
-    box: of an activation's input, if better than the zonotope's. fresh: makes the symbols of an
-    activation.
+    boxes: of the inputs of an activation or a product, if better than the zonotopes'. fresh: makes
+    the symbols of these operations. own: see `relaxation.enclosing`.
     """
     if isinstance(op, Affine):
         return _affine(op, inputs[0])
     if isinstance(op, Positive):
         return _positive(op, inputs)
-    return _activation(op, inputs[0], inputs[0].box if box is None else box, fresh)
+    boxes = [z.box for z in inputs] if boxes is None else boxes
+    return _bent(op, inputs, boxes, fresh, own)
 
 
 def enclose(
@@ -123,8 +130,9 @@ def enclose(
 
     def tighten(i: int, enclosure: Enclosure) -> Box:
         node = graph.nodes[i - 1]
-        source = enclosure.boxes[node.inputs[0]]
-        values[i] = image(node.op, [values[k] for k in node.inputs], source, fresh)
+        boxes = [enclosure.boxes[k] for k in node.inputs]
+        own = enclosure.boxes[i] if node.limits else None
+        values[i] = image(node.op, [values[k] for k in node.inputs], boxes, fresh, own)
         return cut(enclosure.boxes[i], values[i].box) if i in chosen else enclosure.boxes[i]
 
     enclosure = enclose_by_intervals(graph, box, arithmetic, tighten)
@@ -149,23 +157,33 @@ def _positive(op: Positive, inputs: list[Zonotope]) -> Zonotope:
     slack = [z.slack for z in inputs if z.slack is not None]
     if not slack:
         return Zonotope(centre, blocks)
-    error = 4.0 * rounding.gamma(op.terms + 4) * op(*(z.size for z in inputs))
+    error = 4.0 * rounding.gamma(op.terms + 4) * op.sizes(*(z.size for z in inputs))
     return Zonotope(centre, blocks, op(*slack) + error + op.terms * rounding.TINY)
 
 
-def _activation(op: Activation, z: Zonotope, box: Box, fresh: Fresh) -> Zonotope:
-    """The image `s z + mu + mu e` between the two parallel lines."""
-    lines = op.relax(*box, "parallel")
+def _bent(
+    op: Bent, inputs: list[Zonotope], boxes: Sequence[Box], fresh: Fresh, own: Box | None
+) -> Zonotope:
+    """The image `s z + mu + mu' e` between two parallel lines or planes, with new symbols e."""
+    lines = enclosing(op, boxes, "parallel", own)
     middle, half_gap = lines.band()
-    blocks = {s: lines.upper_slope[:, tf.newaxis] * g for s, g in z.blocks.items()}
+    slopes = [upper for _, upper in lines.slopes]
+    centre = middle + tf.add_n([s * z.centre for s, z in zip(slopes, inputs, strict=True)])
+    blocks: Blocks = {}
+    for slope, z in zip(slopes, inputs, strict=True):
+        for symbols, g in z.blocks.items():
+            part = slope[:, tf.newaxis] * g
+            blocks[symbols] = blocks[symbols] + part if symbols in blocks else part
     symbols, generators = fresh(half_gap)
-    blocks[symbols] = generators
-    centre = lines.upper_slope * z.centre + middle
-    if z.slack is None:
-        return Zonotope(centre, blocks)
-    size = tf.maximum(z.size, box.magnitude)
-    error = rounding.activation_error(op, lines, size, tf.abs(op(size)) + tf.abs(op(-size)))
-    return Zonotope(centre, blocks, tf.abs(lines.upper_slope) * z.slack + error)
+    image = Zonotope(centre, blocks | {symbols: generators})
+    slacks = [z.slack for z in inputs if z.slack is not None]
+    if not slacks:
+        return image
+    sizes = [tf.maximum(z.size, box.magnitude) for z, box in zip(inputs, boxes, strict=True)]
+    box = interval_image(op, list(boxes), sound=True).box if own is None else own
+    error = rounding.relaxation_error(op, lines, sizes, box.magnitude)
+    carried = tf.add_n([tf.abs(s) * slack for s, slack in zip(slopes, slacks, strict=True)])
+    return image._replace(slack=carried + error)
 
 
 def _all_blocks(inputs: list[Zonotope]) -> Blocks:

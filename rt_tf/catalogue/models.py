@@ -42,6 +42,10 @@ MODELS = {
     "preact_resnet18": Entry(
         "rt_tf.models.residual:preact_resnet18", "PreActResNet18 for 32x32, batch-normalised"
     ),
+    "vit": Entry(
+        "rt_tf.models.transformers:vit",
+        "vision transformer: 16 tokens of width 32, two blocks of 2 heads",
+    ),
     "wrn_28_10": Entry(
         "rt_tf.models.residual:wrn_28_10", "WideResNet-28-10 for 32x32, batch-normalised"
     ),

@@ -10,6 +10,7 @@ from rt_tf import numbers
 from rt_tf.catalogue.plugins import called, own
 from rt_tf.errors import UserError
 from rt_tf.models.parts import Shape
+from rt_tf.network.copying import of_two_logits
 
 DEFAULTS = {"normalization": None, "batch_norm": False, "init": "keras", "scale": 1.0}
 FLAGS = {"scale": "model_scale"}  # of options that have other names there
@@ -32,6 +33,7 @@ def from_function(
             )
     given = {name: value for name, value in options.items() if name in taken}
     network = called("model", path, input_shape, classes, **given)
+    network = of_two_logits(network) if classes == 2 else network
     check_fit(path, network, input_shape, classes)
     return network
 

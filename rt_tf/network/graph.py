@@ -4,23 +4,21 @@ import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from rt_tf.network.ops import Activation, Op, Positive, Tensor
-
-
-class Hull(NamedTuple):
-    """A nondecreasing map from an earlier node whose exact interval a node may be cut with."""
-
-    op: Positive
-    source: int
+from rt_tf.network.ops import Activation, Bent, Limits, Op, Positive, Product, Tensor
+from rt_tf.network.steps import Hull
 
 
 class Node(NamedTuple):
-    """One operation, the nodes it reads (0 is the network's input), and its name for messages."""
+    """One operation, the nodes it reads (0 is the network's input), and its name for messages.
+
+    hull, limits: what a node's box may be cut with; see `steps.Step`.
+    """
 
     op: Op
     inputs: tuple[int, ...]
     name: str
     hull: Hull | None = None
+    limits: Limits | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,17 +47,48 @@ class Graph:
         """Numbers of the activation nodes."""
         return [i for i, node in self.numbered() if isinstance(node.op, Activation)]
 
+    def bent(self) -> list[int]:
+        """Numbers of the nodes that are not linear: activations and products."""
+        return [i for i, node in self.numbered() if isinstance(node.op, Bent)]
+
     @property
     def curved(self) -> str | None:
-        """The name of the first layer with an activation that bends away from 0, or None."""
-        for node in self.nodes:
-            if isinstance(node.op, Activation) and not node.op.rectifies:
-                return node.name
+        """The name of the first layer that bends away from 0, or multiplies values, or None."""
+        for i in self.bent():
+            op = self.nodes[i - 1].op
+            if isinstance(op, Product) or (isinstance(op, Activation) and not op.rectifies):
+                return self.nodes[i - 1].name
         return None
 
     def preactivations(self) -> set[int]:
-        """Numbers of the nodes that activations read."""
-        return {self.nodes[i - 1].inputs[0] for i in self.activations()} - {0}
+        """Numbers of the nodes that activations and products read."""
+        return {k for i in self.bent() for k in self.nodes[i - 1].inputs} - {0}
+
+    def origin(self, i: int) -> int:
+        """The number of the node whose values node i copies; of itself where it computes."""
+        op = self.nodes[i - 1].op if i else None
+        if not isinstance(op, Positive) or not op.copies:
+            return i
+        (source,) = self.nodes[i - 1].inputs
+        return self.origin(source)
+
+    def curved_reads(self) -> set[int]:
+        """Numbers of the nodes that are read where a node bends away from 0, or multiplies.
+
+        Those that copy others are left out for these; and so are activations, whose intervals are
+        as good as those of what they read.
+        """
+        reads = {self.origin(k) for k in self.preactivations() - self.rectified()} - {0}
+        return reads - set(self.activations())
+
+    def rectified(self) -> set[int]:
+        """Numbers of the nodes that only activations read which bend at 0 alone, if any do."""
+        read = self.preactivations()
+        for i in self.bent():
+            op = self.nodes[i - 1].op
+            if not (isinstance(op, Activation) and op.rectifies):
+                read -= set(self.nodes[i - 1].inputs)
+        return read
 
     def ancestors(self, i: int) -> set[int]:
         """The numbers of node i and of all that it depends on, without the input."""
@@ -70,10 +99,10 @@ class Graph:
         return numbers - {0}
 
     def head(self) -> set[int]:
-        """The numbers of the nodes that depend on no activation: affine in the input."""
+        """The numbers of the nodes that depend on no activation or product: affine in the input."""
         numbers = {0}
         for i, node in self.numbered():
-            if not isinstance(node.op, Activation) and numbers.issuperset(node.inputs):
+            if not isinstance(node.op, Bent) and numbers.issuperset(node.inputs):
                 numbers.add(i)
         return numbers - {0}
 
@@ -87,23 +116,23 @@ class Graph:
             above = [j in number for j in node.inputs]
             if all(above):
                 inputs = tuple(number[j] for j in node.inputs)
-                nodes.append(node._replace(inputs=inputs, hull=None))
+                nodes.append(node._replace(inputs=inputs, hull=None, limits=None))
                 number[k] = len(nodes)
             elif any(above) and k in needed:
                 raise ValueError(f"node {i} ({self.nodes[i - 1].name}) does not cut the network")
         return Graph(tuple(nodes), number[self.output])
 
     def tail(self) -> set[int]:
-        """The numbers of the nodes that are no activations and that no activation depends on.
+        """The numbers of the linear nodes that no activation or product depends on.
 
         They form the affine map from the last activations (or the input) to the logits.
         """
-        feeds_activation: set[int] = set()
+        feeds_bent: set[int] = set()
         for i, node in reversed(list(self.numbered())):
-            if isinstance(node.op, Activation) or i in feeds_activation:
-                feeds_activation.update(node.inputs)
+            if isinstance(node.op, Bent) or i in feeds_bent:
+                feeds_bent.update(node.inputs)
         return {
             i
             for i, node in self.numbered()
-            if i not in feeds_activation and not isinstance(node.op, Activation)
+            if i not in feeds_bent and not isinstance(node.op, Bent)
         }

@@ -1,11 +1,10 @@
 """Keras operations (`a + b`, keras.ops.relu) as the stock layers that compute the same.
 
-Functional models contain them beside layers. They are told apart by the names of their classes,
-since keras.ops offers the functions alone.
+Functional models contain them beside layers. Others than these, and those that read constants, have
+lowerings of their own (`operations/`).
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import keras
 
@@ -14,41 +13,24 @@ from rt_tf.errors import UserError
 L = keras.layers
 
 
-def as_layer(operation: keras.Operation, args: tuple, kwargs: dict) -> tuple[Any, Any]:
-    """A layer that computes an operation, and the arguments of its call.
+def as_layer(
+    operation: keras.Operation, args: tuple, kwargs: dict
+) -> tuple[keras.layers.Layer, object] | None:
+    """A layer that computes an operation, and what it is called on; None where none stands for it.
 
-    UserError names an operation that no layer stands for, and one that reads constants.
+    UserError names an operation whose settings the layer does not take.
     """
-    make = _stand_in(operation)
-    operands = _operands(operation, args, kwargs)
+    kind, operands = type(operation), keras.tree.flatten([args, kwargs])
+    is_known = kind.__name__ in STAND_INS and kind.__module__.startswith("keras.")
+    is_known = is_known and not isinstance(operation, L.Layer)
+    if not is_known or not all(isinstance(x, keras.KerasTensor) for x in operands):
+        return None
     dtype = keras.backend.result_type(*(x.dtype for x in operands))
     try:
-        layer = make(operation, name=operation.name, dtype=dtype)
+        layer = STAND_INS[kind.__name__](operation, name=operation.name, dtype=dtype)
     except ValueError as error:  # settings that the layer does not take
         raise UserError(f"operation '{operation.name}': {error}") from error
     return layer, operands if isinstance(layer, L.Add | L.Concatenate) else operands[0]
-
-
-def _stand_in(operation: keras.Operation) -> Callable[..., keras.layers.Layer]:
-    kind = type(operation)
-    if kind.__name__ not in STAND_INS or not kind.__module__.startswith("keras."):
-        raise UserError(
-            f"operation '{operation.name}': {kind.__name__} has no lowering, so no bounds; "
-            f"expected a layer or one of the operations {', '.join(STAND_INS)}"
-        )
-    return STAND_INS[kind.__name__]
-
-
-def _operands(operation: keras.Operation, args: tuple, kwargs: dict) -> list[keras.KerasTensor]:
-    """The tensors that an operation reads."""
-    values = keras.tree.flatten([args, kwargs])
-    for value in values:
-        if not isinstance(value, keras.KerasTensor):
-            raise UserError(
-                f"operation '{operation.name}': expected operands computed from the network's "
-                f"input alone; received a constant of shape {tuple(getattr(value, 'shape', ()))}"
-            )
-    return values
 
 
 def _activation(name: str) -> Callable[..., keras.layers.Layer]:

@@ -12,15 +12,15 @@ from rt_tf.network.steps import Statistics
 def batch_statistics(layer: keras.layers.BatchNormalization, values: Tensor) -> Statistics:
     """Mean and variance, each [channels], over the whole batch, on however many replicas.
 
-    values: [batch, ..., channels]. The layer's moving averages move towards them, as in Keras.
-    UserError for a layer with renorm.
+    values: [batch, ...], with the channels on the layer's axis. The layer's moving averages move
+    towards them, as in Keras. UserError for a layer with renorm.
     """
     if layer.renorm:
         raise UserError(
             f"layer '{layer.name}': expected renorm=False in training: bounds know batch "
             "normalisation alone; received renorm=True"
         )
-    statistics = _moments(tf.cast(values, tf.float32))
+    statistics = _moments(tf.cast(values, tf.float32), layer.axis % values.shape.rank)
     for moving, now in (
         (layer.moving_mean, statistics.mean),
         (layer.moving_variance, statistics.variance),
@@ -30,13 +30,14 @@ def batch_statistics(layer: keras.layers.BatchNormalization, values: Tensor) -> 
     return statistics
 
 
-def _moments(values: Tensor) -> Statistics:
-    """Mean and variance over the batch; the variance is about the mean of all replicas.
+def _moments(values: Tensor, channels: int) -> Statistics:
+    """Mean and variance over all other axes than the channels'.
 
-    No gradient passes through that mean, like in `tf.nn.moments`: over the whole batch it is
-    zero.
+    The variance is about the mean of all replicas. No gradient passes through that mean, like in
+    `tf.nn.moments`: over the whole batch it is zero.
     """
-    axes = list(range(values.shape.rank - 1))
+    axes = [axis for axis in range(values.shape.rank) if axis != channels]
     mean = replicas.mean(values, axes)
-    squares = tf.math.squared_difference(values, tf.stop_gradient(mean))
+    along = [1 if axis in axes else -1 for axis in range(values.shape.rank)]
+    squares = tf.math.squared_difference(values, tf.reshape(tf.stop_gradient(mean), along))
     return Statistics(mean, replicas.mean(squares, axes))

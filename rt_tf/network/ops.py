@@ -29,6 +29,45 @@ class Lines(NamedTuple):
         lower = 0.0 if self.lower_offset is None else self.lower_offset
         return 0.5 * (self.upper_offset + lower), 0.5 * (self.upper_offset - lower)
 
+    @property
+    def slopes(self) -> list[tuple[Tensor, Tensor]]:
+        """The lower and the upper slope in each input: one pair."""
+        return [(self.lower_slope, self.upper_slope)]
+
+    @staticmethod
+    def of(slopes: list[tuple[Tensor, Tensor]], lower: Tensor, upper: Tensor) -> "Lines":
+        """Lines from `slopes` and offsets."""
+        ((below, above),) = slopes
+        return Lines(below, lower, above, upper)
+
+
+class Planes(NamedTuple):
+    """Linear bounds of a product: `s x + t y + lower_offset <= x y <= s' x + t' y + upper_offset`.
+
+    lower_slopes, upper_slopes: (s, t) and (s', t'), the slopes in either factor.
+    """
+
+    lower_slopes: tuple[Tensor, Tensor]
+    lower_offset: Tensor
+    upper_slopes: tuple[Tensor, Tensor]
+    upper_offset: Tensor
+
+    def band(self) -> tuple[Tensor, Tensor]:
+        """The offset of the plane midway between parallel ones, and half their gap, elementwise."""
+        lower, upper = self.lower_offset, self.upper_offset
+        return 0.5 * (upper + lower), 0.5 * (upper - lower)
+
+    @property
+    def slopes(self) -> list[tuple[Tensor, Tensor]]:
+        """The lower and the upper slope in each factor: two pairs."""
+        return list(zip(self.lower_slopes, self.upper_slopes, strict=True))
+
+    @staticmethod
+    def of(slopes: list[tuple[Tensor, Tensor]], lower: Tensor, upper: Tensor) -> "Planes":
+        """Planes from `slopes` and offsets."""
+        (x_below, x_above), (y_below, y_above) = slopes
+        return Planes((x_below, y_below), lower, (x_above, y_above), upper)
+
 
 class Window(NamedTuple):
     """The action of an operation on windows of images: an output pixel reads one window.
@@ -80,17 +119,26 @@ class Positive:
     """A linear function of one or more inputs with coefficients >= 0.
 
     `terms` is the largest number of values summed for one output, of the map or of its transpose;
-    1 for pure data movement, which is exact. `window`: as for `Affine`.
+    1 for pure data movement, which is exact. `window`: as for `Affine`. `magnitude`: gives the
+    sizes of all that is summed from those of the inputs, where that is more than their own sum
+    (interpolation by differences). `copies`: whether every output is a value of the one input, or
+    zero, so that its interval is as good as the input's.
     """
 
     fn: Callable[..., Tensor]
     terms: int = 1
     window: Window | None = None
+    magnitude: Callable[..., Tensor] | None = None
+    copies: bool = False
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         return self.fn(*inputs)
 
     linear = __call__
+
+    def sizes(self, *inputs: Tensor) -> Tensor:
+        """A bound of the sizes of all that is summed, from those of the inputs: [batch, ...]."""
+        return self.fn(*inputs) if self.magnitude is None else self.magnitude(*inputs)
 
 
 class Shared(NamedTuple):
@@ -105,13 +153,15 @@ Slope: TypeAlias = str | Tensor | Shared
 
 @dataclasses.dataclass(frozen=True)
 class Activation:
-    """A nondecreasing elementwise function, and linear bounds of it on an interval.
+    """An elementwise function, and linear bounds of it on an interval.
 
     `relax(lower, upper, slope)` returns `Lines`, whose offsets hold up to a few roundings of
     their terms; slopes that are tensors and lower broadcast against each other, and so do the
     lines. fn in float32 errs by at most `ulps * 2^-24 |fn(z)| + absolute`, and values below the
     normal range may be flushed to zero. rectifies: fn is linear on either side of 0, and bends
-    nowhere else.
+    nowhere else. extremes: the least and the largest value of fn between two ends, infinite where
+    fn is not bounded there; None where fn is nondecreasing. domain: in words, the inputs on which
+    fn is bounded; None for all numbers.
     """
 
     fn: Callable[[Tensor], Tensor]
@@ -119,12 +169,48 @@ class Activation:
     ulps: float = 0.0
     absolute: float = 0.0
     rectifies: bool = False
+    extremes: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+    domain: str | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.fn(x)
 
+    def image(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """The least and the largest value between the ends, each [batch, ...]."""
+        if self.extremes is None:
+            return self(lower), self(upper)
+        return self.extremes(lower, upper)
 
-Op = Affine | Positive | Activation
+
+@dataclasses.dataclass(frozen=True)
+class Product:
+    """The elementwise product of two values of one shape, and linear bounds of it on two boxes.
+
+    `relax(ends of x, ends of y, slope)` returns `Planes`, whose offsets hold up to a few roundings
+    of their terms. Products of matrices are moved values, such products, and a positive sum.
+    """
+
+    relax: Callable[[tuple[Tensor, Tensor], tuple[Tensor, Tensor], Slope], Planes]
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        return x * y
+
+
+class Limits(NamedTuple):
+    """Two numbers that no value is outside of, whatever its interval.
+
+    by_size: what the rounding of the served network may add on either side, for each unit of the
+    largest size of value `source`: among a layer's inputs and steps, or a graph's nodes.
+    """
+
+    lower: float
+    upper: float
+    by_size: float = 0.0
+    source: int = 0
+
+
+Op = Affine | Positive | Activation | Product
+Bent: TypeAlias = Activation | Product  # what linear bounds replace by lines or planes
 
 
 def inner(coefficients: Tensor, values: Tensor) -> Tensor:

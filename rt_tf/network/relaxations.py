@@ -1,48 +1,16 @@
-"""Lines around activations: a new one is a curve in `functions` and a row in `ACTIVATIONS`."""
+"""Lines around activations: a new one is a curve in `curves` and a row in `ACTIVATIONS`."""
 
 import functools
-from typing import Protocol
 
 import keras
 import tensorflow as tf
 
-from rt_tf.errors import refuse_unknown
-from rt_tf.network import functions
-from rt_tf.network.curves import NARROW, Curve, Envelopes, Pair
-from rt_tf.network.ops import Activation, Lines, Shared, Slope, Tensor
-
-SLOPES = ("parallel", "adaptive")
-
-
-class Slopes(Protocol):
-    """The slopes of the lower and the upper line on an interval, elementwise, by each rule."""
-
-    def parallel(self) -> Pair:
-        """One slope for both, with the least distance between the lines."""
-
-    def adaptive(self) -> Pair:
-        """The slopes of the lines nearest to the function in the middle (CROWN)."""
-
-    def optimised(self, share: Tensor) -> Pair:
-        """The lower slope, from the least useful (share 0) to the largest (1), elementwise."""
-
-    def shared(self, share: Tensor) -> Pair:
-        """One slope for both, from the least useful (share 0) to the largest (1), elementwise."""
-
-
-def chosen(slopes: Slopes, slope: Slope) -> Pair:
-    """The slopes by a rule's name, a tensor or `Shared`; UserError for other names."""
-    if isinstance(slope, Shared):
-        return slopes.shared(slope.slope)
-    if not isinstance(slope, str):
-        return slopes.optimised(slope)
-    refuse_unknown("slope", slope, SLOPES)
-    return slopes.parallel() if slope == "parallel" else slopes.adaptive()
-
-
-def curve_lines(curve: Curve, lower: Tensor, upper: Tensor, slope: Slope) -> Lines:
-    """The lines around any curve between lower and upper ends, each [batch, ...]."""
-    return curve.lines(lower, upper, chosen(Envelopes(curve, lower, upper), slope))
+from rt_tf.network.curves import bent, exponentials, gated, powers, s_shaped
+from rt_tf.network.curves.curve import NARROW, NEVER, Curve, Pair
+from rt_tf.network.curves.lines import chosen, curve_lines, extremes_in_domain, lines_in_domain
+from rt_tf.network.curves.waves import COS as COSINE
+from rt_tf.network.curves.waves import SIN as SINE
+from rt_tf.network.ops import Activation, Lines, Slope, Tensor
 
 
 def relu_lines(lower: Tensor, upper: Tensor, slope: Slope, negative_slope: float = 0.0) -> Lines:
@@ -102,39 +70,116 @@ def _rectified(z: Tensor, negative_slope: float) -> Tensor:
 
 
 def leaky_relu(negative_slope: float) -> Activation:
-    """The activation max(z, negative_slope z), for slopes from 0 (ReLU) to 1.
+    """The activation z where z > 0, else negative_slope z.
 
-    Its one product rounds once.
+    For slopes from 0 (ReLU) to 1 all lower lines pass through 0. Its one product rounds once.
     """
+    if not 0.0 <= negative_slope <= 1.0:
+        return kinked(negative_slope)
     fn = functools.partial(_rectified, negative_slope=negative_slope)
     lines = functools.partial(relu_lines, negative_slope=negative_slope)
     return Activation(fn, lines, ulps=0.0 if negative_slope == 0.0 else 2.0, rectifies=True)
 
 
 def clipped_relu(max_value: float, negative_slope: float = 0.0) -> Activation:
-    """A ReLU, leaky or not, that rises no further than max_value."""
+    """A ReLU, leaky or not, that rises no further than max_value >= 0."""
+    if max_value == 0.0:
+        return kinked(negative_slope, 0.0)
     fn = functools.partial(
         keras.activations.relu, negative_slope=negative_slope, max_value=max_value
     )
-    return curved(functions.bent(fn, 0.0, max_value, negative_slope))
+    return curved(bent.bent(fn, 0.0, max_value, negative_slope))
+
+
+def clip(low: float, high: float) -> Activation:
+    """The activation that cuts values off below `low` and above `high`."""
+    return curved(bent.bent(lambda z: tf.clip_by_value(z, low, high), low, high))
 
 
 def curved(curve: Curve) -> Activation:
     """An activation with the lines of its curve."""
-    lines = functools.partial(curve_lines, curve)
-    return Activation(curve.fn, lines, curve.ulps, curve.absolute)
+    domain = curve.domain
+    if domain is None:
+        lines = functools.partial(curve_lines, curve)
+        extremes = None if curve.turns is None else curve.extremes
+        return Activation(curve.fn, lines, curve.ulps, curve.absolute, extremes=extremes)
+    return Activation(
+        curve.fn,
+        functools.partial(lines_in_domain, curve, domain),
+        curve.ulps,
+        curve.absolute,
+        extremes=functools.partial(extremes_in_domain, curve, domain),
+        domain=None if domain.bound < NEVER else domain.words,
+    )
+
+
+def power(exponent: float) -> Activation:
+    """The activation z^exponent, of z > 0 unless the exponent is whole and above 1.
+
+    ValueError for the exponents 0 and 1, which need no activation.
+    """
+    return curved(powers.power(exponent))
+
+
+def kinked(negative_slope: float | Tensor, positive_slope: float = 1.0) -> Activation:
+    """Two straight pieces that meet in 0, of any slopes.
+
+    negative_slope: a number, or slopes by unit that broadcast against [batch, ...].
+    """
+    return curved(bent.kinked(negative_slope, positive_slope))
 
 
 RELU = leaky_relu(0.0)
+ABS = curved(bent.ABSOLUTE)
+COS = curved(COSINE)
+ERF = curved(s_shaped.ERF)
+EXP = curved(exponentials.EXP)
+LOG = curved(powers.LOG)
+RECIPROCAL = curved(powers.RECIPROCAL)
+RSQRT = curved(powers.RSQRT)
+SATURATING_EXP = curved(exponentials.SATURATING_EXP)
+SIN = curved(SINE)
+SQRT = curved(powers.SQRT)
+SQUARE = curved(powers.SQUARE)
 
 # By the names of keras.activations, with their default settings.
 ACTIVATIONS = {
     "relu": RELU,
     "leaky_relu": leaky_relu(0.2),
     "relu6": clipped_relu(6.0),
-    "hard_tanh": curved(functions.bent(keras.activations.hard_tanh, -1.0, 1.0)),
-    "sigmoid": curved(functions.SIGMOID),
-    "tanh": curved(functions.TANH),
-    "softplus": curved(functions.SOFTPLUS),
-    "elu": curved(functions.elu(1.0)),
+    "hard_tanh": curved(bent.bent(keras.activations.hard_tanh, -1.0, 1.0)),
+    "hard_sigmoid": curved(bent.HARD_SIGMOID),
+    "sparse_sigmoid": curved(bent.SPARSE_SIGMOID),
+    "soft_shrink": curved(bent.SOFT_SHRINK),
+    "sparse_plus": curved(bent.SPARSE_PLUS),
+    "hard_silu": curved(gated.HARD_SILU),
+    "sigmoid": curved(s_shaped.SIGMOID),
+    "tanh": curved(s_shaped.TANH),
+    "softsign": curved(s_shaped.SOFTSIGN),
+    "tanh_shrink": curved(s_shaped.TANH_SHRINK),
+    "softplus": curved(exponentials.SOFTPLUS),
+    "log_sigmoid": curved(exponentials.LOG_SIGMOID),
+    "exponential": EXP,
+    "elu": curved(exponentials.elu(1.0)),
+    "celu": curved(exponentials.celu(1.0)),
+    "selu": curved(exponentials.SELU),
+    "gelu": curved(gated.GELU),
+    "silu": curved(gated.SILU),
+    "mish": curved(gated.MISH),
+}
+APPROXIMATE_GELU = curved(gated.APPROXIMATE_GELU)
+
+# By the names of keras.ops.
+FUNCTIONS = {
+    "abs": ABS,
+    "absolute": ABS,
+    "cos": COS,
+    "erf": ERF,
+    "exp": EXP,
+    "log": LOG,
+    "reciprocal": RECIPROCAL,
+    "rsqrt": RSQRT,
+    "sin": SIN,
+    "sqrt": SQRT,
+    "square": SQUARE,
 }

@@ -1,15 +1,19 @@
 """The input and output of a lowering: a call of a layer, and the operations it becomes."""
 
-from collections.abc import Container
-from typing import NamedTuple
+import dataclasses
+from collections.abc import Container, Sequence
+from typing import Any, NamedTuple
 
 import keras
 
 from rt_tf.errors import UserError
-from rt_tf.network.ops import Op, Positive, Tensor
+from rt_tf.network.ops import Limits, Op, Positive, Tensor
 
 # The methods that decide what a layer computes.
-COMPUTES = ("__call__", "call", "convolution_op", "_merge_function", "_moments")
+COMPUTES = (
+    *("__call__", "call", "convolution_op", "_merge_function", "_moments", "_resize_images"),
+    *("transform_images", "_transform_images", "get_random_transformation"),
+)
 
 
 class Statistics(NamedTuple):
@@ -19,26 +23,76 @@ class Statistics(NamedTuple):
     variance: Tensor
 
 
-class Call(NamedTuple):
-    """One call of a layer: the shapes of its inputs (without batch) and its statistics, if any.
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """The place of an input of a call among the call's arguments."""
 
-    bare: without the layer's `activation=`.
+    number: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """The arguments of a call, with slots for what is computed from the network's input."""
+
+    args: tuple[Any, ...] = (Slot(0),)
+    kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def filled(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and named arguments with the inputs in their slots."""
+
+        def fill(leaf: Any) -> Any:
+            return inputs[leaf.number] if isinstance(leaf, Slot) else leaf
+
+        return keras.tree.map_structure(fill, (self.args, self.kwargs))
+
+
+class Call(NamedTuple):
+    """One call of a layer or an operation of Keras.
+
+    input_shapes: of its inputs, without batch. statistics: of a batch normalisation, if any. bare:
+    without the layer's `activation=`. part: which of several results is meant.
     """
 
     input_shapes: tuple[tuple[int, ...], ...]
     statistics: Statistics | None = None
     bare: bool = False
+    arguments: Arguments = Arguments()
+    part: int = 0
+
+
+class Hull(NamedTuple):
+    """A nondecreasing map of earlier values, whose exact image under it a value is.
+
+    Or two such maps, below and above the value: op, and upper. by_size: what the rounding of the
+    served network may add on either side, for each unit of the largest size of the first source.
+    """
+
+    op: Positive
+    sources: tuple[int, ...]
+    upper: Positive | None = None
+    by_size: float = 0.0
 
 
 class Step(NamedTuple):
     """An operation within a layer; `inputs` count the layer's inputs, then the steps before.
 
-    `hull`: the operation is the exact image of the layer's first input under this map.
+    hull: cuts the interval of the step's value; its sources are counted like inputs. limits: what
+    the operation's values are always within.
     """
 
     op: Op
     inputs: tuple[int, ...] = (0,)
-    hull: Positive | None = None
+    hull: Hull | None = None
+    limits: Limits | None = None
+
+    def renumbered(self, numbers: Sequence[int]) -> "Step":
+        """The step with a new number for each input and step before it, in their order."""
+        hull, limits = self.hull, self.limits
+        return self._replace(
+            inputs=tuple(numbers[k] for k in self.inputs),
+            hull=hull and hull._replace(sources=tuple(numbers[k] for k in hull.sources)),
+            limits=limits and limits._replace(source=numbers[limits.source]),
+        )
 
 
 def kind_of(layer: keras.layers.Layer, classes: Container[type]) -> type | None:
@@ -63,13 +117,4 @@ def _refuse_changed(layer: keras.layers.Layer, kind: type) -> None:
         raise UserError(
             f"layer '{layer.name}': expected {kind.__name__}'s own unquantised computation; "
             f"received {type(layer).__name__}, which changes it, so it has no bounds"
-        )
-
-
-def refuse_channels_first(layer: keras.layers.Layer) -> None:
-    """Raises UserError unless images are [batch, height, width, channels]."""
-    if layer.data_format != "channels_last":
-        raise UserError(
-            f"layer '{layer.name}': expected data_format='channels_last'; "
-            f"received '{layer.data_format}'"
         )

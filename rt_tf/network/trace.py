@@ -1,6 +1,5 @@
 """Reads a Keras model's layer calls: the only file that knows Keras's wiring."""
 
-import dataclasses
 import inspect
 from typing import Any
 
@@ -9,29 +8,41 @@ import numpy as np
 
 from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
-from rt_tf.network.activations import is_softmax
 from rt_tf.network.keras_operations import as_layer
+from rt_tf.network.logits import of_two_classes, to_logits
+from rt_tf.network.steps import Arguments, Slot
 from rt_tf.network.wiring import LayerCall, Wiring, in_block
 
+# Layers with further arguments, beside the first, that their lowerings know.
+FURTHER = {
+    keras.layers.Attention: ("use_causal_mask",),
+    keras.layers.AdditiveAttention: ("use_causal_mask",),
+    keras.layers.GroupQueryAttention: ("value", "key", "use_causal_mask"),
+    keras.layers.MultiHeadAttention: ("value", "key", "use_causal_mask"),
+}
 
-def trace(model: keras.Model, least_outputs: int = 2, domain: Given = UNIT) -> Wiring:
+
+def trace(model: keras.Model, logits: bool = True, domain: Given = UNIT) -> Wiring:
     """The wiring of a functional or Sequential model with one input and one output.
 
-    A softmax at its end is left out, which the wiring's notes say. least_outputs: a classifier
-    has two classes. domain: the inputs that the network is about, in any form that `Domain.of`
-    takes. UserError for other models, for layers that no bound method can interpret, and for a
-    domain of another shape than the input's.
+    logits: whether the outputs are a classifier's. If so, a softmax at the end is left out, and one
+    logit becomes two, which the wiring's notes say; if not, outputs are what they are. domain: the
+    inputs that the network is about, in any form that `Domain.of` takes. UserError for other
+    models, for layers that no bound method can interpret, and for a domain of another shape than
+    the input's.
     """
     domain = Domain.of(domain)
     _refuse_unwired(model)
-    _refuse_output(model, least_outputs)
+    _refuse_several(model)
+    _refuse_output(model)
     recorder = _Recorder()
-    output = recorder.follow(model, source=0)
+    (output,) = recorder.follow(model, [0])
     shape, classes = tuple(model.inputs[0].shape[1:]), model.outputs[0].shape[-1]
     _refuse_domain(model, domain)
-    wiring = _to_logits(
-        Wiring(tuple(recorder.calls), output, shape, classes, (), domain, recorder.taken)
-    )
+    wiring = Wiring(tuple(recorder.calls), output, shape, classes, (), domain, recorder.taken)
+    if logits:
+        wiring = to_logits(wiring)
+        wiring = of_two_classes(wiring) if classes == 1 else wiring
     wiring.lower()  # raises UserError for a layer without a lowering
     for block, *arguments in recorder.arguments:
         try:
@@ -52,40 +63,48 @@ class _Recorder:
         self.block = ""
         self.taken: frozenset[str] = frozenset()
 
-    def follow(self, model: keras.Model, source: int) -> int:
-        """Notes the calls of a model that reads value `source`; gives the number of its output."""
-        start = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
-        self.taken |= {model.inputs[0].dtype}
-        self._note(start, source)
+    def follow(self, model: keras.Model, sources: list[int]) -> list[int]:
+        """Notes the calls of a model that reads values `sources`; gives its outputs' numbers."""
+        starts = [keras.Input(batch_shape=x.shape, dtype=x.dtype) for x in model.inputs]
+        self.taken |= {x.dtype for x in model.inputs}
+        for start, source in zip(starts, sources, strict=True):
+            self._note(start, source)
         clone = keras.models.clone_model(
             keras.Model(model.inputs, model.outputs),
-            input_tensors=[start],
+            input_tensors=starts,
             clone_function=lambda layer: layer,
             call_function=self.record,
         )
-        return self.number[id(clone.outputs[0])]
+        return [self.number[id(output)] for output in clone.outputs]
 
     def record(self, layer: keras.Operation, *args: Any, **kwargs: Any) -> Any:
-        if not isinstance(layer, keras.layers.Layer):
-            return self.record(*as_layer(layer, args, kwargs))
-        self.arguments.append((self.block, layer, args[1:], kwargs))
+        stand_in = as_layer(layer, args, kwargs)
+        if stand_in is not None:
+            return self.record(*stand_in)
+        if isinstance(layer, keras.layers.Layer):
+            self.arguments.append((self.block, layer, args, kwargs))
         result = layer(*args, **kwargs)
-        takes_list = isinstance(args[0], list | tuple)
-        sources = list(args[0]) if takes_list else [args[0]]
+        arguments, tensors = apart(args, kwargs)
+        numbers = [self.number[id(tensor)] for tensor in tensors]
         if isinstance(layer, keras.Model):
-            self._note(result, self._enter(layer, self.number[id(sources[0])]))
-        else:
-            self.calls.append(self._call(layer, sources, takes_list))
-            self._note(result, len(self.calls))
+            outputs = self._enter(layer, numbers)
+            for output, number in zip(keras.tree.flatten(result), outputs, strict=True):
+                self._note(output, number)
+            return result
+        shapes = tuple(tuple(tensor.shape[1:]) for tensor in tensors)
+        for part, output in enumerate(keras.tree.flatten(result)):
+            call = LayerCall(layer, tuple(numbers), shapes, arguments, part, block=self.block)
+            self.calls.append(call)
+            self._note(output, len(self.calls))
         return result
 
-    def _enter(self, model: keras.Model, source: int) -> int:
+    def _enter(self, model: keras.Model, sources: list[int]) -> list[int]:
         """Follows a model inside the one that is being followed."""
         _refuse_unwired(model)
         _refuse_whole_numbers(model)
         outside, self.block = self.block, model.name
         try:
-            return self.follow(model, source)
+            return self.follow(model, sources)
         finally:
             self.block = outside
 
@@ -93,28 +112,18 @@ class _Recorder:
         self.number[id(tensor)] = number
         self.alive.append(tensor)
 
-    def _call(
-        self, layer: keras.layers.Layer, sources: list[keras.KerasTensor], takes_list: bool
-    ) -> LayerCall:
-        inputs = tuple(self.number[id(source)] for source in sources)
-        shapes = tuple(tuple(source.shape[1:]) for source in sources)
-        return LayerCall(layer, inputs, shapes, takes_list, block=self.block)
 
+def apart(args: tuple, kwargs: dict) -> tuple[Arguments, list[keras.KerasTensor]]:
+    """The arguments of a call with slots for its tensors, and the tensors."""
+    tensors: list[keras.KerasTensor] = []
 
-def _to_logits(wiring: Wiring) -> Wiring:
-    """Leaves out a softmax at the end, be it a layer or the last layer's `activation=`."""
-    if not wiring.calls or wiring.output != len(wiring.calls):
-        return wiring
-    *before, last = wiring.calls
-    name = last.layer.name
-    notes = (f"layer '{name}': its final softmax is left out: bounds are of the logits",)
-    if is_softmax(last.layer):
-        (source,) = last.inputs
-        return dataclasses.replace(wiring, calls=tuple(before), output=source, notes=notes)
-    if is_softmax(getattr(last.layer, "activation", None)):
-        calls = (*before, last._replace(bare=True))
-        return dataclasses.replace(wiring, calls=calls, notes=notes)
-    return wiring
+    def slot(leaf: Any) -> Any:
+        if not isinstance(leaf, keras.KerasTensor):
+            return leaf
+        tensors.append(leaf)
+        return Slot(len(tensors) - 1)
+
+    return Arguments(*keras.tree.map_structure(slot, (args, kwargs))), tensors
 
 
 def _refuse_unwired(model: keras.Model) -> None:
@@ -123,20 +132,24 @@ def _refuse_unwired(model: keras.Model) -> None:
             f"model '{model.name}': expected a functional or Sequential model with a known input "
             f"shape; received {type(model).__name__}, whose layers cannot be followed"
         )
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise UserError(
-            f"model '{model.name}': expected one input and one output; received "
-            f"{len(model.inputs)} and {len(model.outputs)}"
-        )
-    if None in model.inputs[0].shape[1:]:
-        raise UserError(
-            f"model '{model.name}': expected an input of known shape; received "
-            f"{tuple(model.inputs[0].shape)}"
-        )
+    for start in model.inputs:
+        if None in start.shape[1:]:
+            raise UserError(
+                f"model '{model.name}': expected an input of known shape; received "
+                f"{tuple(start.shape)}"
+            )
     if not _is_plain(model):
         raise UserError(
             f"model '{model.name}': expected a functional or Sequential model's own call; received "
             f"{type(model).__name__}, which changes it, so its layers are not all it computes"
+        )
+
+
+def _refuse_several(model: keras.Model) -> None:
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise UserError(
+            f"model '{model.name}': expected one input and one output; received "
+            f"{len(model.inputs)} and {len(model.outputs)}"
         )
 
 
@@ -150,22 +163,23 @@ def _is_plain(model: keras.Model) -> bool:
     return kind.call is plain.call and kind.__call__ is plain.__call__
 
 
-def _refuse_output(model: keras.Model, least: int) -> None:
+def _refuse_output(model: keras.Model) -> None:
     shape = model.outputs[0].shape
-    if len(shape) != 2 or shape[-1] is None or shape[-1] < least:
+    if len(shape) != 2 or shape[-1] is None:
         raise UserError(
-            f"model '{model.name}': expected logits [batch, classes] of {least} outputs or more; "
+            f"model '{model.name}': expected logits [batch, classes]; "
             f"received an output of shape {tuple(shape)}"
         )
 
 
 def _refuse_whole_numbers(model: keras.Model) -> None:
     """Raises UserError for a model inside another that cuts off the fractions of its input."""
-    if "float" not in model.inputs[0].dtype:
-        raise UserError(
-            f"model '{model.name}': expected an input in floating point, as it is inside another "
-            f"model; received {model.inputs[0].dtype}, to which values are cut off"
-        )
+    for start in model.inputs:
+        if "float" not in start.dtype:
+            raise UserError(
+                f"model '{model.name}': expected an input in floating point, as it is inside "
+                f"another model; received {start.dtype}, to which values are cut off"
+            )
 
 
 def _refuse_domain(model: keras.Model, domain: Domain) -> None:
@@ -177,16 +191,25 @@ def _refuse_domain(model: keras.Model, domain: Domain) -> None:
         )
 
 
+def _is_usual(value: Any, default: Any) -> bool:
+    """Whether an argument says nothing: it is its default, or None in all of its parts."""
+    return value is default or all(part is None for part in keras.tree.flatten(value))
+
+
 def _refuse_arguments(layer: keras.layers.Layer, args: tuple, kwargs: dict) -> None:
     """Raises UserError for further arguments of a call, which can change the output.
 
     Such are training=True at inference, or a mask.
     """
-    others = [repr(value) for value in args if value is not None]
+    taken = next((names for kind, names in FURTHER.items() if isinstance(layer, kind)), ())
     usual = inspect.signature(layer.call).parameters
-    for name, value in kwargs.items():
-        if value is not None and value is not usual[name].default:
-            others.append(f"{name}={value!r}")
+    named = dict(zip(usual, args, strict=False)) | kwargs
+    first = next(iter(usual), "")
+    others = [
+        f"{name}={value!r}"
+        for name, value in named.items()
+        if name not in (first, *taken) and not _is_usual(value, usual[name].default)
+    ]
     if others:
         raise UserError(
             f"layer '{layer.name}': expected a call on its inputs alone; "

@@ -1,34 +1,50 @@
 """A model as layer calls in order: run as Keras does, or lowered to a graph of operations."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import NamedTuple
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
-from rt_tf.network.graph import Graph, Hull, Node
+from rt_tf.network.graph import Graph, Node
 from rt_tf.network.lowering import lower
 from rt_tf.network.moments import batch_statistics
-from rt_tf.network.ops import Tensor
-from rt_tf.network.steps import Call, Statistics, Step
+from rt_tf.network.ops import Product, Tensor
+from rt_tf.network.relaxations import SQUARE
+from rt_tf.network.steps import Arguments, Call, Statistics, Step
 
 
 class LayerCall(NamedTuple):
     """One call of a layer, and the values it reads (0 is the input; call i writes value i + 1).
 
-    bare: without the layer's `activation=`. block: the name of the model inside the traced one
-    that the layer belongs to; empty for the traced one itself.
+    layer: it, or an operation of keras.ops. arguments: with slots for the values that are read.
+    part: which of several results is written. bare: without the layer's `activation=`. block: the
+    name of the model inside the traced one that the layer belongs to; empty for the traced one
+    itself.
     """
 
-    layer: keras.layers.Layer
+    layer: keras.Operation
     inputs: tuple[int, ...]
     input_shapes: tuple[tuple[int, ...], ...]
-    takes_list: bool
+    arguments: Arguments = Arguments()
+    part: int = 0
     bare: bool = False
     block: str = ""
+
+    @property
+    def compute_dtype(self) -> str:
+        """The type in which the layer computes; an operation computes in that of its inputs."""
+        is_layer = isinstance(self.layer, keras.layers.Layer)
+        return self.layer.compute_dtype if is_layer else "float32"
+
+    def run(self, inputs: Sequence[Any], **options: Any) -> Any:
+        """Calls the layer as it was called, on other inputs. options: further named arguments."""
+        args, kwargs = self.arguments.filled(inputs)
+        return keras.tree.flatten(self.layer(*args, **{**kwargs, **options}))[self.part]
 
     def lower(self, statistics: Statistics | None = None) -> list[Step]:
         """The call's operations; a batch normalisation uses `statistics`, if any.
@@ -36,7 +52,8 @@ class LayerCall(NamedTuple):
         UserError for a layer without a lowering names the block as well.
         """
         try:
-            return lower(self.layer, Call(self.input_shapes, statistics, self.bare))
+            call = Call(self.input_shapes, statistics, self.bare, self.arguments, self.part)
+            return lower(self.layer, call)
         except UserError as error:
             raise in_block(error, self.block) from error
 
@@ -53,9 +70,10 @@ StatisticsByCall = Mapping[int, Statistics]
 class Wiring:
     """A model's layer calls in topological order; traced once, lowered in every computation.
 
-    notes: a line for each further thing that the model computes, such as a softmax of its
-    logits. domain: the inputs that the network is about; all others are refused, or not
-    certified. taken: the types to which the model, and those inside it, cast their inputs.
+    notes: a line for each difference from what the model computes, such as a softmax of its
+    logits. ending: the name of what is left out at its end, or "". domain: the inputs that the
+    network is about; all others are refused, or not certified. taken: the types to which the
+    model, and those inside it, cast their inputs.
     """
 
     calls: tuple[LayerCall, ...]
@@ -65,6 +83,7 @@ class Wiring:
     notes: tuple[str, ...] = ()
     domain: Domain = UNIT
     taken: frozenset[str] = frozenset({"float32"})
+    ending: str = ""
 
     def lower(self, statistics: StatisticsByCall | None = None) -> Graph:
         """The graph of operations at the current weights.
@@ -97,7 +116,7 @@ class Wiring:
     @property
     def float32(self) -> bool:
         """Whether every layer computes in float32."""
-        return all(call.layer.compute_dtype == "float32" for call in self.calls)
+        return all(call.compute_dtype == "float32" for call in self.calls)
 
     def certifiable(self) -> "Wiring":
         """The wiring itself, to be certified; UserError for a network that is not in float32.
@@ -106,9 +125,9 @@ class Wiring:
         finer than half precision's. An attack has no need to.
         """
         coarse = [
-            f"layer '{c.layer.name}' in {c.layer.compute_dtype}"
+            f"layer '{c.layer.name}' in {c.compute_dtype}"
             for c in self.calls
-            if c.layer.compute_dtype != "float32"
+            if c.compute_dtype != "float32"
         ]
         coarse += [f"an input in {name}" for name in sorted(self.taken - {"float32"})]
         if coarse:
@@ -129,13 +148,20 @@ def append(nodes: list[Node], steps: list[Step], inputs: list[int], name: str) -
     """Adds a layer's steps to the nodes; returns the number of the layer's output."""
     numbers = list(inputs)
     for step in steps:
-        hull = None if step.hull is None else Hull(step.hull, inputs[0])
-        nodes.append(Node(step.op, tuple(numbers[k] for k in step.inputs), name, hull))
+        step = step.renumbered(numbers)
+        nodes.append(_squared(Node(step.op, step.inputs, name, step.hull, step.limits)))
         numbers.append(len(nodes))
     return numbers[-1] if steps else numbers[0]
 
 
-def _normalises(layer: keras.layers.Layer) -> bool:
+def _squared(node: Node) -> Node:
+    """The node, as an activation where it multiplies a value by itself: these move together."""
+    if isinstance(node.op, Product) and len(set(node.inputs)) == 1:
+        return node._replace(op=SQUARE, inputs=node.inputs[:1])
+    return node
+
+
+def _normalises(layer: keras.Operation) -> bool:
     return isinstance(layer, keras.layers.BatchNormalization)
 
 
@@ -143,24 +169,26 @@ def _run(
     call: LayerCall, inputs: list[Tensor], training: bool, i: int, used: dict[int, Statistics]
 ) -> Tensor:
     """Runs one layer call; `used` gains the statistics of a batch normalisation in training."""
-    argument = inputs if call.takes_list else inputs[0]
     if call.bare:
         return _lowered(call, inputs[0])
     if not _normalises(call.layer):
-        options = {"training": training} if _trains(call.layer) else {}
-        return call.layer(argument, **options)
+        return call.run(inputs, **({"training": training} if _trains(call.layer) else {}))
     if i not in used:
         if not (training and call.layer.trainable):
-            return call.layer(argument, training=False)
+            return call.run(inputs, training=False)
         used[i] = batch_statistics(call.layer, inputs[0])
     return _lowered(call, inputs[0], used[i])
 
 
-def _trains(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.Dropout)
+def _trains(layer: keras.Operation) -> bool:
+    """Whether a layer may do something else in training."""
+    is_layer = isinstance(layer, keras.layers.Layer)
+    return is_layer and "training" in inspect.signature(layer.call).parameters
 
 
 def _lowered(call: LayerCall, x: Tensor, statistics: Statistics | None = None) -> Tensor:
-    """Runs one layer call by its one operation, in float32."""
-    (step,) = call.lower(statistics)
-    return tf.cast(step.op(tf.cast(x, tf.float32)), call.layer.compute_dtype)
+    """Runs one layer call by its operations, in float32."""
+    nodes: list[Node] = []
+    output = append(nodes, call.lower(statistics), [0], call.layer.name)
+    value = Graph(tuple(nodes), output)(tf.cast(x, tf.float32))
+    return tf.cast(value, call.compute_dtype)

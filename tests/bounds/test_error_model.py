@@ -64,10 +64,10 @@ def test_the_magnitudes_are_sums_whose_own_rounding_is_paid_for():
 
 
 @pytest.mark.parametrize("ulps", [0.0, 6.0])
-def test_activation_error_pays_for_the_function_and_for_its_lines(ulps):
+def test_relaxation_error_pays_for_the_function_and_for_its_lines(ulps):
     op = Activation(tf.nn.relu, lambda *_: None, ulps=ulps, absolute=1e-9)
     lines = Lines(tf.constant(0.5), tf.constant(0.25), tf.constant(-2.0), tf.constant(-4.0))
-    error = rounding.activation_error(op, lines, tf.constant(3.0), tf.constant(5.0)).numpy()
+    error = rounding.relaxation_error(op, lines, [tf.constant(3.0)], tf.constant(5.0)).numpy()
     sizes, offsets = (ulps + 2.0) * (2.0 * 3.0 + 5.0), rounding.BLOCK * (0.25 + 4.0)
     least = UNIT * (sizes + offsets) + 1e-9
     assert least < error < 20.0 * least
@@ -87,7 +87,7 @@ def test_each_of_an_activation_s_errors_is_paid_for(source, size, offset, absolu
     """Errors without any other: six units in the last place of the function, and its lines'."""
     op = Activation(tf.nn.relu, lambda *_: None, ulps=6.0, absolute=absolute)
     lines = Lines(*map(tf.constant, (0.5, 0.0, -2.0, offset)))
-    error = rounding.activation_error(op, lines, tf.constant(source), tf.constant(size)).numpy()
+    error = rounding.relaxation_error(op, lines, [tf.constant(source)], tf.constant(size)).numpy()
     assert least <= error < 20.0 * least
 
 

@@ -11,7 +11,8 @@ from rt_tf.bounds.backward import lower_bound
 from rt_tf.bounds.interval import enclose
 from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
 from rt_tf.bounds.result import Box, certified, margin_spec
-from rt_tf.network.relaxations import SLOPES, relu_lines
+from rt_tf.network.curves.lines import SLOPES
+from rt_tf.network.relaxations import relu_lines
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region

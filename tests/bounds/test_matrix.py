@@ -45,10 +45,14 @@ SOME = ["batch_norm", "branches"]
 OF_ALL_KINDS = ["dense", "conv_strided", "batch_norm_shared", "branches", "max_pool", "nested"]
 STATIC = [(name, t) for name, entry in catalogue.BOUNDS.items() for t in entry.static]
 CORE = ["interval", "crown_ibp", "crown"]
+ALWAYS = [*CORE, "zonotope"]
 
 
 def crossed(methods, always=CORE):
-    """Every network with every method; by default, a few methods and now and then another."""
+    """Every network with every method; by default, a few methods and now and then another.
+
+    Long rows, of which there are many, have the four of ALWAYS and another one in turn.
+    """
     others = [method for method in methods if method not in always]
     return pytest.mark.parametrize(
         ("name", "method"),
@@ -56,6 +60,9 @@ def crossed(methods, always=CORE):
             pytest.param(name, method, marks=[] if quick else pytest.mark.slow)
             for i, name in enumerate(networks.NETWORKS)
             for method in methods
+            if name not in networks.LONG
+            or method in ALWAYS
+            or (name not in networks.DEEP and method == others[i % len(others)])
             for quick in [
                 name not in networks.LONG
                 and (method in always or (i % 2 == 0 and method == others[i // 2 % len(others)]))
@@ -91,7 +98,7 @@ class Question:
         for field, value in {
             "model": model,
             "graph": wiring.lower(),
-            "region": region_of(self.threat, x),
+            "region": region_of(self.threat, x, radius(self.threat, self.name)),
             "spec": margin_spec(labels, networks.CLASSES),
         }.items():
             object.__setattr__(self, field, value)
@@ -99,13 +106,18 @@ class Question:
     def served(self, x):
         """Margins of the Keras model's own logits, exact differences: [..., batch, spec]."""
         flat = tf.reshape(x, [-1, *self.region.x.shape[1:]])
-        logits = self.model(flat).numpy().astype(np.float64)
+        logits = self.model(flat, training=False).numpy().astype(np.float64)
         logits = logits.reshape(-1, len(self.region.x), networks.CLASSES)
         return np.einsum("bsc,nbc->nbs", self.spec.numpy().astype(np.float64), logits)
 
     @functools.cached_property
     def scale(self):
         return max(1.0, float(np.abs(self.served(self.region.x)).max()))
+
+
+def radius(threat, name):
+    """The radius of a network's regions: smaller where products of many values grow."""
+    return EPS[threat] * (0.02 if name in networks.DEEP else 1.0)
 
 
 def region_of(threat, x, eps=None):
@@ -207,7 +219,8 @@ def test_sound_bounds_are_below_fast_ones_but_not_far(name, method):
     gap = fast - margins(name, method, "sound")
     assert (gap >= 0.0).all()
     summed = np.abs(margins(name, "interval", "fast")).max()  # the size of what rounds
-    assert (gap <= 5e-3 * max(question(name).scale, summed)).all()
+    rough = 50.0 if name in networks.ROUGH and method == "zonotope" else 1.0
+    assert (gap <= 5e-3 * rough * max(question(name).scale, summed)).all()
 
 
 @crossed(METHODS, always=[])
@@ -217,8 +230,11 @@ def test_a_point_has_its_own_margins(name, method, arithmetic):
     region = dataclasses.replace(q.region, eps=0.0)
     bounds = bound_of(method)(q.graph, region, q.spec, arithmetic=arithmetic).margins.numpy()
     truth = q.served(region.x)[0]
-    sound = 0.2 if method == "zonotope" else 2e-2  # its rounding grows as intervals do
+    sound = 2e-2
+    if method == "zonotope":  # its rounding grows as intervals do, from layer to layer
+        sound = 0.2
     tolerance = {"fast": 2e-5, "sound": sound}[arithmetic] * q.scale
+    tolerance *= 100.0 if name in networks.ROUGH else 1.0
     np.testing.assert_allclose(bounds, truth, rtol=0.0, atol=tolerance)
     assert (bounds <= truth + slack(arithmetic, q.scale)).all()
 
@@ -271,7 +287,8 @@ def test_parallel_lines_backward_are_zonotopes_forward(name):
     start = zonotope.zonotope_of_region(q.region)
     forward, enclosure = zonotope.enclose(q.graph, start, Box(*q.region.box()))
     backward = lower_bound(q.graph, q.region, q.spec, enclosure, slope="parallel").numpy()
-    np.testing.assert_allclose(backward, forward.margins(q.spec), rtol=0.0, atol=1e-5 * q.scale)
+    scale = max(q.scale, np.abs(backward).max())
+    np.testing.assert_allclose(backward, forward.margins(q.spec), rtol=0.0, atol=1e-5 * scale)
 
 
 @pytest.mark.parametrize("name", OF_ALL_KINDS)
@@ -359,7 +376,8 @@ def training(name, method):
     def gradients():
         with tf.GradientTape() as tape:
             _, statistics = wiring.forward(x, training=True)
-            bounds = bound_of(method)(wiring.lower(statistics), region_of("linf", x), spec)
+            region = region_of("linf", x, radius("linf", name))
+            bounds = bound_of(method)(wiring.lower(statistics), region, spec)
             values = bounds.margins if bounds.loss is None else bounds.loss
             loss = tf.reduce_sum(values * tf.random.stateless_uniform(values.shape, [1, 1]))
         return tape.gradient(loss, model.trainable_variables)

@@ -71,6 +71,20 @@ WINDOWED = {
     "pooled": lambda: networks.chain(
         conv(2), L.ReLU(), L.AveragePooling2D(2), conv(2), L.ReLU(), shape=(12, 12, 1)
     ),
+    "cropped": lambda: networks.chain(
+        L.SeparableConv2D(3, 3, padding="same"),
+        L.ReLU(),
+        L.Cropping2D(((2, 1), (0, 3))),
+        conv(2),
+        L.ReLU(),
+        shape=(14, 13, 1),
+    ),
+    "compared": lambda: networks.functional(
+        lambda x: L.ReLU()(
+            conv(2)(L.Subtract()([L.Maximum()([conv()(x), conv()(x)]), L.Average()([x, x])]))
+        ),
+        (12, 12, 3),
+    ),
     "crossing": lambda: networks.functional(crossing, (14, 13, 1)),
 }
 cases = pytest.mark.parametrize("name", WINDOWED)

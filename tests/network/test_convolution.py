@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from bilinear import check, random
 
-from rt_tf.network.convolution import Convolution
+from rt_tf.network.maps.convolution import Convolution
 
 # strides, padding, dilations, kernel [rows, columns, channels, filters], image [height, width]
 SHAPES = [

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from rt_tf.network.keras_operations import STAND_INS
 from rt_tf.network.lowering import LOWERINGS
-from rt_tf.network.ops import Activation
+from rt_tf.network.operations.lowering import OPERATIONS
+from rt_tf.network.ops import Bent
 from rt_tf.network.trace import trace
 
 WITH_STATISTICS = [
     "affine_deep",
     "batch_norm",
     "batch_norm_bare",
+    "batch_norm_of_other_axes",
     "batch_norm_shared",
     "catalogued",
 ]
@@ -35,11 +38,15 @@ def test_graph_equals_model(name):
 
 
 def test_every_lowering_is_in_the_table():
-    used = set()
+    layers, operations = set(), set()
     for name in networks.NETWORKS:
         for call in networks.known(name)[1].calls:
-            used.add(next(kind for kind in type(call.layer).__mro__ if kind in LOWERINGS))
-    assert used == set(LOWERINGS)
+            if isinstance(call.layer, keras.layers.Layer):
+                layers.add(next(kind for kind in type(call.layer).__mro__ if kind in LOWERINGS))
+            else:
+                operations.add(type(call.layer).__name__)
+    assert layers == set(LOWERINGS)
+    assert operations <= set(OPERATIONS) <= operations | set(STAND_INS)
 
 
 def matrices(op, shapes):
@@ -58,7 +65,7 @@ def test_terms_count_what_is_summed(name):
     for _, node in graph.numbered():
         inputs = [values[k] for k in node.inputs]
         values.append(node.op(*inputs))
-        if isinstance(node.op, Activation):
+        if isinstance(node.op, Bent):
             continue
         parts = list(matrices(node.op, [x.shape[1:] for x in inputs]))
         summed = np.concatenate(parts).sum(axis=0).max()

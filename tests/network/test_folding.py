@@ -1,6 +1,7 @@
 """Batch normalisations taken into kernels: the same function, bounds and gradients."""
 
 import keras
+import networks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -52,6 +53,34 @@ def test_a_folded_network_computes_the_same_with_fewer_operations(images: tf.Ten
     fewer = folded(graph)
     assert len(graph.nodes) - len(fewer.nodes) == 5  # not: what is read twice, what follows a sum
     np.testing.assert_allclose(fewer(images), graph(images), rtol=1e-4, atol=1e-5)
+
+
+# Layers before a normalisation, the shape of their input, and how many scalings are folded.
+KINDS = {
+    "sequence": ([L.Conv1D(3, 2), L.BatchNormalization()], (5, 2), 1),
+    "sequence_groups": ([L.Conv1D(4, 2, groups=2), L.BatchNormalization()], (5, 2), 1),
+    "depthwise": ([L.DepthwiseConv1D(2, depth_multiplier=2), L.BatchNormalization()], (5, 3), 1),
+    "separable": ([L.SeparableConv2D(3, 2), L.BatchNormalization()], (4, 4, 2), 1),
+    "volume": ([L.Conv3D(3, 2), L.BatchNormalization()], (3, 3, 3, 2), 1),
+    "transposed_1": ([L.Conv1DTranspose(3, 2), L.BatchNormalization()], (4, 3), 1),
+    "transposed_2": ([L.Conv2DTranspose(3, 2), L.BatchNormalization()], (3, 3, 3), 1),
+    "transposed_3": ([L.Conv3DTranspose(3, 2), L.BatchNormalization()], (2, 2, 2, 3), 1),
+    "einsum": ([L.EinsumDense("...x,xy->...y", 3), L.BatchNormalization()], (3, 3), 0),
+    "at_each_time": ([L.TimeDistributed(L.Dense(3)), L.BatchNormalization()], (3, 3), 0),
+    "other_axis": ([L.Conv2D(3, 2), L.BatchNormalization(axis=1)], (4, 4, 2), 0),
+    "one_number": ([L.Conv2D(3, 2), L.Rescaling([2.0])], (4, 4, 2), 0),
+    "resized": ([L.Resizing(3, 3, "bicubic"), L.BatchNormalization()], (4, 4, 3), 0),
+}
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_a_number_for_each_output_channel_meets_the_kernel_s_axis(case: str) -> None:
+    layers, shape, count = KINDS[case]
+    net = networks.randomize(keras.Sequential([L.Input(shape), *layers, L.Flatten(), L.Dense(3)]))
+    graph, x = trace(net).lower(), tf.constant(networks.images(shape))
+    fewer = folded(graph)
+    assert len(graph.nodes) - len(fewer.nodes) == count
+    np.testing.assert_allclose(fewer(x), graph(x), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", [interval_bounds, crown_ibp_bounds])

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from bilinear import check, random
 
-from rt_tf.network.convolution import Convolution
-from rt_tf.network.groups import DepthwiseConvolution, grouped
+from rt_tf.network.maps.convolution import Convolution
+from rt_tf.network.maps.groups import DepthwiseConvolution, grouped
 
 
 def blocks(kernel, groups):

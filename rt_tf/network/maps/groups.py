@@ -11,7 +11,7 @@ from typing import TypeAlias
 import keras
 import tensorflow as tf
 
-from rt_tf.network.convolution import same_padding
+from rt_tf.network.maps.convolution import same_padding
 from rt_tf.network.ops import Tensor, Window
 
 Bilinear: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -20,11 +20,13 @@ Pair: TypeAlias = tuple[int, int]
 
 def grouped(convolve: Bilinear, groups: int) -> Bilinear:
     """A convolution that takes the channels and the filters in groups, side by side."""
-    return convolve if groups == 1 else _Grouped(convolve, groups)
+    return convolve if groups == 1 else Grouped(convolve, groups)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Grouped:
+class Grouped:
+    """A convolution of every group of channels by itself."""
+
     convolve: Bilinear
     groups: int
 
