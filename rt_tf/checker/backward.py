@@ -13,8 +13,9 @@ import numpy as np
 from rt_tf.checker import rounding
 from rt_tf.checker.enclosure import Enclosure
 from rt_tf.checker.lines import Lines
+from rt_tf.checker.maps import Map
 from rt_tf.checker.network import Network, Node
-from rt_tf.checker.operations import Linear, Relu
+from rt_tf.checker.operations import Relu
 from rt_tf.checker.region import Region, box_minimum
 
 NUMBERS = 2**20  # coefficients of a pass at once
@@ -104,7 +105,7 @@ class _Walk:
         self.constant = np.concatenate([self.constant, -self.constant])
         self.slack = np.concatenate([self.slack, self.slack])
 
-    def _linear(self, i: int, node: Node, op: Linear, coefficients: np.ndarray) -> None:
+    def _linear(self, i: int, node: Node, op: Map, coefficients: np.ndarray) -> None:
         enclosure, biases = self.passes.enclosure, self.passes.network.biases
         if i in enclosure.prices:
             self.slack += np.abs(coefficients) @ enclosure.prices[i]

@@ -6,8 +6,10 @@ from collections.abc import Callable
 import numpy as np
 
 from rt_tf.checker import rounding
+from rt_tf.checker.maps import Map
+from rt_tf.checker.maxima import choice
 from rt_tf.checker.network import Network, Node
-from rt_tf.checker.operations import Linear, Relu
+from rt_tf.checker.operations import Relu
 from rt_tf.checker.region import Region
 
 
@@ -55,22 +57,26 @@ def enclose(
     _refuse_undefined(0, found.size(0))
     for i, node in network.numbered():
         if isinstance(node.op, Relu):
-            _relu(found, i, node.inputs[0])
+            _relu(found, i, node.inputs[0], node.op)
         else:
             _linear(network, found, i, node, node.op)
+            _choose(network, found, i)
         tighten(i, found)
     return found
 
 
-def _relu(found: Enclosure, i: int, source: int) -> None:
-    lower, upper = found.lower[source], found.upper[source]
-    found.lower[i] = np.where(lower < rounding.TINY, 0.0, lower)  # tiny numbers may be flushed
-    found.upper[i] = np.maximum(upper, 0.0)
-    passed = 8.0 * rounding.OWN_UNIT * found.size(source)
-    found.prices[i] = passed + 4.0 * rounding.TINY
+def _relu(found: Enclosure, i: int, source: int, op: Relu) -> None:
+    product = 2.0 * rounding.UNIT * op.slope * found.size(source)  # rounds, here and served
+    lower = op.apply(found.lower[source]) - product
+    upper = op.apply(found.upper[source]) + product
+    # Tiny numbers may be flushed.
+    found.lower[i] = np.where(np.abs(lower) < rounding.TINY, np.minimum(lower, 0.0), lower)
+    found.upper[i] = np.where(np.abs(upper) < rounding.TINY, np.maximum(upper, 0.0), upper)
+    passed = 16.0 * rounding.OWN_UNIT * found.size(source)
+    found.prices[i] = passed + product + 4.0 * rounding.TINY
 
 
-def _linear(network: Network, found: Enclosure, i: int, node: Node, op: Linear) -> None:
+def _linear(network: Network, found: Enclosure, i: int, node: Node, op: Map) -> None:
     def shaped(by_node: Callable[[int], np.ndarray]) -> list[np.ndarray]:
         return [by_node(k).reshape(1, *network.shape(k)) for k in node.inputs]
 
@@ -79,7 +85,7 @@ def _linear(network: Network, found: Enclosure, i: int, node: Node, op: Linear) 
         found.lower[i], found.upper[i] = op.apply(lower).ravel(), op.apply(upper).ravel()
         return
     sizes = shaped(found.size)
-    summed = np.ravel(op.apply(sizes, absolute=True) + op.magnitude)
+    summed = np.ravel(op.summed(sizes))
     _refuse_undefined(i, summed)
     price = _price(op, summed, max(float(size.max()) for size in sizes))
     pairs = list(zip(lower, upper, strict=True))
@@ -88,7 +94,22 @@ def _linear(network: Network, found: Enclosure, i: int, node: Node, op: Linear) 
     found.lower[i], found.upper[i], found.prices[i] = centre - radius, centre + radius, price
 
 
-def _price(op: Linear, summed: np.ndarray, largest: float) -> np.ndarray:
+def _choose(network: Network, found: Enclosure, i: int) -> None:
+    """Cuts the ends of a node that is the larger, or the smaller, of two others."""
+    chosen = choice(network, i)
+    if chosen is None:
+        return
+    (a, first), (b, second) = chosen.pair
+    better = np.maximum if chosen.largest else np.minimum
+    rounded = found.prices[i][chosen.units]
+    for k, units in chosen.rounded:
+        rounded = rounded + found.prices[k][units]
+    lower = better(found.lower[a][first], found.lower[b][second]) - rounding.SPARE * rounded
+    upper = better(found.upper[a][first], found.upper[b][second]) + rounding.SPARE * rounded
+    found.cut(i, chosen.units, lower, upper)
+
+
+def _price(op: Map, summed: np.ndarray, largest: float) -> np.ndarray:
     """The error of the served sums and of the sums here, of values and of coefficients."""
     here = rounding.own(op.terms + op.transposed_terms + summed.size)
     flushed = (op.terms + 1) * rounding.TINY * (1.0 + op.largest + largest)

@@ -1,4 +1,7 @@
-"""Lines around a ReLU on an interval: `lower z <= relu(z) <= upper z + offset`."""
+"""Lines around a ReLU on an interval: `lower z <= relu(z) <= upper z + offset`.
+
+A leaky one is `leak z + (1 - leak) relu(z)`, and so are its lines.
+"""
 
 from typing import NamedTuple
 
@@ -28,15 +31,17 @@ class Given(NamedTuple):
     shared: bool
 
 
-def by_rule(lower: np.ndarray, upper: np.ndarray, rule: str) -> Lines:
+def by_rule(lower: np.ndarray, upper: np.ndarray, rule: str, leak: float = 0.0) -> Lines:
     """Lines by `adaptive` or `parallel`, of ends [1 or rows, units]."""
-    return with_given(lower, upper, rule, None)
+    return with_given(lower, upper, rule, None, leak)
 
 
-def with_given(lower: np.ndarray, upper: np.ndarray, rule: str, given: Given | None) -> Lines:
+def with_given(
+    lower: np.ndarray, upper: np.ndarray, rule: str, given: Given | None, leak: float = 0.0
+) -> Lines:
     """Lines by a rule, or by the slopes in `given` at those unstable units that have some.
 
-    lower, upper: ends, [1 or rows, units].
+    lower, upper: ends, [1 or rows, units]. leak: the function's slope below 0.
     """
     unstable = (lower < 0.0) & (upper > 0.0)
     stable = (lower >= 0.0).astype(np.float64)
@@ -47,7 +52,18 @@ def with_given(lower: np.ndarray, upper: np.ndarray, rule: str, given: Given | N
         used = unstable & given.known
         below = np.where(used, given.slopes, below)
         above = np.where(used, given.slopes, above) if given.shared else above
-    return Lines(below, above, _offset(lower, upper, above))
+    lines = Lines(below, above, _offset(lower, upper, above))
+    return _leaky(lines, np.maximum(np.abs(lower), np.abs(upper)), leak) if leak else lines
+
+
+def _leaky(lines: Lines, size: np.ndarray, leak: float) -> Lines:
+    """The lines of a leaky ReLU from those of a ReLU. size: of the ends, [1 or rows, units].
+
+    What the slopes round by is in the offset of the upper line, and for the lower one in the price
+    of the activation's rounding.
+    """
+    below, above = (leak + (1.0 - leak) * slope for slope in (lines.lower, lines.upper))
+    return Lines(below, above, (1.0 - leak) * lines.offset + 8.0 * OWN_UNIT * size)
 
 
 def _offset(lower: np.ndarray, upper: np.ndarray, slope: np.ndarray) -> np.ndarray:

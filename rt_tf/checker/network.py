@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rt_tf.checker import archive
-from rt_tf.checker.building import Reader, operation, refuse_large
+from rt_tf.checker.building import operation
 from rt_tf.checker.malformed import choice, field, only, require
-from rt_tf.checker.operations import Operation, Relu, Shape
+from rt_tf.checker.maps import Map, Shape
+from rt_tf.checker.node import Reader, refuse_large
+from rt_tf.checker.operations import Operation, Relu
 from rt_tf.checker.windows import flat
 
 SCHEMA = "rt_tf.network/1"
@@ -48,9 +50,8 @@ class Network:
 
     def room(self, i: int) -> int:
         """The number of values that a pass holds of a node for a row, with its inputs' padding."""
-        windows = getattr(self.nodes[i - 1].op, "windows", None) if i else None
-        channels = self.shape(self.nodes[i - 1].inputs[0])[-1] if windows else 0
-        return max(self.size(i), channels * windows.padded if windows else 0)
+        op = self.nodes[i - 1].op if i else None
+        return op.room if isinstance(op, Map) else self.size(i)
 
     def numbered(self) -> Iterator[tuple[int, Node]]:
         """The pairs (number, node) in topological order."""
@@ -59,6 +60,12 @@ class Network:
     def relus(self) -> dict[int, int]:
         """Numbers of the activations, and of the nodes that they read."""
         return {i: node.inputs[0] for i, node in self.numbered() if isinstance(node.op, Relu)}
+
+    def slope(self, i: int) -> float:
+        """The slope below 0 of an activation's node."""
+        op = self.nodes[i - 1].op
+        assert isinstance(op, Relu)
+        return op.slope
 
     @functools.cached_property
     def biases(self) -> dict[int, np.ndarray]:

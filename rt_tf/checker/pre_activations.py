@@ -34,7 +34,9 @@ def layers(network: Network, region: Region, intermediate: str, rule: str) -> En
 def rule_lines(network: Network, enclosure: Enclosure, rule: str) -> dict[int, Lines]:
     """Lines by a rule around every activation whose ends exist."""
     return {
-        i: by_rule(enclosure.lower[k][np.newaxis], enclosure.upper[k][np.newaxis], rule)
+        i: by_rule(
+            enclosure.lower[k][np.newaxis], enclosure.upper[k][np.newaxis], rule, network.slope(i)
+        )
         for i, k in network.relus().items()
         if k in enclosure.lower
     }

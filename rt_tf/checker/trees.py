@@ -118,14 +118,15 @@ class Leaves:
         yield from self.network.relus().items()
 
     def _lines(self, i: int, lower: np.ndarray, upper: np.ndarray, slopes: np.ndarray) -> Lines:
-        columns = self.columns[i]
+        columns, leak = self.columns[i], self.network.slope(i)
         if not len(columns):
-            return with_given(lower, upper, self.rule.slope, None)
+            return with_given(lower, upper, self.rule.slope, None, leak)
         given = np.zeros((len(slopes), self.network.size(i)))
         known = np.zeros(self.network.size(i), bool)
         given[:, self.units[columns]] = slopes[:, columns]
         known[self.units[columns]] = True
-        return with_given(lower, upper, self.rule.slope, Given(given, known, self.rule.shared))
+        chosen = Given(given, known, self.rule.shared)
+        return with_given(lower, upper, self.rule.slope, chosen, leak)
 
     def _cut(self, leaves: list[Leaf]) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
         """The ends of the pre-activation nodes, by leaf where splits cut them: [1 or leaves, n].

@@ -28,21 +28,33 @@ class Axis(NamedTuple):
 
 
 def axis(size: int, taps: int, stride: int, dilation: int, padding: str) -> Axis:
-    """`same`: a window for every stride, padded evenly, the odd pixel after; `valid`: inside."""
+    """The windows along an axis.
+
+    `same`: one for every stride, padded evenly, the odd pixel after; `causal`: likewise, all
+    padding before; `valid`: those inside.
+    """
     reach = (taps - 1) * dilation + 1
-    if padding == "valid":
-        windows = (size - reach) // stride + 1 if size >= reach else 0
-        return Axis(size, taps, stride, dilation, windows, 0, 0)
+    if padding != "same":
+        before = reach - 1 if padding == "causal" else 0
+        windows = (size + before - reach) // stride + 1 if size + before >= reach else 0
+        return Axis(size, taps, stride, dilation, windows, before, 0)
     windows = -(-size // stride)
     missing = max((windows - 1) * stride + reach - size, 0)
     return Axis(size, taps, stride, dilation, windows, missing // 2, missing - missing // 2)
 
 
 class Windows(NamedTuple):
-    """Windows over the rows and the columns of images [batch, height, width, channels]."""
+    """Windows over the rows and the columns of images [batch, height, width, channels].
+
+    Sequences [batch, length, channels] are images of one row.
+    """
 
     rows: Axis
     columns: Axis
+
+    def images(self, x: np.ndarray) -> np.ndarray:
+        """Images or sequences as images: [batch, height, width, channels]."""
+        return x.reshape(len(x), self.rows.size, self.columns.size, -1)
 
     @property
     def taps(self) -> int:

@@ -26,8 +26,17 @@ NAMES = [
     *("reshape", "residual", "nested", "average_pool", "average_pool_overlapping"),
     *("global_average_pool", "global_average_pool_keepdims", "dropout", "normalization"),
     *("normalization_adapted", "rescaling_channels", "affine_deep", "relu_first_and_last"),
+    *("conv_grouped", "affine_groups", "depthwise", "max_pool", "max_pool_overlapping"),
+    *("max_pool_odd", "global_max_pool", "global_max_pool_keepdims"),
+    *("concatenate", "add_broadcast", "branches", "leaky_relu", "linear_images"),
+    *("linear_sequences", "nothing_at_inference", "spectral_normalization", "conv1d"),
+    *("conv1d_grouped", "separable", "transposed_1d", "transposed", "transposed_uneven"),
+    *("pools_1d", "global_pools_1d", "moved_1d", "moved", "differences", "extremes", "resized"),
+    *("cropped_to_be_resized", "channels_first", "more_channels_first"),
+    *("batch_norm_of_other_axes", "normalization_inverted"),
 ]
 QUICK = ["conv_4x4", "batch_norm", "residual", "average_pool_overlapping", "zero_padding"]
+QUICK += ["linear_images", "leaky_relu", "max_pool_overlapping", "conv_grouped"]
 BALLS = [("residual", "l2"), ("conv_strided", "l1"), ("residual", "l1"), ("conv_4x4", "l2")]
 SLACK = 1e-4  # the library's lines are of float32 ends, which may be the better ones by as much
 
@@ -44,7 +53,9 @@ def reached(q, count=300, steps=4):
     """
     spec, rng = margin_spec(tf.constant(q.labels), CLASSES), np.random.default_rng(0)
     shape = (count, *q.images.shape)
-    noise = rng.standard_normal(shape) * (rng.random(shape) < rng.random((count, 1, 1, 1, 1)))
+    noise = rng.standard_normal(shape) * (
+        rng.random(shape) < rng.random((count, *[1] * q.images.ndim))
+    )
     values = [margins(q, spec, np.stack([moved(q, direction) for direction in noise]))]
     for row in range(spec.shape[1]):
         x = q.images
@@ -181,6 +192,6 @@ def test_nodes_are_numbered_as_in_the_graph():
 def test_networks_of_the_table_that_have_no_file_say_which_layer():
     names = set(NAMES)
     assert names <= set(networks.NETWORKS)
-    for name in ("max_pool", "concatenate", "conv_grouped", "leaky_relu", "bent", "add_broadcast"):
+    for name in ("bent", "s_shaped", "operations", "conv3d", "einsum", "at_each_time"):
         with pytest.raises(ValueError, match="proofs: layer '.*': expected an operation of docs"):
             question(name)
