@@ -15,6 +15,8 @@ from rt_tf.network.trace import trace
 
 BATCH = 100  # inputs that are evaluated at once
 MEASURED = 200  # inputs, at most, on which rounding is measured
+# Layers that TensorFlow does not compute in float64 on processors.
+WITHOUT_DOUBLES = (keras.layers.AveragePooling3D, keras.layers.MaxPooling3D)
 SOFTMAX = 8.0  # roundings by which a probability may be off, of exponentials, a sum and a quotient
 
 
@@ -43,7 +45,8 @@ class Original:
     """The network of a file as its own format computes it.
 
     flag: the flag that names the file. answers: inputs [n, ...] of the adopted network -> [n,
-    outputs]. softmax: whether these are the probabilities of the adopted network's logits.
+    outputs]. ending: what these are of the adopted network's logits: "" for themselves, softmax for
+    their probabilities, sigmoid for both classes' probabilities, of which one is rounded.
     compute_dtype: the coarsest type in which the file's layers compute. nearest: the nearest
     inputs that the file's network takes; others than given where it takes whole numbers alone.
     room: the largest difference, in units of the measured rounding; more where another library
@@ -53,7 +56,7 @@ class Original:
     flag: str
     path: Path
     answers: Callable[[np.ndarray], np.ndarray]
-    softmax: bool = False
+    ending: str = ""
     compute_dtype: str = "float32"
     nearest: Callable[[np.ndarray], np.ndarray] = lambda inputs: inputs
     room: float = 4.0
@@ -86,10 +89,11 @@ class Comparer:
 
     def __init__(self, network: keras.Model, original: Original) -> None:
         self.network, self.original = network, original
-        wiring = trace(network, least_outputs=1)
+        wiring = trace(network, logits=False)
         is_half = original.precision.unit > PRECISIONS["float32"].unit
         self._rounded = copied(wiring, "rounded", original.compute_dtype) if is_half else network
-        self._double = copied(wiring, "double", "float64")
+        has_doubles = not any(isinstance(call.layer, WITHOUT_DOUBLES) for call in wiring.calls)
+        self._double = copied(wiring, "double", "float64") if has_doubles else None
 
     def compare(self, inputs: np.ndarray, kind: str = "inputs") -> Comparison:
         """The distance of answers to inputs [n, ...] from the file's. kind: a name of the inputs.
@@ -113,32 +117,49 @@ class Comparer:
         return Comparison(kind, len(inputs), difference, rounding, size, differ)
 
     def _rounding(self, inputs: np.ndarray, size: float) -> float:
-        """The largest difference of outputs of a size that rounding explains."""
+        """The largest difference of outputs of a size that rounding explains.
+
+        Where it cannot be measured, the most that it is ever taken for.
+        """
+        precision, roundings = self.original.precision, size + SOFTMAX * bool(self.original.ending)
+        most = precision.most * max(1.0, size)
+        if self._double is None:
+            return most
         few = inputs[:: -(-len(inputs) // MEASURED)]
         exact = self._ours(self._double, few)
         measured = float(np.abs(self._ours(self._rounded, few) - exact).max())
-        precision, roundings = self.original.precision, size + SOFTMAX * self.original.softmax
-        explained = self.original.room * (measured + precision.unit * roundings)
-        return min(precision.most * max(1.0, size), explained)
+        return min(most, self.original.room * (measured + precision.unit * roundings))
 
     def _ours(self, network: keras.Model, inputs: np.ndarray) -> np.ndarray:
-        """A network's logits, or their logarithms of probabilities: [n, outputs]."""
+        """A network's logits, their probabilities, or the logarithms of these: [n, outputs]."""
         logits = answers(network, inputs)
-        if not self.original.softmax:
+        if self.original.ending == "sigmoid":
+            return scipy.special.softmax(logits, axis=1)
+        if not self.original.ending:
             return logits
         return np.maximum(scipy.special.log_softmax(logits, axis=1), self.original.precision.floor)
 
     def _theirs(self, inputs: np.ndarray) -> np.ndarray:
-        """The file's outputs: logits, or logarithms of probabilities, [n, outputs]."""
+        """The file's outputs, in the form of ours: [n, outputs]."""
         outputs = self.original.answers(inputs).astype(np.float64)
         if not np.isfinite(outputs).all():
             raise UserError(
                 f"{self.original.flag}: expected finite outputs; {self.original.path} has others"
             )
-        if not self.original.softmax:
+        if self.original.ending != "softmax":
             return outputs
         floor = self.original.precision.floor
         return np.maximum(np.log(np.maximum(outputs, np.exp(floor))), floor)
+
+
+def of_two_classes(outputs: np.ndarray, ending: str) -> np.ndarray:
+    """One output [n, 1] as those of two classes, [n, 2]: of logits 0 and z, or of probabilities.
+
+    ending: sigmoid where the output is a probability.
+    """
+    return np.concatenate(
+        [1.0 - outputs if ending == "sigmoid" else 0.0 * outputs, outputs], axis=1
+    )
 
 
 def answers(network: keras.Model, inputs: np.ndarray) -> np.ndarray:

@@ -1,18 +1,20 @@
-"""ONNX nodes: their settings, and their evaluation by ONNX's own reference."""
+"""An ONNX node as it is called: its settings and operands, and its evaluation on constants."""
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from rt_tf.errors import UserError
+from rt_tf.interchange.nodes.values import Value
 from rt_tf.interchange.optional import needed
-from rt_tf.interchange.values import Value
 
 Operand: TypeAlias = Value | np.ndarray | None
 
+DOMAINS = ("", "ai.onnx")  # of ONNX's own operations
+SHAPES = ("Shape", "Size")  # operations on values whose results are constants
 MOST_CONSTANTS = 2**27  # of one node
 FEW = 64  # a tensor of so few numbers may be a shape
 GRAPHS = (5, 10)  # onnx.AttributeProto.GRAPH and GRAPHS
@@ -26,6 +28,7 @@ class Call(NamedTuple):
     node: Any
     settings: Mapping[str, Any]
     operands: Sequence[Operand]
+    opsets: Mapping[str, int]
 
     def value(self, i: int = 0) -> Value:
         """Operand i, which depends on the network's input; UserError for a constant."""
@@ -41,6 +44,41 @@ class Call(NamedTuple):
             received = getattr(operand, "dtype", "a value computed from the input")
             raise self.refusal(f"a constant in float32 as operand {i}", str(received))
         return operand
+
+    def finite(self, i: int) -> np.ndarray:
+        """Operand i, a constant of any shape in float32; UserError where it is not finite."""
+        constant = self.constant(i)
+        if not np.isfinite(constant).all():
+            raise self.refusal(f"finite constants as operand {i}", "others")
+        return constant
+
+    def whole_numbers(self, i: int, name: str) -> list[int] | None:
+        """The constant whole numbers of operand i, or of the setting by which it was given before.
+
+        None where there are neither; UserError for an operand that is not constant.
+        """
+        if not self.has(i):
+            return None if name not in self.settings else [*np.ravel(self.settings[name])]
+        operand = self.operands[i]
+        if not isinstance(operand, np.ndarray):
+            raise self.refusal(f"constant {name}", "what is computed from the network's input")
+        return [int(number) for number in operand.ravel()]
+
+    def shape(self, i: int) -> tuple[int, ...]:
+        """The shape of operand i; UserError for an operand that is left out."""
+        operand = self.operands[i] if i < len(self.operands) else None
+        if operand is None:
+            raise self.refusal(f"an operand {i}", "none")
+        return operand.shape
+
+    @property
+    def opset(self) -> int:
+        """The version of ONNX's own operations in the file."""
+        return max((v for domain, v in self.opsets.items() if domain in DOMAINS), default=0)
+
+    def has_values(self, count: int) -> bool:
+        """Whether the first operands, so many, all depend on the network's input."""
+        return all(isinstance(operand, Value) for operand in self.operands[:count])
 
     def has(self, i: int) -> bool:
         """Whether the node has an operand i."""
@@ -63,6 +101,19 @@ def refusal(node: Any, expected: str, received: str) -> UserError:
         f"onnx_file: node '{named(node)}' ({node.op_type}): expected {expected}; "
         f"received {received}"
     )
+
+
+def depending(nodes: Iterable[Any], start: str) -> list[Any]:
+    """The nodes whose results depend on the numbers of a value of this name, in order.
+
+    The shape of a value does not.
+    """
+    names, others = {start}, []
+    for node in nodes:
+        if node.op_type not in SHAPES and not names.isdisjoint(node.input):
+            names |= set(node.output)
+            others.append(node)
+    return others
 
 
 def named(node: Any) -> str:

@@ -1,0 +1,1 @@
+"""ONNX nodes as Keras layers, one file for each kind."""
