@@ -69,8 +69,9 @@ SEARCHES = {
         "APGD on the margin, 50 steps from 4 starts: falsifies, which needs no proof",
     ),
     "branch_and_bound": Entry(
-        "rt_tf.certification.rungs.branch_and_bound:BranchAndBound",
-        "splits ReLUs until all is proved or a counterexample turns up (beta-CROWN)",
+        "rt_tf.certification.rungs.branch_and_bound:branch_and_bound",
+        "splits ReLUs until all is proved or a counterexample turns up (beta-CROWN); for networks "
+        "with other curves it splits the region, which is not complete",
         ("memory", "time_limit"),
         threats=("linf", "l2", "l1"),
     ),

@@ -29,10 +29,11 @@ class Finding(NamedTuple):
     """The result of one rung for one example.
 
     margin: a lower bound of the least margin; -inf where there is none. seconds: that it took.
-    cause: what stopped the rung (time, memory, error), or None. probable: the bound holds with a
-    probability only; trusted: it rests on a solver's word; neither certifies anything. point: the
-    worst input of the region that the rung came upon. falsified: the network errs at `point`.
-    proof: the slopes and splits of the bound, where they do not follow from the rung's rule.
+    cause: what stopped the rung (time, memory, infinite, incomplete, error), or None. probable: the
+    bound holds with a probability only; trusted: it rests on a solver's word; neither certifies
+    anything. point: the worst input of the region that the rung came upon. falsified: the network
+    errs at `point`. proof: the slopes and splits of the bound, where they do not follow from the
+    rung's rule. layer: the one whose bounds are infinite, if that is the cause.
     """
 
     margin: float
@@ -43,6 +44,7 @@ class Finding(NamedTuple):
     point: np.ndarray | None = None
     falsified: bool = False
     proof: Proof | None = None
+    layer: str | None = None
 
     @property
     def certified(self) -> bool:

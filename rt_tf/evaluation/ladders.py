@@ -1,6 +1,7 @@
 """The ladder that certifies a subject: the rungs that fit, in the order that is quickest."""
 
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from rt_tf.records.record_file import read
 
 Ladders = list[Ladder]  # one for each member of a cascade; one for a network alone
 PILOT = 20  # examples on which rungs are measured
+MOST_SPLIT = 50  # inputs of a region that is split
 WORTH_A_PLAN = 100  # examples below which measuring takes longer than the best order saves
 
 
@@ -50,9 +52,19 @@ def _why_not(subject: Subject, rung: str) -> str | None:
         return "a cascade's members answer in turn"
     if threats and subject.threat.name not in threats:
         return f"it has no answer to {subject.threat.name}"
-    if rung == "branch_and_bound" and subject.wiring.lower().curved:
-        return "the network has other activations than ReLU"
+    if rung == "branch_and_bound" and _is_hopeless(subject):
+        return (
+            "the network has other curves than ReLU, and too many inputs for a search that splits "
+            "the region; name it in --rungs to have it tried"
+        )
     return None
+
+
+def _is_hopeless(subject: Subject) -> bool:
+    """Whether only the region can be split, and has more inputs than a search can cope with."""
+    return (
+        bool(subject.wiring.lower().curved) and math.prod(subject.wiring.input_shape) > MOST_SPLIT
+    )
 
 
 def rungs_before(subject: Subject, eps: float) -> list[str]:

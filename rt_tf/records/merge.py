@@ -11,8 +11,8 @@ line, then a line an example) and the merged `examples.jsonl`:
      "counterexample": {"rung", "file", "sha256", "distance", "prediction"} | null,
      "proof": file | null,
      "verdict": "certified" | "falsified" | "unknown", "rung", "margin",
-     "cause": null | "misclassified" | "attack" | "loose" | "time" | "memory" | "error" |
-               "not_asked",
+     "cause": null | "misclassified" | "attack" | "loose" | "time" | "memory" | "infinite" |
+               "incomplete" | "error" | "not_asked",
      "seconds": of the certificate}
 
 `distance` is the size of the stored counterexample's move, in the unit of the threat's radius. An

@@ -97,6 +97,7 @@ def _rung(finding: Finding) -> Row:
         "margin": finding.margin if np.isfinite(finding.margin) else None,
         "seconds": finding.seconds,
         "cause": finding.cause or ("loose" if only_searched else None),
+        **({"layer": finding.layer} if finding.layer else {}),
     }
 
 
@@ -111,6 +112,9 @@ def _cause(findings: Findings) -> str:
     stopped = [finding.cause for finding in findings.values() if finding.cause]
     bounds = [np.isfinite(finding.margin) for finding in findings.values() if finding.point is None]
     loose = any(bounds) or (findings and not bounds)  # an attack alone bounds nothing
-    if stopped:
-        return "time" if "time" in stopped else stopped[-1]
-    return "loose" if loose else "error"
+    by_weight = [cause for cause in ("time", "incomplete", "memory", "error") if cause in stopped]
+    if by_weight:
+        return by_weight[0]
+    return (
+        "infinite" if "infinite" in stopped and not any(bounds) else "loose" if loose else "error"
+    )

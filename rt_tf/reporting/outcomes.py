@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rt_tf.records.record_file import Row
 from rt_tf.reporting.predicates import is_certified
 
-CAUSES = ("loose", "time", "memory", "error")
+CAUSES = ("loose", "time", "memory", "infinite", "incomplete", "error")
 
 
 def outcomes(rows: Sequence[Row]) -> Row:

@@ -31,7 +31,7 @@ def dense_relu(*widths: int, seed: int) -> keras.Model:
 
 
 def graph_of(model: keras.Model) -> Graph:
-    return trace(model, least_outputs=1).lower()
+    return trace(model, logits=False).lower()
 
 
 def box(lower: list[float], upper: list[float]) -> Region:

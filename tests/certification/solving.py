@@ -12,7 +12,15 @@ from rt_tf.bounds.backward import lower_bound
 from rt_tf.certification.solver.examples import Example, Reader
 from rt_tf.threats.linf import Linf
 
-RADII = {"dense": 0.2, "conv_strided": 0.3, "batch_norm": 0.2, "residual": 0.05, "branches": 0.05}
+RADII = {
+    "dense": 0.2,
+    "conv_strided": 0.3,
+    "batch_norm": 0.2,
+    "residual": 0.05,
+    "branches": 0.05,
+    "linear_images": 0.1,
+    "extremes": 0.05,
+}
 LONG = 60.0
 
 

@@ -41,6 +41,8 @@ RADII = {
     "batch_norm": (0.07, 0.1),
     "leaky_relu": (0.01, 0.02, 0.1),
     "max_pool": (0.3, 0.7),
+    "linear_images": (0.1, 0.15),
+    "extremes": (0.07, 0.1),
 }
 EXAMPLES = 3
 CLOSE = 2e-3  # to 0: rounding may decide

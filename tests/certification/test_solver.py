@@ -17,7 +17,7 @@ from rt_tf.certification.solver.dual_slopes import confirmed, dual_slopes
 from rt_tf.certification.solver.examples import Example, Reader
 from rt_tf.certification.solver.matrices import entries, matrices, shapes_of
 from rt_tf.certification.solver.solver import ModelError, Solver
-from rt_tf.network.ops import Activation
+from rt_tf.network.ops import Bent
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.linf import Linf
@@ -41,12 +41,13 @@ def test_the_matrices_are_the_network(name):
     x, linear = networks.images(wiring.input_shape, 3), matrices(graph, shapes)
     values = [x.reshape(3, -1).astype(np.float64)]
     for i, node in graph.numbered():
-        if isinstance(node.op, Activation):
-            values.append(node.op(tf.constant(values[node.inputs[0]], tf.float32)).numpy())
+        if isinstance(node.op, Bent):
+            sources = [values[k].reshape(3, *shapes[k]).astype(np.float32) for k in node.inputs]
+            values.append(node.op(*map(tf.constant, sources)).numpy().reshape(3, -1))
         else:
             parts = zip(node.inputs, linear[i].parts, strict=True)
             values.append(sum((values[k] @ part.T for k, part in parts), linear[i].bias))
-    outputs, expected = values[graph.output], model(x).numpy()
+    outputs, expected = values[graph.output], model(x, training=False).numpy()
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * max(1, abs(expected).max()))
 
 
@@ -129,7 +130,7 @@ def by_sign_patterns(wiring: Wiring, example: Example, row: np.ndarray) -> float
 
 
 def affine(wiring: Wiring) -> list:
-    return [node.op for node in wiring.lower().nodes if not isinstance(node.op, Activation)]
+    return [node.op for node in wiring.lower().nodes if not isinstance(node.op, Bent)]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -96,7 +96,9 @@ def test_rungs_tell_the_causes_apart():
     ]
     a, b = outcomes.rungs(rows)
     expected_a = {"certified": 2, "credited": 2, "loose": 3, "time": 0, "memory": 1, "error": 1}
+    expected_a |= {"infinite": 0, "incomplete": 0}
     expected_b = {"certified": 2, "credited": 1, "loose": 2, "time": 2, "memory": 0, "error": 0}
+    expected_b |= {"infinite": 0, "incomplete": 0}
     none = {"falsified": 0, "probable": 0, "trusted": 0}
     assert a == {"rung": "a", "tried": 7, "seconds": 3.5, **none, **expected_a}
     assert b == {"rung": "b", "tried": 7, "seconds": 3.5, **none, **expected_b, "probable": 1}

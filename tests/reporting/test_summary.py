@@ -45,6 +45,8 @@ def test_main_question(run_dir):
         "loose": 5,
         "time": 0,
         "memory": 0,
+        "infinite": 0,
+        "incomplete": 0,
         "error": 0,
         "not_asked": 0,
         "attack": 6,

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from rt_tf.interchange.property import LARGEST, TINY, rounded
 from rt_tf.network.graph import Graph, Node
+from rt_tf.network.lowerings.maxima import maxima
 from rt_tf.network.ops import Affine, Tensor
-from rt_tf.network.pooling import maxima
 from rt_tf.network.steps import Step
 from rt_tf.network.wiring import append
 

@@ -2,8 +2,9 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -18,7 +19,6 @@ from rt_tf.certification.properties.exclusion import (
     search_clause,
 )
 from rt_tf.errors import UserError
-from rt_tf.interchange.onnx_file import OnnxNetwork
 from rt_tf.interchange.property import Clause, Property, inner, outer
 from rt_tf.network.graph import Graph
 from rt_tf.network.trace import trace
@@ -37,6 +37,29 @@ class VnnAnswer(NamedTuple):
     counterexample: Counterexample | None = None
 
 
+class Answering(Protocol):
+    """A network as its file, or its owner, computes it, beside the Keras model that is bounded.
+
+    model: inputs [batch, ...] to outputs [batch, outputs]. positions: the places of the numbers of
+    a flat input in a flattened input of the model. notes: on differences of the two.
+    """
+
+    @property
+    def model(self) -> keras.Model: ...
+
+    @property
+    def positions(self) -> np.ndarray: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def laid(self, flat: np.ndarray) -> np.ndarray:
+        """Inputs of the Keras model, from flat ones [batch, inputs]."""
+
+    def evaluate(self, flat: np.ndarray) -> np.ndarray:
+        """The outputs for one flat input [inputs] in float32: [outputs]."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Decider:
     """Decides properties of one network.
@@ -45,7 +68,7 @@ class Decider:
     leave open. seed: of the attack.
     """
 
-    network: OnnxNetwork
+    network: Answering
     graph: Graph
     left: Callable[[], float]
     searches: dict[str, Search]
@@ -134,7 +157,7 @@ class Decider:
 
 
 def decider(
-    network: OnnxNetwork,
+    network: Answering,
     properties: Sequence[Property],
     left: Callable[[], float],
     searches: dict[str, Search],
@@ -143,13 +166,13 @@ def decider(
     """A decider of properties of this network.
 
     left: the seconds that are left. searches: complete ones by name. seed: of the attack. UserError
-    where network and properties do not fit, where the network has a final softmax, and while TF32
-    is on.
+    where network and properties do not fit, where the network has a final softmax or is not in
+    float32, and while TF32 is on.
     """
     if network.notes:
         raise UserError(
-            "onnx_file: expected a network without a final softmax, since properties are of its "
-            f"outputs; {network.notes[0]}"
+            "onnx_file: expected a network in float32 without a final softmax, since properties "
+            f"are of its outputs; {network.notes[0]}"
         )
     sizes = (network.positions.size, network.model.output_shape[-1])
     for property_ in properties:
@@ -161,5 +184,5 @@ def decider(
             )
     if not products_are_exact(tf.constant(1.0)):
         raise UserError("verify: expected full float32 products; TF32 is on")
-    graph = trace(network.model, least_outputs=1).certifiable().lower()
+    graph = trace(network.model, logits=False).certifiable().lower()
     return Decider(network, graph, left, searches, seed)

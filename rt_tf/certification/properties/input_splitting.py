@@ -79,7 +79,7 @@ class Compiled:
         self.graph = graph
         self.shape = shape
         self.settings = Settings("adaptive", "sound", memory)
-        self.nodes = sorted(graph.preactivations())
+        self.nodes = sorted(graph.rectified() | graph.curved_reads())
         zeros = tf.zeros([1, *shape])
         shapes = enclose(graph, Box(zeros, zeros)).shapes
         self.shapes = [shapes[i] for i in self.nodes]

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf import catalogue
-from rt_tf.bounds.result import margin_spec
+from rt_tf.bounds.result import Box, margin_spec
 from rt_tf.certification.proof import OPTIONS, SLOPE_RULES, UNCUT, Proof, leaf_proofs
 from rt_tf.certification.rung import OUT_OF_MEMORY, Finding, Query
 from rt_tf.errors import UserError
@@ -26,12 +26,21 @@ class BoundResult(NamedTuple):
 
     margins: the least ones, [batch]. slopes: by activation, [batch, rows, ...]. counts: by
     activation, whether a unit's slope makes a difference, [batch, ...]. uncut: see `Bounds`.
+    infinite: the number of the first node whose bounds are not finite, or 0: [batch].
     """
 
     margins: Tensor
     slopes: dict[int, Tensor]
     counts: dict[int, Tensor]
     uncut: Tensor | None
+    infinite: Tensor
+
+
+class Stop(NamedTuple):
+    """The cause that stopped a bound, if any did, and the layer where it was."""
+
+    cause: str | None = None
+    layer: str | None = None
 
 
 class BoundRung:
@@ -79,13 +88,22 @@ class BoundRung:
         count = len(labels)
         try:
             result = self._compiled(images, labels, tf.constant(eps, tf.float32))
-            margins, proofs, cause = result.margins.numpy(), self._proofs(result, labels), None
+            margins, proofs = result.margins.numpy(), self._proofs(result, labels)
+            stops = [self._stop(int(node)) for node in result.infinite.numpy()]
         except OUT_OF_MEMORY:
-            margins, cause = np.full(count, -np.inf, np.float32), "memory"
-            proofs = [None] * count
+            margins, proofs = np.full(count, -np.inf, np.float32), [None] * count
+            stops = [Stop("memory")] * count
         seconds = (time.perf_counter() - began) / count
-        for margin, proof in zip(margins, proofs, strict=True):
-            yield Finding(float(margin), seconds, cause, self.probable, proof=proof)
+        for margin, proof, stop in zip(margins, proofs, stops, strict=True):
+            yield Finding(
+                float(margin), seconds, stop.cause, self.probable, proof=proof, layer=stop.layer
+            )
+
+    def _stop(self, node: int) -> "Stop":
+        """The stop of an example's bound. node: the first without finite bounds, or 0."""
+        if not node:
+            return Stop()
+        return Stop("infinite", self.wiring.lower().nodes[node - 1].name)
 
     def _proofs(self, result: BoundResult, labels: np.ndarray) -> Sequence[Proof | None]:
         """The proofs of bounds that have slopes of their own or are uncut; else None for each.
@@ -107,4 +125,15 @@ class BoundRung:
         boxes = {i: bounds.boxes[graph.nodes[i - 1].inputs[0]] for i in bounds.slopes or {}}
         counts = {i: (box.lower < 0.0) & (box.upper > 0.0) for i, box in boxes.items()}
         least = tf.reduce_min(bounds.margins, axis=1)
-        return BoundResult(least, bounds.slopes or {}, counts, bounds.uncut)
+        infinite = first_infinite(bounds.boxes)
+        return BoundResult(least, bounds.slopes or {}, counts, bounds.uncut, infinite)
+
+
+def first_infinite(boxes: Mapping[int, Box]) -> Tensor:
+    """The number of the first node whose box is not finite, by example, or 0: [batch]."""
+    first = tf.zeros(tf.shape(boxes[0].lower)[:1], tf.int32)
+    for i in sorted(boxes, reverse=True):
+        finite = tf.math.is_finite(boxes[i].lower) & tf.math.is_finite(boxes[i].upper)
+        axes = list(range(1, finite.shape.rank))
+        first = tf.where(tf.reduce_all(finite, axis=axes), first, i)
+    return first

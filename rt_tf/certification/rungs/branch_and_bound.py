@@ -15,7 +15,8 @@ import tensorflow as tf
 from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.certification.branching.bounder import Bounder
 from rt_tf.certification.branching.tree_search import TreeSearch
-from rt_tf.certification.rung import OUT_OF_MEMORY, TIME_LIMIT, Finding, Query
+from rt_tf.certification.rung import OUT_OF_MEMORY, TIME_LIMIT, Finding, Query, Rung
+from rt_tf.certification.rungs.splitting import RegionSplitting
 from rt_tf.errors import UserError
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
@@ -71,6 +72,17 @@ class BranchAndBound:
             return self._search(image, label, eps).run(deadline)
         except OUT_OF_MEMORY:
             return Finding(-np.inf, 0.0, "memory")
+
+
+def branch_and_bound(
+    wiring: Wiring, threat: Threat, time_limit: float = TIME_LIMIT, memory: float = MEMORY
+) -> Rung:
+    """The rung that splits units of ReLUs; for a network with other curves, parts of the region.
+
+    time_limit: seconds for each example. memory: MiB for an example's intermediate bounds.
+    """
+    kind = RegionSplitting if wiring.lower().curved else BranchAndBound
+    return kind(wiring, threat, time_limit, memory)
 
 
 def refuse_curved(wiring: Wiring, rung: str) -> None:

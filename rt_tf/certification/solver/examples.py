@@ -14,7 +14,7 @@ from rt_tf.certification.solver.matrices import Linear, entries, matrices, shape
 from rt_tf.certification.solver.programs import Ends, Program, program
 from rt_tf.errors import UserError
 from rt_tf.network.graph import Graph
-from rt_tf.network.ops import Activation, Tensor
+from rt_tf.network.ops import Activation, Op, Product, Tensor
 from rt_tf.network.relaxations import ACTIVATIONS, relu_lines
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.region import Region, Threat
@@ -151,12 +151,11 @@ def _box(region: Region) -> Ends:
 def negative_slopes(graph: Graph, rung: str) -> dict[int, float]:
     """The slopes below zero of a network's ReLUs and LeakyReLUs, by node.
 
-    UserError for other activations.
+    UserError for other activations, and for products of values.
     """
     slopes = {}
-    for i in graph.activations():
+    for i in graph.bent():
         node = graph.nodes[i - 1]
-        assert isinstance(node.op, Activation)
         slope = _negative_slope(node.op)
         if slope is None:
             raise UserError(
@@ -167,11 +166,17 @@ def negative_slopes(graph: Graph, rung: str) -> dict[int, float]:
     return slopes
 
 
-def _negative_slope(op: Activation) -> float | None:
-    if not isinstance(op.relax, functools.partial) or op.relax.func is not relu_lines:
+def _negative_slope(op: Op) -> float | None:
+    if (
+        not isinstance(op, Activation)
+        or not isinstance(op.relax, functools.partial)
+        or op.relax.func is not relu_lines
+    ):
         return None
     return float(op.relax.keywords["negative_slope"])
 
 
-def _name(op: Activation) -> str:
+def _name(op: Op) -> str:
+    if isinstance(op, Product):
+        return "a product of values"
     return next((name for name, other in ACTIVATIONS.items() if other is op), "another")

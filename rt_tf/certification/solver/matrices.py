@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from rt_tf.network.graph import Graph
-from rt_tf.network.ops import Activation, Affine, Op, Positive, Tensor, Window
+from rt_tf.network.ops import Affine, Bent, Op, Positive, Tensor, Window
 
 CHUNK = 2**24  # numbers in the dense images of unit vectors that are computed at once
 
@@ -36,7 +36,7 @@ def entries(graph: Graph, shapes: Shapes) -> int:
     """The number of entries that a network's matrices have at most."""
     total = 0
     for i, node in graph.numbered():
-        if not isinstance(node.op, Activation):
+        if not isinstance(node.op, Bent):
             total += math.prod(shapes[i]) * node.op.terms
     return total
 
@@ -45,7 +45,7 @@ def matrices(graph: Graph, shapes: Shapes) -> dict[int, Linear]:
     """The affine maps of a network's nodes, by node."""
     maps = {}
     for i, node in graph.numbered():
-        if isinstance(node.op, Activation):
+        if isinstance(node.op, Bent):
             continue
         inputs = [shapes[k] for k in node.inputs]
         zeros = [tf.zeros([1, *shape]) for shape in inputs]
