@@ -11,6 +11,7 @@ __version__ = "0.2.0"
 _PLACES = {
     "certify": "rt_tf.api.certification",
     "certified_radius": "rt_tf.api.certification",
+    "certify_outputs": "rt_tf.api.outputs",
     "attack": "rt_tf.api.attacks",
     "fit": "rt_tf.api.training",
     "report": "rt_tf.api.reports",

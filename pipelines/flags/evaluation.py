@@ -37,6 +37,8 @@ def file_flags(group: Group) -> None:
         "keras_file", None, "A .keras file: a functional or Sequential classifier of images."
     )
     group.text("onnx_file", None, "An ONNX file of such a network (pip install -e '.[vnn]').")
+    about = "The name of the output to certify, of a file's network that has several."
+    group.text("network_output", None, about)
 
 
 def range_flag(group: Group) -> None:

@@ -15,7 +15,7 @@ from rt_tf.errors import UserError
 
 # Flags that bind a run to its network, besides the file; and all flags that are frozen with it.
 THREAT = ("threat", "union_radii", "transport_size", "transport_power", "transport_weight")
-BINDING = (*data.NAMES, *THREAT, "input_range")
+BINDING = (*data.NAMES, *THREAT, "input_range", "network_output")
 FROZEN = (*FILES, *BINDING, "model_dir", "data_dir", "cache_dir")
 
 

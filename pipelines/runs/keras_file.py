@@ -9,8 +9,8 @@ import numpy as np
 
 import rt_tf.models  # noqa: F401 - tells Keras of this library's layers
 from rt_tf.errors import UserError
-from rt_tf.interchange.nodes import error_line
-from rt_tf.interchange.parity import PRECISIONS, Original, answers
+from rt_tf.interchange.nodes.call import error_line
+from rt_tf.interchange.parity import PRECISIONS, Original, answers, of_two_classes
 from rt_tf.network.copying import copied
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
@@ -34,13 +34,13 @@ class KerasNetwork(NamedTuple):
     original: Original
 
 
-def read(path: Path) -> KerasNetwork:
-    """The network of a file.
+def read(path: Path, output: str | None = None) -> KerasNetwork:
+    """The network of a file. output: the name of the one to compute, of several.
 
     UserError for a file that cannot be read and for a network that no bound method can interpret.
     """
     try:
-        loaded = _load(path)
+        loaded = _of_output(_load(path), path, output)
         wiring = trace(loaded)
         network = copied(wiring, loaded.name)
     except RecursionError as error:
@@ -50,6 +50,20 @@ def read(path: Path) -> KerasNetwork:
     if not trace(network).float32:
         raise UserError(f"keras_file: expected layers that compute in float32; {path} holds others")
     return KerasNetwork(network, _notes(wiring), _original(loaded, wiring, path))
+
+
+def _of_output(loaded: keras.Model, path: Path, output: str | None) -> keras.Model:
+    """The network of one of a file's outputs; UserError unless it is one, or named."""
+    names = list(getattr(loaded, "output_names", None) or [])
+    if output is None and len(names) < 2:
+        return loaded
+    if output not in names:
+        received = "none" if output is None else f"'{output}'"
+        raise UserError(
+            f"network_output: expected one of the outputs of {path}, {', '.join(names)}; received "
+            f"{received}"
+        )
+    return keras.Model(loaded.inputs, loaded.outputs[names.index(output)], name=loaded.name)
 
 
 def _original(loaded: keras.Model, wiring: Wiring, path: Path) -> Original:
@@ -64,18 +78,20 @@ def _original(loaded: keras.Model, wiring: Wiring, path: Path) -> Original:
 
     def outputs(inputs: np.ndarray) -> np.ndarray:
         try:
-            return answers(loaded, nearest(inputs))
+            given = answers(loaded, nearest(inputs))
         except Exception as error:  # whatever Keras and a foreign model make of each other
             raise UserError(
                 f"keras_file: expected a network that Keras computes; {path} is not: "
                 f"{error_line(error)}"
             ) from error
+        given = np.exp(given) if wiring.ending == "log_softmax" else given
+        return of_two_classes(given, wiring.ending) if given.shape[1] == 1 else given
 
     return Original(
         "keras_file",
         path,
         outputs,
-        softmax=bool(wiring.notes),
+        ending=wiring.ending.removeprefix("log_"),
         compute_dtype=_coarsest(wiring, path),
         nearest=nearest,
     )
@@ -83,7 +99,7 @@ def _original(loaded: keras.Model, wiring: Wiring, path: Path) -> Original:
 
 def _coarsest(wiring: Wiring, path: Path) -> str:
     """The coarsest type in which a layer computes; UserError for others than floating point."""
-    types = {call.layer.compute_dtype for call in wiring.calls}
+    types = {call.compute_dtype for call in wiring.calls}
     types |= {name for name in wiring.taken if "float" in name}
     for refused in types - set(PRECISIONS):
         raise UserError(
@@ -110,10 +126,15 @@ def _reason(path: Path, text: str) -> str:
 
 def _notes(wiring: Wiring) -> list[str]:
     notes = []
-    policies = {call.layer.dtype_policy.name for call in wiring.calls}
+    policies = {
+        call.layer.dtype_policy.name
+        for call in wiring.calls
+        if isinstance(call.layer, keras.layers.Layer)
+    }
     others = sorted({*wiring.taken, *policies} - {"float32"})
     if others:
         notes.append(f"this is the float32 copy of a network in {', '.join(others)}")
-    if wiring.notes:
-        notes.append("the final softmax is left out: it keeps the order of the logits")
-    return notes
+    if wiring.ending:
+        words = wiring.ending.replace("_", "-")
+        notes.append(f"the final {words} is left out: it keeps the order of the logits")
+    return notes + [note for note in wiring.notes if "two classes" in note]

@@ -41,7 +41,7 @@ def adopt(
     file = given_file(run_values)
     assert file is not None
     path = file.path
-    adopted = _read_back(network_file.read(file))
+    adopted = _read_back(network_file.read(file, run_values.network_output))
     network = adopted.network
     wiring = trace(network, domain=dataset.domain)
     _check_fit(file, wiring.input_shape, wiring.classes, dataset)

@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rt_tf.certification.properties.decision import VnnAnswer, decider
-from rt_tf.certification.properties.exclusion import Search
-from rt_tf.certification.properties.input_splitting import InputSplitting
-from rt_tf.certification.properties.unit_splitting import UnitSplitting
+from rt_tf.certification.properties.searches import complete_searches
 from rt_tf.interchange import onnx_file as networks
 from rt_tf.interchange import vnnlib_file as properties
 from rt_tf.interchange.parity import Comparer
@@ -46,8 +44,3 @@ def _compare(network: networks.OnnxNetwork, property_: Property) -> None:
     inputs = np.stack([lower, 0.5 * lower + 0.5 * upper, upper])
     comparer = Comparer(network.model, network.original())
     comparer.compare(network.laid(inputs), "inputs of the property")
-
-
-def complete_searches() -> dict[str, Search]:
-    """The complete searches, in order, for clauses that the bounds leave open."""
-    return {"input_splitting": InputSplitting(), "branch_and_bound": UnitSplitting()}

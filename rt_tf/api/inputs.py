@@ -1,7 +1,7 @@
 """The inputs of the Python door: models, data, threats and radii as users have them."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -15,6 +15,8 @@ from rt_tf.data.arrays import ArrayExamples
 from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
 from rt_tf.evaluation.refusals import check_radius
+from rt_tf.models.inputs import join_inputs, joined, spread
+from rt_tf.network.copying import of_two_logits
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.linf import Linf
@@ -25,20 +27,25 @@ DEFAULT = Domain()  # by identity: the domain of a `RobustModel` or a run, [0, 1
 
 
 class UserNetwork(NamedTuple):
-    """A model to evaluate: the Keras network, and its members traced in one domain."""
+    """A model to evaluate: the Keras network of logits, and its members traced in one domain.
+
+    several: the user's own network, where it has several inputs.
+    """
 
     keras_model: keras.Model
     members: tuple[Wiring, ...]
+    several: keras.Model | None = None
 
     @property
     def domain(self) -> Domain:
         return self.members[0].domain
 
 
-def network_of(model: Any, domain: Given = DEFAULT) -> UserNetwork:
+def network_of(model: Any, domain: Given = DEFAULT, logits: bool = True) -> UserNetwork:
     """The network of a Keras model, a `RobustModel`, or a run from `rt_tf.load`, in a domain.
 
-    UserError for anything else, and for a network that no bound can read.
+    logits: whether it is a classifier; see `trace`. UserError for anything else, and for a network
+    that no bound can read.
     """
     if isinstance(model, RobustModel):
         domain = model.wiring.domain if domain is DEFAULT else domain
@@ -50,29 +57,60 @@ def network_of(model: Any, domain: Given = DEFAULT) -> UserNetwork:
         raise UserError(
             f"model: expected a Keras model or a RobustModel; received {numbers.shown(model)}"
         )
+    several = model if len(getattr(model, "inputs", None) or []) > 1 else None
+    if several is not None:
+        domain, model = _joined_domain(several, domain), join_inputs(several)
     ends = UNIT if domain is DEFAULT else Domain.of(domain)
-    members = tuple(trace(member, domain=ends) for member in models.members(model))
-    return UserNetwork(model, members)
+    model = of_two_logits(model) if logits else model
+    members = tuple(trace(member, logits, domain=ends) for member in models.members(model))
+    return UserNetwork(model, members, several)
+
+
+def _joined_domain(network: keras.Model, domain: Any) -> Any:
+    """The domain of all inputs in a row. domain: of all alike, or by input's name."""
+    if not isinstance(domain, Mapping):
+        return domain
+    by_name = {name: Domain.of(ends) for name, ends in domain.items()}
+    lower = {name: ends.lower for name, ends in by_name.items()}
+    upper = {name: ends.upper for name, ends in by_name.items()}
+    return spread(network, lower, "domain", 0.0), spread(network, upper, "domain", 1.0)
 
 
 def examples_of(network: UserNetwork, data: Any, labels: Any = None) -> ArrayExamples:
     """A user's data as examples for a network.
 
     data: images [n, ...], a pair (images, labels), or a `tf.data.Dataset` of either, batched or
-    not. labels: [n]; None for those of the data or, where it has none, the network's classes for
-    the images. UserError for data that do not fit the network or its domain.
+    not; for a network of several inputs, arrays by input's name or in order. labels: [n];
+    None for those of the data or, where it has none, the network's classes for the images.
+    UserError for data that do not fit the network or its domain.
     """
     if isinstance(data, tf.data.Dataset):
         data = _read(data, network.members[0].input_shape)
-    if isinstance(data, tuple | list) and len(data) == 2 and labels is None:
+    if labels is None and _holds_labels(network, data):
         data, labels = data
-    wiring = network.members[0]
-    images = images_of(wiring, data)
-    if not len(images):
-        raise UserError("images: expected at least one; received none")
+    wiring, images = network.members[0], rows_of(network, data)
     if labels is None:
         labels = np.argmax(_answers(wiring, images), axis=-1)
     return ArrayExamples(images, labels_of(wiring, labels, len(images)))
+
+
+def _holds_labels(network: UserNetwork, data: Any) -> bool:
+    """Whether data are a pair of inputs and labels; two inputs of a network are none."""
+    is_pair = isinstance(data, tuple | list) and len(data) == 2
+    return is_pair and (network.several is None or isinstance(data[0], Mapping | list | tuple))
+
+
+def rows_of(network: UserNetwork, data: Any) -> np.ndarray:
+    """Inputs as float32 [n, ...]; those of a network of several inputs in rows.
+
+    UserError where there are none, and for what does not fit the network or its domain.
+    """
+    images = images_of(
+        network.members[0], data if network.several is None else joined(network.several, data)
+    )
+    if not len(images):
+        raise UserError("images: expected at least one; received none")
+    return images
 
 
 def _read(dataset: tf.data.Dataset, shape: tuple[int, ...]) -> Any:

@@ -2,10 +2,11 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 from rich.console import Console
 
 from rt_tf.api.inputs import DEFAULT, examples_of, full_float32, network_of, radius_of, threat_of
@@ -13,6 +14,7 @@ from rt_tf.data.arrays import ArrayExamples
 from rt_tf.domain import Given
 from rt_tf.evaluation.subject import Subject
 from rt_tf.evaluation.terminal import TerminalProgress
+from rt_tf.models.inputs import spread
 from rt_tf.progress import Progress, Silent
 from rt_tf.serving.endpoints import InProcess
 from rt_tf.serving.saved_model import network_checksum
@@ -40,6 +42,7 @@ def subject_of(
     examples = examples_of(network, data, labels)
     resolved, radius = threat_of(threat, norm), 0.0
     if eps is not None:
+        eps = eps if network.several is None else _by_number(network.several, eps)
         resolved, radius = radius_of(resolved, eps, network.domain)
     with contextlib.ExitStack() as stack:
         stack.enter_context(full_float32())
@@ -57,6 +60,11 @@ def _subject(network: Any, examples: ArrayExamples, threat: Threat, folder: Path
         checksum=network_checksum(network.keras_model),
         records=folder,
     )
+
+
+def _by_number(network: keras.Model, eps: Any) -> Any:
+    """Radii by input's name as radii by number, 0 for inputs without; other radii as they are."""
+    return spread(network, eps, "eps", 0.0) if isinstance(eps, Mapping) else eps
 
 
 def progress_of(progress: bool | Progress | None) -> Progress:

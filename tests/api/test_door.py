@@ -106,6 +106,7 @@ def test_a_radius_for_each_feature(model: keras.Model, data: tuple) -> None:
     assert whole.certified.sum() >= rt_tf.certify(model, *data, 0.3, **QUIET).certified.sum()
 
 
+@pytest.mark.slow
 def test_radii_are_certified_below_them_and_not_far_above(model: keras.Model, data: tuple) -> None:
     images, _ = data
     result = rt_tf.certified_radius(model, images, tolerance=0.02, rungs=["crown"], **QUIET)

@@ -19,8 +19,8 @@ from rt_tf import data
 from rt_tf.domain import UNIT, Domain
 from rt_tf.errors import UserError
 from rt_tf.interchange import onnx_file, operations, probes
-from rt_tf.interchange.nodes import Call
-from rt_tf.interchange.values import Value
+from rt_tf.interchange.nodes.call import Call
+from rt_tf.interchange.nodes.values import Value
 from tests.interchange.files import node, normal, save
 from tests.pipelines.conftest import run
 
@@ -203,7 +203,7 @@ def test_features_without_limits_are_asked_beyond_the_data() -> None:
 def test_logits_behind_probabilities_are_compared(digits: data.DataSet, tmp_path: Path) -> None:
     """Labels and, for confident networks, most probabilities are those of halved logits, too."""
     right = read(flat(layers.Softmax()), tmp_path)
-    assert right.original.softmax
+    assert right.original.ending == "softmax"
     assert max(row.difference for row in compared(right, digits)) < 1e-4
     halved = WRONG["logits of half the size"](right.network)
     with pytest.raises(UserError, match="of 360 test images 0 have another label"):

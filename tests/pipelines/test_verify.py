@@ -19,7 +19,8 @@ from rt_tf.certification.properties import counterexample, exclusion
 from rt_tf.certification.properties.decision import Decider, VnnAnswer, decider
 from rt_tf.certification.properties.exclusion import ClauseResult
 from rt_tf.errors import UserError
-from rt_tf.interchange import affine_nodes, onnx_file, vnnlib_file
+from rt_tf.interchange import onnx_file, vnnlib_file
+from rt_tf.interchange.nodes import scaling
 from tests.certification import clauses
 from tests.interchange.files import dense_relu, node, normal, robustness, save, vnnlib
 from tests.pipelines.conftest import finish, start
@@ -285,7 +286,7 @@ def test_a_network_that_is_read_wrongly_is_refused_where_it_is_asked_about(
     far, monkeypatch
 ) -> None:
     """The divisor's reciprocal in one step, which is flushed: wrong everywhere, but not near 0."""
-    monkeypatch.setattr(affine_nodes, "_power", lambda scale: np.ones_like(scale))
+    monkeypatch.setattr(scaling, "power_beyond", lambda scale: np.ones_like(scale))
     onnx_file.read(far[0])
     with pytest.raises(UserError, match="of 3 inputs of the property 0 have another label"):
         answer(*far)
@@ -296,6 +297,15 @@ def test_a_softmax_is_refused(tmp_path: Path) -> None:
     network = save(tmp_path / "net.onnx", nodes, {"w": normal(2, 2)}, (1, 2))
     property_ = vnnlib(tmp_path / "p", ["0"] * 2, ["1"] * 2, 2, "(assert (<= Y_0 1))")
     with pytest.raises(UserError, match="without a final softmax"):
+        answer(network, property_)
+
+
+def test_a_network_in_float64_is_refused(tmp_path: Path) -> None:
+    """Properties are of the file's outputs, and bounds of those in float32."""
+    network = Path(__file__).parents[1] / "interchange" / "networks" / "torch_doubles.onnx"
+    property_ = vnnlib(tmp_path / "p", ["0"] * 5, ["1"] * 5, 3, "(assert (<= Y_0 1))")
+    words = "expected a network in float32 .* the file computes in float64"
+    with pytest.raises(UserError, match=words):
         answer(network, property_)
 
 

@@ -238,7 +238,13 @@ def fitted(model: RobustModel, *callbacks: Any, epochs: int = 2) -> keras.callba
     return model.fit(X, Y, callbacks=list(callbacks), **options)
 
 
-@pytest.mark.parametrize("name", CALLBACKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "BackupAndRestore"))
+        for name in CALLBACKS
+    ],
+)
 def test_callbacks_of_keras_do_what_they_do(tmp_path: Path, name: str) -> None:
     CALLBACKS[name](tmp_path, model_of())
 

@@ -192,6 +192,7 @@ def test_resumed_training_ends_in_the_same_weights_and_history(
     assert again.watcher.values == []  # a finished run takes no step
 
 
+@pytest.mark.slow
 def test_the_average_of_the_weights_is_monitored_kept_and_resumed(
     digits: data.DataSet, tmp_path: Path
 ) -> None:
@@ -438,6 +439,7 @@ def watched_afar(digits: data.DataSet, folder: Path, *phases: Phase) -> Loop:
     return loop
 
 
+@pytest.mark.slow
 def test_members_of_a_cascade_are_trained_on_what_is_left(
     digits: data.DataSet, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from pipelines.runs.external_network import GivenFile
 from rt_tf.certification.ladder import Ladder
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
+from rt_tf.interchange.parity import Comparer
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
 
@@ -130,16 +131,43 @@ def test_a_block_that_is_used_twice_is_so_in_the_copy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", [{"activation": "softmax"}, None], ids=["activation", "layer"])
-def test_a_softmax_inside_is_refused_with_its_block(end: dict | None, tmp_path: Path) -> None:
-    """The block is the network's end, too, where its softmax would be left out."""
+def test_of_a_block_that_is_used_twice_the_last_softmax_alone_is_left_out(
+    end: dict | None, tmp_path: Path
+) -> None:
     row = keras.Input((4,))
     y = layers.Dense(4, **(end or {}))(row)
     block = keras.Model(row, y if end else layers.Softmax()(y), name="refine")
     image = keras.Input(SHAPE)
     model = keras.Model(image, block(block(layers.Dense(4)(layers.Flatten()(image)))))
-    message = refusal(saved(model, tmp_path))
-    assert message.startswith("in the model 'refine' inside this one: layer '")
-    assert "expected softmax as the network's last operation alone" in message
+    network, notes = read(saved(model, tmp_path))
+    assert notes == ["the final softmax is left out: it keeps the order of the logits"]
+    np.testing.assert_allclose(tf.nn.softmax(network(IMAGES)), model(IMAGES), atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["linear", "sigmoid"])
+def test_one_output_is_two_classes(activation: str, tmp_path: Path) -> None:
+    model = functional(layers.Dense(1, activation))
+    network, notes = read(saved(model, tmp_path))
+    logits, values = network(IMAGES).numpy(), model(IMAGES).numpy()
+    np.testing.assert_array_equal(logits[:, 0], 0.0)
+    ours = logits[:, 1:] if activation == "linear" else tf.sigmoid(logits[:, 1:])
+    np.testing.assert_allclose(ours, values, atol=1e-6)
+    assert notes[-1] == "its one logit z is the second of two classes, whose logits are 0 and z"
+    adopted = network_file.read(GivenFile("keras_file", tmp_path / "my.keras"))
+    assert Comparer(adopted.network, adopted.original).compare(IMAGES).ties == 0
+
+
+def test_one_of_several_outputs_is_named(tmp_path: Path) -> None:
+    start = keras.Input(SHAPE)
+    flat = layers.Flatten()(start)
+    outputs = [layers.Dense(4, name="first")(flat), layers.Dense(3, name="second")(flat)]
+    path = GivenFile("keras_file", saved(keras.Model(start, outputs), tmp_path))
+    network = network_file.read(path, "second").network
+    np.testing.assert_array_equal(network(IMAGES), keras.Model(start, outputs)(IMAGES)[1])
+    for name, received in ((None, "none"), ("third", "'third'")):
+        message = f"network_output: expected one of the outputs .*, first, second; .* {received}"
+        with pytest.raises(UserError, match=message):
+            network_file.read(path, name)
 
 
 @pytest.mark.parametrize(("depth", "is_read"), [(40, True), (150, False), (400, False)])
@@ -270,8 +298,8 @@ def test_models_without_a_shape_are_refused(tmp_path: Path) -> None:
 
 
 def test_layers_without_bounds_are_refused_by_name(tmp_path: Path) -> None:
-    model = sequential(layers.LayerNormalization(name="ln"), layers.Dense(4))
-    assert "layer 'ln': LayerNormalization" in refusal(saved(model, tmp_path))
+    model = sequential(layers.Masking(name="mask"), layers.Dense(4))
+    assert "layer 'mask': Masking" in refusal(saved(model, tmp_path))
 
 
 def test_a_file_without_its_weights_is_refused(tmp_path: Path) -> None:
