@@ -27,7 +27,7 @@ from rt_tf.bounds import cascade
 from rt_tf.bounds.result import Bounds, margin_spec
 from rt_tf.bounds.rounding import products_are_exact
 from rt_tf.domain import UNIT, Given
-from rt_tf.network.convolution import without_gradients
+from rt_tf.network.maps.convolution import without_gradients
 from rt_tf.network.ops import Tensor
 from rt_tf.network.trace import trace
 from rt_tf.network.wiring import Wiring

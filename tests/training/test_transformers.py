@@ -69,7 +69,7 @@ def test_a_vision_transformer_trains_certifies_exports_and_serves(tmp_path) -> N
     assert not attacked.success.any()
     rt_tf.export(robust, tmp_path / "export")
     served = tf.saved_model.load(tmp_path / "export")
-    logits = np.asarray(served.serve(images[:8]))
+    logits = np.asarray(served.serve(images[:8])["logits"])
     np.testing.assert_allclose(logits, robust.network(images[:8]), atol=1e-4)
     answer = served.certify(tf.constant(images[:8]), tf.fill([8], EPS / 20.0))
     assert np.asarray(answer["certified"]).any()

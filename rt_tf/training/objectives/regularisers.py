@@ -103,7 +103,9 @@ def _kernels(layers: list[keras.layers.Layer]) -> list[Tensor]:
 
 def _inputs(batch: Batch, boxes: dict[int, Box]) -> list[Box]:
     """The boxes of the nodes that activations read."""
-    return [boxes[i] for i in sorted(batch.lower().preactivations())]
+    graph = batch.lower()
+    read = {graph.nodes[i - 1].inputs[0] for i in graph.activations()}
+    return [boxes[i] for i in sorted(read - {0})]
 
 
 def _by_example(values: Tensor) -> Tensor:
