@@ -13,7 +13,7 @@ import tensorflow as tf
 from rt_tf import numbers
 from rt_tf.api.inputs import DEFAULT, UserNetwork, full_float32, network_of, radius_of, rows_of
 from rt_tf.bounds.methods import crown_bounds, interval_bounds
-from rt_tf.certification.properties.decision import decider
+from rt_tf.certification.properties.decision import Decider, decider
 from rt_tf.certification.properties.searches import complete_searches
 from rt_tf.certification.rung import TIME_LIMIT
 from rt_tf.domain import Domain, Given
@@ -155,7 +155,7 @@ class _Judge:
 
     def __init__(self, network: UserNetwork, limit: float) -> None:
         self.answering, self.limit, self.deadline = _Own(network.keras_model), limit, 0.0
-        self.searches = complete_searches()
+        self.decider: Decider | None = None  # traced, and its searches compiled, for all boxes
 
     def verdict(self, box: Exact, allowed: Ends) -> tuple[str, np.ndarray | None]:
         """The verdict on a box, and a counterexample. allowed: ends for each output, [outputs]."""
@@ -164,7 +164,9 @@ class _Judge:
             return "certified", None
         broken = Property(*box, clauses)
         self.deadline = time.perf_counter() + self.limit
-        answer = decider(self.answering, [broken], self._left, self.searches).decide([broken])
+        if self.decider is None:
+            self.decider = decider(self.answering, [broken], self._left, complete_searches())
+        answer = self.decider.decide([broken])
         point = answer.counterexample and np.array([float(x) for x in answer.counterexample.point])
         return VERDICTS.get(answer.answer, "unknown"), point
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from rt_tf.network.maps.positive import sum_of
 from rt_tf.network.ops import Activation, Affine, Limits, Op, Positive, Tensor, Window
 from rt_tf.network.planes import PRODUCT
 from rt_tf.network.steps import Call, Hull, Step
@@ -108,7 +109,7 @@ class Recipe:
     def added(self, *values: Value) -> Value:
         """The sum of values that broadcast against each other."""
         parts = self.alike(*values)
-        return self.add(Positive(_sum, len(parts), Window(_sum)), *parts)
+        return self.add(Positive(sum_of, len(parts), Window(sum_of)), *parts)
 
     def subtracted(self, value: Value, less: Value) -> Value:
         """The value less another one."""
@@ -166,7 +167,3 @@ def broadcast(*shapes: Shape) -> Shape:
     rank = max(map(len, shapes))
     padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
     return tuple(max(sizes) for sizes in zip(*padded, strict=True))
-
-
-def _sum(*values: Tensor) -> Tensor:
-    return tf.add_n(values)

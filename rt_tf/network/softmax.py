@@ -114,7 +114,7 @@ class _Differences:
     count: int
 
     def __call__(self, x: Tensor, signs: Tensor) -> Tensor:
-        """The others times the first sign, plus the value times the second."""
+        """The signed sums of each value with every other one: [..., n] -> [..., n, n - 1]."""
         others = tf.gather(x, _others(self.count), axis=-1)
         return signs[0] * others + signs[1] * x[..., tf.newaxis]
 

@@ -70,7 +70,7 @@ class RegionSplitting:
         return Finding(CERTIFIED, 0.0)
 
     def _rivals(self, x: Tensor, label: int) -> list[int]:
-        """The other classes, the likeliest first."""
+        """Numbers of the classes beside the label, the likeliest first."""
         order = np.argsort(-self.graph(x)[0].numpy())
         return [int(k) for k in order if k != label]
 

@@ -102,6 +102,6 @@ def is_close(number: float | None, other: float) -> bool:
 
 
 def without(names: Sequence[str], name: str) -> str:
-    """The other one of two names."""
+    """The name, of two, that is not the given one."""
     first, second = names
     return second if first == name else first

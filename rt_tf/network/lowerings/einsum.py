@@ -16,7 +16,7 @@ from rt_tf.network.steps import Call, Step
 
 
 @dataclasses.dataclass(frozen=True)
-class _Equation:
+class Equation:
     """The letters of the axes of the value, the kernel and the output."""
 
     value: str
@@ -58,11 +58,11 @@ def einsum_dense(layer: keras.layers.Layer, call: Call) -> list[Step]:
     return [Step(op), *activation_steps(layer, call)]
 
 
-def _without_dots(equation: str, rank: int) -> _Equation:
+def _without_dots(equation: str, rank: int) -> Equation:
     """The axes of an equation, with letters for all that its dots stand for."""
     left, output = equation.replace(" ", "").split("->")
     operand, kernel = left.split(",")
     missing = rank - len(operand.replace("...", ""))
     unused = [letter for letter in string.ascii_letters if letter not in equation]
     dots = "".join(unused[:missing]) if "..." in operand else ""
-    return _Equation(*(part.replace("...", dots) for part in (operand, kernel, output)))
+    return Equation(*(part.replace("...", dots) for part in (operand, kernel, output)))

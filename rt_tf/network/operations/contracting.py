@@ -1,18 +1,16 @@
 """Operations that sum products along axes: of two values, or of a value and constants."""
 
-import math
+import string
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from rt_tf.errors import UserError
+from rt_tf.network.lowerings.einsum import Equation
+from rt_tf.network.lowerings.weights import product
 from rt_tf.network.operations.operands import Operand, operands
-from rt_tf.network.ops import Affine, Tensor
 from rt_tf.network.recipe import Recipe, Value
 from rt_tf.network.steps import Call, Step
-
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def matrix_product(operation: keras.Operation, call: Call) -> list[Step]:
@@ -25,7 +23,7 @@ def matrix_product(operation: keras.Operation, call: Call) -> list[Step]:
             f"operation '{operation.name}': expected matrices beside the batch's axis; received "
             f"operands of {ranks[0]} and {ranks[1]} axes"
         )
-    stack = LETTERS[: max(ranks) - 2]
+    stack = string.ascii_lowercase[: max(ranks) - 2]
     left, right = (stack[len(stack) - rank + 2 :] for rank in ranks)
     return _contracted(operation, recipe, f"{left}xy,{right}yz->{stack}xz", one, other)
 
@@ -64,17 +62,11 @@ def _contracted(
     labels, factors = (first, second) if isinstance(one, Value) else (second, first)
     if labels[0] != output[:1] or labels[0] in factors:
         raise _of_batch(operation)
-
-    def product(x: Tensor, kernel: Tensor) -> Tensor:
-        return tf.einsum(f"{labels},{factors}->{output}", x, kernel)
-
-    sizes = dict(zip(labels[1:], value.shape, strict=True))
-    sizes |= dict(zip(factors, constant.shape, strict=True))
-    terms = math.prod(size for label, size in sizes.items() if label not in output)
-    back = math.prod(size for label, size in sizes.items() if label not in labels)
-    shape = tuple(sizes[label] for label in output[1:])
-    zero = tf.constant(0.0)
-    op = Affine(product, constant, zero, max(terms, 1), max(back, 1), zero)
+    equation_of_value = Equation(labels, factors, output)
+    lengths = dict(zip(labels[1:], value.shape, strict=True))
+    lengths |= dict(zip(factors, constant.shape, strict=True))
+    op = product(equation_of_value, constant, None, equation_of_value.terms(lengths))
+    shape = tuple(lengths[label] for label in output[1:])
     return recipe.steps(recipe.add(op, value, shape=shape))
 
 

@@ -1,5 +1,6 @@
 """Layers that multiply two values: elementwise, or summed along axes."""
 
+import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,6 @@ from rt_tf.errors import UserError
 from rt_tf.network.products.normalisation import unit
 from rt_tf.network.recipe import Recipe, Value
 from rt_tf.network.steps import Call, Step
-
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def multiply(layer: keras.layers.Layer, call: Call) -> list[Step]:
@@ -42,8 +41,8 @@ def dot(layer: Any, call: Call) -> list[Step]:
 
 def _equation(places: Sequence[int], values: Sequence[Value]) -> str:
     """The equation of a sum along one axis of each value: the others stay, in order."""
-    first = LETTERS[: len(values[0].shape)]
-    second = list(LETTERS[len(first) : len(first) + len(values[1].shape)])
+    first = string.ascii_lowercase[: len(values[0].shape)]
+    second = list(string.ascii_lowercase[len(first) : len(first) + len(values[1].shape)])
     second[places[1]] = first[places[0]]
     rest = [x for x in (*first, *second) if x != first[places[0]]]
     return f"{first},{''.join(second)}->{''.join(rest)}"

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from rt_tf.errors import UserError
+from rt_tf.network.lowerings.weights import value as value_of
 from rt_tf.network.ops import Affine, Limits, Tensor
 from rt_tf.network.planes import PRODUCT
 from rt_tf.network.recipe import Recipe, Value, reduced
@@ -163,7 +164,7 @@ def _transformed(recipe: Recipe, value: Value, layer: Any, axes: Sequence[int]) 
 
 def _placed(weight: keras.Variable, shape: Sequence[int], axes: Sequence[int]) -> Tensor:
     """A weight with a number for each place of some axes, as it broadcasts against a value."""
-    values = tf.cast(tf.convert_to_tensor(weight), tf.float32)
+    values = value_of(weight)
     if list(axes) == [len(shape) - 1]:
         return values
     return tf.reshape(values, [size if k in axes else 1 for k, size in enumerate(shape)])
