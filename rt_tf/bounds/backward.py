@@ -206,7 +206,8 @@ class Walk:
         self._offset(negative, positive, self.layout.gather_rows(i, lines.upper_offset))
         if lines.lower_offset is not None:
             self._offset(positive, negative, self.layout.gather_rows(i, lines.lower_offset))
-        for source, (lower, upper) in zip(node.inputs, lines.slopes, strict=True):
+        # of a product by a box there are lines in its first factor alone
+        for source, (lower, upper) in zip(node.inputs, lines.slopes, strict=False):
             above = self.layout.gather_rows(i, upper)
             largest = self._largest(lower, upper)
             if lower is upper:
@@ -243,8 +244,9 @@ class Walk:
     def _least(self, i: int, coefficients: Tensor) -> Tensor:
         if i == 0:
             return self.layout.minimum(self.relaxation.region, coefficients)
-        lower, upper = (tf.cast(end, self.dtype) for end in self.relaxation.boxes[i])
-        return box_minimum(coefficients, lower, upper)
+        box = self.relaxation.boxes[i]
+        ends = (tf.cast(self.layout.gather_rows(i, end)[:, 0], self.dtype) for end in box)
+        return box_minimum(coefficients, *ends)
 
     def _outward(self, bound: Tensor, sign: float) -> Tensor:
         if not self.sound:

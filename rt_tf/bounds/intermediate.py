@@ -13,7 +13,7 @@ import tensorflow as tf
 from rt_tf.bounds.backward import Walk
 from rt_tf.bounds.interval import Enclosure, enclose
 from rt_tf.bounds.layouts import Layout, Whole, Windows
-from rt_tf.bounds.receptive_fields import extents
+from rt_tf.bounds.receptive_fields import Extent, Shapes, extents
 from rt_tf.bounds.relaxation import Relaxation, Slopes, relax
 from rt_tf.bounds.result import Box, cut
 from rt_tf.network.graph import Graph
@@ -100,21 +100,35 @@ def backward_box(
     enclosure: bounds of all nodes up to i, whose box is to be cut. every_unit: whether stable
     units are bounded as well.
     """
-    nodes = [(k, graph.nodes[k - 1]) for k in sorted(graph.ancestors(i), reverse=True)]
     box = enclosure.boxes[i] if settings.cut else _everything(enclosure.boxes[i])
     units = (
         tf.ones_like(box.lower, tf.bool) if every_unit else (box.lower < 0.0) & (box.upper > 0.0)
     )
 
-    def passes(layout: Layout) -> Relaxation:
+    def passes(layout: Layout, closed: Set[int]) -> Relaxation:
+        below = sorted(graph.ancestors(i, closed), reverse=True)
+        nodes = [(k, graph.nodes[k - 1]) for k in below]
         return relax(i, nodes, region, enclosure, layout, settings.slope, {}, settings.arithmetic)
 
-    fields = extents(graph, i, enclosure.shapes)
+    fields, closed = _windows(graph, i, enclosure.shapes)
     if fields is None:
         whole = Whole(enclosure.shapes)
-        return _cut(box, units, *_bound_whole(units, i, passes(whole), whole, settings))
+        return _cut(box, units, *_bound_whole(units, i, passes(whole, closed), whole, settings))
     windows = Windows(enclosure.shapes, fields, i)
-    return _cut(box, units, *_bound_windows(units, i, passes(windows), windows, settings))
+    return _cut(box, units, *_bound_windows(units, i, passes(windows, closed), windows, settings))
+
+
+def _windows(graph: Graph, i: int, shapes: Shapes) -> tuple[dict[int, Extent] | None, Set[int]]:
+    """The windows that node i depends on, if any, and the nodes that their passes take as boxes.
+
+    Gates that the whole image decides leave no windows. Where nothing else is in their way, the
+    gates count as boxes, which costs little of the bounds and makes passes many times cheaper.
+    """
+    for closed in (set[int](), graph.gates()):
+        fields = extents(graph, i, shapes, closed)
+        if fields is not None:
+            return fields, closed
+    return None, set()
 
 
 def _bound_windows(

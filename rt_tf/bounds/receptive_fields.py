@@ -1,6 +1,7 @@
 """Receptive fields: the window of every earlier image that one pixel of a node depends on."""
 
 import math
+from collections.abc import Set
 from typing import NamedTuple
 
 from rt_tf.network.graph import Graph
@@ -32,15 +33,17 @@ class Extent(NamedTuple):
         )
 
 
-def extents(graph: Graph, start: int, shapes: Shapes) -> dict[int, Extent] | None:
+def extents(
+    graph: Graph, start: int, shapes: Shapes, closed: Set[int] = frozenset()
+) -> dict[int, Extent] | None:
     """The extent of every node that `start` depends on, itself included, by node number.
 
     None where there are no windows (dense layers, flattening) or none that are worth their
-    handling.
+    handling. closed: nodes beyond which nothing is asked for.
     """
     fields = {start: Extent((1, 1), (1, 1), (0, 0))}
     for i, node in reversed(list(graph.numbered())):
-        if i not in fields:
+        if i not in fields or i in closed:
             continue
         window = _window(node.op)
         if window is None or len(shapes[i]) != 3:
@@ -50,7 +53,7 @@ def extents(graph: Graph, start: int, shapes: Shapes) -> dict[int, Extent] | Non
             if k in fields and fields[k].stride != reads.stride:
                 return None
             fields[k] = _union(fields[k], reads) if k in fields else reads
-    return fields if _worth(fields, shapes) else None
+    return fields if 0 in fields and _worth(fields, shapes) else None
 
 
 def offsets(inner: Extent, outer: Extent) -> list[list[int]]:

@@ -1,7 +1,7 @@
 """Lines around activations and prices of rounding, prepared once for a backward pass."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple, TypeAlias
 
 import tensorflow as tf
@@ -12,6 +12,7 @@ from rt_tf.bounds.layouts import Layout
 from rt_tf.bounds.result import Box
 from rt_tf.network.graph import Node
 from rt_tf.network.ops import Activation, Bent, Lines, Op, Planes, Product, Slope, Tensor
+from rt_tf.network.planes import product_lines
 from rt_tf.threats.region import Region
 
 Enclosing: TypeAlias = Lines | Planes  # what takes the place of a node
@@ -38,11 +39,12 @@ class UnitSplit(NamedTuple):
 class Relaxation:
     """The part of a backward pass that no row changes: computed once, shared by all chunks of rows.
 
-    nodes: the nodes to walk through, from the last. boxes: of the nodes that are reached but
-    not walked through. flushed: by node, [batch], the price of coefficients that underflow.
+    nodes: the nodes to walk through, from the last. flushed: by node, [batch], the price of
+    coefficients that underflow.
 
-    Arranged by the layout are the region and, by node, lines; errors, the price of a unit of
-    coefficient for the rounding of a node's value; and sizes, bounds of absolute values.
+    Arranged by the layout are the region and, by node, lines; boxes, of the nodes that are reached
+    but not walked through; errors, the price of a unit of coefficient for the rounding of a node's
+    value; and sizes, bounds of absolute values.
     """
 
     nodes: list[tuple[int, Node]]
@@ -78,8 +80,9 @@ def relax(
     sound = arithmetic == "sound"
     walked = {i for i, _ in nodes}
     read = {start, *(k for _, node in nodes for k in node.inputs)} - walked - {0}
+    nodes = [(i, _boxed_last(node, read)) for i, node in nodes]
     lines = {
-        i: _lines(i, node, enclosure, layout, slope)
+        i: _lines(i, node, enclosure, layout, slope, read)
         for i, node in nodes
         if isinstance(node.op, Bent)
     }
@@ -89,7 +92,7 @@ def relax(
         nodes,
         layout.arrange_region(region),
         lines,
-        {i: enclosure.boxes[i] for i in read},
+        {i: _arranged(layout, i, enclosure.boxes[i]) for i in read},
         splits,
         sound,
         errors=_errors(nodes, enclosure, layout, lines, arranged) if sound else {},
@@ -98,11 +101,27 @@ def relax(
     )
 
 
-def _lines(i: int, node: Node, enclosure: Enclosure, layout: Layout, slope: Slopes) -> Enclosing:
-    """Laid-out lines: rules apply before the layout, slopes after, as these may differ by row."""
+def _boxed_last(node: Node, read: Set[int]) -> Node:
+    """The node; of a product with a factor that is among those read as boxes, that one last."""
+    if isinstance(node.op, Product) and node.inputs[0] in read:
+        return node._replace(inputs=node.inputs[::-1])
+    return node
+
+
+def _lines(
+    i: int, node: Node, enclosure: Enclosure, layout: Layout, slope: Slopes, read: Set[int]
+) -> Enclosing:
+    """Laid-out lines: rules apply before the layout, slopes after, as these may differ by row.
+
+    read: the nodes that are taken as boxes. Of a product by one of them, lines in the other factor.
+    """
     rule: Slope = slope if isinstance(slope, str) else slope.get(i, "adaptive")
     boxes = [enclosure.boxes[k] for k in node.inputs]
     own = enclosure.boxes[i] if node.limits else None
+    if isinstance(node.op, Product) and node.inputs[1] in read:
+        lines: Enclosing = product_lines(*boxes)
+        lines = lines if own is None else _within(lines, boxes[:1], own)
+        return _each(lines, lambda tensor: layout.arrange(i, tensor))
     if not isinstance(rule, str):
         boxes = [_arranged(layout, i, box) for box in boxes]
         return enclosing(node.op, boxes, rule, own and _arranged(layout, i, own))

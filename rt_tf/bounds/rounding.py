@@ -75,10 +75,11 @@ def relaxation_error(
 ) -> Tensor:
     """The price of a unit of coefficient for the rounding of a node and of its lines: [batch, ...].
 
-    sources, size: bounds of the absolute inputs and output, each [batch, ...].
+    sources, size: bounds of the absolute inputs and output, each [batch, ...]; of a product by a
+    box there are lines in the first input alone.
     """
     reach = size
-    for (lower, upper), source in zip(lines.slopes, sources, strict=True):
+    for (lower, upper), source in zip(lines.slopes, sources, strict=False):
         reach += tf.maximum(tf.abs(lower), tf.abs(upper)) * source
     offsets = tf.abs(lines.upper_offset)
     if lines.lower_offset is not None:

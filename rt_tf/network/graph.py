@@ -1,7 +1,7 @@
 """A network as a graph of operations, which every bound method walks."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import NamedTuple
 
 from rt_tf.network.ops import Activation, Bent, Limits, Op, Positive, Product, Tensor
@@ -90,13 +90,23 @@ class Graph:
                 read -= set(self.nodes[i - 1].inputs)
         return read
 
-    def ancestors(self, i: int) -> set[int]:
-        """The numbers of node i and of all that it depends on, without the input."""
-        numbers = {i} - {0}
+    def gates(self) -> set[int]:
+        """The numbers of the nodes that copy values for products, and that nothing else reads."""
+        products, others = set[int](), {self.output}
+        for node in self.nodes:
+            (products if isinstance(node.op, Product) else others).update(node.inputs)
+        return {i for i in products - others if self.origin(i) != i}
+
+    def ancestors(self, i: int, closed: Set[int] = frozenset()) -> set[int]:
+        """The numbers of node i and of all that it depends on, without the input.
+
+        closed: nodes that are left out, with all that only they depend on.
+        """
+        numbers = {i}
         for k, node in reversed(list(self.numbered())):
-            if k in numbers:
+            if k in numbers - closed:
                 numbers.update(node.inputs)
-        return numbers - {0}
+        return numbers - closed - {0}
 
     def head(self) -> set[int]:
         """The numbers of the nodes that depend on no activation or product: affine in the input."""

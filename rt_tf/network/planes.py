@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from rt_tf.errors import refuse_unknown
 from rt_tf.network.curves.lines import SLOPES
-from rt_tf.network.ops import Planes, Product, Shared, Slope, Tensor
+from rt_tf.network.ops import Lines, Planes, Product, Shared, Slope, Tensor
 
 Ends = tuple[Tensor, Tensor]
 Pair = tuple[Tensor, Tensor]  # slopes in x and in y
@@ -32,6 +32,25 @@ def product_planes(x: Ends, y: Ends, slope: Slope) -> Planes:
         for extreme, slopes in ((tf.minimum, below), (tf.maximum, above))
     )
     return Planes(below, lower, above, upper)
+
+
+def product_lines(x: Ends, y: Ends) -> Lines:
+    """The lines in x around x y for any y of an interval, elementwise; ends of each, [batch, ...].
+
+    The products of an x lie between the least and the largest one, which are concave and convex
+    functions of x: the lines through their values at both ends are the nearest ones.
+    """
+    width = x[1] - x[0]
+    slopes = []
+    for extreme in (tf.minimum, tf.maximum):
+        first, last = (extreme(end * y[0], end * y[1]) for end in x)
+        slopes.append(
+            tf.where(width > 0.0, (last - first) / tf.where(width > 0.0, width, 1.0), 0.0)
+        )
+    below, above = slopes
+    lower = functools.reduce(tf.minimum, _rests(x, y, (below, tf.zeros_like(below))))
+    upper = functools.reduce(tf.maximum, _rests(x, y, (above, tf.zeros_like(above))))
+    return Lines(below, lower, above, upper)
 
 
 def _chosen(x: Ends, y: Ends, slope: Slope) -> tuple[Pair, Pair]:

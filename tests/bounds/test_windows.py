@@ -31,6 +31,15 @@ def crossing(x):
     return L.ReLU()(L.Add()([b, c]))
 
 
+def gated(x):
+    """Gates of a whole image between convolutions: windows take them as boxes."""
+    for _ in range(2):
+        x = conv(4, activation="relu")(x)
+        gate = L.Dense(2, activation="relu")(L.GlobalAveragePooling2D(keepdims=True)(x))
+        x = L.Multiply()([L.Dense(4, activation="sigmoid")(gate), x])
+    return L.ReLU()(conv(2)(x))
+
+
 WINDOWED = {
     "deep": lambda: networks.chain(
         conv(), L.ReLU(), conv(2), L.ReLU(), conv(2), L.ReLU(), shape=(12, 12, 1)
@@ -86,6 +95,7 @@ WINDOWED = {
         (12, 12, 3),
     ),
     "crossing": lambda: networks.functional(crossing, (14, 13, 1)),
+    "gated": lambda: networks.functional(gated, (16, 16, 1)),
 }
 cases = pytest.mark.parametrize("name", WINDOWED)
 
@@ -95,6 +105,15 @@ def question(name, eps=0.02):
     wiring = trace(model)
     x = tf.constant(networks.images(wiring.input_shape, 3))
     return wiring.lower(), Region(Linf(), x, tf.constant([eps, 2 * eps, 0.5 * eps]))
+
+
+def without_windows(monkeypatch):
+    """Passes of whole values, which take the same nodes as boxes."""
+    monkeypatch.setattr(
+        intermediate,
+        "_windows",
+        lambda *which, windows=intermediate._windows: (None, windows(*which)[1]),
+    )
 
 
 def same(actual, expected, tolerance=1e-5):
@@ -110,8 +129,9 @@ def test_windows_give_what_whole_values_give(name, slope, monkeypatch):
     graph, region = question(name)
     windowed = full_enclosure(graph, region, Settings(slope))
     last = max(i for i in graph.preactivations())
-    assert extents(graph, last, windowed.shapes) is not None, "the case does not test windows"
-    monkeypatch.setattr(intermediate, "extents", lambda *_: None)
+    closed = graph.gates()
+    assert extents(graph, last, windowed.shapes, closed) is not None, "the case tests no windows"
+    without_windows(monkeypatch)
     same(windowed, full_enclosure(graph, region, Settings(slope)))
 
 
@@ -181,6 +201,6 @@ def test_gradients_through_windows_are_those_through_whole_values(name, monkeypa
         return tape.gradient(loss, region.x).numpy()
 
     actual = gradient()
-    monkeypatch.setattr(intermediate, "extents", lambda *_: None)
+    without_windows(monkeypatch)
     expected = gradient()
     np.testing.assert_allclose(actual, expected, rtol=0.0, atol=1e-4 * np.abs(expected).max())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 import tensorflow as tf
 
@@ -52,7 +53,6 @@ def test_an_export_computes_what_onnxruntime_does(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_onnxruntime_gives_the_answers_that_are_kept(name: str) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime", reason="pip install onnxruntime")
     session = onnxruntime.InferenceSession(FOLDER / f"{name}.onnx")
     (given,) = session.get_inputs()
     kind = np.float64 if given.type == "tensor(double)" else np.float32

@@ -1,4 +1,4 @@
-"""ONNX operations as Keras layers, against ONNX's evaluator and, where installed, onnxruntime."""
+"""ONNX operations as Keras layers, against ONNX's evaluator and onnxruntime."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx.reference import ReferenceEvaluator
 
@@ -369,8 +370,6 @@ def test_the_page_names_every_operation() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_evaluator_computes_what_onnxruntime_does(name: str, tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
-
     nodes, shape, weights, opset, large = CASES[name]
     whole = [*nodes, node("Reshape", "h flat", "y")]
     path = save(tmp_path / "net.onnx", whole, {**weights, "flat": ints(1, -1)}, shape, opset)
