@@ -1,6 +1,7 @@
 """The interface of a ladder's rungs: a query of examples in, a finding for each out."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -65,3 +66,22 @@ class Rung(Protocol):
 
     def __call__(self, query: Query) -> Iterator[Finding]:
         """Yields one finding for every example, in order, each as soon as it is there."""
+
+
+def one_by_one(
+    query: Query,
+    time_limit: float,
+    settled: Callable[[np.ndarray, int, float, float], Finding],
+) -> Iterator[Finding]:
+    """Yields one finding for every example, in order, each as soon as it is there.
+
+    time_limit: seconds for each example. settled: gives the finding, without its seconds, of an
+    image [...], its label, the radius and the moment of `time.perf_counter` to end at.
+    """
+    for image, label in zip(query.images, query.labels, strict=True):
+        began = time.perf_counter()
+        try:
+            finding = settled(image, int(label), query.eps, began + time_limit)
+        except OUT_OF_MEMORY:
+            finding = Finding(-np.inf, 0.0, "memory")
+        yield finding._replace(seconds=time.perf_counter() - began)

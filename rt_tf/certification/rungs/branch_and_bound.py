@@ -6,7 +6,6 @@ from their parents'.
 
 import contextlib
 import functools
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,7 +14,14 @@ import tensorflow as tf
 from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.certification.branching.bounder import Bounder
 from rt_tf.certification.branching.tree_search import TreeSearch
-from rt_tf.certification.rung import OUT_OF_MEMORY, TIME_LIMIT, Finding, Query, Rung
+from rt_tf.certification.rung import (
+    OUT_OF_MEMORY,
+    TIME_LIMIT,
+    Finding,
+    Query,
+    Rung,
+    one_by_one,
+)
 from rt_tf.certification.rungs.splitting import RegionSplitting
 from rt_tf.errors import UserError
 from rt_tf.network.wiring import Wiring
@@ -48,12 +54,9 @@ class BranchAndBound:
     def __call__(self, query: Query) -> Iterator[Finding]:
         """Yields one finding for every example, in order, each as soon as it is there."""
         self.domain.check(query.images)
-        for image, label in zip(query.images, query.labels, strict=True):
-            if not self.compiled:
-                self._compile(image, int(label), query.eps)
-            began = time.perf_counter()
-            finding = self._settled(image, int(label), query.eps, began + self.time_limit)
-            yield finding._replace(seconds=time.perf_counter() - began)
+        if not self.compiled and len(query.images):
+            self._compile(query.images[0], int(query.labels[0]), query.eps)
+        yield from one_by_one(query, self.time_limit, self._settled)
 
     def _compile(self, image: np.ndarray, label: int, eps: float) -> None:
         """Makes the first calls, whose seconds of tracing belong to no example."""
@@ -68,10 +71,7 @@ class BranchAndBound:
         return TreeSearch(self.bounder, root, label, self.classes)
 
     def _settled(self, image: np.ndarray, label: int, eps: float, deadline: float) -> Finding:
-        try:
-            return self._search(image, label, eps).run(deadline)
-        except OUT_OF_MEMORY:
-            return Finding(-np.inf, 0.0, "memory")
+        return self._search(image, label, eps).run(deadline)
 
 
 def branch_and_bound(

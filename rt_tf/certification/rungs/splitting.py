@@ -15,7 +15,7 @@ import tensorflow as tf
 from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.certification.properties.exclusion import ClauseResult
 from rt_tf.certification.properties.input_splitting import InputSplitting
-from rt_tf.certification.rung import OUT_OF_MEMORY, TIME_LIMIT, Finding, Query
+from rt_tf.certification.rung import TIME_LIMIT, Finding, Query, one_by_one
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import Wiring
 from rt_tf.threats.box import between
@@ -46,17 +46,10 @@ class RegionSplitting:
     def __call__(self, query: Query) -> Iterator[Finding]:
         """Yields one finding for every example, in order, each as soon as it is there."""
         self.wiring.domain.check(query.images)
-        for image, label in zip(query.images, query.labels, strict=True):
-            began = time.perf_counter()
-            x = tf.constant(image[np.newaxis])
-            region = Region(self.threat, x, query.eps, self.wiring.domain)
-            try:
-                finding = self._settled(region, int(label), began + self.time_limit)
-            except OUT_OF_MEMORY:
-                finding = Finding(-np.inf, 0.0, "memory")
-            yield finding._replace(seconds=time.perf_counter() - began)
+        yield from one_by_one(query, self.time_limit, self._settled)
 
-    def _settled(self, region: Region, label: int, deadline: float) -> Finding:
+    def _settled(self, image: np.ndarray, label: int, eps: float, deadline: float) -> Finding:
+        region = Region(self.threat, tf.constant(image[np.newaxis]), eps, self.wiring.domain)
         box = between(*region.outward().box())
         for rival in self._rivals(region.x, label):
             row = np.zeros((1, 1, self.wiring.classes), np.float32)
