@@ -89,17 +89,17 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     table = Table("image", "filters", "images", "eps", "plain ms", "gated ms", "gated / plain")
     for question in QUESTIONS:
-        plain, gated = (Job(bound(question, gates)) for gates in (False, True))
+        plain, with_gates = (Job(bound(question, gates)) for gates in (False, True))
         for turn in range(2 * rounds):
-            (plain, gated)[turn % 2].turn()
+            (plain, with_gates)[turn % 2].turn()
         table.add_row(
             "x".join(map(str, question.shape)),
             ", ".join(map(str, question.filters)),
             str(question.images),
             f"{question.eps:g}",
             f"{1000.0 * plain.median:.0f}",
-            f"{1000.0 * gated.median:.0f}",
-            f"{gated.median / plain.median:.2f}",
+            f"{1000.0 * with_gates.median:.0f}",
+            f"{with_gates.median / plain.median:.2f}",
         )
     Console().print(table)
 

@@ -124,11 +124,10 @@ def _windows(graph: Graph, i: int, shapes: Shapes) -> tuple[dict[int, Extent] | 
     Gates that the whole image decides leave no windows. Where nothing else is in their way, the
     gates count as boxes, which costs little of the bounds and makes passes many times cheaper.
     """
-    for closed in (set[int](), graph.gates()):
-        fields = extents(graph, i, shapes, closed)
-        if fields is not None:
-            return fields, closed
-    return None, set()
+    fields = extents(graph, i, shapes)
+    gates = graph.gates() if fields is None else set()
+    beside_gates = extents(graph, i, shapes, gates) if gates else None
+    return (fields, set()) if beside_gates is None else (beside_gates, gates)
 
 
 def _bound_windows(

@@ -119,8 +119,7 @@ def _lines(
     boxes = [enclosure.boxes[k] for k in node.inputs]
     own = enclosure.boxes[i] if node.limits else None
     if isinstance(node.op, Product) and node.inputs[1] in read:
-        lines: Enclosing = product_lines(*boxes)
-        lines = lines if own is None else _within(lines, boxes[:1], own)
+        lines = _within(product_lines(*boxes), boxes[:1], own)
         return _each(lines, lambda tensor: layout.arrange(i, tensor))
     if not isinstance(rule, str):
         boxes = [_arranged(layout, i, box) for box in boxes]
@@ -135,8 +134,7 @@ def enclosing(op: Op, boxes: Sequence[Box], slope: Slope, own: Box | None = None
     own: the node's own box, if it may be smaller than the others let it be; where lines leave more
     room than it does, the value is between its ends.
     """
-    lines = _unlimited(op, boxes, slope)
-    return lines if own is None else _within(lines, boxes, own)
+    return _within(_unlimited(op, boxes, slope), boxes, own)
 
 
 def _unlimited(op: Op, boxes: Sequence[Box], slope: Slope) -> Enclosing:
@@ -147,8 +145,10 @@ def _unlimited(op: Op, boxes: Sequence[Box], slope: Slope) -> Enclosing:
     return op.relax(*boxes[0], slope)
 
 
-def _within(lines: Enclosing, boxes: Sequence[Box], own: Box) -> Enclosing:
+def _within(lines: Enclosing, boxes: Sequence[Box], own: Box | None) -> Enclosing:
     """Lines, or flat ones at the ends of the node's own box where these are nearer together."""
+    if own is None:
+        return lines
     below = tf.constant(0.0) if lines.lower_offset is None else lines.lower_offset
     apart = lines.upper_offset - below
     for (lower, upper), box in zip(lines.slopes, boxes, strict=True):
