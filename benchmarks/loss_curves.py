@@ -45,7 +45,7 @@ def record(arguments: list[str], folder: Path) -> list[float]:
     values = absl_flags.FlagValues()
     parse(["train", *arguments, *UNWATCHED], run.training_groups(values), "")
     devices.prepare_tensorflow(values.seed)
-    loop = training.make_loop(values, inputs.load_data(values), folder)
+    loop = training.make_loop(values, inputs.load_data(values), folder, devices.strategy())
     steps = Steps()
     loop.watcher = steps
     loop.run()

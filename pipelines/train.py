@@ -1,5 +1,6 @@
 """Trains, exports, certifies, attacks and reports: `python -m pipelines.train --flagfile=...`."""
 
+import os
 import sys
 
 from absl import flags
@@ -17,6 +18,7 @@ from pipelines.flags.parsing import fail, parse
 from pipelines.flags.plugins import import_plugins
 from pipelines.flags.read_phases import read_phases
 from pipelines.runs.directory import STAGES, RunDirectory
+from pipelines.runs.place import Place, here
 from rt_tf.command_line import called
 
 ABOUT = f"""Trains a certifiably robust image classifier, certifies and attacks it on the test
@@ -44,13 +46,38 @@ def main(argv: list[str] | None = None) -> None:
 
             show_plan(values)
             return
-        run = RunDirectory(values.model_dir)
+        run, place = RunDirectory(values.model_dir), here(values.strategy)
+        if place.number:
+            follow(values, texts, run, place)
+            return
         with run.locked():
-            train_and_publish(values, texts, run)
+            train_and_publish(values, texts, run, place)
 
 
-def train_and_publish(values: flags.FlagValues, texts: dict[str, str], run: RunDirectory) -> None:
-    """Performs the stages of a run that are not done; nothing is written before all is checked."""
+def follow(
+    values: flags.FlagValues, texts: dict[str, str], run: RunDirectory, place: Place
+) -> None:
+    """Trains beside the chief, which alone writes, and performs the other stages."""
+    screen = console(values.quiet)
+    run.compare(texts, values.accept_changed_flags)
+    read_phases(values)
+    if "train" in run.done():
+        screen.print(f"{run.path} is trained: worker 0 does the rest")
+        return
+    import_tensorflow()
+    from pipelines.stages import following
+
+    following.follow(values, texts, run, place, screen)
+
+
+def train_and_publish(
+    values: flags.FlagValues, texts: dict[str, str], run: RunDirectory, place: Place
+) -> None:
+    """Performs the stages of a run that are not done; nothing is written before all is checked.
+
+    place: of this process, the chief. Several processes train; it performs the other stages as a
+    new process, for TensorFlow cannot leave the others.
+    """
     begin_output(values.log_format, "train")
     screen = console(values.quiet)
     changed = run.compare(texts, values.accept_changed_flags)
@@ -66,7 +93,12 @@ def train_and_publish(values: flags.FlagValues, texts: dict[str, str], run: RunD
     from pipelines.stages.course import perform, prepared
 
     anew = [stage for stage in STAGES if stage != "train"] if changed else []
-    course = prepared(values, texts, run, screen, anew)
+    together = place.size > 1 and "train" not in run.done()
+    course = prepared(values, texts, run, screen, anew, place if together else Place())
+    if together:
+        perform(course, ["train"])
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     perform(course)
     tell_next(screen, run.path, course.threat.has_support)
 

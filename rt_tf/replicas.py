@@ -1,8 +1,11 @@
 """Replicas of a training step: their number, this one's place, and sums over all."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
+
+Strategy: TypeAlias = "tf.distribute.Strategy"
 
 
 def count() -> int:
@@ -14,6 +17,24 @@ def number() -> tf.Tensor:
     """This replica's number, a scalar from 0 on, which gives its examples' places in the batch."""
     context = tf.distribute.get_replica_context()
     return tf.constant(0) if context is None else tf.identity(context.replica_id_in_sync_group)
+
+
+def here(strategy: Strategy) -> int:
+    """The number of a strategy's replicas that are in this process."""
+    several = strategy.num_replicas_in_sync > 1
+    return len(strategy.extended.worker_devices) if several else 1
+
+
+def is_first_here() -> tf.Tensor:
+    """Whether this replica is the first one of its process: a scalar."""
+    return number() % here(tf.distribute.get_strategy()) == 0
+
+
+def joined(values: tf.Tensor) -> tf.Tensor:
+    """The values of all replicas, [batch, ...] each, in their order: [whole batch, ...]."""
+    if count() == 1:
+        return values
+    return tf.distribute.get_replica_context().all_gather(values, axis=0)
 
 
 def whole(rows: tf.Tensor) -> tf.Tensor:

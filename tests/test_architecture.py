@@ -207,6 +207,18 @@ def test_the_checker_needs_numpy_alone():
     assert not [n for n in foreign if not f"{n}.".startswith(("numpy.", "rt_tf.checker."))]
 
 
+def test_strategies_are_known_where_they_are_opened_and_in_the_loop():
+    may = ("pipelines/assembly/devices.py", "rt_tf/replicas.py", "rt_tf/training/loop/")
+    names = [
+        str(path.relative_to(ROOT))
+        for code in ("rt_tf", "pipelines")
+        for path in ROOT.glob(f"{code}/**/*.py")
+        if "tf.distribute" in path.read_text()
+    ]
+    assert set(may[:2]) < set(names)
+    assert not [name for name in names if not name.startswith(may)]
+
+
 def test_the_library_prints_nothing():
     def prints(tree):
         calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]

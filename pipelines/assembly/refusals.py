@@ -7,11 +7,14 @@ from rt_tf.threats.region import Threat
 from rt_tf.training.phases import Phase
 
 
-def refuse_jit(name: str, jit_compile: bool, devices: list[str]) -> None:
-    """Raises UserError for XLA over several devices, which this TensorFlow cannot compile."""
-    if jit_compile and len(devices) > 1:
+def refuse_jit(strategy: str, jit_compile: bool, replicas: int, kind: str) -> None:
+    """Raises UserError for XLA over several replicas, which this TensorFlow cannot compile.
+
+    kind: of the replicas, `devices` or `processes`.
+    """
+    if jit_compile and replicas > 1:
         raise UserError(
-            f"jit_compile: expected false with --strategy={name} on {len(devices)} devices; "
+            f"jit_compile: expected false with --strategy={strategy} on {replicas} {kind}; "
             "received true"
         )
 

@@ -54,6 +54,9 @@ FIXED |= {"momentum", "nesterov"}
 FIXED |= {"transport_size", "transport_power", "transport_weight"}
 # Earlier defaults: a run that has one of them did not choose it.
 FORMER = {"stable_tolerance": "0.01"}
+# Values that had another name: by flag, the name now.
+RENAMED = {"strategy": {"default": "auto"}}
+STRATEGIES = ["auto", "single", "mirrored", "multi_worker"]
 OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet", "log_format"}  # not frozen with a run
 del absl_logging  # imported for its flags: defined before TensorFlow defines them
 
@@ -191,7 +194,11 @@ def _devices(group: Group) -> None:
         "float32",
         "Of the point term in training; bounds, evaluation and export are float32.",
     )
-    group.one("strategy", OneOf(["default", "mirrored"]), "default", "Devices: one, or all.")
+    about = (
+        "Devices of a step: single; mirrored, all of this machine; multi_worker, those of all the "
+        "processes that TF_CONFIG or srun names; auto: what is there (docs/scale.md)."
+    )
+    group.one("strategy", OneOf(STRATEGIES), "auto", about)
     group.switch("jit_compile", False, "Compile the step with XLA (slower on CPUs).")
     group.switch("deterministic", False, "Deterministic operations: bit-exact resume.")
 
@@ -236,8 +243,11 @@ def defaults() -> dict[str, str]:
 
 
 def same(name: str, before: str | None, now: str | None) -> bool:
-    """Whether a flag is unchanged; the default of an earlier version counts as the default."""
-    return before == now or (
+    """Whether a flag is unchanged; what an earlier version called otherwise counts as the same.
+
+    So does the default of an earlier version as the default.
+    """
+    return now in (before, RENAMED.get(name, {}).get(str(before))) or (
         name in FORMER and before == FORMER[name] and now == defaults().get(name)
     )
 
@@ -268,5 +278,6 @@ def run_flags(frozen: dict[str, str]) -> flags.FlagValues:
     values = flags.FlagValues()
     training_groups(values)
     file_flags(Group("Given network", values))
-    values(["run", *(f"--{name}={value}" for name, value in frozen.items())])
+    texts = {name: RENAMED.get(name, {}).get(text, text) for name, text in frozen.items()}
+    values(["run", *(f"--{name}={text}" for name, text in texts.items())])
     return values

@@ -21,6 +21,15 @@ class Interruption(KeyboardInterrupt):
         self.status = 128 + number  # the status that shells give a process ended by a signal
 
 
+class StartAgain(Interruption):
+    """One of the processes that train together ends, and so do the others, to be started again."""
+
+    status = 75  # EX_TEMPFAIL of sysexits.h: schedulers can be told to start such a task again
+
+    def __init__(self, cause: str) -> None:
+        KeyboardInterrupt.__init__(self, f"{cause}: start all workers again")
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Makes signals that ask the process to end raise Interruption within the block.

@@ -1,7 +1,7 @@
 """The course of a run: its stages, each of which is performed once."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from absl import flags
@@ -13,8 +13,10 @@ from pipelines.output import OUTPUT, Terminal
 from pipelines.progress import ConsoleProgress
 from pipelines.runs.directory import STAGES, RunDirectory
 from pipelines.runs.loading import load_run
+from pipelines.runs.place import Place
 from pipelines.runs.provenance import check_data, check_model_file, note_facts, provenance
 from pipelines.stages import publish, training
+from pipelines.stages.together import refuse_others
 from rt_tf import data
 from rt_tf.domain import Domain
 from rt_tf.evaluation.attacking import Attacker
@@ -44,11 +46,14 @@ def prepared(
     run: RunDirectory,
     screen: Terminal,
     anew: list[str],
+    place: Place,
 ) -> Course:
     """The course of a run, whose flags and facts are written once all of them are checked.
 
-    texts: the flags to freeze. anew: the stages to perform again.
+    texts: the flags to freeze. anew: the stages to perform again. place: of this process among
+    those that train together; only where it is alone need training be done.
     """
+    strategy = devices.strategy(values.strategy, values.jit_compile, place)
     devices.prepare_tensorflow(values.seed, values.deterministic)
     threat = inputs.threat(values)
     schedule.phases(values, threat)
@@ -57,17 +62,18 @@ def prepared(
     screen.print(*dataset.notes, sep="\n", end="\n" if dataset.notes else "")
     loop = None
     if "train" not in run.done():
-        loop = training.checked_loop(values, dataset, run.path)
+        loop = training.checked_loop(values, dataset, run.path, strategy)
         check_model_file(run, values)
+        refuse_others(loop.workers, texts, dataset)
     run.reopen(anew)
     run.freeze(texts)
     note_facts(run, provenance(values, texts, dataset))
     return Course(values, run, dataset, threat, loop, screen)
 
 
-def perform(course: Course) -> None:
-    """Performs the stages that are not done, in order."""
-    for stage in STAGES:
+def perform(course: Course, stages: Sequence[str] = STAGES) -> None:
+    """Performs those of the stages that are not done, in order."""
+    for stage in stages:
         if stage not in course.run.done():
             OUTPUT.stage = stage
             began, cpu_began = time.perf_counter(), time.process_time()

@@ -21,10 +21,11 @@ MEASURED = 5
 
 def show_plan(values: flags.FlagValues) -> None:
     """Prints the plan of a run, after a few steps of each phase on the real data."""
+    strategy = devices.strategy(values.strategy, values.jit_compile)
     devices.prepare_tensorflow(values.seed, values.deterministic)
     dataset, notes = _data(values)
     with tempfile.TemporaryDirectory() as nowhere:
-        loop = checked_loop(values, dataset, Path(nowhere))
+        loop = checked_loop(values, dataset, Path(nowhere), strategy)
         screen = terminal()
         screen.print(
             f"{values.system}: {values.model} on {values.dataset}, {len(dataset.train):,} training "

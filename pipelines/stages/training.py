@@ -10,7 +10,6 @@ import numpy as np
 from absl import flags
 
 from pipelines.assembly import (
-    devices,
     inputs,
     monitoring,
     networks,
@@ -22,9 +21,9 @@ from pipelines.flags.evaluation import bound_settings
 from pipelines.output import Terminal
 from pipelines.progress import Count, shown_count
 from pipelines.runs.directory import RunDirectory
-from pipelines.runs.interruption import deferred
 from pipelines.runs.provenance import pin_extra
 from pipelines.runs.restoring import load_network
+from pipelines.stages.together import stopping_together
 from rt_tf import data, models
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
@@ -32,6 +31,7 @@ from rt_tf.evaluation.refusals import check_radius, refuse_inputs
 from rt_tf.files import write_bytes
 from rt_tf.network.trace import trace
 from rt_tf.records.record_file import line
+from rt_tf.replicas import Strategy
 from rt_tf.reporting.claim import domain_of
 from rt_tf.reporting.tensorboard import TensorBoard
 from rt_tf.serving import saved_model
@@ -94,7 +94,7 @@ def train(
     pin_extra(run, loop.extra)
     board = TensorBoard(run.logs, dataset.validation, dataset.class_names)
     board.text("flags", "\n".join(f"    --{k}={v}" for k, v in run.frozen().items()))
-    with deferred() as loop.stopping, count_steps(loop, "train", screen) as steps:
+    with stopping_together(loop), count_steps(loop, "train", screen) as steps:
         loop.watcher = Watcher(run, board, screen, steps)
         position = loop.run()
     network = load_network(run)
@@ -109,6 +109,7 @@ def train(
         },
         seconds={**run.facts().get("seconds", {}), "train": position.seconds},
         cpu_seconds={**run.facts().get("cpu_seconds", {}), "train": position.cpu_seconds},
+        replicas=loop.strategy.num_replicas_in_sync,
     )
 
 
@@ -130,7 +131,12 @@ class NullWatcher:
         """Says nothing."""
 
 
-def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> Loop:
+def checked_loop(
+    values: flags.FlagValues,
+    dataset: data.DataSet,
+    directory: Path,
+    strategy: Strategy,
+) -> Loop:
     """The loop of a run; UserError, and nothing is written, for flags that do not fit the data."""
     if values.augment and dataset.train.augmentation is None:
         raise UserError(
@@ -148,7 +154,7 @@ def checked_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Pat
             f"{values.cutout}"
         )
     refusals.refuse_few_classes("eval_loss", values.eval_loss, dataset.classes)
-    loop = make_loop(values, dataset, directory)
+    loop = make_loop(values, dataset, directory, strategy)
     for phase in loop.phases:
         refuse_inputs("attack", phase.attack, threat, dataset.shape, dataset.domain)
         for flag, eps in (("train_epsilon", phase.eps), ("epsilon_from", phase.eps_from)):
@@ -166,12 +172,17 @@ def refuse_image_changes(values: flags.FlagValues, dataset: data.DataSet) -> Non
         )
 
 
-def make_loop(values: flags.FlagValues, dataset: data.DataSet, directory: Path) -> Loop:
-    """The loop that the flags describe."""
+def make_loop(
+    values: flags.FlagValues,
+    dataset: data.DataSet,
+    directory: Path,
+    strategy: Strategy,
+) -> Loop:
+    """The loop that the flags describe, on the replicas of a strategy."""
     threat = inputs.threat(values)
     phases = schedule.phases(values, threat)
     make = networks.network_maker(values, dataset)
-    with devices.strategy(values.strategy, values.jit_compile).scope():
+    with strategy.scope():
         # Seeded here, since the data's preparation, for example, may have drawn numbers before.
         keras.utils.set_random_seed(values.seed)
         network = networks.under_policy(values.precision, make)()

@@ -145,7 +145,8 @@ class Search(BaseTuner):
         if (folder / "trial.json").exists():  # killed before keras-tuner noted it
             return float(read_notes(folder / "trial.json")[self.by])
         devices.prepare_tensorflow(values.seed, values.deterministic)
-        loop = training.checked_loop(values, self.dataset, folder)
+        strategy = devices.strategy(values.strategy, values.jit_compile)
+        loop = training.checked_loop(values, self.dataset, folder, strategy)
         _refuse_members(loop.phases)
         board = TensorBoard(
             self.study.logs / trial.trial_id, self.dataset.validation, self.dataset.class_names

@@ -1,6 +1,6 @@
 """Data sets by name, or of a user's own; batches whose order is a function of (seed, epoch)."""
 
-from rt_tf.data.batches import AugmentationOptions, batches, order, steps
+from rt_tf.data.batches import AugmentationOptions, Replicas, batches, order, steps
 from rt_tf.data.dataset import DataSet, load, synthetic
 from rt_tf.data.extra import Extra, read_extra
 from rt_tf.data.sources.source import Part, Reading, Source
@@ -12,6 +12,7 @@ __all__ = [
     "Extra",
     "Part",
     "Reading",
+    "Replicas",
     "Source",
     "Split",
     "batches",

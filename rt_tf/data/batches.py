@@ -16,8 +16,27 @@ from rt_tf.errors import UserError
 CONVERTED_AT_ONCE = 2**22  # values: an epoch below this size needs no function traced for it
 PREFETCH = 4
 
+EXTRA = 2  # the kind of the random numbers for the order of further examples
+PLACES = 3  # and for their places in a batch
 Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 Change = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class Replicas(NamedTuple):
+    """The replicas that read here, of all that share a batch.
+
+    first: the number of the first one here. here: how many these are. total: how many all are.
+    """
+
+    first: int = 0
+    here: int = 1
+    total: int = 1
+
+    def rows(self, batches: np.ndarray) -> np.ndarray:
+        """The rows of batches, [steps, b], that are read here: a row for each replica and step."""
+        each = batches.shape[1] // self.total
+        parts = batches.reshape(len(batches), self.total, each)[:, self.first :][:, : self.here]
+        return parts.reshape(len(batches) * self.here, each)
 
 
 class AugmentationOptions(NamedTuple):
@@ -60,11 +79,13 @@ def batches(
     skip: int = 0,
     options: AugmentationOptions = AugmentationOptions(),  # noqa: B008 - immutable
     extra: Extra | None = None,
+    replicas: Replicas = Replicas(),  # noqa: B008 - immutable
 ) -> tf.data.Dataset:
     """One epoch: (images float32 [b, h, w, c], labels int64 [b], index int64 [b]).
 
     The last examples that fill no batch are left out, and so are the first `skip` batches.
-    UserError for a batch_size above the number of examples.
+    replicas: each is given its part of a batch, one after the other; only the rows of those here
+    are read. UserError for a batch_size above the number of examples.
     """
     count = steps(split, batch_size, extra)
     if count == 0:
@@ -74,12 +95,13 @@ def batches(
         )
     added = extra.count(batch_size) if extra else 0
     ids = order(seed, epoch, len(split))[: count * (batch_size - added)].reshape(count, -1)[skip:]
-    dataset = _gathered(split, ids, seed, epoch, options)
     if extra and added:
         others = _passes(seed, epoch, len(extra.split), count * added).reshape(count, -1)[skip:]
-        further = _gathered(extra.split, others, seed, epoch, options)
-        places = tf.data.Dataset.from_tensor_slices(_places(seed, epoch, count, batch_size)[skip:])
-        dataset = tf.data.Dataset.zip(dataset, further, places).map(_join)
+        places = _places(seed, epoch, count, batch_size)[skip:]
+        both = np.take_along_axis(np.hstack([ids, len(split) + others]), places, axis=1)
+        dataset = _of_both(split, extra.split, replicas.rows(both), seed, epoch, options)
+    else:
+        dataset = _gathered(split, replicas.rows(ids), seed, epoch, options)
     return dataset.with_options(_options()).prefetch(PREFETCH)
 
 
@@ -89,27 +111,51 @@ def _gathered(
     """The examples at positions `ids` [steps, b], a batch for each row."""
     changes = options.of(split)
     if changes or split.rows.size > CONVERTED_AT_ONCE:
-        rows = split.index.max() + 1
-        tables = [draws(seed, epoch, rows, kind) for kind in range(len(changes))]
-        gather = _gather(split, list(zip(changes, tables, strict=True)))
-        batches = tf.data.Dataset.from_tensor_slices(ids)
-        return batches.map(gather, num_parallel_calls=os.cpu_count(), deterministic=True)
+        return _mapped(ids, _gather(split, seed, epoch, options))
     epoch_arrays = (split.images(ids), split.labels[ids], split.index[ids])
     return tf.data.Dataset.from_tensor_slices(epoch_arrays)
 
 
-def _gather(split: Split, changes: list[tuple[Change, np.ndarray]]) -> Callable[[tf.Tensor], Batch]:
-    """A function from positions in the split to a batch. changes: with their random numbers."""
+def _of_both(
+    split: Split, extra: Split, ids: np.ndarray, seed: int, epoch: int, options: AugmentationOptions
+) -> tf.data.Dataset:
+    """The examples at positions `ids` [steps, b] of a split with a further one behind it."""
+    own, further = (_gather(part, seed, epoch, options) for part in (split, extra))
+
+    def gather(ids: tf.Tensor) -> Batch:
+        is_own = ids < len(split)
+        places = [tf.cast(tf.where(kind)[:, 0], tf.int32) for kind in (is_own, ~is_own)]
+        parts = own(ids[is_own]), further(ids[~is_own] - len(split))
+        columns = [tf.dynamic_stitch(places, pair) for pair in zip(*parts, strict=True)]
+        images, labels, index = (tf.ensure_shape(c, [*ids.shape, *c.shape[1:]]) for c in columns)
+        return images, labels, index
+
+    return _mapped(ids, gather)
+
+
+def _mapped(ids: np.ndarray, gather: Callable[[tf.Tensor], Batch]) -> tf.data.Dataset:
+    """The batches at positions `ids` [steps, b], which a function gathers."""
+    batches = tf.data.Dataset.from_tensor_slices(ids)
+    return batches.map(gather, num_parallel_calls=os.cpu_count(), deterministic=True)
+
+
+def _gather(
+    split: Split, seed: int, epoch: int, options: AugmentationOptions
+) -> Callable[[tf.Tensor], Batch]:
+    """A function from positions in the split to a batch."""
+    changes = options.of(split)
+    rows = split.index.max() + 1
+    drawn = [draws(seed, epoch, rows, kind) for kind in range(len(changes))]
     labels, index, *_ = split.tensors
     read = _reader(split)
     scaled = _scaled(split)
     with tf.device("/cpu:0"):
-        tables = [tf.constant(numbers) for _, numbers in changes]
+        tables = [tf.constant(numbers) for numbers in drawn]
 
     def gather(ids: tf.Tensor) -> Batch:
         images = read(ids)
         positions = tf.gather(index, ids)
-        for (change, _), table in zip(changes, tables, strict=True):
+        for change, table in zip(changes, tables, strict=True):
             images = change(images, tf.gather(table, positions))
         return scaled(images), tf.gather(labels, ids), positions
 
@@ -145,27 +191,18 @@ def _reader(split: Split) -> Callable[[tf.Tensor], tf.Tensor]:
 
 def _passes(seed: int, epoch: int, n: int, count: int) -> np.ndarray:
     """`count` positions out of n, by as many random passes over them as that takes."""
-    generator = np.random.default_rng([seed, epoch, 2])
+    generator = np.random.default_rng([seed, epoch, EXTRA])
     return np.concatenate([generator.permutation(n) for _ in range(-(-count // n))])[:count]
 
 
 def _places(seed: int, epoch: int, count: int, batch_size: int) -> np.ndarray:
     """Random orders of the examples of `count` batches: [count, batch_size]."""
-    generator = np.random.default_rng([seed, epoch, 3])
+    generator = np.random.default_rng([seed, epoch, PLACES])
     return generator.permuted(np.tile(np.arange(batch_size), (count, 1)), axis=1)
 
 
-def _join(own: Batch, further: Batch, places: tf.Tensor) -> Batch:
-    """The own and further examples as one batch, shuffled, so that any part of it has both."""
-    images, labels, index = (
-        tf.gather(tf.concat(pair, axis=0), places) for pair in zip(own, further, strict=True)
-    )
-    return images, labels, index
-
-
 def _options() -> tf.data.Options:
-    """Options for so short a pipeline: nothing is tuned; workers share batches, not files."""
+    """Options for so short a pipeline: nothing is tuned."""
     options = tf.data.Options()
     options.autotune.enabled = False
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return options

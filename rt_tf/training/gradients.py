@@ -1,7 +1,6 @@
 """Gradients of a whole batch, of which each replica has a part."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -18,13 +17,14 @@ def of_batch(
     gradients: of this replica's share of the loss, as the optimizer scales it; each has any shape,
     its variable's. clip_norm: their largest global norm, over all replicas; 0 for no limit.
 
-    Keras clips, and looks for infinities, before it sums over replicas: too early for both.
+    Keras clips, and looks for infinities, before it sums over replicas: too early for both. Where
+    neither is asked for, its own sum is the only one.
     """
     several = replicas.count()
-    total: Any = list(gradients)
-    if several > 1:
-        context = tf.distribute.get_replica_context()
-        total = context.all_reduce(tf.distribute.ReduceOp.SUM, total)
+    looks = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if not (clip_norm or looks):
+        return list(gradients)
+    total = replicas.totals(gradients)
     if clip_norm:
         scale = optimizer.scale_loss(tf.constant(1.0))
         total, _ = tf.clip_by_global_norm(total, clip_norm * scale)

@@ -28,6 +28,4 @@ def read(variable: tf.Variable, x: Tensor, first: Tensor) -> Tensor:
 
 def keep(variable: tf.Variable, moves: Tensor) -> None:
     """Keeps the moves of a step, [batch, ...], those of all replicas on each of them."""
-    if replicas.count() > 1:
-        moves = tf.distribute.get_replica_context().all_gather(moves, axis=0)
-    variable.assign(moves)
+    variable.assign(replicas.joined(moves))

@@ -11,7 +11,7 @@ from absl import flags as absl_flags
 from PIL import Image
 from sklearn.datasets import load_digits, load_wine
 
-from pipelines.assembly import inputs, networks, optimization
+from pipelines.assembly import devices, inputs, networks, optimization
 from pipelines.flags.data import reading_settings
 from pipelines.flags.parsing import parse
 from pipelines.flags.plugins import import_plugins
@@ -256,7 +256,7 @@ def test_what_does_not_fit_a_table_is_refused_before_training(
 ) -> None:
     values = flag_values("--dataset=breast_cancer", "--model=table_fc", *arguments)
     with pytest.raises(UserError, match=words):
-        training.checked_loop(values, inputs.load_data(values), tmp_path)
+        training.checked_loop(values, inputs.load_data(values), tmp_path, devices.strategy())
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def parsed(*arguments: str) -> absl_flags.FlagValues:
         ),
         ("--bound=ibp", "expected one of none, interval, crown_ibp, .*; received 'ibp'"),
         ("--rungs=interval,ilp", "received 'ilp'"),
-        ("--strategy=tpu", "expected one of default, mirrored; received 'tpu'"),
+        ("--strategy=tpu", "expected one of auto, single, mirrored, multi_worker; received 'tpu'"),
         ("--precision=half", "received 'half'"),
         ("--epsilon=abc", "expected a number or a fraction such as 8/255; received 'abc'"),
         ("--epsilon=1/0", "expected a number or a fraction"),
@@ -149,7 +149,7 @@ def test_combinations_that_make_no_sense_are_refused(arguments: list[str], words
 
     def check() -> None:
         schedule.phases(values, inputs.threat(values))
-        refusals.refuse_jit(values.strategy, values.jit_compile, ["/cpu:0", "/cpu:1"])
+        refusals.refuse_jit(values.strategy, values.jit_compile, 2, "devices")
 
     with pytest.raises(UserError, match=words):
         check()
@@ -297,3 +297,10 @@ def test_entry_points_refuse_what_is_no_run(module: str, tmp_path: Path) -> None
     assert result.returncode == 2
     assert result.stderr.startswith("error: model_dir: expected a directory of a run")
     assert result.stderr.count("\n") == 1
+
+
+def test_a_strategy_of_an_earlier_version_is_read_by_its_name_of_now() -> None:
+    assert run.run_flags({"strategy": "default"}).strategy == "auto"
+    assert run.run_flags({"strategy": "mirrored"}).strategy == "mirrored"
+    assert run.same("strategy", "default", "auto")
+    assert not run.same("strategy", "default", "mirrored")

@@ -96,7 +96,9 @@ def build_loop(digits_dir: Path, tmp_path: Path, *arguments: str) -> Loop:
     places = ("--model=digits_fc", f"--data_dir={digits_dir}", f"--model_dir={tmp_path / 'run'}")
     parse(["train", *places, *arguments], groups, "")
     read_phases(values)
-    return training.checked_loop(values, inputs.load_data(values), tmp_path / "run")
+    return training.checked_loop(
+        values, inputs.load_data(values), tmp_path / "run", devices.strategy(values.strategy)
+    )
 
 
 UNION = ["--threat=union", "--union_radii=0.3,1.5,12"]

@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from pipelines.assembly import devices
 from pipelines.flags import parsing
 from pipelines.flags import run as ours
 from pipelines.stages import training
@@ -36,8 +35,7 @@ def build_loop(strategy: tf.distribute.Strategy, folder: Path, arguments: list[s
     """The loop that flags describe, under a strategy."""
     values = flags.FlagValues()
     parsing.parse(["train", *COMMON, *arguments], ours.training_groups(values), "")
-    devices.strategy = lambda *_: strategy
-    return training.make_loop(values, data.load("digits", sys.argv[1]), folder)
+    return training.make_loop(values, data.load("digits", sys.argv[1]), folder, strategy)
 
 
 def trained(

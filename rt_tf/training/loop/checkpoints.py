@@ -72,6 +72,10 @@ class Checkpoints:
             )
         return None
 
+    def restore_step(self, step: int, **trackables: Any) -> None:
+        """Restores checkpoint `step`, which another process has found to be whole."""
+        self._restored(step, trackables)
+
     def _sweep(self) -> None:
         """Removes checkpoints that are not whole: without an index, which is written last."""
         whole = {f"ckpt-{step}" for step in self.steps()}

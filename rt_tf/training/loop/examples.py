@@ -51,8 +51,13 @@ class OpenExamples:
         """Opens the examples of a phase."""
         self.open = members.left_open(self.all, phase)
 
-    def batches(self, position: TrainingState, phase: Phase, epochs: int) -> Iterator[Any]:
-        """The datasets of a phase's epochs from a position on, each the rest of its epoch."""
+    def batches(
+        self, position: TrainingState, phase: Phase, epochs: int, replicas: data.Replicas
+    ) -> Iterator[Any]:
+        """The datasets of a phase's epochs from a position on, each the rest of its epoch.
+
+        replicas: those that read here.
+        """
         done = position.step // phase.replays
         first = done // self.steps_per_epoch
         for epoch in range(first, epochs):
@@ -64,4 +69,5 @@ class OpenExamples:
                 skip=done - first * self.steps_per_epoch if epoch == first else 0,
                 options=self.settings.augmentation,
                 extra=self.extra,
+                replicas=replicas,
             )

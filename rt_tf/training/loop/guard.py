@@ -34,19 +34,25 @@ class Guard:
         """Keeps the present weights as good ones."""
         save_network(model.network, self.path)
 
-    def judge(self, model: RobustModel, minibatch: Split, clock: Clock, eps: float) -> None:
-        """Notes the attacked accuracy at this radius; on an alarm, puts the good weights back."""
+    def restore(self, model: RobustModel) -> None:
+        """Puts the good weights back."""
+        model.network.set_weights(keras.models.load_model(self.path).get_weights())
+
+    def accuracy(self, minibatch: Split, eps: float) -> float:
+        """The accuracy under the attack that judges, at this radius."""
+        attacked = self.monitor.accuracies(minibatch, tf.constant(eps, tf.float32)).attacked
+        assert attacked is not None
+        return attacked
+
+    def judge(self, accuracy: float, clock: Clock) -> bool:
+        """Notes an accuracy and whether it is an alarm; returns whether the weights are good."""
         position, trained = clock.position, clock.means["point_accuracy"]
         before = position.guarded if clock.at_full_radius else []
-        accuracy = self.monitor.accuracies(minibatch, tf.constant(eps, tf.float32)).attacked
-        assert accuracy is not None
         position.alarm = overfits(accuracy, before, trained, self.drop)
-        if position.alarm:
-            model.network.set_weights(keras.models.load_model(self.path).get_weights())
-        elif good(accuracy, before, trained, self.drop):
-            self.keep(model)
         position.guard_accuracy = accuracy
-        position.guarded += [accuracy] if clock.at_full_radius else []
+        if clock.at_full_radius:
+            position.guarded = [*before, accuracy]
+        return good(accuracy, before, trained, self.drop)
 
 
 def good(accuracy: float, before: Sequence[float], trained: float, drop: float) -> bool:

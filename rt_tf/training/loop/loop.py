@@ -1,8 +1,9 @@
 """The training loop: step by step over phases, resumable at any step.
 
-The one file that knows strategies, checkpoints and resume. It prints nothing: a `Watcher` gets all
-events. Positions: `step` counts within the phase; an epoch is a pass over the training split in an
-order that depends on (seed, phase, epoch) alone.
+It prints nothing: a `Watcher` gets all events. Several processes that train together take the same
+steps and have the same position; the first one, the chief, evaluates and writes. Positions: `step`
+counts within the phase; an epoch is a pass over the training split in an order that depends on
+(seed, phase, epoch) alone.
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rt_tf import data
+from rt_tf import data, replicas
 from rt_tf.errors import UserError
 from rt_tf.training.loop.average import Average
 from rt_tf.training.loop.cascade import CascadeMembers
@@ -26,11 +27,14 @@ from rt_tf.training.loop.history import history_row, steering
 from rt_tf.training.loop.selection import Selection
 from rt_tf.training.loop.state import LoopSettings, TrainingState, Watcher
 from rt_tf.training.loop.step import StepFunction, step_function
+from rt_tf.training.loop.workers import Workers
 from rt_tf.training.model import RobustModel
 from rt_tf.training.monitor import Accuracies, Monitor, chance
 from rt_tf.training.objectives.batch import refuse_uneven
-from rt_tf.training.objectives.objective import Objective
+from rt_tf.training.objectives.objective import Objective, Terms
 from rt_tf.training.phases import Phase, Values, own_epochs
+
+AGREE_EVERY = 10  # steps after which several processes ask one another whether to stop
 
 
 @dataclasses.dataclass
@@ -40,8 +44,9 @@ class Loop:
     objectives: one for each phase. optimizer: makes a new one. network: builds the float32 network
     that is kept. average: of the weights, which then is monitored and kept. guard: judges phases
     until overfit. Everything is written below `directory`: checkpoints/ and best/network.keras, and
-    further files of a phase or a cascade. stopping: called after every step; when it is true, the
-    loop writes a checkpoint and raises KeyboardInterrupt.
+    further files of a phase or a cascade. stopping: asked after every step, of several processes
+    after every few; when it is true in any, the loop writes a checkpoint and raises
+    KeyboardInterrupt.
     """
 
     model: RobustModel
@@ -63,6 +68,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.strategy = tf.distribute.get_strategy()
+        self.workers = Workers(self.strategy)
         self.checkpoints = Checkpoints(self.directory / "checkpoints")
         self.members = CascadeMembers(self.directory, self.phases, self.monitor)
         self.selection = Selection(self.settings.select_by, self.members, self.network)
@@ -78,7 +84,7 @@ class Loop:
         """Trains to the end, from the last whole checkpoint if there is one; the final state."""
         self._compile(0)
         self._resume()
-        if not self.checkpoints.steps():
+        if self._is_new:
             self._begin_average()
             self._checkpoint(force=True)
         started = time.monotonic() - self.position.seconds
@@ -94,11 +100,19 @@ class Loop:
             self._checkpoint(force=True)
         return self.position
 
+    @property
+    def _is_new(self) -> bool:
+        """Whether there is no checkpoint yet."""
+        return bool(self.workers.from_chief(lambda: not self.checkpoints.steps()))
+
     def _pause(self) -> None:
         """Writes a checkpoint between two steps, if it is time for one or the run is to stop."""
-        stop = self.stopping()
+        if self.workers.several and self.position.total_steps % AGREE_EVERY:
+            return
+        stop = self.workers.any(self.stopping())
         self._checkpoint(force=stop)
         if stop:
+            self.workers.wait()  # until the checkpoint is whole
             raise KeyboardInterrupt
 
     def most_steps(self) -> list[int]:
@@ -117,17 +131,29 @@ class Loop:
         self.model.eps.assign(values.eps)
         self.model.kappa.assign(values.kappa)
         self.model.optimizer.learning_rate.assign(values.learning_rate)
-        return {name: float(value) for name, value in step(batch).items()}
+        return dict(zip(Terms._fields, step(batch).numpy().tolist(), strict=True))
 
     def batches(self, phase: Phase) -> Iterator[Any]:
         """The batches of the rest of a phase, epoch by epoch, each as often as it is replayed."""
         replayed = self.position.step % phase.replays
-        for dataset in self.examples.batches(self.position, phase, self._clock(phase).epochs):
-            if self.strategy.num_replicas_in_sync > 1:
-                dataset = self.strategy.experimental_distribute_dataset(dataset)
-            for batch in dataset:
+        for dataset in self.examples.batches(
+            self.position, phase, self._clock(phase).epochs, self._replicas
+        ):
+            for batch in self._distributed(dataset):
                 yield from [batch] * (phase.replays - replayed)
                 replayed = 0
+
+    @property
+    def _replicas(self) -> data.Replicas:
+        """The replicas of this process."""
+        here = replicas.here(self.strategy)
+        return data.Replicas(self.workers.number * here, here, self.strategy.num_replicas_in_sync)
+
+    def _distributed(self, dataset: tf.data.Dataset) -> Any:
+        """The batches of all replicas. dataset: of the parts of those of this process, in order."""
+        if self.strategy.num_replicas_in_sync == 1:
+            return dataset
+        return self.strategy.distribute_datasets_from_function(lambda _: dataset)
 
     def _clock(self, phase: Phase) -> Clock:
         labels = self.examples.validation.labels[: self.settings.monitor_samples]
@@ -154,7 +180,7 @@ class Loop:
             )
 
     def _resume(self) -> None:
-        state = self.checkpoints.restore(**trackables(self.model, self.average))
+        state = self._restored()
         if state is not None:
             self.position = TrainingState(**state)
             number = min(self.position.phase, len(self.phases) - 1)
@@ -162,9 +188,17 @@ class Loop:
         self.watcher.on_resume(self.position, self.checkpoints.notices)
         self._open_examples()
 
+    def _restored(self) -> dict[str, Any] | None:
+        """Restores the newest checkpoint that the chief can read; the position that it holds."""
+        own = trackables(self.model, self.average)
+        state = self.workers.from_chief(lambda: self.checkpoints.restore(**own))
+        if state is not None and not self.workers.chief:
+            self.checkpoints.restore_step(state["total_steps"], **own)
+        return dict(state) if state is not None else None
+
     def _open_examples(self) -> None:
         if self.position.phase < len(self.phases):
-            self.examples.enter(self.members, self.position.phase)
+            self.workers.chief_first(lambda: self.examples.enter(self.members, self.position.phase))
 
     def _step_function(self) -> StepFunction:
         jit, weights = self.settings.jit_compile, self.settings.class_weights
@@ -175,7 +209,7 @@ class Loop:
         phase = self.phases[self.position.phase]
         if not self.examples.suffice or self._phase_ends():
             return
-        if phase.until == "overfit" and not self.position.step:
+        if phase.until == "overfit" and not self.position.step and self.workers.chief:
             self._guard.keep(self.model)
         step = self._step_function()
         for batch in self.batches(phase):
@@ -197,12 +231,20 @@ class Loop:
             position.epoch_sums[name] = position.epoch_sums.get(name, 0.0) + value
         self.watcher.on_step(position, values, terms)
         if clock.guarded():
-            minibatch = self.examples.train.take(self.settings.batch_size)
-            self._guard.judge(self.model, minibatch, clock, values.eps)
-            if position.alarm:
-                self._begin_average()
+            self._judge(clock, values.eps)
         if clock.at_epochs_end() or position.alarm:
             self._end_epoch(clock, values)
+
+    def _judge(self, clock: Clock, eps: float) -> None:
+        """Lets the guard judge the weights, and keep them or put earlier ones back."""
+        minibatch = self.examples.train.take(self.settings.batch_size)
+        accuracy = self.workers.from_chief(lambda: self._guard.accuracy(minibatch, eps))
+        good = self._guard.judge(accuracy, clock)
+        if self.position.alarm:
+            self._guard.restore(self.model)
+            self._begin_average()
+        elif good and self.workers.chief:
+            self._guard.keep(self.model)
 
     def _end_epoch(self, clock: Clock, values: Values) -> None:
         """Notes the epoch's loss and, if an evaluation is due, its row and the network."""
@@ -218,12 +260,18 @@ class Loop:
     def _evaluate(self, clock: Clock, means: dict[str, float], values: Values) -> Accuracies:
         """The accuracies on validation examples, after a row of the history that holds them."""
         samples = self.settings.monitor_samples
-        on_train = self.monitor.accuracies(self.examples.train.take(samples))
-        on_validation = self.monitor.accuracies(self.examples.validation.take(samples))
+        on_train, on_validation = (
+            self._accuracies(split.take(samples))
+            for split in (self.examples.train, self.examples.validation)
+        )
         row = history_row(clock, means, values, on_train, on_validation)
         row["steering"] = steering(clock, self.members, len(self.examples.train))
         self.position.history.append(row)
         return on_validation
+
+    def _accuracies(self, split: data.Split) -> Accuracies:
+        """The accuracies on a split, those of the chief in all processes."""
+        return Accuracies(*self.workers.from_chief(lambda: self.monitor.accuracies(split)))
 
     @property
     def _guard(self) -> Guard:
@@ -239,7 +287,9 @@ class Loop:
         refuse_lost_weights(self.model.network, self.position, self.checkpoints)
         if self.position.best and rank < self.position.best:
             return
-        self.selection.keep(self._judged, rank, clock)
+        self.selection.note(rank, clock)
+        if self.workers.chief:
+            self.selection.keep(self._judged, self.position.phase)
         self._checkpoint(force=True)  # the selection and the kept file must agree
 
     @property
@@ -256,7 +306,9 @@ class Loop:
         phase = self.phases[position.phase]
         position.next_phase(self._clock(phase).epoch if self.steps_per_epoch else 0)
         if position.phase == len(self.phases):
-            self.members.unite()
+            if self.workers.chief:
+                self.members.unite()
+            self.workers.wait()  # until all files are whole
             return
         if self.phases[position.phase].new_member:
             self._new_member()
@@ -276,11 +328,19 @@ class Loop:
             self.average.begin(self.model.network)
 
     def _checkpoint(self, force: bool = False) -> None:
-        if not (force or self.checkpoints.age() >= self.settings.checkpoint_seconds):
+        """Writes a checkpoint, if it is time by the chief's clock, or at once."""
+        if not (force or self._is_due()):
             return
         refuse_lost_weights(self.model.network, self.position, self.checkpoints)
+        if not self.workers.chief:
+            return
         self.checkpoints.save(
             self.position.total_steps,
             dataclasses.asdict(self.position),
             **trackables(self.model, self.average),
         )
+
+    def _is_due(self) -> bool:
+        age = self.checkpoints.age
+        due = self.workers.from_chief(lambda: age() >= self.settings.checkpoint_seconds)
+        return bool(due)

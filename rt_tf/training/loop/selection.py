@@ -42,16 +42,19 @@ class Selection:
             )
         return [value, accuracies.clean]
 
-    def keep(self, network: keras.Model, rank: list[float], clock: Clock) -> None:
-        """Writes a network as the best so far, and notes it in the position."""
+    def note(self, rank: list[float], clock: Clock) -> None:
+        """Notes in the position that its network is the best so far."""
         position = clock.position
         position.best = rank
         position.selected = {"phase": position.phase, "epoch": clock.epoch, "by": self.by}
         position.selected |= {"step": position.total_steps, "value": rank[0]}
-        self.members.forget(position.phase)
+
+    def keep(self, network: keras.Model, phase: int) -> None:
+        """Writes a network as the best so far of the member that a phase trains."""
+        self.members.forget(phase)
         kept = self.network()
         kept.set_weights(network.get_weights())
-        save_network(kept, self.members.path(position.phase))
+        save_network(kept, self.members.path(phase))
 
     def _value(self, accuracies: Accuracies, step: int) -> float | None:
         return float(step) if self.by == "last" else getattr(accuracies, self.by)

@@ -5,36 +5,38 @@ from typing import Any
 
 import tensorflow as tf
 
+from rt_tf.replicas import Strategy
 from rt_tf.training.loop.average import Average
 from rt_tf.training.model import RobustModel
-from rt_tf.training.objectives.objective import Terms
 
-StepFunction = Callable[[Any], dict[str, tf.Tensor]]
+StepFunction = Callable[[Any], tf.Tensor]
 
 
 def step_function(
-    strategy: tf.distribute.Strategy,
+    strategy: Strategy,
     model: RobustModel,
     average: Average | None,
     jit_compile: bool,
     class_weights: Sequence[float] = (),
 ) -> StepFunction:
-    """A function that takes a step on a batch and returns the terms' means over replicas.
+    """A function that takes a step on a batch and returns `Terms`, means over replicas: [terms].
 
-    The batch is `(images, labels, index)`, each of them one tensor per replica. average: of the
-    weights, which takes in every step. jit_compile: whether XLA compiles the step.
-    class_weights: of the examples of each class in the loss, [classes]; none for one each.
+    They are one tensor: each tensor is summed over replicas, and fetched, by itself. The batch is
+    `(images, labels, index)`, each of them one tensor per replica. average: of the weights, which
+    takes in every step. jit_compile: whether XLA compiles the step. class_weights: of the examples
+    of each class in the loss, [classes]; none for one each.
     """
     by_class = tf.constant(class_weights, tf.float32) if len(class_weights) else None
 
-    def learn(images: tf.Tensor, labels: tf.Tensor) -> Terms:
-        return model.step(images, labels, None if by_class is None else tf.gather(by_class, labels))
+    def learn(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        weights = None if by_class is None else tf.gather(by_class, labels)
+        return tf.stack(model.step(images, labels, weights))
 
-    def step(batch: Any) -> dict[str, tf.Tensor]:
+    def step(batch: Any) -> tf.Tensor:
         images, labels, _ = batch
-        terms = strategy.run(learn, args=(images, labels))._asdict()
+        terms = strategy.run(learn, args=(images, labels))
         if average:
             average.update(model.network)
-        return {name: strategy.reduce("MEAN", v, axis=None) for name, v in terms.items()}
+        return strategy.reduce("MEAN", terms, axis=None)
 
     return tf.function(step, autograph=False, jit_compile=jit_compile or None)
