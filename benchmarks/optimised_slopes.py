@@ -29,12 +29,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.bounds import CLASSES, EPS, Subject, random_subject, run_subject
-from benchmarks.timing import Job, surroundings, usable_cores
+from benchmarks.timing import Job, surroundings
 from pipelines.console import one_line_errors
 from rt_tf import catalogue
 from rt_tf.bounds.result import margin_spec
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
+from rt_tf.machine import usable_cores
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
 

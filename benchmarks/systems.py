@@ -6,18 +6,20 @@
 Runs the flag files configs/<data set>/<system>-short.cfg, or the systems that are named, one after
 another where there is no result yet, and stores each result in benchmarks/results/systems/ as it
 ends: killed, it goes on with the same command. Then prints their results as a markdown table,
-several seeds in one row with the least and the greatest. `--table` only prints.
+several seeds in one row with the least and the greatest. `--table` only prints; `--cluster` shares
+the runs among the workers of a cluster.
 """
 
 import argparse
 import itertools
 import json
-import subprocess
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipelines.assembly import tasks
+from pipelines.flags.cluster import Cluster, cluster
 from pipelines.flags.help import CONFIGS
 from rt_tf.exactly import radius_text
 from rt_tf.files import write_text
@@ -114,6 +116,28 @@ def _rank(result: Result) -> tuple[str, str, float, str]:
     return (result["flags"]["dataset"], result["threat"], result["epsilon"], result["system"])
 
 
+def _run(
+    asked: Sequence[tuple[str, int]], runs: Path, options: Sequence[str], where: Cluster | None
+) -> list[str]:
+    """Runs the systems and seeds without a result, and keeps their results; those that failed."""
+    folders = {
+        f"{name}, seed {seed}": (runs / f"{name}-seed{seed}", name, seed)
+        for name, seed in asked
+        if not place(name, seed).exists()
+    }
+    commands = {
+        title: command(name, seed, run, options) for title, (run, name, seed) in folders.items()
+    }
+    failed = []
+    for title, end in tasks.done(commands, CONFIGS.parent, where):
+        print(f"{title}: {'done' if end.status == 0 else end.errors.strip()}", flush=True)
+        if end.status:
+            failed.append(title)
+        else:
+            keep(*folders[title])
+    return failed
+
+
 def main() -> None:
     """The entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -122,19 +146,15 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs are")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each, with seeds 0, 1, ...")
     parser.add_argument("--table", action="store_true", help="only print the table")
+    about = "a cluster of Dask that shares the runs (docs/scale.md): local:2, tcp://host:8786"
+    parser.add_argument("--cluster", type=cluster, help=about)
     arguments = parser.parse_args()
     names = arguments.names or short_systems()
     options = [f"--data_dir={arguments.data_dir}"] if arguments.data_dir else []
     failed = []
-    for name, seed in itertools.product([] if arguments.table else names, range(arguments.seeds)):
-        if place(name, seed).exists():
-            continue
-        run = arguments.runs.resolve() / f"{name}-seed{seed}"
-        words = command(name, seed, run, options)
-        if subprocess.run(words, cwd=CONFIGS.parent, check=False).returncode:
-            failed.append(f"{name}, seed {seed}")
-            continue
-        keep(run, name, seed)
+    if not arguments.table:
+        asked = list(itertools.product(names, range(arguments.seeds)))
+        failed = _run(asked, arguments.runs.resolve(), options, arguments.cluster)
     print(table(names))
     if failed:
         sys.exit(f"failed: {'; '.join(failed)}")

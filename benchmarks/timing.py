@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rt_tf.reporting.provenance import usable_cores
+from rt_tf.machine import usable_cores
 
 
 class Job:

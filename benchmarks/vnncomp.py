@@ -10,12 +10,10 @@ answer is written as it comes, and the same command goes on from there.
 
 import argparse
 import csv
-import gzip
 import json
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -28,7 +26,7 @@ from rich.table import Table
 from pipelines.console import one_line_errors
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
-from rt_tf.reporting.provenance import usable_cores
+from rt_tf.machine import usable_cores
 
 COLUMNS = ("onnx", "vnnlib", "time_limit_s", "published_verdicts")
 ANSWERS = ("sat", "unsat", "unknown", "timeout", "refused", "failed")
@@ -67,24 +65,15 @@ def _counts(text: str) -> dict[str, int]:
 
 def answered(instance: Instance, folder: Path, limit: float) -> Row:
     """The answer to an instance, its reason, and the seconds that the whole command took."""
-    with tempfile.TemporaryDirectory() as scratch:
-        vnnlib = _plain(folder / instance.vnnlib, Path(scratch))
-        files = [f"--onnx_file={folder / instance.onnx}", f"--vnnlib_file={vnnlib}"]
-        command = [sys.executable, "-m", "pipelines.verify", *files, f"--time_limit={limit}"]
-        began = time.monotonic()
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        seconds = time.monotonic() - began
+    onnx, vnnlib = folder / instance.onnx, folder / instance.vnnlib
+    files = [f"--onnx_file={onnx}", f"--vnnlib_file={vnnlib}"]
+    command = [sys.executable, "-m", "pipelines.verify", *files, f"--time_limit={limit}"]
+    began = time.monotonic()
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - began
     answer, why = _answer_of(result)
     row = {"onnx": instance.onnx, "vnnlib": instance.vnnlib, "published": instance.published}
     return {**row, "answer": answer, "why": why, "seconds": round(seconds, 2)}
-
-
-def _plain(path: Path, scratch: Path) -> Path:
-    if path.suffix != ".gz":
-        return path
-    plain = scratch / path.stem
-    plain.write_bytes(gzip.decompress(path.read_bytes()))
-    return plain
 
 
 def _answer_of(result: subprocess.CompletedProcess[str]) -> tuple[str, str]:

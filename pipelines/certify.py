@@ -5,6 +5,7 @@ from typing import Any
 
 from pipelines.command import run_command
 from pipelines.flags import evaluation as ours
+from pipelines.flags.cluster import cluster_group
 from pipelines.flags.run import run_group
 from rt_tf.command_line import called
 
@@ -22,6 +23,7 @@ GROUPS = (
     ours.radii_group,
     ours.ladder_group,
     ours.bound_group,
+    cluster_group,
 )
 
 

@@ -7,6 +7,7 @@ from absl import flags
 
 from pipelines.console import begin_output, console, import_tensorflow, one_line_errors
 from pipelines.flags import run as ours
+from pipelines.flags.cluster import cluster_group
 from pipelines.flags.group import Group
 from pipelines.flags.help import listed
 from pipelines.flags.kinds import OneOf, whole
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     argv = argv or sys.argv
     import_plugins(argv)
     values = flags.FLAGS
-    groups = [tune_group(values), *ours.training_groups(values)]
+    groups = [tune_group(values), cluster_group(values), *ours.training_groups(values)]
     parse(argv, groups, ABOUT)
     if values.dry_run or values.accept_changed_flags:
         fail("tune: expected neither --dry_run nor --accept_changed_flags: they are for one run")
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
             fail(f"{name}: expected --{name}=<{'folder' if name == 'model_dir' else 'file'}>")
     begin_output(values.log_format, "tune")
     with one_line_errors():
-        tune(values, ours.frozen(values, groups[1:]))
+        tune(values, ours.frozen(values, groups[2:]))
 
 
 def tune(values: Any, texts: dict[str, str]) -> None:

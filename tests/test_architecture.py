@@ -24,6 +24,7 @@ MAY_USE = {  # besides a room's own files
     "domain": {"errors"},
     "files": set(),
     "folders": {"errors"},
+    "machine": set(),
     "notes": {"errors", "files"},
     "numbers": {"errors"},
     "replicas": set(),
@@ -59,7 +60,16 @@ MAY_USE = {  # besides a room's own files
         "checker",
     }
     | BELOW_TRAINING,
-    "reporting": {"records", "serving", "training", "certification", "bounds", "attacks", "data"}
+    "reporting": {
+        "machine",
+        "records",
+        "serving",
+        "training",
+        "certification",
+        "bounds",
+        "attacks",
+        "data",
+    }
     | BELOW_BOUNDS,
 }
 USED_BY_ALL = {"errors", "domain", "exactly", "files", "folders", "notes", "numbers"}

@@ -16,6 +16,7 @@ from absl import flags as absl_flags
 from benchmarks import campaign, systems
 from pipelines import certify, check, draw, evaluate, export, radius, tune, verify
 from pipelines.flags import parsing, run
+from pipelines.flags.cluster import cluster_group
 from pipelines.flags.run import run_group
 from rt_tf import catalogue
 
@@ -39,12 +40,12 @@ GROUPS = {
     "train": run.training_groups,
     "certify": lambda v: [make(v) for make in certify.GROUPS],
     "evaluate": lambda v: [make(v) for make in evaluate.GROUPS],
-    "tune": lambda v: [tune.tune_group(v), *run.training_groups(v)],
+    "tune": lambda v: [tune.tune_group(v), cluster_group(v), *run.training_groups(v)],
     "export": lambda v: [make(v) for make in export.GROUPS],
     "draw": lambda v: [run_group(v), draw.draw_group(v)],
     "radius": lambda v: [make(v) for make in radius.GROUPS],
     "check": lambda v: [check.check_group(v)],
-    "verify": lambda v: [verify.verify_group(v)],
+    "verify": lambda v: [verify.verify_group(v), cluster_group(v)],
 }
 
 
@@ -84,7 +85,10 @@ network = keras.Sequential(
 
 
 @pytest.mark.parametrize(("module", "arguments"), COMMANDS)
-def test_commands_have_flags_that_exist(module: str, arguments: str) -> None:
+def test_commands_have_flags_that_exist(
+    module: str, arguments: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")  # what a job's script finds
     values = absl_flags.FlagValues()
     groups = GROUPS[module](values)
     words = [

@@ -98,7 +98,10 @@ def ladder_group(values: flags.FlagValues) -> Group:
     rungs = catalogue.rungs()
     group.phases("rungs", OneOf(rungs), None, f"In this order. {listed(rungs)} {usual}")
     _time_limit(group)
-    about = "The part of the examples, such as 1/4, where several processes work on a run."
+    about = (
+        "The part of the examples, such as 1/4, where several processes work on a run; array, or "
+        "array/<number of tasks>, for that of a task of an array job (SLURM, Kubernetes)."
+    )
     group.one("slice", share, None, about)
     return group
 

@@ -1,12 +1,14 @@
 """Kinds of flag values: their parsers, and the errors for other texts."""
 
 import math
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from absl import flags
 
 ANY = float("inf")  # as an end for `within`
+ARRAY = "array"
 
 
 class PhaseList(tuple):
@@ -125,12 +127,36 @@ def radii(text: str) -> PhaseList:
     return values
 
 
-def share(text: str) -> tuple[int, int]:
-    """A part and the number of equal parts, from a text such as 1/4."""
+def share(text: str, environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
+    """A part and the number of equal parts, from a text such as 1/4.
+
+    From `array`, or `array/4` where the environment does not state the number, the part of a task
+    of an array job: SLURM's, or an indexed job's of Kubernetes.
+    """
+    name, _, count = text.partition("/")
+    if name == ARRAY:
+        text = _of_array(count, environment)
     first, _, last = text.partition("/")
     if not (first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last)):
         raise ValueError(f"expected a part k/n with 1 <= k <= n, such as 1/4; received '{text}'")
     return int(first), int(last)
+
+
+def _of_array(count: str, environment: Mapping[str, str]) -> str:
+    """The part of a task of an array job, as a text such as 1/4. count: as stated by the flag."""
+    if (index := environment.get("SLURM_ARRAY_TASK_ID")) is not None:
+        begin = int(environment.get("SLURM_ARRAY_TASK_MIN", "0"))
+        count = count or environment.get("SLURM_ARRAY_TASK_COUNT", "")
+    elif (index := environment.get("JOB_COMPLETION_INDEX")) is not None:
+        begin = 0
+    else:
+        raise ValueError(
+            "expected SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX in the environment with "
+            f"'{ARRAY}'; found neither"
+        )
+    if not count:
+        raise ValueError(f"expected {ARRAY}/<number of tasks>, as the environment states none")
+    return f"{int(index) - begin + 1}/{count}"
 
 
 def epochs_list(text: str) -> tuple[float, ...]:

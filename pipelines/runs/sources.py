@@ -1,5 +1,7 @@
 """Networks of other runs, on which points are made for an evaluation."""
 
+import functools
+
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.restoring import load_network
 from rt_tf import models
@@ -26,4 +28,5 @@ def load_source(path: str, subject: Subject) -> TransferSource:
             f"transfer_from: expected networks of {target.input_shape} images and "
             f"{target.classes} classes; {path} has {wiring.input_shape} and {wiring.classes}"
         )
-    return TransferSource(run.path.name, wiring.lower())
+    again = functools.partial(load_source, str(run.path.resolve()))
+    return TransferSource(run.path.name, wiring.lower(), again)

@@ -79,7 +79,7 @@ def _awaited(process: Any, results: Connection, end: float) -> Ended:
 def _report(results: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """Sends the result of work, in its process, which ignores Ctrl-C and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         result = work(*arguments)
     except UserError as error:
@@ -87,8 +87,13 @@ def _report(results: Connection, work: Callable[..., Any], arguments: tuple[Any,
     results.send(result)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Ends this process, from now on, once the one that started it is gone, however that ended."""
     parent = multiprocessing.parent_process()
     if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

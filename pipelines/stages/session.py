@@ -7,6 +7,8 @@ from typing import NamedTuple
 from absl import flags
 
 from pipelines.assembly import devices, inputs
+from pipelines.assembly.cluster import connected
+from pipelines.flags.run import as_text
 from pipelines.output import Terminal
 from pipelines.progress import ConsoleProgress
 from pipelines.runs.directory import RunDirectory
@@ -14,8 +16,10 @@ from pipelines.runs.external_network import THREAT, given_file
 from pipelines.runs.loading import load_run
 from pipelines.runs.provenance import check_data
 from pipelines.stages import adopting, publish
+from pipelines.stages.elsewhere import DaskEngine, RunOfTask
 from rt_tf import data
 from rt_tf.errors import UserError
+from rt_tf.evaluation.method import Engine
 from rt_tf.evaluation.refusals import check_radius
 from rt_tf.evaluation.subject import Subject
 from rt_tf.threats.region import Threat
@@ -25,7 +29,8 @@ class RunSession(NamedTuple):
     """A run with a network, its data, and the threat and radii of the question.
 
     is_new: whether the run was made around a network's file just now. alone: takes the run for this
-    process alone; returns whether it could, as no other process works on it.
+    process alone; returns whether it could, as no other process works on it. engine: the cluster
+    that answers examples; None where this process does.
     """
 
     run: RunDirectory
@@ -34,11 +39,12 @@ class RunSession(NamedTuple):
     radii: list[float]
     is_new: bool
     alone: Callable[[], bool]
+    engine: Engine | None
 
     def subject(self) -> Subject:
         """The subject of an evaluation; a damaged export is written anew before."""
         publish.mend_export(self.run, self.dataset)
-        return load_run(self.run, self.dataset, self.threat)
+        return load_run(self.run, self.dataset, self.threat)._replace(engine=self.engine)
 
 
 @contextlib.contextmanager
@@ -71,7 +77,21 @@ def open_run(
             _refuse_untrained(run, values)
             _refuse_part(run, part)
             adopting.adopt(run, run_values, dataset, threat, screen)
-        yield RunSession(run, dataset, threat, radii, is_new, lock.take)
+        with _engine(run, values, run_values) as engine:
+            yield RunSession(run, dataset, threat, radii, is_new, lock.take, engine)
+
+
+@contextlib.contextmanager
+def _engine(
+    run: RunDirectory, values: flags.FlagValues, run_values: flags.FlagValues
+) -> Iterator[Engine | None]:
+    """The cluster that a command names, with all that its workers need to load the run."""
+    if "cluster" not in values or values.cluster is None:
+        yield None
+        return
+    texts = {n: as_text(run_values[n].value) for n in run_values if run_values[n].value is not None}
+    with connected(values.cluster) as client:
+        yield DaskEngine(client, RunOfTask(run.path.resolve(), tuple(texts.items())))
 
 
 def _set_threat(values: flags.FlagValues, run_values: flags.FlagValues) -> None:

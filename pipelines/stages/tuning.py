@@ -1,61 +1,29 @@
 """A search by keras-tuner, in which each trial is a training run."""
 
-import shutil
-from collections.abc import Sequence
 from typing import Any
 
-import keras
 import keras_tuner
-import tensorflow as tf
 from absl import flags
 from keras_tuner.engine.base_tuner import BaseTuner
 from rich.table import Table
-from tensorboard.plugins.hparams import api as hparams
 
 from pipelines.assembly import devices, inputs, monitoring, schedule
+from pipelines.assembly.cluster import connected
 from pipelines.console import flag, terminal
-from pipelines.flags.run import run_flags
 from pipelines.flags.space import Space, as_flag
 from pipelines.output import Terminal
-from pipelines.progress import Count
 from pipelines.runs.directory import RunDirectory
-from pipelines.runs.interruption import deferred
-from pipelines.stages import training
+from pipelines.stages.trials import Outcome, Trial, outcome, outcome_elsewhere, refuse_members
 from rt_tf import data
 from rt_tf.command_line import called
 from rt_tf.errors import UserError
 from rt_tf.files import write_text
-from rt_tf.notes import read_notes, write_notes
-from rt_tf.reporting.tensorboard import TensorBoard
-from rt_tf.training.loop.state import TrainingState
-from rt_tf.training.monitor import Monitor
-from rt_tf.training.phases import Phase, Values
 
 ORACLES = {
     "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
     "random": keras_tuner.oracles.RandomSearchOracle,
 }
 SCORE = "score"
-# Faults of a trial itself: flags that do not go together, training that diverges, memory.
-FAILURES = (UserError, flags.Error, tf.errors.ResourceExhaustedError)
-
-
-class Board:
-    """A watcher that writes a trial to TensorBoard, and its steps alone to the terminal."""
-
-    def __init__(self, board: TensorBoard, steps: Count) -> None:
-        self.board = board
-        self.steps = steps
-
-    def on_resume(self, position: TrainingState, notices: Sequence[str]) -> None:
-        self.steps.begin(position.total_steps)
-
-    def on_step(self, position: TrainingState, values: Values, terms: dict[str, float]) -> None:
-        self.steps.reach(position.total_steps, f"loss {terms['loss']:.3f}", loss=terms["loss"])
-        self.board.on_step(position, values, terms)
-
-    def on_epoch(self, position: TrainingState, row: dict[str, Any], monitor: Monitor) -> None:
-        self.board.on_epoch(position, row, monitor)
 
 
 class Search(BaseTuner):
@@ -82,7 +50,7 @@ class Search(BaseTuner):
         }
         self.by = chosen or (monitoring.trained_for(phases) if selected == "last" else selected)
         monitoring.refuse_unwatched("objective", self.by, values)
-        _refuse_members(phases)
+        refuse_members(phases)
         folder = study.path / "search"
         reloaded, begun = (folder / "tuner0.json").exists(), (folder / "oracle.json").exists()
         super().__init__(
@@ -97,7 +65,11 @@ class Search(BaseTuner):
 
     def run(self) -> None:
         """Searches to the end; prints the trials and writes the flags of the best one."""
-        self.search(verbose=0)
+        if self.values.cluster is None:
+            self.search(verbose=0)
+        else:
+            with connected(self.values.cluster) as client:
+                self._search_on(client)
         trials = sorted(self.oracle.trials.values(), key=_rank)
         terminal().print(self._table(trials))
         if not trials or trials[0].score is None:
@@ -116,54 +88,69 @@ class Search(BaseTuner):
     def run_trial(self, trial: Any, **options: Any) -> dict[str, float]:
         """Trains once; FailedTrialError for flags that fail, FatalError for other errors."""
         try:
-            score = self._trained(trial)
-        except FAILURES as error:
-            reason = " ".join(str(error).split())[:300]
-            self._tell(trial, f"failed: {reason}", failed=reason)
-            raise keras_tuner.errors.FailedTrialError(reason) from error
+            score = self._told(trial, outcome(self._trial(trial), self.dataset, self.screen))
         except Exception as error:
             raise keras_tuner.errors.FatalError(str(error)) from error
-        finally:
-            keras.backend.clear_session()
-        self._tell(trial, f"{self.by} {score:.4f}", **{self.by: score}, flags=self._flags(trial))
+        if score is None:
+            raise keras_tuner.errors.FailedTrialError("see the line above")
         return {SCORE: score}
 
-    def _tell(self, trial: Any, outcome: str, **facts: Any) -> None:
-        self.screen.tell(
-            "trial", f"trial {trial.trial_id}: {outcome}", trial=trial.trial_id, **facts
-        )
+    def _search_on(self, client: Any) -> None:
+        """Searches by the workers of a cluster: as many trials at a time as there are workers."""
+        from distributed import as_completed
+
+        self.oracle.verbose = 0
+        running: dict[Any, Any] = {}
+        ended = as_completed()
+        free = [f"worker-{k}" for k in range(len(client.scheduler_info()["workers"]))]
+        try:
+            while True:
+                while free and (trial := self._next(free[-1])):
+                    future = client.submit(outcome_elsewhere, self._trial(trial), pure=False)
+                    running[future] = (free.pop(), trial)
+                    ended.add(future)
+                if not running:
+                    return
+                future = next(ended)
+                name, trial = running.pop(future)
+                free.append(name)
+                self._end(trial, self._told(trial, _outcome_of(future)))
+        finally:
+            client.cancel(list(running), force=True)
+
+    def _next(self, worker: str) -> Any:
+        """The next trial of a worker; None where there is none, or none until others have ended."""
+        trial = self.oracle.create_trial(worker)
+        return trial if trial.status == "RUNNING" else None
+
+    def _end(self, trial: Any, score: float | None) -> None:
+        """Notes the end of a trial of another process, as keras-tuner does of its own."""
+        if score is not None:
+            self.oracle.update_trial(trial.trial_id, {SCORE: score})
+        trial.status = "FAILED" if score is None else "COMPLETED"
+        self.on_trial_end(trial)
+
+    def _told(self, trial: Any, ended: Outcome) -> float | None:
+        """The score of a trial, which has been told in a line."""
+        if ended.score is None:
+            self._tell(trial, f"failed: {ended.failure}", failed=ended.failure)
+        else:
+            told = {self.by: ended.score, "flags": self._flags(trial)}
+            self._tell(trial, f"{self.by} {ended.score:.4f}", **told)
+        return ended.score
+
+    def _trial(self, trial: Any) -> Trial:
+        """A trial of keras-tuner's with all that its training needs."""
+        study = self.study.path.resolve()
+        return Trial(study, trial.trial_id, self.texts, self._flags(trial), self.by)
+
+    def _tell(self, trial: Any, line: str, **facts: Any) -> None:
+        self.screen.tell("trial", f"trial {trial.trial_id}: {line}", trial=trial.trial_id, **facts)
 
     def on_trial_end(self, trial: Any) -> None:
         """Saves the search again: keras-tuner saves before a trial's end, and would retry it."""
         super().on_trial_end(trial)
         self.oracle.save()
-
-    def _trained(self, trial: Any) -> float:
-        chosen = self._flags(trial)
-        values = run_flags({**self.texts, **chosen})
-        folder = self.study.path / "trials" / trial.trial_id
-        if (folder / "trial.json").exists():  # killed before keras-tuner noted it
-            return float(read_notes(folder / "trial.json")[self.by])
-        devices.prepare_tensorflow(values.seed, values.deterministic)
-        strategy = devices.strategy(values.strategy, values.jit_compile)
-        loop = training.checked_loop(values, self.dataset, folder, strategy)
-        _refuse_members(loop.phases)
-        board = TensorBoard(
-            self.study.logs / trial.trial_id, self.dataset.validation, self.dataset.class_names
-        )
-        with board.writer.as_default():
-            hparams.hparams(chosen, trial_id=trial.trial_id)
-        title = f"trial {trial.trial_id}"
-        with deferred() as loop.stopping, training.count_steps(loop, title, self.screen) as steps:
-            loop.watcher = Board(board, steps)
-            position = loop.run()
-        best = _score(position, self.by)
-        with board.writer.as_default(step=position.total_steps):
-            tf.summary.scalar(self.by, best)
-        board.writer.flush()
-        write_notes(folder / "trial.json", {**chosen, self.by: best})
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        return best
 
     def _flags(self, trial: Any) -> dict[str, str]:
         """The flags of a trial that the search has chosen, as text."""
@@ -180,16 +167,15 @@ class Search(BaseTuner):
         return table
 
 
-def _score(position: TrainingState, by: str) -> float:
-    """The validation accuracy of the weights that are selected."""
-    selected = [position.selected["phase"], position.selected["epoch"]]
-    rows = [row for row in position.history if [row["phase"], row["epoch"]] == selected]
-    return float(rows[-1]["validation"][by])
+def _outcome_of(future: Any) -> Outcome:
+    """The outcome of a trial on a cluster; that of a failure where no worker survived it."""
+    from distributed import KilledWorker
 
-
-def _refuse_members(phases: Sequence[Phase]) -> None:
-    if any(phase.new_member for phase in phases):
-        raise UserError("new_member: expected false, as one network is judged; received true")
+    try:
+        result: Outcome = future.result()
+    except KilledWorker:
+        return Outcome(None, "no worker survived it")
+    return result
 
 
 def _oracle(values: flags.FlagValues, space: Space) -> Any:

@@ -1,5 +1,6 @@
 """Attacks on the examples of a subject; the served network decides which points count."""
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from rt_tf.attacks.judging import attack_with_restarts
 from rt_tf.attacks.task import Network
 from rt_tf.attacks.transfer import transferred
 from rt_tf.catalogue.suites import Budget
+from rt_tf.evaluation.method import Recipe
 from rt_tf.evaluation.recording import attack_file, record_missing
 from rt_tf.evaluation.subject import ABSTAINS, Subject
 from rt_tf.progress import Progress
@@ -22,15 +24,20 @@ from rt_tf.records.verdict import attack_counts
 from rt_tf.reporting.counterexamples import keep
 from rt_tf.threats.region import Region
 
+AT_ONCE = 50  # examples of a task: they take about the same time
 # images, labels, index, eps -> points, whether they succeed, and how far from the images they are.
 Points = Callable[..., tuple[tf.Tensor, ...]]
 
 
 class TransferSource(NamedTuple):
-    """Another network, on which an attack makes the points that are tried on the subject."""
+    """Another network, on which an attack makes the points that are tried on the subject.
+
+    again: loads it in another process, for a subject there; it can be pickled.
+    """
 
     name: str
     network: Network
+    again: Callable[[Subject], "TransferSource"]
 
 
 class Attacker:
@@ -40,6 +47,8 @@ class Attacker:
         self, subject: Subject, budget: Budget, seed: int, source: TransferSource | None = None
     ) -> None:
         self.subject = subject
+        self.made = functools.partial(_made, budget=budget, seed=seed)
+        self.made = functools.partial(self.made, source=source.again) if source else self.made
         self.name = (f"transfer-{source.name}-" if source else "") + budget.name(seed)
         self.settings = {**_settings(budget), "seed": seed}
         self.settings |= {"source": source.name} if source else {}
@@ -63,6 +72,12 @@ class AttackAt(NamedTuple):
     @property
     def title(self) -> str:
         return f"{self.attacker.name} {self.folder.name}"
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe by which another process makes the method."""
+        at = functools.partial(_at, eps=self.eps, folder=self.folder.resolve())
+        return Recipe(self.attacker.made, at, AT_ONCE)
 
     def rows(self, places: np.ndarray, examples: list[Row]) -> list[Row]:
         """The outcomes on the examples at some places of the test split."""
@@ -97,6 +112,21 @@ class AttackAt(NamedTuple):
             "sha256": keep(self.folder, file, x) if counts else None,
             "distance": float(distance) if counts else None,
         }
+
+
+def _made(
+    subject: Subject,
+    budget: Budget,
+    seed: int,
+    source: Callable[[Subject], TransferSource] | None = None,
+) -> Attacker:
+    """An attacker in another process."""
+    return Attacker(subject, budget, seed, source(subject) if source else None)
+
+
+def _at(subject: Subject, attacker: Attacker, eps: float, folder: Path) -> AttackAt:
+    """The method of an attacker, which has the subject, at a radius."""
+    return AttackAt(attacker, eps, folder)
 
 
 def _settings(budget: Budget) -> Row:

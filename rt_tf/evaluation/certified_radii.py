@@ -1,6 +1,7 @@
 """Certified radii of the examples of a subject, as records."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from rt_tf.certification.radius import Radius, RadiusSearch
 from rt_tf.command_line import called
 from rt_tf.errors import UserError
 from rt_tf.evaluation.ladders import settings_taken
+from rt_tf.evaluation.method import Recipe
 from rt_tf.evaluation.recording import headed, record_missing
 from rt_tf.evaluation.refusals import refuse_unanswered
 from rt_tf.evaluation.subject import Subject
@@ -20,6 +22,8 @@ from rt_tf.progress import Progress
 from rt_tf.records import merge
 from rt_tf.records.record_file import RecordFile, Row
 from rt_tf.reporting import radii
+
+AT_ONCE = 10  # examples of a task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +59,15 @@ def search_radii(
     }
     header = headed(subject, "radius", "radius", recorded)
     records = RecordFile(subject.records / radii.file_name(subject.threat.name), header)
-    rungs, bounds = list(settings.rungs), dict(settings.bounds)
-    search = RadiusSearch(subject.wiring, subject.threat, rungs, settings.tolerance, bounds)
-    method = RadiusMethod(subject, search, largest, _counterexamples(subject, header))
+    search, counterexamples = _search(subject, settings), _counterexamples(subject, header)
+    method = RadiusMethod(subject, search, largest, counterexamples, settings)
     record_missing(subject, records, subject.first(settings.samples), method, progress)
     return records
+
+
+def _search(subject: Subject, settings: RadiusSettings) -> RadiusSearch:
+    rungs, bounds = list(settings.rungs), dict(settings.bounds)
+    return RadiusSearch(subject.wiring, subject.threat, rungs, settings.tolerance, bounds)
 
 
 def _refuse(subject: Subject, rungs: Sequence[str]) -> None:
@@ -89,10 +97,25 @@ class RadiusMethod(NamedTuple):
     search: RadiusSearch
     largest: float
     counterexamples: dict[int, float]
+    settings: RadiusSettings
 
     @property
     def title(self) -> str:
         return f"radius up to {radius_text(self.largest)}"
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe by which another process makes the method."""
+        return Recipe(
+            functools.partial(_search, settings=self.settings),
+            functools.partial(
+                RadiusMethod,
+                largest=self.largest,
+                counterexamples=self.counterexamples,
+                settings=self.settings,
+            ),
+            AT_ONCE,
+        )
 
     def rows(self, places: np.ndarray, examples: list[Row]) -> Iterator[Row]:
         """The radii of the examples at some places, as each search ends."""

@@ -17,6 +17,7 @@ from rt_tf.certification.rung import TIME_LIMIT
 from rt_tf.errors import UserError
 from rt_tf.evaluation import ladders
 from rt_tf.evaluation.ladders import Ladders
+from rt_tf.evaluation.method import Recipe
 from rt_tf.evaluation.recording import Radii, certificate_file, record_missing
 from rt_tf.evaluation.refusals import refuse_unanswered
 from rt_tf.evaluation.subject import Subject
@@ -28,6 +29,8 @@ from rt_tf.records.record_file import OPEN, RecordFile, Row
 from rt_tf.records.verdict import Counterexample, example_verdict
 from rt_tf.reporting.counterexamples import keep
 from rt_tf.threats.region import Region
+
+AT_ONCE = 10  # examples of a task: a hard one may last as long as hundreds of easy ones
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +139,18 @@ class LadderMethod(NamedTuple):
     @property
     def title(self) -> str:
         return f"certify eps {radius_text(self.eps)}"
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe by which another process makes the method."""
+        rungs, settings = tuple(self.ladders[0].rungs), self.settings.of_rungs()
+        return Recipe(
+            functools.partial(ladders.make_ladders, rungs=rungs, settings=settings),
+            functools.partial(
+                LadderMethod, eps=self.eps, folder=self.folder.resolve(), settings=self.settings
+            ),
+            AT_ONCE,
+        )
 
     def rows(self, places: np.ndarray, examples: list[Row]) -> Iterator[Row]:
         """Yields verdicts as they come; an example that the network gets wrong needs no ladder."""

@@ -7,10 +7,10 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
+from rt_tf.evaluation.method import Method
 from rt_tf.evaluation.subject import Subject
 from rt_tf.progress import Progress
 from rt_tf.records import parts
@@ -21,30 +21,6 @@ from rt_tf.threats.region import Threat
 CHUNK = 100
 KEEP_EVERY = 0.5  # seconds, at most, that a record waits to be written
 Radii = Sequence[tuple[float, int]]  # (eps, first examples of the test split; 0: all)
-
-
-class Method(Protocol):
-    """A way to the records of examples, such as ladders that give their verdicts at a radius."""
-
-    @property
-    def title(self) -> str:
-        """The method in a few words, for the progress."""
-
-    def rows(self, places: np.ndarray, examples: list[Row]) -> Iterable[Row]:
-        """The records of the examples at places [n] of the test split, as they come.
-
-        examples: the first fields of their records, see `Subject.examples`.
-        """
-
-    def begun(self, example: Row) -> Row | None:
-        """The record of an example until the method has an outcome; None where none is needed.
-
-        It is needed where records come in another order than their examples: without it, the
-        records of a process that is killed would be those of the easy examples.
-        """
-
-    def status(self, rows: list[Row]) -> str:
-        """A few words on all records so far, for the progress."""
 
 
 def record_missing(
@@ -64,14 +40,31 @@ def record_missing(
     left = [place for place in places if place not in records.done]
     status = _paced(len(records.answered), method)
     with progress.bar(method.title, len(places), len(places) - len(left)) as bar:
-        for begin in range(0, len(left), CHUNK):
-            chunk = np.array(left[begin : begin + CHUNK])
-            examples = subject.examples(chunk)
-            begun = [method.begun(example) for example in examples]
-            records.begin(row for row in begun if row is not None)
-            for rows in _bundled(method.rows(chunk, examples)):
-                records.append(rows)
-                bar.advance(len(rows), status(records.answered))
+        for rows in _answers(subject, records, left, method, progress):
+            records.append(rows)
+            bar.advance(len(rows), status(records.answered))
+
+
+def _answers(
+    subject: Subject,
+    records: RecordFile,
+    left: Sequence[int],
+    method: Method,
+    progress: Progress,
+) -> Iterator[list[Row]]:
+    """Yields the records of the examples at the places left, by the subject's engine if it has one.
+
+    They are begun before: in other processes all of them are open at once.
+    """
+    chunks = [np.array(left[begin : begin + CHUNK]) for begin in range(0, len(left), CHUNK)]
+    for chunk in chunks:
+        examples = subject.examples(chunk)
+        begun = [method.begun(example) for example in examples]
+        records.begin(row for row in begun if row is not None)
+        if subject.engine is None:
+            yield from _bundled(method.rows(chunk, examples))
+    if subject.engine is not None:
+        yield from subject.engine.answers(subject.threat, method.recipe, left, progress.say)
 
 
 def _paced(before: int, method: Method) -> Callable[[list[Row]], str]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from rt_tf.attacks.gradient.refutation import Refutation
 from rt_tf.attacks.losses import Loss, cross_entropy
 from rt_tf.attacks.task import Network, Task
+from rt_tf.evaluation.method import Engine
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import Wiring
 from rt_tf.records.record_file import Row
@@ -50,7 +51,8 @@ class Subject(NamedTuple):
 
     members: those of a cascade, or the one network. served: has the endpoints `serve` and
     `certify` of `rt_tf.serving.endpoints`. own_threat: the name of the threat that a cascade's
-    answers are certified for. checksum: of the network.
+    answers are certified for. checksum: of the network. engine: other processes that answer the
+    examples; None where this one does.
     """
 
     members: tuple[Wiring, ...]
@@ -60,6 +62,7 @@ class Subject(NamedTuple):
     own_threat: str
     checksum: str
     records: Path
+    engine: Engine | None = None
 
     @property
     def wiring(self) -> Wiring:

@@ -1,6 +1,8 @@
 """A VNN-LIB file as properties. The `vnnlib` package parses; numbers are kept exact here."""
 
+import gzip
 import math
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ EXACT = 2**24  # up to which float32 holds all whole numbers
 def read(path: Path) -> list[Property]:
     """The properties of a file: one for each box of inputs, with a clause for each case of outputs.
 
+    path: of the file, which may be gzipped, by its name.
     A network has a counterexample to the file if it has one to any of them. UserError for files
     of another form, and for more cases than the limits.
     """
@@ -38,9 +41,11 @@ def read(path: Path) -> list[Property]:
 
 def _parsed(path: Path) -> Any:
     vnnlib = needed("vnnlib")
+    opened = gzip.open if path.suffix == ".gz" else open
     try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        with opened(path, "rt", encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise UserError(f"vnnlib_file: expected a text file; {path}: {error}") from error
     check_depth(text)
     text = as_version_2(text)

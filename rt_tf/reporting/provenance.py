@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 import rt_tf
+from rt_tf.machine import usable_cores
 
 OWN_PACKAGES = ("rt_tf", "pipelines")
 MARK = "name = rt_tf"  # in the setup.cfg of this repository, and of no other
@@ -32,12 +33,6 @@ def _hardware() -> dict[str, Any]:
         "memory_gib": round(memory[0] / 2**20, 1) if memory else None,
         "accelerators": [device.name for device in devices if device.device_type != "CPU"],
     }
-
-
-def usable_cores() -> int | None:
-    """The number of cores that this process may run on; all, where the system does not say."""
-    is_known = hasattr(os, "sched_getaffinity")  # not on every POSIX system
-    return len(os.sched_getaffinity(0)) if is_known else os.cpu_count()
 
 
 def _lines(path: str) -> list[str]:

@@ -16,6 +16,7 @@ from pipelines.command import with_run
 from pipelines.flags.parsing import parse
 from pipelines.flags.run import frozen, training_groups
 from pipelines.runs.directory import RunDirectory
+from pipelines.runs.place import Place
 from rt_tf.reporting import report
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -90,7 +91,7 @@ def trained(folder: Path, *arguments: str) -> Path:
     parse(["train", *arguments, f"--model_dir={folder}", "--quiet"], groups, "")
     directory = RunDirectory(folder)
     with directory.locked():
-        train.train_and_publish(values, frozen(values, groups), directory)
+        train.train_and_publish(values, frozen(values, groups), directory, Place())
     return folder
 
 

@@ -304,3 +304,40 @@ def test_a_strategy_of_an_earlier_version_is_read_by_its_name_of_now() -> None:
     assert run.run_flags({"strategy": "mirrored"}).strategy == "mirrored"
     assert run.same("strategy", "default", "auto")
     assert not run.same("strategy", "default", "mirrored")
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "part"),
+    [
+        ("2/3", {}, (2, 3)),
+        ("array", {"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_COUNT": "8"}, (8, 8)),
+        (
+            "array",
+            {
+                "SLURM_ARRAY_TASK_ID": "7",
+                "SLURM_ARRAY_TASK_COUNT": "8",
+                "SLURM_ARRAY_TASK_MIN": "5",
+            },
+            (3, 8),
+        ),
+        ("array/4", {"JOB_COMPLETION_INDEX": "0"}, (1, 4)),
+    ],
+)
+def test_a_part_is_told_or_that_of_an_array_job(
+    text: str, environment: dict[str, str], part: tuple[int, int]
+) -> None:
+    assert kinds.share(text, environment) == part
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "words"),
+    [
+        ("5/4", {}, "expected a part k/n"),
+        ("array", {}, "expected SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX"),
+        ("array", {"JOB_COMPLETION_INDEX": "0"}, "expected array/<number of tasks>"),
+        ("array/4", {"JOB_COMPLETION_INDEX": "4"}, "received '5/4'"),
+    ],
+)
+def test_other_parts_are_refused(text: str, environment: dict[str, str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        kinds.share(text, environment)

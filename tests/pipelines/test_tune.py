@@ -9,9 +9,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from pipelines import tune
 from pipelines.flags import run
+from pipelines.flags.cluster import cluster_group
 from pipelines.flags.parsing import parse
 from pipelines.flags.space import read_space
 from rt_tf.errors import UserError
+from tests.pipelines.conftest import command
 
 TINY = ("--model=digits_fc", "--epochs=2", "--epsilon=0.02", "--monitor_samples=50")
 TINY += ("--monitor_attack_steps=1", "--bound=interval", "--kappa=0.5", "--seed=3")
@@ -22,10 +24,14 @@ def search(space: dict, folder: Path, digits_dir: Path, *arguments: str) -> None
     file = folder / "space.json"
     file.write_text(json.dumps(space))
     values = absl_flags.FlagValues()
-    groups = [tune.tune_group(values), *run.training_groups(values)]
+    groups = [
+        tune.tune_group(values),
+        cluster_group(values),
+        *run.training_groups(values),
+    ]
     words = (*TINY, f"--model_dir={folder / 'study'}", f"--data_dir={digits_dir}", *arguments)
     parse(["tune", f"--space={file}", *words], groups, "")
-    tune.tune(values, run.frozen(values, groups[1:]))
+    tune.tune(values, run.frozen(values, groups[2:]))
 
 
 RATES = {"learning_rate": {"kind": "choice", "values": [0.0, 0.01, 0.02]}}
@@ -35,18 +41,18 @@ RATES = {"learning_rate": {"kind": "choice", "values": [0.0, 0.01, 0.02]}}
 def test_a_killed_search_goes_on_and_the_best_is_kept(
     tmp_path: Path, digits_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    from pipelines.stages.tuning import Search
+    from pipelines.stages import tuning
 
     begun: list[str] = []
-    whole = Search._trained
+    whole = tuning.outcome
 
-    def interrupted(self: Search, trial: object) -> float:
-        begun.append(trial.trial_id)  # type: ignore[attr-defined]
+    def interrupted(trial: tuning.Trial, *arguments: object) -> tuning.Outcome:
+        begun.append(trial.number)
         if len(begun) == 2:
             raise KeyboardInterrupt
-        return whole(self, trial)
+        return whole(trial, *arguments)
 
-    monkeypatch.setattr(Search, "_trained", interrupted)
+    monkeypatch.setattr(tuning, "outcome", interrupted)
     arguments = ("--tuner=random", "--trials=3")
     with pytest.raises(KeyboardInterrupt):
         search(RATES, tmp_path, digits_dir, *arguments)
@@ -74,6 +80,23 @@ def test_a_killed_search_goes_on_and_the_best_is_kept(
         search(
             {"learning_rate": {"kind": "choice", "values": [0.5]}}, tmp_path, digits_dir, *arguments
         )
+
+
+@pytest.mark.slow
+def test_trials_of_a_cluster_are_those_of_one_process(tmp_path: Path, digits_dir: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    chosen = ("--tuner=random", "--trials=3", f"--data_dir={digits_dir}")
+    search(RATES, one, digits_dir, *chosen)
+    words = (f"--space={one}/space.json", f"--model_dir={two}/study", "--cluster=local:2")
+    result = command("tune", *TINY, *chosen, *words)
+    assert result.returncode == 0, result.stderr
+    scores = [
+        {path.parent.name: path.read_text() for path in folder.glob("study/trials/*/trial.json")}
+        for folder in (one, two)
+    ]
+    assert scores[0] == scores[1]
+    assert len(scores[0]) == 3
 
 
 @pytest.mark.slow
