@@ -6,10 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from rt_tf.bounds.margin_rows import Rows
 from rt_tf.bounds.result import Bounds, Box
 from rt_tf.errors import UserError
 from rt_tf.network.graph import Graph
-from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
 from rt_tf.threats.union import Union
 
@@ -23,7 +23,7 @@ def by_part(method: Method) -> Method:
     """
 
     @functools.wraps(method)
-    def bounds(graph: Graph, region: Region, spec: Tensor, *args: Any, **options: Any) -> Bounds:
+    def bounds(graph: Graph, region: Region, spec: Rows, *args: Any, **options: Any) -> Bounds:
         if not region.threat.has_support:
             raise UserError(
                 "threat: expected one with a support function for a bound; "

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from rt_tf.bounds.margin_rows import margin_rows
 from rt_tf.bounds.methods import crown_ibp_bounds, interval_bounds
-from rt_tf.bounds.result import margin_spec
 from rt_tf.network.graph import Graph
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
@@ -54,7 +54,7 @@ def least_margin(
 
     labels: [batch] integers.
     """
-    spec = margin_spec(labels, classes)
+    spec = margin_rows(labels, classes)
     margins = [
         tf.reduce_min(bounds(graph, region, spec, arithmetic=arithmetic).margins, axis=1)
         for bounds in SERVED.values()

@@ -1,8 +1,8 @@
 """The bound methods by name: combinations of forward and backward passes.
 
-Each takes a graph, a region of its input, rows spec [batch, spec, classes] and an arithmetic, sound
-or fast; its Bounds hold lower bounds of `spec . f(x)` over the region, [batch, spec], and the boxes
-of all nodes behind them.
+Each takes a graph, a region of its input, rows spec [batch, spec, classes] (of the margins of many
+classes, `MarginRows`) and an arithmetic, sound or fast; its Bounds hold lower bounds of `spec .
+f(x)` over the region, [batch, spec], and the boxes of all nodes behind them.
 """
 
 import tensorflow as tf
@@ -13,6 +13,7 @@ from rt_tf.bounds.by_part import by_part
 from rt_tf.bounds.fusion import fused_loss
 from rt_tf.bounds.intermediate import MEMORY, Settings, full_enclosure, head_enclosure
 from rt_tf.bounds.interval import Enclosure
+from rt_tf.bounds.margin_rows import MarginRows, Rows, matrix
 from rt_tf.bounds.probable import Confidence, probable_enclosure
 from rt_tf.bounds.projection import Projections, projected_enclosure
 from rt_tf.bounds.result import Bounds, Box
@@ -29,13 +30,21 @@ NO_SEED = (0, 0)
 
 
 @by_part
-def interval_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast") -> Bounds:
+def interval_bounds(graph: Graph, region: Region, spec: Rows, arithmetic: str = "fast") -> Bounds:
     """Interval bounds; the affine operations after the last activations are composed with spec.
+
+    Not with the margins of many classes, which are differences of the logits' bounds: composed,
+    they need memory and time in proportion to the classes times the last layer's inputs.
 
     Source: Gowal et al. 2018, eq. 6-8 and the elision of section 3.
     """
     region = _rounded(region, arithmetic)
     enclosure = head_enclosure(graph, region, arithmetic)
+    if isinstance(spec, MarginRows):
+        sound = arithmetic == "sound"
+        margins = spec.between(enclosure.boxes[graph.output], sound).lower
+        margins = refuse_undefined(margins, enclosure.boxes) if sound else margins
+        return Bounds(margins, *enclosure)
     margins = lower_bound(
         graph, region, spec, enclosure, expand=graph.tail(), arithmetic=arithmetic
     )
@@ -44,7 +53,7 @@ def interval_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str 
 
 @by_part
 def crown_ibp_bounds(
-    graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast", slope: str = "adaptive"
+    graph: Graph, region: Region, spec: Rows, arithmetic: str = "fast", slope: str = "adaptive"
 ) -> Bounds:
     """Backward linear bounds over interval pre-activation bounds (Zhang et al. 2019)."""
     region = _rounded(region, arithmetic)
@@ -54,7 +63,7 @@ def crown_ibp_bounds(
 
 @by_part
 def fast_lin_ibp_bounds(
-    graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast"
+    graph: Graph, region: Region, spec: Rows, arithmetic: str = "fast"
 ) -> Bounds:
     """Backward bounds with parallel lines over interval bounds (Fast-Lin, Weng et al. 2018)."""
     return crown_ibp_bounds(graph, region, spec, arithmetic, "parallel")
@@ -64,7 +73,7 @@ def fast_lin_ibp_bounds(
 def crown_bounds(
     graph: Graph,
     region: Region,
-    spec: Tensor,
+    spec: Rows,
     arithmetic: str = "fast",
     slope: str = "adaptive",
     memory: float = MEMORY,
@@ -79,7 +88,7 @@ def crown_bounds(
 def dual_bounds(
     graph: Graph,
     region: Region,
-    spec: Tensor,
+    spec: Rows,
     arithmetic: str = "fast",
     memory: float = MEMORY,
     cut: bool | None = True,
@@ -115,7 +124,7 @@ def _better(cut: Bounds, uncut: Bounds) -> Bounds:
 def alpha_crown_bounds(
     graph: Graph,
     region: Region,
-    spec: Tensor,
+    spec: Rows,
     arithmetic: str = "fast",
     steps: int = STEPS,
     memory: float = MEMORY,
@@ -130,7 +139,7 @@ def alpha_crown_bounds(
     region = _rounded(region, arithmetic)
     enclosure = full_enclosure(graph, region, settings)
     optimum = optimised_bound(
-        graph, region, spec, enclosure, steps=steps, shared=shared, arithmetic=arithmetic
+        graph, region, matrix(spec), enclosure, steps=steps, shared=shared, arithmetic=arithmetic
     )
     optimised = Bounds(optimum.margins, *enclosure, slopes=optimum.slopes)
     if graph.curved is None:
@@ -143,7 +152,7 @@ def alpha_crown_bounds(
 def shared_slope_bounds(
     graph: Graph,
     region: Region,
-    spec: Tensor,
+    spec: Rows,
     arithmetic: str = "fast",
     steps: int = STEPS,
     memory: float = MEMORY,
@@ -153,12 +162,12 @@ def shared_slope_bounds(
 
 
 @by_part
-def zonotope_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast") -> Bounds:
+def zonotope_bounds(graph: Graph, region: Region, spec: Rows, arithmetic: str = "fast") -> Bounds:
     """Zonotopes pushed forward (DeepZ, Singh et al. 2018): `dual_bounds` by another way."""
     region = _rounded(region, arithmetic)
     start = zonotope.zonotope_of_region(region, arithmetic == "sound")
     logits, enclosure = zonotope.enclose(graph, start, Box(*region.box()), arithmetic)
-    margins = logits.margins(spec)
+    margins = logits.margins(matrix(spec))
     if arithmetic == "sound":
         margins = refuse_undefined(margins, enclosure.boxes)
     return Bounds(margins, *enclosure)
@@ -168,7 +177,7 @@ def zonotope_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str 
 def cauchy_bounds(
     graph: Graph,
     region: Region,
-    spec: Tensor,
+    spec: Rows,
     arithmetic: str = "fast",
     projections: int = PROJECTIONS,
     seed: Tensor = NO_SEED,
@@ -188,7 +197,7 @@ def cauchy_bounds(
 def probable_bounds(
     graph: Graph,
     region: Region,
-    spec: Tensor,
+    spec: Rows,
     arithmetic: str = "fast",
     delta: float = DELTA,
     projections: int = 200,
@@ -207,7 +216,7 @@ def probable_bounds(
 
 
 @by_part
-def fused_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "fast") -> Bounds:
+def fused_bounds(graph: Graph, region: Region, spec: Rows, arithmetic: str = "fast") -> Bounds:
     """CROWN-IBP of the loss itself (Xu et al. 2020, LiRPA); the margins are interval ones.
 
     In sound arithmetic there is no bound of the loss, only the margins.
@@ -215,19 +224,28 @@ def fused_bounds(graph: Graph, region: Region, spec: Tensor, arithmetic: str = "
     if arithmetic == "sound":
         return interval_bounds(graph, region, spec, arithmetic)
     enclosure = head_enclosure(graph, region)
+    ends = _ends(graph, region, spec, enclosure)
+    loss = fused_loss(graph, region, spec, enclosure, *ends)
+    return Bounds(ends.lower, *enclosure, loss=loss)
+
+
+def _ends(graph: Graph, region: Region, spec: Rows, enclosure: Enclosure) -> Box:
+    """Interval bounds of the rows from below and above."""
+    if isinstance(spec, MarginRows):
+        return spec.between(enclosure.boxes[graph.output])
     both = tf.concat([spec, -spec], axis=1)
     ends = lower_bound(graph, region, both, enclosure, expand=graph.tail())
     least, negated = tf.split(ends, 2, axis=1)
-    loss = fused_loss(graph, region, spec, enclosure, least, -negated)
-    return Bounds(least, *enclosure, loss=loss)
+    return Box(least, -negated)
 
 
 def _margins(
-    graph: Graph, region: Region, spec: Tensor, enclosure: Enclosure, settings: Settings
+    graph: Graph, region: Region, spec: Rows, enclosure: Enclosure, settings: Settings
 ) -> Bounds:
     """Margins by one last pass over an enclosure."""
     slope, arithmetic = settings.slope, settings.arithmetic
-    margins = lower_bound(graph, region, spec, enclosure, slope=slope, arithmetic=arithmetic)
+    rows = matrix(spec)
+    margins = lower_bound(graph, region, rows, enclosure, slope=slope, arithmetic=arithmetic)
     return Bounds(margins, *enclosure)
 
 

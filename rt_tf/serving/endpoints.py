@@ -24,7 +24,8 @@ import tensorflow as tf
 
 from rt_tf import models
 from rt_tf.bounds import cascade
-from rt_tf.bounds.result import Bounds, margin_spec
+from rt_tf.bounds.margin_rows import margin_rows
+from rt_tf.bounds.result import Bounds
 from rt_tf.bounds.rounding import products_are_exact
 from rt_tf.domain import UNIT, Given
 from rt_tf.network.maps.convolution import without_gradients
@@ -165,7 +166,7 @@ def certified_margin(
     domain, for radii that are negative or above the threat's largest, and where products are
     coarse (TF32).
     """
-    region, spec = Region(threat, image, epsilon, wiring.domain), margin_spec(label, wiring.classes)
+    region, spec = Region(threat, image, epsilon, wiring.domain), margin_rows(label, wiring.classes)
     margins = bounds(wiring.lower(), region, spec, arithmetic="sound").margins
     valid = wiring.domain.contains(image) & (epsilon >= 0.0)
     valid &= epsilon <= largest_radius(threat, wiring.domain)

@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf import numbers, replicas
+from rt_tf.bounds.margin_rows import margin_rows
 from rt_tf.bounds.methods import interval_bounds
-from rt_tf.bounds.result import certified, margin_spec
+from rt_tf.bounds.result import certified
 from rt_tf.domain import UNIT, Domain, Given
 from rt_tf.errors import UserError
 from rt_tf.network.ops import Tensor
@@ -288,7 +289,7 @@ class RobustModel(RefusingModel):
         values = outcome.terms._asdict()
         threat = self._objective().threat
         if threat.has_support:
-            spec = margin_spec(labels, self.wiring.classes)
+            spec = margin_rows(labels, self.wiring.classes)
             region = Region(threat, x, tf.convert_to_tensor(self.eps), self.wiring.domain)
             margins = interval_bounds(self.wiring.lower(), region, spec).margins
             values["verified"] = tf.reduce_mean(tf.cast(certified(margins), tf.float32))

@@ -13,7 +13,8 @@ from rt_tf.attacks.judging import Attack, AttackOutcome, attack_with_restarts
 from rt_tf.attacks.losses import odds
 from rt_tf.attacks.starts import uniform
 from rt_tf.attacks.task import Task
-from rt_tf.bounds.result import Bounds, Box, certified, margin_spec
+from rt_tf.bounds.margin_rows import margin_rows
+from rt_tf.bounds.result import Bounds, Box, certified
 from rt_tf.data import Split
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import Wiring
@@ -133,7 +134,7 @@ class Monitor:
         if self.attack is not None:
             withstood = right & ~self._attacked(graph, region, labels, index).success
         if self.bound is not None:
-            margins = self.bound(graph, region, margin_spec(labels, self.wiring.classes)).margins
+            margins = self.bound(graph, region, margin_rows(labels, self.wiring.classes)).margins
             verified = certified(margins)
         return [tf.cast(v, tf.float32) for v in (right, withstood, verified)]
 
@@ -153,7 +154,7 @@ class Monitor:
 
     def _activation_boxes(self, x: Tensor, labels: Tensor) -> tuple[list[str], list[Box]]:
         graph = self.wiring.lower()
-        spec = margin_spec(labels, self.wiring.classes)
+        spec = margin_rows(labels, self.wiring.classes)
         assert self.bound is not None
         boxes = self.bound(graph, self._region(x), spec).boxes
         nodes = [graph.nodes[i - 1] for i in graph.activations()]

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from rt_tf import catalogue
-from rt_tf.bounds.result import Box, margin_spec
+from rt_tf.bounds.margin_rows import margin_rows
+from rt_tf.bounds.result import Box
 from rt_tf.certification.proof import OPTIONS, SLOPE_RULES, UNCUT, Proof, leaf_proofs
 from rt_tf.certification.rung import OUT_OF_MEMORY, Finding, Query
 from rt_tf.errors import UserError
@@ -119,7 +120,7 @@ class BoundRung:
 
     def _least(self, images: Tensor, labels: Tensor, eps: Tensor) -> BoundResult:
         region = Region(self.threat, images, eps, self.wiring.domain)
-        spec = margin_spec(labels, self.wiring.classes)
+        spec = margin_rows(labels, self.wiring.classes)
         graph = self.wiring.lower()
         bounds = self._bound(graph, region, spec, arithmetic="sound")
         boxes = {i: bounds.boxes[graph.nodes[i - 1].inputs[0]] for i in bounds.slopes or {}}

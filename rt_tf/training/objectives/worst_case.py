@@ -7,7 +7,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from rt_tf import replicas
-from rt_tf.bounds.result import Bounds, Box, certified, margin_spec
+from rt_tf.bounds.margin_rows import margin_rows
+from rt_tf.bounds.result import Bounds, Box, certified
 from rt_tf.network.ops import Tensor
 from rt_tf.threats.region import Region
 from rt_tf.training.objectives.batch import Batch
@@ -48,7 +49,7 @@ class WorstCase:
             rows, weights = sample(self.samples, tf.shape(batch.labels)[0])
             batch, point = batch.take(rows, weights), tf.gather(point, rows)
         region = batch.region if self.ratio == 1.0 else part(batch.region, point, self.ratio)
-        spec = margin_spec(batch.labels, batch.wiring.classes)
+        spec = margin_rows(batch.labels, batch.wiring.classes)
         seed = {"seed": batch.draws.seed()} if self.draws else {}
         bounds = self.bound(batch.lower(), region, spec, **seed)
         verified = tf.cast(certified(bounds.margins), tf.float32)
