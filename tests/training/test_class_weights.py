@@ -18,6 +18,6 @@ def test_an_example_counts_as_its_class_does() -> None:
     expected = (np.take(weights, labels.numpy()) * losses).mean()
     strategy = tf.distribute.get_strategy()
     step = step_function(strategy, compiled(Objective(Linf()), net), None, False, weights)
-    terms = step((images, labels, tf.range(12)))
+    terms = step((images, labels, tf.range(12)), tf.constant([0.0, 0.0, 0.1]))
     np.testing.assert_allclose(float(terms[0]), expected, rtol=1e-5)
     assert abs(losses.mean() - expected) > 0.01

@@ -128,10 +128,8 @@ class Loop:
 
     def take_step(self, step: StepFunction, batch: Any, values: Values) -> dict[str, float]:
         """Takes one step at this radius, kappa and learning rate; returns the terms."""
-        self.model.eps.assign(values.eps)
-        self.model.kappa.assign(values.kappa)
-        self.model.optimizer.learning_rate.assign(values.learning_rate)
-        return dict(zip(Terms._fields, step(batch).numpy().tolist(), strict=True))
+        terms = step(batch, tf.constant([values.eps, values.kappa, values.learning_rate]))
+        return dict(zip(Terms._fields, terms.numpy().tolist(), strict=True))
 
     def batches(self, phase: Phase) -> Iterator[Any]:
         """The batches of the rest of a phase, epoch by epoch, each as often as it is replayed."""
