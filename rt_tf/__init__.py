@@ -4,7 +4,12 @@ The functions below import what they need when they are first used, and so does 
 """
 
 import importlib
+import os
 from typing import Any
+
+# Read when TensorFlow is first imported. Its own kernels transpose no dilated convolution, which
+# bounds need; those of oneDNN do, and are the default on some processors alone.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __version__ = "0.2.0"
 
