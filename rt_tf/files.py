@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 import os
+import tokenize
+import zipfile
+import zlib
 from pathlib import Path
+
+# What NumPy raises for files of arrays that are cut short or changed.
+NUMPY_DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:

@@ -388,6 +388,18 @@ def test_damaged_files_are_refused(tmp_path, damage):
         data.load("digits", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["dataset_info.json", "features.json"])
+@pytest.mark.parametrize("text", ["{", "[]", '{"name": 3, "splits": 7}', ""])
+def test_a_damaged_description_is_refused(tmp_path, name, text):
+    data.load("digits", tmp_path)
+    (file,) = tmp_path.glob(f"digits/*/{name}")
+    file.write_text(text)
+    try:
+        data.load("digits", tmp_path)  # where what is damaged is not needed
+    except UserError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+
+
 # --- published sets
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ def read(path: Path) -> Arrays:
         KeyError,
         AttributeError,
         SyntaxError,
+        tokenize.TokenError,
         MemoryError,
         NotImplementedError,
         zipfile.BadZipFile,

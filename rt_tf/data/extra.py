@@ -1,6 +1,5 @@
 """Further training examples than a data set has, such as images labelled by another network."""
 
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from rt_tf.data.dataset import DataSet
 from rt_tf.data.split import Split
 from rt_tf.errors import UserError
+from rt_tf.files import NUMPY_DAMAGE
 
 Labeller = Callable[[np.ndarray], np.ndarray]  # images in the domain -> labels
 
@@ -37,7 +37,7 @@ def read_extra(path: Path, dataset: DataSet, label: Labeller | None = None) -> S
     try:
         with np.load(path) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except NUMPY_DAMAGE as error:
         raise UserError(f"extra_data: expected an .npz file; {path} is not: {error}") from error
     images = _images(arrays, path, dataset)
     index = np.arange(len(images))

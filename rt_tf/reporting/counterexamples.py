@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rt_tf.domain import UNIT, Domain, Given
-from rt_tf.files import write_bytes
+from rt_tf.files import NUMPY_DAMAGE, write_bytes
 from rt_tf.records.consistency import Inconsistent, require
 from rt_tf.records.merge import Question
 from rt_tf.records.record_file import Row
@@ -110,7 +110,7 @@ def _images(run_dir: Path, examples: list[Row], originals: Originals, domain: Do
 def _stored(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     try:
         image = np.load(path)
-    except (OSError, ValueError, EOFError) as error:
+    except NUMPY_DAMAGE as error:
         raise Inconsistent(f"{path}: expected a stored image; it cannot be read") from error
     require(image.shape == shape, f"{path}: expected an image {shape}, received {image.shape}")
     return np.asarray(image)

@@ -1,14 +1,17 @@
 """Proofs that were changed are refused, whether or not their checksums were made anew."""
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
 from kept_proofs import Question, checked, margins_of
 from one_proof import EXAMPLE, by_tree, outcome
 
+from rt_tf.checker import archive as archive_file
 from rt_tf.checker import network as checked_network
 from rt_tf.checker import proofs as checked_proofs
+from rt_tf.checker.malformed import MalformedError
 
 
 def header_of(arrays) -> dict:
@@ -239,3 +242,14 @@ def test_a_changed_weight_under_new_checksums_is_rejected():
     sha256 = checked_network.from_arrays(weaker(q)).sha256
     header = header_of(arrays) | {"network_sha256": sha256}
     assert outcome(with_header(arrays, header, anew=True), weaker(q)) == "rejected"
+
+
+def test_a_header_that_does_not_end_is_refused(tmp_path):
+    """Numpy hands such a header to Python's tokenizer, which has an error of its own."""
+    header = (
+        b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<f4', 'shape': (3,), 'x': (".ljust(117) + b"\n"
+    )
+    with zipfile.ZipFile(tmp_path / "proofs.npz", "w") as archive:
+        archive.writestr("a.npy", header)
+    with pytest.raises(MalformedError, match="expected a whole NumPy archive"):
+        archive_file.read(tmp_path / "proofs.npz")

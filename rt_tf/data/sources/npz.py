@@ -11,6 +11,7 @@ from rt_tf.data.sources import cache
 from rt_tf.data.sources.arrays import of_arrays
 from rt_tf.data.sources.source import Part, Reading, Source
 from rt_tf.errors import UserError
+from rt_tf.files import NUMPY_DAMAGE
 
 # The names of a file's arrays, rows and labels of each part.
 PARTED = {
@@ -42,7 +43,7 @@ def read(path: str, reading: Reading) -> Source:
                 for part, (rows, labels) in parts.items()
             }
             class_names = _class_names(archive, names)
-    except (OSError, zipfile.BadZipFile, ValueError) as error:
+    except NUMPY_DAMAGE as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"dataset: expected an .npz file; {file} is not: {error}") from error

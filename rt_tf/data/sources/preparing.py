@@ -12,6 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
+from google.protobuf import json_format
 
 from rt_tf.errors import UserError
 
@@ -67,9 +68,17 @@ def is_address(data_dir: str | None) -> bool:
 
 
 def _builder(origin: Origin, data_dir: str | None) -> tfds.core.DatasetBuilder:
-    """The builder of a data set; UserError for an address that TFDS cannot read."""
+    """The builder of a data set; UserError for an address or description that TFDS cannot read."""
     try:
         return origin.builder(data_dir=data_dir)
+    except (json_format.Error, AssertionError, AttributeError, TypeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        where = f"'{data_dir}'" if data_dir else "TFDS's folder"
+        raise UserError(
+            f"data set '{origin.name}': expected its whole description in {where}; received "
+            f"{type(error).__name__}: {_line(error)[:200]}"
+        ) from error
     except (RuntimeError, OSError, KeyError, tf.errors.OpError) as error:
         if not is_address(data_dir):
             raise
