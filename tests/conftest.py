@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -7,6 +8,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
+
+import rt_tf  # noqa: F401 - it sets what TensorFlow reads when it is first imported
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is first imported
 
@@ -17,6 +20,25 @@ if OWN_CACHE:
 
 # A shell that starts the tests in the background has their processes ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the option of a part of the tests, where a machine has no time for all."""
+    about = "run the k-th of n equal parts of the tests, such as 1/3, drawn by their names"
+    parser.addoption("--part", default="1/1", help=about)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out the tests of other parts, and counts them as deselected."""
+    part, _, count = config.getoption("--part").partition("/")
+    others = [item for item in items if _number(item) % int(count) != int(part) - 1]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in set(others)]
+
+
+def _number(item: pytest.Item) -> int:
+    return int(hashlib.sha256(item.nodeid.encode()).hexdigest()[:8], 16)
 
 
 def pytest_unconfigure() -> None:
