@@ -93,7 +93,8 @@ QUESTIONS = {
 
 
 @pytest.mark.parametrize(
-    "module", ["certify", "evaluate", pytest.param("radius", marks=pytest.mark.slow)]
+    "module",
+    ["certify", *(pytest.param(name, marks=pytest.mark.slow) for name in ("evaluate", "radius"))],
 )
 def test_records_are_those_of_one_process(
     module: str, copies: tuple[Path, Path], in_threads: distributed.Client
@@ -169,12 +170,12 @@ def test_the_flag_says_what_it_expects() -> None:
 
 
 def test_a_scheduler_that_is_not_there_is_refused(
-    finished: Path, monkeypatch: pytest.MonkeyPatch
+    copies: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipelines.assembly.cluster.WAIT", 1.0)
     with pytest.raises(UserError, match="cluster: expected a scheduler with workers at tcp://127"):
-        run("certify", *usual(finished, "--cluster=tcp://127.0.0.1:9"))
-    values = parsed("certify", f"--model_dir={finished}", "--cluster=tcp://127.0.0.1:9")
+        run("certify", *usual(copies[0], "--cluster=tcp://127.0.0.1:9"))
+    values = parsed("certify", "--model_dir=run", "--cluster=tcp://127.0.0.1:9")
     assert values.cluster == Cluster("tcp://127.0.0.1:9")
 
 

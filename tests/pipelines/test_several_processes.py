@@ -1,8 +1,11 @@
 """A run that several processes train: it ends as one process would end it, whatever is killed."""
 
+import os
+import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -54,16 +57,26 @@ def test_an_environment_without_a_place_is_refused(environment: dict[str, str], 
 
 
 def trainers(
-    run: Path, data: Path, count: int = 2, others: tuple[str, ...] = ()
+    run: Path,
+    data: Path,
+    count: int = 2,
+    others: tuple[str, ...] = (),
+    hosts: dict[str, str] | None = None,
 ) -> list[subprocess.Popen[str]]:
-    """The processes that train a run together. others: further flags of the last of them."""
-    workers = addresses(count)
+    """The processes that train a run together. others: further flags of the last of them.
+
+    hosts: the addresses of network namespaces, in each of which one process runs.
+    """
+    spaces = dict(hosts or {})
+    workers = addresses(count, list(spaces.values()) or ["127.0.0.1"])
+    befores = [("ip", "netns", "exec", space) for space in spaces] or [()] * count
     flags = [*FLAGS, f"--model_dir={run}", f"--data_dir={data}"]
     return [
         begun(
             "pipelines.train",
             [*flags, *(others if k == count - 1 else ())],
             placed(workers, k) if count > 1 else None,
+            befores[k],
         )
         for k in range(count)
     ]
@@ -164,3 +177,60 @@ def test_processes_with_other_flags_are_refused(digits_dir: Path, tmp_path: Path
         assert status == 2
         assert "expected the same flags and data in all processes" in text
     assert not (tmp_path / "run").exists()
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def two_hosts() -> Iterator[dict[str, str]]:
+    """The addresses of two network namespaces, joined by a link, by their names."""
+    if shutil.which("ip") is None or os.geteuid():
+        pytest.skip("expected root, and iproute2's ip, to make network namespaces")
+    spaces = {f"rt_tf-{os.getpid()}-{k}": f"10.77.0.{k + 1}" for k in range(2)}
+    ends = [f"rt{os.getpid() % 100000}x{k}" for k in range(2)]
+    try:
+        for space in spaces:
+            ip("netns", "add", space)
+        ip("link", "add", ends[0], "type", "veth", "peer", "name", ends[1])
+        for end, (space, address) in zip(ends, spaces.items(), strict=True):
+            ip("link", "set", end, "netns", space)
+            ip("-n", space, "addr", "add", f"{address}/24", "dev", end)
+            ip("-n", space, "link", "set", end, "up")
+            ip("-n", space, "link", "set", "lo", "up")
+    except subprocess.CalledProcessError as error:
+        for space in spaces:
+            subprocess.run(["ip", "netns", "del", space], check=False, capture_output=True)
+        pytest.skip(f"expected a system that lets root make network namespaces: {error.stderr}")
+    yield spaces
+    for space in spaces:
+        ip("netns", "del", space)
+
+
+@pytest.mark.slow
+def test_two_hosts_train_and_end_with_their_link(
+    undisturbed: Path, digits_dir: Path, tmp_path: Path, two_hosts: dict[str, str]
+) -> None:
+    processes = trainers(tmp_path / "run", digits_dir, hosts=two_hosts)
+    wait_for_steps(tmp_path / "run", 20)
+    first = next(iter(two_hosts))
+    link = (
+        subprocess.run(
+            ["ip", "-n", first, "-o", "link", "show", "type", "veth"],
+            capture_output=True,
+            text=True,
+        )
+        .stdout.split(": ")[1]
+        .split("@")[0]
+    )
+    ip("-n", first, "link", "set", link, "down")
+    for status, text in ended(processes):
+        assert status == AGAIN, text
+        assert "was lost after step" in text
+        assert text.strip().count("\n") == 0
+    ip("-n", first, "link", "set", link, "up")
+    again = ended(trainers(tmp_path / "run", digits_dir, hosts=two_hosts))
+    assert [status for status, _ in again] == [0, 0], again
+    for ours, theirs in zip(weights(tmp_path / "run"), weights(undisturbed), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -53,6 +53,7 @@ def distances(
         yield name, *apart(one / f"{name}.npz", two / f"{name}.npz")
 
 
+@pytest.mark.slow
 def test_two_processes_take_the_steps_of_one(digits_dir: Path, tmp_path: Path) -> None:
     cases = {"normalised": QUICK["normalised"], "previous": QUICK["previous"]}
     for name, loss, weights in distances(tmp_path, digits_dir, cases, 4):
