@@ -201,7 +201,8 @@ def try_reader(name: str, run: Path, folder: Path, seed: int, seconds: float) ->
                 print(f"{attempts} {file}", flush=True)
                 print(traceback.format_exc()[-3000:], flush=True)
                 sys.exit(1)
-        signal.alarm(0)
+        finally:
+            signal.alarm(0)
         attempts += 1
 
 

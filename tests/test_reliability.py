@@ -1,6 +1,7 @@
 """Short forms of `benchmarks.reliability` and `benchmarks.fuzzing`."""
 
 import random
+import signal
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,4 @@ def test_a_reader_that_fails_is_a_finding(
         fuzzing.try_reader("flag files", tmp_path, tmp_path, 0, 30.0)
     assert "ValueError: not ours" in capsys.readouterr().out
     assert (tmp_path / "attempts").exists()
+    assert signal.alarm(0) == 0  # none is left that would end this process

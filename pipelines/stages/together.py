@@ -53,6 +53,8 @@ def stopping_together(loop: Loop) -> Iterator[None]:
     except Interruption as interruption:
         raise StartAgain(str(interruption)) if several else interruption from None
     except KeyboardInterrupt:
+        if not several:
+            raise
         raise StartAgain("another worker was stopped") from None
     except tf.errors.OpError as error:
         if several and (isinstance(error, LOST) or TASK.search(str(error))):
