@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +55,10 @@ def efficiency(replicas: int, seconds: float) -> float:
 
 def _trained(count: int, system: list[str], steps: int) -> Figures:
     """The chief's figures of so many processes, each on a core of its own."""
-    addresses = [f"127.0.0.1:{port}" for port in _free_ports(count)]
+    workers = [f"127.0.0.1:{port}" for port in free_ports(count)]
     started = []
     for number in range(count):
-        task = {"type": "worker", "index": number}
-        config = json.dumps({"cluster": {"worker": addresses}, "task": task})
-        environment = {**os.environ, **({TF_CONFIG: config} if count > 1 else {})}
+        environment = placed(workers, number) if count > 1 else None
         words = [sys.executable, "-m", "benchmarks.together", "--worker", f"--steps={steps}"]
         started.append(
             subprocess.Popen(
@@ -76,7 +75,15 @@ def _trained(count: int, system: list[str], steps: int) -> Figures:
     return dict(json.loads(outputs[0][0].splitlines()[-1]))
 
 
-def _free_ports(count: int) -> list[int]:
+def placed(workers: Sequence[str], number: int) -> dict[str, str]:
+    """This environment, as it is of one of several workers. workers: their addresses."""
+    task = {"type": "worker", "index": number}
+    config = json.dumps({"cluster": {"worker": list(workers)}, "task": task})
+    return {**os.environ, TF_CONFIG: config}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody listens at now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [opened.getsockname()[1] for opened in sockets]
     for opened in sockets:

@@ -2,14 +2,15 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from pipelines.flags.cluster import LOCAL, SLURM, Cluster
 from rt_tf.errors import UserError
 from rt_tf.machine import usable_cores
 
 WAIT = 60.0  # seconds for a scheduler, and for the first worker, to be there
+Key = TypeVar("Key")
 THREADS = "TF_NUM_INTRAOP_THREADS"  # an environment variable of TensorFlow
 
 
@@ -40,6 +41,33 @@ def connected(cluster: Cluster) -> Iterator[Any]:
                 f"cluster: expected a scheduler with workers at {cluster.kind}; {error}"
             ) from error
         yield client
+
+
+def results(
+    client: Any, function: Callable[[Any], Any], arguments: Mapping[Key, Any], lost: Any
+) -> Iterator[tuple[Key, Any]]:
+    """Yields the name and the result of a function of each argument, as workers come to them.
+
+    arguments: by names. lost: in the place of a result that no worker survived to give.
+    """
+    from distributed import as_completed
+
+    futures = {client.submit(function, v, pure=False): name for name, v in arguments.items()}
+    try:
+        for future in as_completed(list(futures)):
+            yield futures[future], result_of(future, lost)
+    finally:
+        client.cancel(list(futures), force=True)
+
+
+def result_of(future: Any, lost: Any) -> Any:
+    """The result of a task of Dask's; `lost` where no worker survived it."""
+    from distributed import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker:
+        return lost
 
 
 def _started(cluster: Cluster, stack: contextlib.ExitStack) -> Any:

@@ -7,9 +7,9 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pipelines.assembly.cluster import connected
+from pipelines.assembly.cluster import connected, results
 from pipelines.flags.cluster import Cluster
 
 DEATH = 1  # the option of Linux's prctl for the signal that a parent's end sends
@@ -36,27 +36,10 @@ def done(
         for name, words in tasks.items():
             yield name, run(words, folder)
         return
-    from distributed import as_completed
-
     with connected(cluster) as client:
         asked = functools.partial(run, folder=folder.resolve())
-        futures = {client.submit(asked, list(w), pure=False): name for name, w in tasks.items()}
-        try:
-            for future in as_completed(list(futures)):
-                yield futures[future], _end_of(future)
-        finally:
-            client.cancel(list(futures), force=True)
-
-
-def _end_of(future: Any) -> Done:
-    """The end of a command on a worker; that of a failure where no worker survived it."""
-    from distributed import KilledWorker
-
-    try:
-        result: Done = future.result()
-    except KilledWorker as error:
-        return Done(1, "", " ".join(str(error).split()), 0.0)
-    return result
+        words_of = {name: list(words) for name, words in tasks.items()}
+        yield from results(client, asked, words_of, Done(1, "", "no worker survived it", 0.0))
 
 
 def run(words: Sequence[str], folder: Path) -> Done:

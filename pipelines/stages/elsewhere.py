@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipelines.assembly.cluster import results
 from pipelines.console import import_tensorflow
 from pipelines.runs.supervised import end_with_parent
 from rt_tf.evaluation.method import Recipe
@@ -56,18 +57,13 @@ class DaskEngine(NamedTuple):
 
     def _asked(self, asked: Callable[[list[int]], list[Row]], chunks: Sequence[list[int]]) -> Any:
         """Yields the records of tasks as they end; returns the tasks that no worker survived."""
-        from distributed import KilledWorker, as_completed
-
-        futures = {self.client.submit(asked, chunk, pure=False): chunk for chunk in chunks}
         killed = []
-        try:
-            for future in as_completed(list(futures)):
-                try:
-                    yield future.result()
-                except KilledWorker:
-                    killed.append(futures[future])
-        finally:
-            self.client.cancel(list(futures), force=True)
+        named = {tuple(chunk): list(chunk) for chunk in chunks}
+        for chunk, rows in results(self.client, asked, named, lost=None):
+            if rows is None:
+                killed.append(list(chunk))
+            else:
+                yield rows
         return killed
 
 

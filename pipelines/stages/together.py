@@ -30,6 +30,8 @@ def refuse_others(workers: Workers, texts: dict[str, str], dataset: data.DataSet
 
     texts: the flags of this one.
     """
+    if not workers.several:
+        return
     of_training = {name: text for name, text in texts.items() if name not in OPERATIONAL}
     described = json.dumps([of_training, dataset.name, len(dataset.train), dataset.test.checksum])
     own = hashlib.sha256(described.encode()).hexdigest()

@@ -8,7 +8,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from rich.table import Table
 
 from pipelines.assembly import devices, inputs, monitoring, schedule
-from pipelines.assembly.cluster import connected
+from pipelines.assembly.cluster import connected, result_of
 from pipelines.console import flag, terminal
 from pipelines.flags.space import Space, as_flag
 from pipelines.output import Terminal
@@ -24,6 +24,7 @@ ORACLES = {
     "random": keras_tuner.oracles.RandomSearchOracle,
 }
 SCORE = "score"
+LOST = Outcome(None, "no worker survived it")
 
 
 class Search(BaseTuner):
@@ -88,11 +89,12 @@ class Search(BaseTuner):
     def run_trial(self, trial: Any, **options: Any) -> dict[str, float]:
         """Trains once; FailedTrialError for flags that fail, FatalError for other errors."""
         try:
-            score = self._told(trial, outcome(self._trial(trial), self.dataset, self.screen))
+            ended = outcome(self._trial(trial), self.dataset, self.screen)
         except Exception as error:
             raise keras_tuner.errors.FatalError(str(error)) from error
+        score = self._told(trial, ended)
         if score is None:
-            raise keras_tuner.errors.FailedTrialError("see the line above")
+            raise keras_tuner.errors.FailedTrialError(ended.failure)
         return {SCORE: score}
 
     def _search_on(self, client: Any) -> None:
@@ -114,7 +116,7 @@ class Search(BaseTuner):
                 future = next(ended)
                 name, trial = running.pop(future)
                 free.append(name)
-                self._end(trial, self._told(trial, _outcome_of(future)))
+                self._end(trial, self._told(trial, result_of(future, LOST)))
         finally:
             client.cancel(list(running), force=True)
 
@@ -165,17 +167,6 @@ class Search(BaseTuner):
             score = "failed" if trial.score is None else f"{100 * trial.score:.2f} %"
             table.add_row(trial.trial_id, *self._flags(trial).values(), score)
         return table
-
-
-def _outcome_of(future: Any) -> Outcome:
-    """The outcome of a trial on a cluster; that of a failure where no worker survived it."""
-    from distributed import KilledWorker
-
-    try:
-        result: Outcome = future.result()
-    except KilledWorker:
-        return Outcome(None, "no worker survived it")
-    return result
 
 
 def _oracle(values: flags.FlagValues, space: Space) -> Any:

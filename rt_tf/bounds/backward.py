@@ -252,8 +252,7 @@ class Walk:
         if not self.sound:
             return bound
         bound += sign * self.rounded * (1.0 + 1e-4)  # the errors are summed in float32
-        away = 2.0 * rounding.UNIT * tf.abs(bound) + rounding.TINY
-        return tf.cast(bound + sign * away, tf.float32)
+        return tf.cast(rounding.away(bound, sign), tf.float32)
 
     def _rows_of(self, i: int, arranged: Mapping[int, Tensor]) -> Tensor:
         return self.layout.gather_rows(i, arranged[i])

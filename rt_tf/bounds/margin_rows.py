@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from rt_tf.bounds import rounding
-from rt_tf.bounds.result import Box, margin_spec
+from rt_tf.bounds.result import Box, margin_spec, other_classes
 from rt_tf.network.ops import Tensor
 
 MANY = 128  # classes from which on the last layer is not composed with the rows
@@ -32,29 +32,31 @@ class MarginRows(NamedTuple):
         """
         least = self._own(logits.lower) - self._others(logits.upper)
         most = self._own(logits.upper) - self._others(logits.lower)
-        return Box(_away(least, -1.0), _away(most, 1.0)) if sound else Box(least, most)
+        if not sound:
+            return Box(least, most)
+        return Box(rounding.away(least, -1.0), rounding.away(most, 1.0))
 
     def combined(self, weights: Tensor) -> Tensor:
         """The sum of the rows by weights [batch, classes - 1]: [batch, 1, classes]."""
         places = tf.range(self.classes)[tf.newaxis]
-        label = self._labels[:, tf.newaxis]
-        row = tf.gather(weights, tf.minimum(_left(places, label), self.classes - 2), batch_dims=1)
+        label = self._label
+        among_others = places - tf.cast(places > label, tf.int32)
+        row = tf.gather(weights, tf.minimum(among_others, self.classes - 2), batch_dims=1)
         total = tf.reduce_sum(weights, axis=1, keepdims=True)
         return tf.where(places == label, total, -row)[:, tf.newaxis]
 
     @property
-    def _labels(self) -> Tensor:
-        return tf.cast(self.labels, tf.int32)
+    def _label(self) -> Tensor:
+        """The label of each example: int32 [batch, 1]."""
+        return tf.cast(self.labels, tf.int32)[:, tf.newaxis]
 
     def _own(self, values: Tensor) -> Tensor:
         """The label's value of each example: [batch, classes] -> [batch, 1]."""
-        return tf.gather(values, self._labels[:, tf.newaxis], batch_dims=1)
+        return tf.gather(values, self._label, batch_dims=1)
 
     def _others(self, values: Tensor) -> Tensor:
         """The values of all classes but the label: [batch, classes] -> [batch, classes - 1]."""
-        places = tf.range(self.classes - 1)[tf.newaxis]
-        skipped = tf.cast(places >= self._labels[:, tf.newaxis], tf.int32)
-        return tf.gather(values, places + skipped, batch_dims=1)
+        return tf.gather(values, other_classes(self.labels, self.classes), batch_dims=1)
 
 
 Rows = Tensor | MarginRows
@@ -71,13 +73,3 @@ def margin_rows(labels: Tensor, classes: int) -> Rows:
 def matrix(rows: Rows) -> Tensor:
     """Rows as a matrix: [batch, rows, classes]."""
     return rows.matrix() if isinstance(rows, MarginRows) else rows
-
-
-def _left(places: Tensor, label: Tensor) -> Tensor:
-    """The places of classes among those that are not the label, [batch, classes]."""
-    return places - tf.cast(places > label, tf.int32)
-
-
-def _away(bound: Tensor, sign: float) -> Tensor:
-    """A difference of two float32 numbers, moved by more than its rounding."""
-    return bound + sign * (2.0 * rounding.UNIT * tf.abs(bound) + rounding.TINY)

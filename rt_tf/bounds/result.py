@@ -62,9 +62,13 @@ def margin_spec(labels: Tensor, classes: int) -> Tensor:
     labels: [batch] integers y.
     """
     own = tf.cast(labels, tf.int32)[:, tf.newaxis]
+    return tf.one_hot(own, classes) - tf.one_hot(other_classes(labels, classes), classes)
+
+
+def other_classes(labels: Tensor, classes: int) -> Tensor:
+    """All classes but the label, in order: int32 [batch, classes - 1]. labels: [batch] integers."""
     places = tf.range(classes - 1)[tf.newaxis]
-    others = places + tf.cast(places >= own, tf.int32)
-    return tf.one_hot(own, classes) - tf.one_hot(others, classes)
+    return places + tf.cast(places >= tf.cast(labels, tf.int32)[:, tf.newaxis], tf.int32)
 
 
 def certified(margins: Tensor) -> Tensor:

@@ -35,6 +35,11 @@ def spare(terms: int) -> float:
     return 1.0 + 2.0 * gamma(terms + 4)  # gamma is at most 1/2
 
 
+def away(bound: Tensor, sign: float) -> Tensor:
+    """A bound [batch, ...], moved by more than one rounding to float32: up, or down for sign -1."""
+    return bound + sign * (2.0 * UNIT * tf.abs(bound) + TINY)
+
+
 def forward_error(op: Affine, size: Tensor, magnitude: Tensor) -> Tensor:
     """Bounds the rounding of an affine operation and of its interval image: [batch, ...].
 

@@ -76,7 +76,7 @@ class Split:
         with tf.device("/cpu:0"):
             return tuple(map(tf.constant, arrays))
 
-    @property
+    @functools.cached_property
     def checksum(self) -> str:
         """SHA-256 of all rows, then all labels (little-endian int64), in order."""
         digest = hashlib.sha256()

@@ -47,8 +47,8 @@ class Attacker:
         self, subject: Subject, budget: Budget, seed: int, source: TransferSource | None = None
     ) -> None:
         self.subject = subject
-        self.made = functools.partial(_made, budget=budget, seed=seed)
-        self.made = functools.partial(self.made, source=source.again) if source else self.made
+        again = source.again if source else None
+        self.made = functools.partial(_made, budget=budget, seed=seed, source=again)
         self.name = (f"transfer-{source.name}-" if source else "") + budget.name(seed)
         self.settings = {**_settings(budget), "seed": seed}
         self.settings |= {"source": source.name} if source else {}
@@ -118,7 +118,7 @@ def _made(
     subject: Subject,
     budget: Budget,
     seed: int,
-    source: Callable[[Subject], TransferSource] | None = None,
+    source: Callable[[Subject], TransferSource] | None,
 ) -> Attacker:
     """An attacker in another process."""
     return Attacker(subject, budget, seed, source(subject) if source else None)

@@ -12,11 +12,12 @@ import keras
 import numpy as np
 import pytest
 
+from benchmarks.together import placed
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.place import Place, here
 from rt_tf.errors import UserError
 from tests.pipelines.conftest import SMALL
-from tests.processes import addresses, begun, placed
+from tests.processes import addresses, begun
 
 CONFIG = '{"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": %s}'
 LONG = 400  # seconds

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.processes import addresses, begun, placed
+from benchmarks.together import placed
+from tests.processes import addresses, begun
 from tests.training.test_mirrored import OTHERS, QUICK, SYSTEMS
 
 
