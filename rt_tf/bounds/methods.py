@@ -10,12 +10,12 @@ import tensorflow as tf
 from rt_tf.bounds import zonotope
 from rt_tf.bounds.backward import lower_bound, refuse_undefined
 from rt_tf.bounds.by_part import by_part
+from rt_tf.bounds.estimates.probable import Confidence, probable_enclosure
+from rt_tf.bounds.estimates.projection import Projections, projected_enclosure
 from rt_tf.bounds.fusion import fused_loss
 from rt_tf.bounds.intermediate import MEMORY, Settings, full_enclosure, head_enclosure
 from rt_tf.bounds.interval import Enclosure
 from rt_tf.bounds.margin_rows import MarginRows, Rows, matrix
-from rt_tf.bounds.probable import Confidence, probable_enclosure
-from rt_tf.bounds.projection import Projections, projected_enclosure
 from rt_tf.bounds.result import Bounds, Box
 from rt_tf.bounds.slopes import optimised_bound
 from rt_tf.errors import UserError

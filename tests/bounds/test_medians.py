@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rt_tf.bounds.medians import FEW, median
+from rt_tf.bounds.estimates.medians import FEW, median
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 10, 13, 32, 50, FEW, FEW + 1, 90])

@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from rt_tf.bounds.estimates.probable import Confidence, geometric_error, probable_enclosure
+from rt_tf.bounds.estimates.projection import (
+    Projections,
+    median_norm,
+    projected_enclosure,
+    root_mean_square,
+)
 from rt_tf.bounds.intermediate import is_exact
 from rt_tf.bounds.methods import cauchy_bounds, dual_bounds, probable_bounds
-from rt_tf.bounds.probable import Confidence, geometric_error, probable_enclosure
-from rt_tf.bounds.projection import Projections, median_norm, projected_enclosure, root_mean_square
 from rt_tf.bounds.result import margin_spec
 from rt_tf.errors import UserError
 from rt_tf.threats.linf import Linf

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rt_tf import data, replicas
+from rt_tf import data
 from rt_tf.errors import UserError
 from rt_tf.training.loop.average import Average
 from rt_tf.training.loop.cascade import CascadeMembers
@@ -134,24 +134,11 @@ class Loop:
     def batches(self, phase: Phase) -> Iterator[Any]:
         """The batches of the rest of a phase, epoch by epoch, each as often as it is replayed."""
         replayed = self.position.step % phase.replays
-        for dataset in self.examples.batches(
-            self.position, phase, self._clock(phase).epochs, self._replicas
-        ):
-            for batch in self._distributed(dataset):
+        epochs, here = self._clock(phase).epochs, self.workers.replicas
+        for dataset in self.examples.batches(self.position, phase, epochs, here):
+            for batch in self.workers.batches(dataset):
                 yield from [batch] * (phase.replays - replayed)
                 replayed = 0
-
-    @property
-    def _replicas(self) -> data.Replicas:
-        """The replicas of this process."""
-        here = replicas.here(self.strategy)
-        return data.Replicas(self.workers.number * here, here, self.strategy.num_replicas_in_sync)
-
-    def _distributed(self, dataset: tf.data.Dataset) -> Any:
-        """The batches of all replicas. dataset: of the parts of those of this process, in order."""
-        if self.strategy.num_replicas_in_sync == 1:
-            return dataset
-        return self.strategy.distribute_datasets_from_function(lambda _: dataset)
 
     def _clock(self, phase: Phase) -> Clock:
         labels = self.examples.validation.labels[: self.settings.monitor_samples]

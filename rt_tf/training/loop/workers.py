@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rt_tf import replicas
+from rt_tf import data, replicas
 from rt_tf.errors import UserError
 
 
@@ -26,6 +26,18 @@ class Workers:
         self.number = _number(resolver) if self.several else 0
         self.chief = self.number == 0
         self._total = tf.function(self._total_of, autograph=False, reduce_retracing=True)
+
+    @property
+    def replicas(self) -> data.Replicas:
+        """The replicas of this process, which read their own rows of a batch."""
+        here, count = replicas.here(self.strategy), self.strategy.num_replicas_in_sync
+        return data.Replicas(self.number * here, here, count)
+
+    def batches(self, dataset: tf.data.Dataset) -> Any:
+        """The batches of all replicas. dataset: of the rows of those of this process, in order."""
+        if self.strategy.num_replicas_in_sync == 1:
+            return dataset
+        return self.strategy.distribute_datasets_from_function(lambda _: dataset)
 
     def any(self, here: bool) -> bool:
         """Whether something is so in any of the processes. here: in this one."""

@@ -14,9 +14,9 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
+from rt_tf.bounds.estimates.medians import median
 from rt_tf.bounds.intermediate import is_exact
 from rt_tf.bounds.interval import Enclosure
-from rt_tf.bounds.medians import median
 from rt_tf.bounds.result import Box
 from rt_tf.bounds.symbols import Symbols
 from rt_tf.bounds.zonotope import Zonotope, enclose

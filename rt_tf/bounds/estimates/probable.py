@@ -13,9 +13,9 @@ import math
 import tensorflow as tf
 from scipy import optimize, stats
 
+from rt_tf.bounds.estimates.projection import Projections
 from rt_tf.bounds.intermediate import is_exact
 from rt_tf.bounds.interval import Enclosure, enclose
-from rt_tf.bounds.projection import Projections
 from rt_tf.bounds.result import Box, cut
 from rt_tf.bounds.zonotope import Zonotope, image
 from rt_tf.errors import UserError

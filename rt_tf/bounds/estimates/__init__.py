@@ -1,0 +1,1 @@
+"""Layers bounded from random projections: estimates for training, and bounds that may fail."""
