@@ -9,6 +9,7 @@ with their files. Every reader is tried in a process of its own, for so many min
 """
 
 import argparse
+import math
 import os
 import random
 import signal
@@ -23,6 +24,7 @@ from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -138,6 +140,36 @@ def _vnnlib(run: Path, folder: Path) -> Subject:
     return Subject(vnnlib_file.read, [folder / "property.vnnlib"])
 
 
+def _npz(run: Path, folder: Path) -> Subject:
+    from rt_tf.data.sources import npz
+    from rt_tf.data.sources.source import Reading
+
+    draw = np.random.default_rng(0)
+    rows, labels = draw.integers(0, 256, (20, 3, 3, 1), np.uint8), draw.integers(0, 2, 20)
+    np.savez(folder / "images.npz", images=rows, labels=labels, classes=np.array(["a", "b"]))
+    np.savez_compressed(folder / "rows.npz", images=rows.reshape(20, 9) / 255.0, labels=labels)
+    reading = Reading(cache_dir=str(folder))
+    return Subject(lambda path: npz.read(str(path), reading), sorted(folder.glob("*.npz")))
+
+
+def _extra(run: Path, folder: Path) -> Subject:
+    from rt_tf import data
+
+    digits = data.load("digits", folder)
+    rows, labels = digits.train.rows[:20], digits.train.labels[:20]
+    np.savez(folder / "extra.npz", images=rows, labels=labels)
+    return Subject(lambda path: data.read_extra(path, digits), [folder / "extra.npz"])
+
+
+def _counterexamples(run: Path, folder: Path) -> Subject:
+    from rt_tf.reporting import counterexamples
+
+    np.save(folder / "image.npy", np.zeros((8, 8, 1), np.float32))
+    return Subject(
+        lambda path: counterexamples.stored_image(path, (8, 8, 1)), [folder / "image.npy"]
+    )
+
+
 READERS: dict[str, Callable[[Path, Path], Subject]] = {
     "flag files": _flags,
     "frozen flags": _frozen,
@@ -146,6 +178,9 @@ READERS: dict[str, Callable[[Path, Path], Subject]] = {
     "networks of proofs": _networks,
     "proofs": _proofs,
     "keras files": _keras,
+    "data": _npz,
+    "extra data": _extra,
+    "counterexamples": _counterexamples,
     "onnx files": _onnx,
     "properties": _vnnlib,
 }
@@ -175,9 +210,12 @@ def _changed_once(data: bytes, draw: random.Random) -> bytes:
     return draw.choice(ways)
 
 
-def try_reader(name: str, run: Path, folder: Path, seed: int, seconds: float) -> None:
+def try_reader(
+    name: str, run: Path, folder: Path, seed: int, seconds: float, most: float = math.inf
+) -> None:
     """Gives a reader changed files until the time is over; ends with a traceback at a finding.
 
+    most: the number of files, at most.
     The file `folder`/attempts has the number of those before, and the name of the file at hand.
     """
     own = Path(tempfile.mkdtemp(dir=folder))
@@ -186,7 +224,7 @@ def try_reader(name: str, run: Path, folder: Path, seed: int, seconds: float) ->
     end, attempts = time.monotonic() + seconds, 0
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 2)
-    while time.monotonic() < end:
+    while time.monotonic() < end and attempts < most:
         number = draw.randrange(len(whole))
         file = own / f"attempt{subject.files[number].suffix}"
         file.write_bytes(changed(whole[number], draw))
@@ -204,13 +242,15 @@ def try_reader(name: str, run: Path, folder: Path, seed: int, seconds: float) ->
         finally:
             signal.alarm(0)
         attempts += 1
+    (folder / "attempts").write_text(f"{attempts} ")
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether an error is the checker's own, which knows nothing of this library."""
+    """Whether an error is the checker's own, or one of records that contradict themselves."""
     from rt_tf.checker.malformed import MalformedError
+    from rt_tf.records.consistency import Inconsistent
 
-    return isinstance(error, MalformedError)
+    return isinstance(error, MalformedError | Inconsistent)
 
 
 class Findings(NamedTuple):
@@ -220,17 +260,21 @@ class Findings(NamedTuple):
     found: list[str]
 
 
-def fuzz(name: str, run: Path, minutes: float, keep: Path) -> Findings:
-    """Tries a reader for so many minutes, in processes that begin anew after each finding."""
+def fuzz(name: str, run: Path, minutes: float, keep: Path, most: float = math.inf) -> Findings:
+    """Tries a reader for so many minutes, in processes that begin anew after each finding.
+
+    most: the number of files, at most.
+    """
     end, attempts, seed = time.monotonic() + 60.0 * minutes, 0, 0
     found: list[str] = []
-    while (left := end - time.monotonic()) > 1.0:
+    while (left := end - time.monotonic()) > 1.0 and attempts < most:
         with tempfile.TemporaryDirectory() as folder:
             words = [sys.executable, "-m", "benchmarks.fuzzing", "--worker", f"--run={run}"]
             words += [f"--minutes={left / 60.0}", f"--folder={folder}", f"--seed={seed}", name]
+            words += [f"--most={most - attempts}"]
             done = subprocess.run(words, capture_output=True, text=True, check=False)
             count, _, file = (Path(folder) / "attempts").read_text().partition(" ")
-            attempts += int(count)
+            attempts += int(count) + (1 if done.returncode else 0)
             if done.returncode:
                 why = (done.stdout.strip().splitlines() or [f"status {done.returncode}"])[-1]
                 kept = keep / f"{name.replace(' ', '-')}-{len(found)}{Path(file).suffix}"
@@ -256,16 +300,19 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="for each reader")
     parser.add_argument("--keep", type=Path, default=Path("findings"), help="a folder for findings")
     parser.add_argument("--worker", action="store_true", help="try one reader, in this process")
+    parser.add_argument("--most", type=float, default=math.inf, help="files for each reader")
     parser.add_argument("--folder", type=Path, help="of --worker")
     parser.add_argument("--seed", type=int, default=0, help="of --worker")
     arguments = parser.parse_args()
     if arguments.worker:
-        seconds = 60.0 * arguments.minutes
-        try_reader(arguments.names[0], arguments.run, arguments.folder, arguments.seed, seconds)
+        name, seconds = arguments.names[0], 60.0 * arguments.minutes
+        run, folder = arguments.run, arguments.folder
+        try_reader(name, run, folder, arguments.seed, seconds, arguments.most)
         return
     arguments.keep.mkdir(parents=True, exist_ok=True)
     names = arguments.names or list(READERS)
-    results = {n: fuzz(n, arguments.run, arguments.minutes, arguments.keep) for n in names}
+    run, minutes, keep = arguments.run, arguments.minutes, arguments.keep
+    results = {name: fuzz(name, run, minutes, keep, arguments.most) for name in names}
     Console(width=160).print(table(results))
     if any(found for _, found in results.values()):
         sys.exit("there are findings")

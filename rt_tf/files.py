@@ -8,14 +8,20 @@ import zipfile
 import zlib
 from pathlib import Path
 
-# What NumPy raises for files of arrays that are cut short or changed.
+# What NumPy raises for files of arrays that are cut short or changed. The checker, which uses
+# nothing of this library, has the same errors.
 NUMPY_DAMAGE = (
     OSError,
     ValueError,
     TypeError,
     EOFError,
+    KeyError,
+    AttributeError,
+    OverflowError,
     SyntaxError,
     tokenize.TokenError,
+    MemoryError,  # of a header that speaks of more than there is room for
+    RuntimeError,  # of an encrypted entry, or of a compression that zipfile does not know
     zipfile.BadZipFile,
     zlib.error,
 )

@@ -1,5 +1,6 @@
 """Processes that train together on this machine."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ def begun(
     return subprocess.Popen(
         [*before, sys.executable, "-m", module, *arguments],
         cwd=ROOT,
-        env=environment,
+        env=(environment or dict(os.environ)) | {"TF_CPP_MIN_LOG_LEVEL": "3"},  # as commands do
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

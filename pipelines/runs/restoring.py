@@ -3,7 +3,6 @@
 import contextlib
 import struct
 import zipfile
-import zlib
 from pathlib import Path
 
 import keras
@@ -12,14 +11,12 @@ from pipelines.console import terminal
 from pipelines.runs.directory import RunDirectory
 from rt_tf import layers  # noqa: F401 - Keras reads its classes by name
 from rt_tf.errors import UserError
+from rt_tf.files import NUMPY_DAMAGE
 from rt_tf.serving import saved_model
 from rt_tf.training.loop.checkpoints import save_network
 
 # Errors of reading an archive of which a bit has changed.
-_CORRUPT = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, KeyError),
-    *(NotImplementedError, RuntimeError, OverflowError),
-)
+_CORRUPT = (*NUMPY_DAMAGE, struct.error)
 
 
 def load_network(run: RunDirectory) -> keras.Model:

@@ -14,6 +14,22 @@ import numpy as np
 from rt_tf.checker.malformed import MalformedError, require
 
 Arrays = dict[str, np.ndarray]
+# What NumPy raises for archives that are cut short or changed.
+DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    SyntaxError,
+    tokenize.TokenError,
+    MemoryError,
+    RuntimeError,  # of an encrypted entry, or of a compression that zipfile does not know
+    zipfile.BadZipFile,
+    zlib.error,
+)
 ROOM, TIMES = 2**28, 100  # bytes of arrays that a file may hold, and beyond them, by its own size
 
 
@@ -27,20 +43,7 @@ def read(path: Path) -> Arrays:
             return {name: _array(archive, name, path) for name in archive.files}
     except MalformedError:
         raise
-    except (
-        ValueError,
-        TypeError,
-        OSError,
-        EOFError,
-        KeyError,
-        AttributeError,
-        SyntaxError,
-        tokenize.TokenError,
-        MemoryError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except DAMAGE as error:
         raise MalformedError(f"{path}: expected a whole NumPy archive; {_line(error)}") from error
 
 

@@ -95,7 +95,7 @@ def _turns(rows: list[Row]) -> list[Row]:
 
 def _images(run_dir: Path, examples: list[Row], originals: Originals, domain: Domain) -> Images:
     before = np.asarray(originals([example["index"] for example in examples]))
-    after = np.stack([_stored(run_dir / e["file"], before.shape[1:]) for e in examples])
+    after = np.stack([stored_image(run_dir / e["file"], before.shape[1:]) for e in examples])
     for example, x, y in zip(examples, before, after, strict=True):
         change = (y.astype(np.float64) - x).ravel()
         example["norms"] = {
@@ -107,7 +107,8 @@ def _images(run_dir: Path, examples: list[Row], originals: Originals, domain: Do
     return before, after
 
 
-def _stored(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def stored_image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """The image of a file, [*shape]; Inconsistent if it is none."""
     try:
         image = np.load(path)
     except NUMPY_DAMAGE as error:

@@ -23,7 +23,7 @@ def main() -> None:
     strategy = devices.strategy("auto", place=place)
     for line in sys.stdin.read().splitlines():
         name, *arguments = line.split()
-        losses, weights = trained(strategy, steps, arguments)
+        losses, weights = trained(strategy, steps, arguments, folder / name)
         if not place.number:
             np.savez(folder / f"{name}.npz", np.array(losses), *weights)
     os._exit(0)

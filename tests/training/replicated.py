@@ -39,40 +39,44 @@ def build_loop(strategy: tf.distribute.Strategy, folder: Path, arguments: list[s
 
 
 def trained(
-    strategy: tf.distribute.Strategy, steps: int, arguments: list[str]
+    strategy: tf.distribute.Strategy, steps: int, arguments: list[str], folder: Path
 ) -> tuple[list[float], list[np.ndarray]]:
-    """The losses of steps, or of epochs where there are several phases, and the weights after."""
-    with tempfile.TemporaryDirectory() as folder:
-        loop = build_loop(strategy, Path(folder), arguments)
-        if len(loop.phases) > 1:
-            loop.run()
-            return [row["loss"] for row in loop.position.history], loop.model.network.get_weights()
-        step, seen = loop.begin_phase(), []
-        for _, batch in zip(range(steps), loop.batches(loop.phases[0]), strict=False):
-            terms = loop.take_step(step, batch, loop.phases[0].values(1.0))
-            seen.append(terms["loss"])
-        averaged = loop.average.network.get_weights() if loop.average else []
-        return seen, [*loop.model.network.get_weights(), *averaged]
+    """The losses of steps, or of epochs where there are several phases, and the weights after.
+
+    folder: the run's, which all processes share.
+    """
+    loop = build_loop(strategy, folder, arguments)
+    if len(loop.phases) > 1:
+        loop.run()
+        return [row["loss"] for row in loop.position.history], loop.model.network.get_weights()
+    step, seen = loop.begin_phase(), []
+    for _, batch in zip(range(steps), loop.batches(loop.phases[0]), strict=False):
+        terms = loop.take_step(step, batch, loop.phases[0].values(1.0))
+        seen.append(terms["loss"])
+    averaged = loop.average.network.get_weights() if loop.average else []
+    return seen, [*loop.model.network.get_weights(), *averaged]
 
 
-def main() -> None:
+def compare(folder: Path) -> None:
     """Writes a line for each case and number of replicas: how far apart losses and weights are.
 
-    Of losses, the difference as a share of them.
+    Of losses, the difference as a share of them. folder: of the runs.
     """
     counts, steps = [int(n) for n in sys.argv[2].split(",")], int(sys.argv[3])
     names = logical_devices(max(counts))
     together = tf.distribute.ReductionToOneDevice()
     for line in sys.stdin.read().splitlines():
         name, *arguments = line.split()
-        losses, weights = trained(tf.distribute.get_strategy(), steps, arguments)
+        one = tf.distribute.get_strategy()
+        losses, weights = trained(one, steps, arguments, folder / name)
         for count in counts:
             several = tf.distribute.MirroredStrategy(names[:count], cross_device_ops=together)
-            rows, others = trained(several, steps, arguments)
+            rows, others = trained(several, steps, arguments, folder / f"{name}_{count}")
             apart = max(np.abs(a - b).max() for a, b in zip(weights, others, strict=True))
             loss = np.abs(np.subtract(losses, rows) / losses).max()
             sys.stdout.write(f"{name} {count} {loss} {apart}\n")
 
 
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as folder:
+        compare(Path(folder))
