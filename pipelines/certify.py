@@ -5,7 +5,7 @@ from typing import Any
 
 from pipelines.command import run_command
 from pipelines.flags import evaluation as ours
-from pipelines.flags.cluster import cluster_group
+from pipelines.flags.cluster import sharing_group
 from pipelines.flags.run import run_group
 from rt_tf.command_line import called
 
@@ -23,7 +23,7 @@ GROUPS = (
     ours.radii_group,
     ours.ladder_group,
     ours.bound_group,
-    cluster_group,
+    sharing_group,
 )
 
 
@@ -37,9 +37,8 @@ def certify(session: Any, values: Any, progress: Any) -> None:
     from pipelines.assembly.settings import certify_settings
     from rt_tf.evaluation import certifying
 
-    settings, radii = certify_settings(values), [(eps, values.samples) for eps in session.radii]
-    with session.run.holding(settings.part_name):
-        certifying.certify(session.subject(), radii, settings, progress)
+    radii = [(eps, values.samples) for eps in session.radii]
+    certifying.certify(session.subject(), radii, certify_settings(values), progress)
 
 
 if __name__ == "__main__":

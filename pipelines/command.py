@@ -58,7 +58,7 @@ def with_run(values: flags.FlagValues, action: Action, judge: Judge | None = Non
     begin_output(values.log_format, action.__name__)
     screen = console(values.quiet)
     with open_run(values, run_flags, screen) as session:
-        with publish.contradictions_as_errors(session.run):
+        with session.held_part(), publish.contradictions_as_errors(session.run):
             action(session, values, ConsoleProgress(screen))
         refusal = None
         OUTPUT.stage = "report"

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipelines.command import run_command
 from pipelines.flags import evaluation as ours
-from pipelines.flags.cluster import cluster_group
+from pipelines.flags.cluster import sharing_group
 from pipelines.flags.run import run_group
 from rt_tf.command_line import called
 
@@ -20,7 +20,7 @@ GROUPS = (
     ours.threat_group,
     ours.attack_group,
     ours.starts_group,
-    cluster_group,
+    sharing_group,
 )
 
 

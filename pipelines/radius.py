@@ -5,7 +5,7 @@ from typing import Any
 
 from pipelines.command import run_command
 from pipelines.flags import evaluation as ours
-from pipelines.flags.cluster import cluster_group
+from pipelines.flags.cluster import sharing_group
 from pipelines.flags.run import run_group
 from rt_tf.command_line import called
 from rt_tf.errors import UserError
@@ -17,7 +17,7 @@ that the network gives it, and refreshes the report of the run.
   {called("radius")} --model_dir=runs/digits/ibp
   {called("radius")} --model_dir=runs/digits/ibp --epsilon=0.3 --rungs=crown,alpha_crown
 """
-GROUPS = (run_group, ours.radius_group, ours.threat_group, ours.bound_group, cluster_group)
+GROUPS = (run_group, ours.radius_group, ours.threat_group, ours.bound_group, sharing_group)
 TIMES_OWN = 4.0  # the largest radius by default, in units of the run's own
 
 

@@ -19,7 +19,6 @@ def certify_settings(values: flags.FlagValues) -> CertifySettings:
         bounds=bound_settings(values),
         time_limit=values.time_limit,
         memory=values.bound_memory or None,
-        part=values.slice if "slice" in values else None,
     )
 
 

@@ -10,7 +10,7 @@ from absl import flags
 from pipelines.flags.data import data_flags
 from pipelines.flags.group import Group
 from pipelines.flags.help import listed
-from pipelines.flags.kinds import ANY, OneOf, ends, line, number, radii, share, whole, within
+from pipelines.flags.kinds import ANY, OneOf, ends, line, number, radii, whole, within
 from rt_tf import catalogue
 from rt_tf.catalogue.bounds import LADDER
 from rt_tf.catalogue.suites import SUITES, USUAL_LOSS, Budget
@@ -98,11 +98,6 @@ def ladder_group(values: flags.FlagValues) -> Group:
     rungs = catalogue.rungs()
     group.phases("rungs", OneOf(rungs), None, f"In this order. {listed(rungs)} {usual}")
     _time_limit(group)
-    about = (
-        "The part of the examples, such as 1/4, where several processes work on a run; array, or "
-        "array/<number of tasks>, for that of a task of an array job (SLURM, Kubernetes)."
-    )
-    group.one("slice", share, None, about)
     return group
 
 

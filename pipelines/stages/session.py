@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from absl import flags
@@ -22,6 +23,7 @@ from rt_tf.errors import UserError
 from rt_tf.evaluation.method import Engine
 from rt_tf.evaluation.refusals import check_radius
 from rt_tf.evaluation.subject import Subject
+from rt_tf.records.parts import Part, name_of
 from rt_tf.threats.region import Threat
 
 
@@ -30,7 +32,8 @@ class RunSession(NamedTuple):
 
     is_new: whether the run was made around a network's file just now. alone: takes the run for this
     process alone; returns whether it could, as no other process works on it. engine: the cluster
-    that answers examples; None where this process does.
+    that answers examples; None where this process does. part: of the examples, where processes
+    share them.
     """
 
     run: RunDirectory
@@ -40,11 +43,17 @@ class RunSession(NamedTuple):
     is_new: bool
     alone: Callable[[], bool]
     engine: Engine | None
+    part: Part | None
 
     def subject(self) -> Subject:
         """The subject of an evaluation; a damaged export is written anew before."""
         publish.mend_export(self.run, self.dataset)
-        return load_run(self.run, self.dataset, self.threat)._replace(engine=self.engine)
+        subject = load_run(self.run, self.dataset, self.threat)
+        return subject._replace(engine=self.engine, part=self.part)
+
+    def held_part(self) -> AbstractContextManager[None]:
+        """Holds this process's part of the examples, where several processes share them."""
+        return self.run.holding(name_of(self.part))
 
 
 @contextlib.contextmanager
@@ -60,8 +69,8 @@ def open_run(
     run_values.cache_dir = values.cache_dir or run_values.cache_dir
     run_values.download = values.download
     devices.prepare_tensorflow()
-    part = "slice" in values and values.slice is not None
-    with run.locked(shared=part) as lock:
+    part = values.slice if "slice" in values else None
+    with run.locked(shared=part is not None) as lock:
         if "epsilon" in values:
             _set_threat(values, run_values)
         threat = inputs.threat(run_values)
@@ -75,10 +84,10 @@ def open_run(
         is_new = not run.has_network()
         if is_new:
             _refuse_untrained(run, values)
-            _refuse_part(run, part)
+            _refuse_part(run, part is not None)
             adopting.adopt(run, run_values, dataset, threat, screen)
         with _engine(run, values, run_values) as engine:
-            yield RunSession(run, dataset, threat, radii, is_new, lock.take, engine)
+            yield RunSession(run, dataset, threat, radii, is_new, lock.take, engine, part)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from rt_tf.evaluation.refusals import refuse_unanswered
 from rt_tf.evaluation.subject import Subject
 from rt_tf.exactly import radius_text
 from rt_tf.progress import Progress
-from rt_tf.records import merge
+from rt_tf.records import merge, parts
 from rt_tf.records.record_file import RecordFile, Row
 from rt_tf.reporting import radii
 
@@ -58,7 +58,8 @@ def search_radii(
         **settings_taken(settings.rungs, settings.bounds),
     }
     header = headed(subject, "radius", "radius", recorded)
-    records = RecordFile(subject.records / radii.file_name(subject.threat.name), header)
+    table = radii.table_name(subject.threat.name)
+    records = parts.open_table(subject.records, table, header, subject.part)
     search, counterexamples = _search(subject, settings), _counterexamples(subject, header)
     method = RadiusMethod(subject, search, largest, counterexamples, settings)
     record_missing(subject, records, subject.first(settings.samples), method, progress)

@@ -14,7 +14,6 @@ from rt_tf.bounds.intermediate import MEMORY
 from rt_tf.certification.cascade import climb
 from rt_tf.certification.ladder import Finding, Findings
 from rt_tf.certification.rung import TIME_LIMIT
-from rt_tf.errors import UserError
 from rt_tf.evaluation import ladders
 from rt_tf.evaluation.ladders import Ladders
 from rt_tf.evaluation.method import Recipe
@@ -40,19 +39,13 @@ class CertifySettings:
     rungs: in this order; None for those of the recommended ladder that fit, in the order that is
     quickest. bounds: settings of bounds, by their names. time_limit: seconds that a rung which
     searches may take for an example. memory: MiB for the coefficients of a pass; None for each
-    rung's default. part: (k, n), where several processes share the examples.
+    rung's default.
     """
 
     rungs: Sequence[str] | None = None
     bounds: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     time_limit: float = TIME_LIMIT
     memory: float | None = None
-    part: tuple[int, int] | None = None
-
-    @property
-    def part_name(self) -> str:
-        """`1of4` for the first of four parts; "" for the whole."""
-        return "{}of{}".format(*self.part) if self.part else ""
 
     def of_rungs(self) -> dict[str, Any]:
         """All settings of rungs, by their names."""
@@ -104,27 +97,15 @@ def _certify_at(
     rungs = list(climbing[0].rungs)
     recorded = {"rungs": rungs, "arithmetic": "sound"}
     recorded |= ladders.settings_taken(rungs, settings.bounds)
-    part, again = settings.part_name, settings.exceed_limits_of
-    records = certificate_file(subject, eps, recorded, part, again, _carried(recorded))
-    places = _places_of(settings.part, subject.first(samples))
+    again = settings.exceed_limits_of
+    records = certificate_file(subject, eps, recorded, again, _carried(recorded))
+    places = subject.first(samples)
     if settings.rungs is None:
         left = [place for place in places if place not in records.done]
         climbing = ladders.quickest_first(subject, climbing, eps, left, progress)
     method = LadderMethod(subject, climbing, eps, records.path.parent, settings)
     record_missing(subject, records, places, method, progress)
     return records
-
-
-def _places_of(part: tuple[int, int] | None, places: Sequence[int]) -> Sequence[int]:
-    """The places of a part (k, n), every n-th from the k-th; all places without a part."""
-    if part is None:
-        return places
-    k, n = part
-    if k > len(places):
-        raise UserError(
-            f"slice: expected a part that has examples; received {k}/{n} of {len(places)} examples"
-        )
-    return places[k - 1 :: n]
 
 
 class LadderMethod(NamedTuple):

@@ -101,32 +101,22 @@ def certificate_file(
     subject: Subject,
     eps: float,
     settings: Row,
-    part: str,
     again: Callable[[Row], bool],
     carried: Callable[[Row, Row], Row | None],
 ) -> RecordFile:
     """The record file of verdicts by ladders at a radius, with the records that it has already.
 
-    part: this process's part of the examples, `1of4`, or "" for all. again, carried: as in
-    `RecordFile`. UserError for parts with other settings.
+    again, carried: as in `RecordFile`. UserError for parts with other settings.
     """
+    header = {**headed(subject, "certify", parts.CERTIFY, settings), "eps": eps}
     folder = _folder(subject, eps)
-    header = {**headed(subject, "certify", "certify", settings), "eps": eps}
-    whole = folder / "certify.jsonl"
-    path = folder / f"certify-{part}.jsonl" if part else whole
-    others = [other for other in sorted(folder.glob("certify-*.jsonl")) if other != path]
-    if not part:
-        parts.join(whole, header, others)
-    done = parts.done_elsewhere(header, others, whole, again) if part else set()
-    records = RecordFile(path, header, again, carried)
-    records.done |= done
-    return records
+    return parts.open_table(folder, parts.CERTIFY, header, subject.part, again, carried)
 
 
 def attack_file(subject: Subject, eps: float, name: str, settings: Row) -> RecordFile:
     """The record file of an attack at a radius, with the records that it has already."""
     header = {**headed(subject, "attack", name, settings), "eps": eps}
-    return RecordFile(_folder(subject, eps) / f"attack-{name}.jsonl", header)
+    return parts.open_table(_folder(subject, eps), f"attack-{name}", header, subject.part)
 
 
 def _folder(subject: Subject, eps: float) -> Path:

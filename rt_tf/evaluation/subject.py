@@ -1,5 +1,6 @@
 """The subject of an evaluation: a network, traced and as it is served, and examples for it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -12,6 +13,7 @@ from rt_tf.attacks.task import Network, Task
 from rt_tf.evaluation.method import Engine
 from rt_tf.network.ops import Tensor
 from rt_tf.network.wiring import Wiring
+from rt_tf.records.parts import Part, places_of
 from rt_tf.records.record_file import Row
 from rt_tf.threats.region import Region, Threat
 
@@ -52,7 +54,8 @@ class Subject(NamedTuple):
     members: those of a cascade, or the one network. served: has the endpoints `serve` and
     `certify` of `rt_tf.serving.endpoints`. own_threat: the name of the threat that a cascade's
     answers are certified for. checksum: of the network. engine: other processes that answer the
-    examples; None where this one does.
+    examples; None where this one does. part: this process's share of the examples, (k, n) for
+    every n-th from the k-th on; None for all.
     """
 
     members: tuple[Wiring, ...]
@@ -63,6 +66,7 @@ class Subject(NamedTuple):
     checksum: str
     records: Path
     engine: Engine | None = None
+    part: Part | None = None
 
     @property
     def wiring(self) -> Wiring:
@@ -89,9 +93,16 @@ class Subject(NamedTuple):
         members = tuple(member.lower() for member in self.members)
         return Refutation(members[0], region, labels, keys, loss, members=members)
 
-    def first(self, samples: int) -> range:
-        """The places of the first examples of the test split. samples: their number; 0: all."""
-        return range(min(samples or len(self.test), len(self.test)))
+    def count(self, samples: int) -> int:
+        """The number of examples, of all parts. samples: first ones of the test split; 0: all."""
+        return min(samples or len(self.test), len(self.test))
+
+    def first(self, samples: int) -> Sequence[int]:
+        """The places of this process's part of the first examples of the test split.
+
+        samples: their number; 0: all. UserError for a part without any.
+        """
+        return places_of(self.part, range(self.count(samples)))
 
     def examples(self, places: np.ndarray) -> list[Row]:
         """The first fields of the records of the examples at places [n].

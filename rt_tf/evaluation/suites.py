@@ -65,9 +65,9 @@ class Evaluation:
         self.subject = subject
         self.settings = settings
         self.progress = progress
-        self.samples = len(subject.first(settings.samples))
+        self.samples = subject.count(settings.samples)
         self.plans = self._plans(radii)
-        self.attackers: dict[tuple[str, Budget, str | None], Attacker] = {}
+        self.attackers: dict[tuple[object, ...], Attacker] = {}
 
     def run(self) -> None:
         """Tries every attack of every plan, on the examples without a record."""
@@ -78,10 +78,16 @@ class Evaluation:
             records = self.attack(plan)
             name = records[0].path.parent.name
             attacks[name] = [file.header["id"] for file in records]
-            if self.settings.suite or self.settings.to_zero:
+            if self._draws_curves:
                 self._curve(plan)
         if self.settings.suite:
             self._note(attacks, warnings)
+
+    @property
+    def _draws_curves(self) -> bool:
+        """Whether this process draws curves. Of several, the first does: each ends at its zero."""
+        first = self.subject.part is None or self.subject.part[0] == 1
+        return first and (self.settings.suite is not None or self.settings.to_zero)
 
     def _plans(self, radii: Sequence[float]) -> list[AttackPlan]:
         cascades.refuse_threat(self.subject)
@@ -135,15 +141,23 @@ class Evaluation:
         return QUICK if self.settings.suite else plan.budgets[0]
 
     def _curve(self, plan: AttackPlan) -> None:
-        """Attacks a few examples at smaller radii, and at growing ones until none withstands."""
-        budget = self._plain(plan)
+        """Attacks a few examples at smaller radii, and at growing ones until none withstands.
+
+        They are of all parts, as one part of one: other processes may be at work on this table.
+        Those attack them at the plan's own radius.
+        """
+        shared, budget = plan.subject.part is not None, self._plain(plan)
+        if shared:
+            plan = plan._replace(subject=plan.subject._replace(part=(1, 1)))
         samples = min(self.settings.curve_samples, self.samples)
         for share in BELOW:
             self._attack_by(plan, budget, _rounded(share * plan.eps), samples)
         eps, largest = plan.eps, _unbounded(plan.subject)
+        eps = _rounded(GROWTH * eps) if shared else eps
         while True:
             records = self._attack_by(plan, budget, min(eps, largest), samples)
-            if eps >= largest or all(row["success"] for row in records.rows):
+            none_withstands = records.rows and all(row["success"] for row in records.rows)
+            if eps >= largest or none_withstands:
                 return
             eps = _rounded(GROWTH * eps)
 
@@ -155,9 +169,10 @@ class Evaluation:
         samples: int,
         source: TransferSource | None = None,
     ) -> RecordFile:
-        key = (plan.subject.threat.name, budget, source and source.name)
+        subject = plan.subject
+        key = (subject.threat.name, subject.part, budget, source and source.name)
         if key not in self.attackers:
-            self.attackers[key] = Attacker(plan.subject, budget, self.settings.seed, source)
+            self.attackers[key] = Attacker(subject, budget, self.settings.seed, source)
         return self.attackers[key].attack(eps, samples, self.progress)
 
     def _note(self, attacks: dict[str, list[str]], warnings: list[str]) -> None:

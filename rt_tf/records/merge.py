@@ -1,8 +1,8 @@
 """Records: one line per example and question, appended while running, merged into one verdict.
 
-A question is (threat, eps) and has a directory `<threat>-<eps>` with `certify.jsonl` (or parts of
-it, `certify-1of4.jsonl`, where several processes share the examples), `attack-<id>.jsonl` (a header
-line, then a line an example) and the merged `examples.jsonl`:
+A question is (threat, eps) and has a directory `<threat>-<eps>` with `certify.jsonl` and
+`attack-<id>.jsonl`: a header line, then a line an example. Where several processes share the
+examples, there are parts of them, such as `certify-1of4.jsonl`. The merged `examples.jsonl` has:
 
     {"index", "image", "label", "prediction", "correct",
      "attacks": {id: {"success", "prediction", "file", "distance", "seconds"}},
@@ -53,14 +53,11 @@ from rt_tf.records.consistency import (
     check_same,
     require,
 )
-from rt_tf.records.parts import certificate_files, union
+from rt_tf.records.parts import CERTIFY, certificate_files, table_of, union
 from rt_tf.records.record_file import RecordFile, Row, line, read
 from rt_tf.records.verdict import decide
 
 __all__ = ["Inconsistent", "Question", "RecordFile", "load", "merge", "question_name", "read"]
-
-
-CERTIFY = "certify"
 
 
 def question_name(threat: str, eps: float) -> str:
@@ -124,11 +121,6 @@ def _tables(folder: Path) -> list[Path]:
     return [*certificate_files(folder), *sorted(folder.glob("attack-*.jsonl"))]
 
 
-def table_name(stem: str) -> str:
-    """The table that a record file is part of: `certify` for `certify-1of4`; else its stem."""
-    return CERTIFY if stem.split("-")[0] == CERTIFY else stem
-
-
 def _load_question(folder: Path) -> Question:
     files = _files(folder)
     headers = {name: header for name, (header, _) in files.items()}
@@ -158,7 +150,7 @@ def _files(folder: Path) -> dict[str, tuple[Row, list[Row]]]:
     tables: dict[str, list[list[Row]]] = defaultdict(list)
     for path in _tables(folder):
         header, rows = read(path)
-        name = table_name(path.stem)
+        name = table_of(path.stem)
         require(
             headers.setdefault(name, header) == header,
             f"{path}: its header differs from another part's",
@@ -175,9 +167,9 @@ def _join(parts: Sequence[list[Row]], where: str) -> list[Row]:
     if len(parts) == 1:
         return parts[0]
     rows = union(parts)
-    verdicts = {row["index"]: row["verdict"] for row in rows}
+    verdicts = {row["index"]: row.get("verdict") for row in rows}
     for row in itertools.chain.from_iterable(parts):
-        agrees = row["verdict"] in ("unknown", verdicts[row["index"]])
+        agrees = row.get("verdict") in ("unknown", verdicts[row["index"]])
         require(agrees, f"{where}, example {row['index']}: parts have different verdicts")
     return rows
 

@@ -1,6 +1,6 @@
 """Certified radii: their records, and their part of a report.
 
-`radius-<threat>.jsonl` has a header line, then a line an example:
+`radius-<threat>.jsonl`, or its parts, have a header line, then a line an example:
 
     {"index", "image", "label", "prediction", "radius": the largest eps tried that has a certificate
      of the prediction (0: none), "rung": the one that certified it | null,
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from rt_tf.domain import UNIT
+from rt_tf.records import parts
 from rt_tf.records.consistency import (
     RADIUS_FIELDS,
     RADIUS_HEADER_FIELDS,
@@ -38,24 +39,33 @@ STEPS = 40  # of the curve, up to the largest eps
 GROUPS = 100  # of the distribution, at most
 
 
-def file_name(threat: str) -> str:
-    """The name of the file of a threat's radii, among a run's records."""
-    return f"radius-{threat}.jsonl"
+def table_name(threat: str) -> str:
+    """The name of the table of a threat's radii, among a run's records."""
+    return f"radius-{threat}"
 
 
 Table = tuple[Row, list[Row]]  # a file's header and its lines
 
 
 def tables(records_dir: str | Path) -> dict[str, Table]:
-    """The files of certified radii by name. Raises Inconsistent where a line lacks a field."""
-    by_name = {}
-    for path in sorted(Path(records_dir).glob(file_name("*"))):
-        header, rows = read(path)
-        check_fields(header, RADIUS_HEADER_FIELDS, f"{path.name}, header")
-        for number, row in enumerate(rows, start=2):
-            check_fields(row, RADIUS_FIELDS, f"{path.name}, line {number}")
-        by_name[path.name] = header, rows
+    """The tables of certified radii by name. Raises Inconsistent where a line lacks a field."""
+    by_name: dict[str, Table] = {}
+    for path in sorted(Path(records_dir).glob(table_name("*.jsonl"))):
+        header, rows = _checked(path)
+        name = f"{parts.table_of(path.stem)}.jsonl"
+        before, others = by_name.get(name, (header, []))
+        require(before == header, f"{path.name}: its header differs from another part's")
+        by_name[name] = header, parts.union([others, rows])
     return by_name
+
+
+def _checked(path: Path) -> Table:
+    """The table of one file, whose lines have all fields."""
+    header, rows = read(path)
+    check_fields(header, RADIUS_HEADER_FIELDS, f"{path.name}, header")
+    for number, row in enumerate(rows, start=2):
+        check_fields(row, RADIUS_FIELDS, f"{path.name}, line {number}")
+    return header, rows
 
 
 def radii(by_name: Mapping[str, Table], questions: Sequence[Question]) -> list[Row]:

@@ -7,7 +7,8 @@
     lines        [line], at most one for each threat and accuracy
     radii        [radius], by threat, where certified radii were searched
     suites       [suite], by name
-    warnings     [text]: reasons why attacks may be weaker than they seem
+    warnings     [text]: reasons why attacks may be weaker than they seem, and parts of the
+                  examples that lack answers
     sanity       [{check, threat, passed, told}], see `sanity`
     examples     {threat: [example]}, the smallest counterexamples over all attacks and radii
     data         {name, version, split, classes, class_names, shape, pixel_max, size, checksum,
@@ -85,6 +86,7 @@ from rt_tf.reporting.attacks.warnings import all_of
 from rt_tf.reporting.claim import claim, domain_of
 from rt_tf.reporting.counterexamples import smallest
 from rt_tf.reporting.lines import lines
+from rt_tf.reporting.lost_slices import lost_slices
 from rt_tf.reporting.radii import radii
 from rt_tf.reporting.recorded import own_question, recorded
 
@@ -110,7 +112,10 @@ def summarise(run_dir: str | Path, examples: int = 8) -> Row:
         "lines": lines(questions),
         "radii": radii(certified, questions),
         "suites": suites(records, questions),
-        "warnings": all_of(records, run["network_sha256"], questions),
+        "warnings": [
+            *all_of(records, run["network_sha256"], questions),
+            *lost_slices(records),
+        ],
         "sanity": sanity(questions, math.prod(run["dataset"]["shape"]), domain_of(run).width),
         "examples": smallest(questions, examples),
         "data": _data(main, run),

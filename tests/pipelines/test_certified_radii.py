@@ -61,6 +61,23 @@ def test_every_example_has_a_radius_below_its_counterexamples(searched: Path) ->
         assert row["counterexample_at"] == pytest.approx(distances[row["index"]])
 
 
+def test_the_slices_of_a_search_come_to_what_one_process_comes_to(
+    searched: Path, finished: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(finished, tmp_path / "run")
+    run("radius", f"--model_dir={copy}", *ASKED, "--slice=2/2", "--quiet")
+    lost = "slice 1/2 of records/radius-linf lacks 15 examples"
+    assert report_of(copy)["warnings"] == [lost]
+    run("radius", f"--model_dir={copy}", *ASKED, "--slice=1/2", "--quiet")
+    report = report_of(copy)
+    assert report["warnings"] == []
+    [ours], [theirs] = report["radii"], report_of(searched)["radii"]
+    for name in ("sample", "clean", "at_largest"):
+        assert ours[name] == theirs[name]
+    for name, quantile in theirs["quantiles"].items():
+        assert ours["quantiles"][name] == pytest.approx(quantile, rel=1e-3)
+
+
 def test_a_radius_agrees_with_certificates_at_an_eps(searched: Path, tmp_path: Path) -> None:
     """Of the same bounds, but for the tolerance, where these are monotone as they mostly are."""
     copy = shutil.copytree(searched, tmp_path / "run")

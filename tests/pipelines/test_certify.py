@@ -109,7 +109,10 @@ def test_parts_of_several_processes_merge(copy: Path, tmp_path: Path) -> None:
     ask(copy, ladder, "--slice=3/3")
     assert len(rows_of(copy, "certify-1of3")) == len(rows_of(copy, "certify-3of3")) == SAMPLES / 3
     assert question_of(copy)["certified"]["n"] == SAMPLES * 2 / 3
+    lost = f"slice 2/3 of linf-{EPS}/certify lacks {SAMPLES // 3} examples"
+    assert report_of(copy)["warnings"] == [lost]
     ask(copy, ladder)  # the rest, and all in one file
+    assert report_of(copy)["warnings"] == []
     assert len(rows_of(copy)) == SAMPLES
     assert verdicts(rows_of(copy)) == verdicts(rows_of(alone))
 

@@ -11,7 +11,7 @@ from rt_tf.catalogue.suites import SUITES, Budget, Suite
 from rt_tf.errors import UserError
 from rt_tf.evaluation import preflight
 from rt_tf.evaluation.estimate import TRACING, Cost
-from rt_tf.records import merge
+from rt_tf.records import merge, record_file
 from tests.pipelines.conftest import report_of, run
 
 BRIEF = Suite("for tests", (Budget("fgsm", start="zero"), Budget("pgd", 4, 2), Budget("mim", 4)))
@@ -58,6 +58,46 @@ def test_a_suite_is_asked_whole_and_goes_on_after_a_kill(copy: Path) -> None:
         == whole["records/linf-0.05/attack-fgsm-1x1-zero.jsonl"]
     )
     assert (copy / "report" / "report.html").read_bytes() != page  # times differ
+
+
+def test_the_slices_of_a_suite_come_to_what_one_process_comes_to(
+    copy: Path, tmp_path: Path
+) -> None:
+    alone = shutil.copytree(copy, tmp_path / "alone")
+    ask(alone, "--suite=quick")
+    ask(copy, "--suite=quick", "--slice=2/2")
+    lost = "slice 1/2 of linf-0.05/attack-fgsm-1x1-zero lacks 15 examples"
+    assert lost in report_of(copy)["warnings"]
+    ask(copy, "--suite=quick", "--slice=1/2")
+    ours, theirs = report_of(copy), report_of(alone)
+    assert ours["warnings"] == theirs["warnings"] == []
+    assert ours["suites"][0]["all"] == theirs["suites"][0]["all"]
+    assert [(row["id"], row["attacked"]) for row in ours["suites"][0]["rows"]] == [
+        (row["id"], row["attacked"]) for row in theirs["suites"][0]["rows"]
+    ]
+    # The first slice alone draws the curve, of the first ten examples.
+    curves = [
+        {q["epsilon"]: q["attacked"] for q in report["questions"] if q["epsilon"] != 0.05}
+        for report in (ours, theirs)
+    ]
+    assert curves[0] == curves[1]
+
+
+def test_a_success_counts_in_whichever_part_it_is(copy: Path) -> None:
+    folder = copy / "records" / "linf-0.05"
+    ask(copy, "--epsilon=0.05", "--eval_steps=4", "--slice=1/1")
+    path = folder / "attack-pgd-4x2-odds-1of1.jsonl"
+    header, rows = merge.read(path)
+    counts = [row["success"] for row in rows]
+    assert any(counts)
+    assert not all(counts)
+    failed = [{**row, "success": False, "adversarial_prediction": None} for row in rows]
+    failed = [{**row, "file": None, "sha256": None, "distance": None} for row in failed]
+    right = [row for row in failed if row["label"] == row["prediction"]]
+    other = folder / "attack-pgd-4x2-odds-1of2.jsonl"
+    other.write_bytes(b"".join(map(record_file.line, [header, *right])))
+    merged = {row["index"]: row["attacks"] for row in merge.merge(folder)}
+    assert [merged[row["index"]]["pgd-4x2-odds"]["success"] for row in rows] == counts
 
 
 def _without_times(content: bytes) -> list[dict]:

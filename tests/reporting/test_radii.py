@@ -10,7 +10,7 @@ from rt_tf.records.merge import Inconsistent
 from rt_tf.records.record_file import RecordFile
 from rt_tf.reporting.figures import style
 from rt_tf.reporting.figures.radius_plots import certified_radii
-from rt_tf.reporting.radii import STEPS, file_name
+from rt_tf.reporting.radii import STEPS, table_name
 from rt_tf.reporting.report import page
 from rt_tf.reporting.summary import summarise
 from rt_tf.reporting.text import model_card, radius_lines
@@ -37,7 +37,7 @@ def radius_row(index: int, certified: float, **changes):
 def write_radii(run_dir, threat="linf", rows=None, **changes):
     settings = {"rungs": ["crown_ibp", "crown"], "largest": LARGEST, "tolerance": 0.01}
     first = {**header("radius", 0.0, "radius"), "threat": threat, "settings": settings, **changes}
-    file = RecordFile(run_dir / "records" / file_name(threat), first)
+    file = RecordFile(run_dir / "records" / f"{table_name(threat)}.jsonl", first)
     file.append(rows or [radius_row(i, radius_of(i)) for i in range(ASKED)])
 
 
