@@ -57,7 +57,8 @@ FORMER = {"stable_tolerance": "0.01"}
 # Values that had another name: by flag, the name now.
 RENAMED = {"strategy": {"default": "auto"}}
 STRATEGIES = ["auto", "single", "mirrored", "multi_worker"]
-OF_ONE_COMMAND = {"dry_run", "accept_changed_flags", "quiet", "log_format"}  # not frozen with a run
+# Not frozen with a run.
+OF_ONE_COMMAND = {"dry_run", "memory", "accept_changed_flags", "quiet", "log_format"}
 del absl_logging  # imported for its flags: defined before TensorFlow defines them
 
 
@@ -143,6 +144,8 @@ def training_group(values: flags.FlagValues) -> Group:
     _monitoring(group)
     group.one("checkpoint_seconds", within(0.0, ANY), 30.0, "Least seconds between checkpoints.")
     group.switch("dry_run", False, "Print the plan with measured steps, and exit.")
+    about = "For --dry_run: GiB for which it tells the largest batch; 0: the machine's memory."
+    group.one("memory", within(0.0, ANY), 0.0, about)
     group.switch("accept_changed_flags", False, "Go on although flags of the run have changed.")
     return group
 

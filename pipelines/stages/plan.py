@@ -1,6 +1,6 @@
-"""The plan of a run: its size, and the time of one measured step in each phase."""
+"""The plan of a run: its size, the time of one measured step in each phase, and its memory."""
 
-import resource
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -14,9 +14,11 @@ from pipelines.stages.training import checked_loop
 from rt_tf import data, models
 from rt_tf.catalogue.datasets import dataset_name
 from rt_tf.errors import UserError
+from rt_tf.machine import memory, peak_memory
 from rt_tf.training.loop.loop import Loop
 
 MEASURED = 5
+LEAST = 16 * 2**20  # bytes of a batch, below which its memory is lost among other things
 
 
 def show_plan(values: flags.FlagValues) -> None:
@@ -32,11 +34,12 @@ def show_plan(values: flags.FlagValues) -> None:
             f"examples\n{loop.model.network.count_params():,} parameters, "
             f"{models.hidden_units(loop.model.network):,} hidden units"
         )
+        half = _peak_of_half(loop)
         screen.print(_table(loop))
         for note in notes:
             screen.print(note)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    screen.print(f"memory: {memory:.1f} GiB at the peak of these steps; nothing was written")
+    screen.print(memory_line(half, peak_memory(), loop.settings.batch_size, values.memory))
+    screen.print("nothing was written")
 
 
 def _data(values: flags.FlagValues) -> tuple[data.DataSet, list[str]]:
@@ -53,16 +56,52 @@ def _data(values: flags.FlagValues) -> tuple[data.DataSet, list[str]]:
 
 
 def _table(loop: Loop) -> Table:
-    table = Table("phase", "attack", "bound", "steps", "one step", "in all")
+    table = Table("phase", "attack", "bound", "steps", "one step", "images/s", "in all")
     total = 0.0
     for number, (phase, steps) in enumerate(zip(loop.phases, loop.most_steps(), strict=True)):
         seconds = measured_step(loop, number)
         total += steps * seconds
         cells = (str(number + 1), phase.attack, phase.bound, f"{steps:,}")
-        table.add_row(*cells, f"{1000 * seconds:.1f} ms", _duration(steps * seconds))
-    table.add_row("all", "", "", "", "", _duration(total), style="bold")
+        pace = f"{loop.settings.batch_size / seconds:,.0f}"
+        table.add_row(*cells, f"{1000 * seconds:.1f} ms", pace, _duration(steps * seconds))
+    table.add_row("all", "", "", "", "", "", _duration(total), style="bold")
     table.caption = "training steps alone: evaluations and the test split come on top"
     return table
+
+
+def _peak_of_half(loop: Loop) -> int | None:
+    """The most bytes of the process after a step of each phase on half a batch, taken first.
+
+    None where replicas share a batch, or it has one example.
+    """
+    if loop.strategy.num_replicas_in_sync > 1 or loop.settings.batch_size < 2:
+        return None
+    for number, phase in enumerate(loop.phases):
+        loop.position.phase = number
+        step = loop.begin_phase()
+        batch = next(loop.batches(phase), None)
+        if batch is not None:
+            some = tuple(part[: loop.settings.batch_size // 2] for part in batch)
+            loop.take_step(step, some, phase.values(phase.epochs))
+    return peak_memory()
+
+
+def memory_line(half: int | None, whole: int, batch_size: int, limit: float) -> str:
+    """The peak of the measured steps in words, and the largest batch that a memory has room for.
+
+    half, whole: the most bytes with half a batch, and with all of it; half is None where it was not
+    measured. limit: GiB; 0: the machine's.
+    """
+    line = f"memory: {whole / 2**30:.1f} GiB at the peak of these steps"
+    if half is None:
+        return line
+    each = (whole - half) / (batch_size - batch_size // 2)
+    room = limit * 2**30 or memory()
+    if each * batch_size < LEAST:
+        return f"{line}, of which the batch takes little"
+    largest = batch_size + math.floor((room - whole) / each)
+    fits = f"batches of up to about {largest:,} fit" if largest > 0 else "no batch fits"
+    return f"{line}, {each / 2**20:.2g} MiB an example: {fits} {room / 2**30:.3g} GiB"
 
 
 def measured_step(loop: Loop, number: int) -> float:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from pipelines.flags.read_phases import read_phases
 from pipelines.flags.run import training_groups
 from pipelines.runs.directory import RunDirectory
 from pipelines.runs.provenance import pin_extra
-from pipelines.stages import training
+from pipelines.stages import plan, training
 from rt_tf import data
 from rt_tf.errors import UserError
 from rt_tf.reporting.summary import main_question
@@ -270,6 +271,34 @@ def test_what_cannot_be_trained_here_takes_steps_on_made_up_data(
     assert "measured on made-up images" in result.stdout
     assert "nothing was written" in result.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plan_tells_the_largest_batch() -> None:
+    gib = 2**30
+    line = plan.memory_line(2 * gib, 3 * gib, 100, 5.0)
+    assert line == (
+        "memory: 3.0 GiB at the peak of these steps, 20 MiB an example: batches of up to about 200 "
+        "fit 5 GiB"
+    )
+    assert plan.memory_line(2 * gib, 3 * gib, 100, 0.5).endswith("no batch fits 0.5 GiB")
+    assert plan.memory_line(gib, gib + 2**20, 100, 4.0).endswith("the batch takes little")
+    assert plan.memory_line(None, gib, 100, 4.0).endswith("at the peak of these steps")
+
+
+@pytest.mark.slow
+def test_a_batch_of_the_largest_size_takes_the_memory_that_was_given(tmp_path: Path) -> None:
+    flags = ("--dataset=mnist", "--model=wong_small", "--bound=crown_ibp", "--kappa=0.5")
+    flags += ("--memory=2.5", "--dry_run", f"--data_dir={tmp_path}")
+    flags += (f"--model_dir={tmp_path / 'run'}",)
+    few = command("train", *flags, "--batch_size=200")
+    largest = re.search(r"up to about ([0-9,]+) fit 2.5 GiB", few.stdout)
+    assert largest is not None, few.stdout + few.stderr
+    size = int(largest[1].replace(",", ""))
+    assert size > 200
+    whole = command("train", *flags, f"--batch_size={size}")
+    peak = re.search(r"memory: ([0-9.]+) GiB", whole.stdout)
+    assert peak is not None, whole.stdout + whole.stderr
+    assert float(peak[1]) == pytest.approx(2.5, rel=0.15)
 
 
 def test_a_run_that_prepares_its_data_is_the_run_that_finds_them(
