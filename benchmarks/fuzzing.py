@@ -220,6 +220,7 @@ def try_reader(
     """
     own = Path(tempfile.mkdtemp(dir=folder))
     subject, draw = READERS[name](run, own), random.Random(seed)
+    refusals = _refusals()
     whole = [path.read_bytes() for path in subject.files]
     end, attempts = time.monotonic() + seconds, 0
     devnull = os.open(os.devnull, os.O_WRONLY)
@@ -232,25 +233,24 @@ def try_reader(
         signal.alarm(LONGEST)
         try:
             subject.read(file)
-        except (UserError, SystemExit):
+        except refusals:
             pass
-        except Exception as error:
-            if not _is_refusal(error):
-                print(f"{attempts} {file}", flush=True)
-                print(traceback.format_exc()[-3000:], flush=True)
-                sys.exit(1)
+        except Exception:
+            print(f"{attempts} {file}", flush=True)
+            print(traceback.format_exc()[-3000:], flush=True)
+            sys.exit(1)
         finally:
             signal.alarm(0)
         attempts += 1
     (folder / "attempts").write_text(f"{attempts} ")
 
 
-def _is_refusal(error: Exception) -> bool:
-    """Whether an error is the checker's own, or one of records that contradict themselves."""
+def _refusals() -> tuple[type[BaseException], ...]:
+    """The errors that refuse a file: of users' mistakes, of the checker and of records."""
     from rt_tf.checker.malformed import MalformedError
     from rt_tf.records.consistency import Inconsistent
 
-    return isinstance(error, MalformedError | Inconsistent)
+    return UserError, SystemExit, MalformedError, Inconsistent
 
 
 class Findings(NamedTuple):
