@@ -40,9 +40,9 @@ def seconds(run: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def product_rate(size: int = 1500) -> float:
-    """The multiply-adds a second of a large float32 matrix product."""
-    matrix = tf.random.normal((size, size))
+def product_rate(size: int = 1500, dtype: tf.DType = tf.float32) -> float:
+    """The multiply-adds a second of a large matrix product of numbers of a type."""
+    matrix = tf.cast(tf.random.normal((size, size)), dtype)
     times = [seconds(lambda: tf.matmul(matrix, matrix).numpy()) for _ in range(8)]
     return size**3 / statistics.median(times[2:])
 
