@@ -1,7 +1,10 @@
 """Refusals of settings that do not go together: a line each, before anything is computed."""
 
+from collections.abc import Sequence
+
 from rt_tf import catalogue
 from rt_tf.catalogue.attacks import NORMS
+from rt_tf.catalogue.bounds import RECOMPUTE
 from rt_tf.errors import UserError
 from rt_tf.threats.region import Threat
 from rt_tf.training.phases import Phase
@@ -16,6 +19,17 @@ def refuse_jit(strategy: str, jit_compile: bool, replicas: int, kind: str) -> No
         raise UserError(
             f"jit_compile: expected false with --strategy={strategy} on {replicas} {kind}; "
             "received true"
+        )
+
+
+def refuse_recompute(phases: Sequence[Phase], recompute: bool) -> None:
+    """Raises UserError where no phase has a bound whose passes gradients could compute again."""
+    fit = [name for name, entry in catalogue.BOUNDS.items() if RECOMPUTE in entry.options]
+    bounds = list(dict.fromkeys(phase.bound for phase in phases))
+    if recompute and not set(bounds).intersection(fit):
+        raise UserError(
+            f"bound_recompute: expected false, or a phase with --bound={' or '.join(fit)}; "
+            f"received true with --bound={','.join(bounds)}"
         )
 
 

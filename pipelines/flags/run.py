@@ -29,6 +29,7 @@ OPERATIONAL = {
     "cache_dir",
     "strategy",
     "jit_compile",
+    "bound_recompute",
     "checkpoint_seconds",
     "bound_memory",
     "time_limit",
@@ -203,6 +204,8 @@ def _devices(group: Group) -> None:
     )
     group.one("strategy", OneOf(STRATEGIES), "auto", about)
     group.switch("jit_compile", False, "Compile the step with XLA (slower on CPUs).")
+    about = "Compute bounds of layers again for their gradients: less memory, more time."
+    group.switch("bound_recompute", False, about)
     group.switch("deterministic", False, "Deterministic operations: bit-exact resume.")
 
 

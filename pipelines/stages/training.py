@@ -25,6 +25,7 @@ from pipelines.runs.provenance import pin_extra
 from pipelines.runs.restoring import load_network
 from pipelines.stages.together import stopping_together
 from rt_tf import data, models
+from rt_tf.catalogue.bounds import RECOMPUTE
 from rt_tf.domain import Domain
 from rt_tf.errors import UserError
 from rt_tf.evaluation.refusals import check_radius, refuse_inputs
@@ -219,7 +220,9 @@ def make_loop(
 def _objectives(
     phases: Sequence[Phase], threat: Threat, values: flags.FlagValues, model: RobustModel
 ) -> list[Objective]:
-    by_phase = [of_phase.objective(phase, threat, bound_settings(values)) for phase in phases]
+    refusals.refuse_recompute(phases, values.bound_recompute)
+    settings = bound_settings(values) | ({RECOMPUTE: True} if values.bound_recompute else {})
+    by_phase = [of_phase.objective(phase, threat, settings) for phase in phases]
     for phase, objective in zip(phases, by_phase, strict=True):
         objective.trained(model.wiring)  # refuses a latent layer that the network does not have
         if phase.attack == "latent" and model.wiring.has_statistics:

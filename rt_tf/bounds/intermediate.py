@@ -14,6 +14,7 @@ from rt_tf.bounds.backward import Walk
 from rt_tf.bounds.interval import Enclosure, enclose
 from rt_tf.bounds.layouts import Layout, Whole, Windows
 from rt_tf.bounds.receptive_fields import Extent, Shapes, extents
+from rt_tf.bounds.recomputation import recomputed
 from rt_tf.bounds.relaxation import Relaxation, Slopes, relax
 from rt_tf.bounds.result import Box, cut
 from rt_tf.network.graph import Graph
@@ -28,14 +29,17 @@ TEMPORARIES = 10  # tensors of a row's coefficients that are alive at once
 class Settings(NamedTuple):
     """The way in which layers are bounded. memory: MiB that the coefficients of a pass may take.
 
-    The memory limits the passes forward; training keeps all that its gradients need. cut:
+    The memory limits the passes forward; training keeps all that its gradients need, unless it
+    recomputes them. cut:
     whether layers' bounds are cut by intervals; if not, they are those of the passes alone.
+    recompute: whether gradients compute the passes again, chunk by chunk, and keep nothing of them.
     """
 
     slope: Slopes = "adaptive"
     arithmetic: str = "fast"
     memory: float = MEMORY
     cut: bool = True
+    recompute: bool = False
 
 
 class Ends(NamedTuple):
@@ -231,11 +235,12 @@ def _in_chunks(
 
     chunk: gives the ends of some steps, [steps, rows]. largest: the most coefficients of a row.
     """
+    run = recomputed(chunk) if settings.recompute else chunk
     room = int(settings.memory * 2**20) // (4 * TEMPORARIES * largest)
     size = tf.maximum(room // rows, 1)
 
     def body(k: Tensor, lower: tf.TensorArray, upper: tf.TensorArray) -> tuple:
-        ends = chunk(tf.range(k * size, tf.minimum((k + 1) * size, steps)))
+        ends = Ends(*run(tf.range(k * size, tf.minimum((k + 1) * size, steps))))
         return k + 1, lower.write(k, ends.lower), upper.write(k, ends.upper)
 
     count = tf.maximum(-(-steps // size), 1)

@@ -77,9 +77,13 @@ def crown_bounds(
     arithmetic: str = "fast",
     slope: str = "adaptive",
     memory: float = MEMORY,
+    recompute: bool = False,
 ) -> Bounds:
-    """Backward linear bounds of every layer (Zhang et al. 2018). memory: MiB for coefficients."""
-    settings = Settings(slope, arithmetic, memory)
+    """Backward linear bounds of every layer (Zhang et al. 2018).
+
+    memory: MiB for coefficients. recompute: whether gradients compute layers' bounds again.
+    """
+    settings = Settings(slope, arithmetic, memory, recompute=recompute)
     region = _rounded(region, arithmetic)
     return _margins(graph, region, spec, full_enclosure(graph, region, settings), settings)
 
@@ -92,22 +96,24 @@ def dual_bounds(
     arithmetic: str = "fast",
     memory: float = MEMORY,
     cut: bool | None = True,
+    recompute: bool = False,
 ) -> Bounds:
     """Backward bounds of every layer with parallel lines: the dual network of Wong & Kolter.
 
     memory: MiB for coefficients. cut: whether layers' bounds are cut by intervals; False gives
     the authors' own bound, which is not. A parallel line is not monotone in the box that it is
     drawn over, so that neither is always the tighter one; None takes for each example the bound
-    whose least margin is the larger.
+    whose least margin is the larger. recompute: whether gradients compute layers' bounds again.
 
     Source: Wong 2020 (thesis), algorithm 1; Wong & Kolter 2018.
     """
     if cut is None:
         first, second = (
-            dual_bounds(graph, region, spec, arithmetic, memory, each) for each in (True, False)
+            dual_bounds(graph, region, spec, arithmetic, memory, each, recompute)
+            for each in (True, False)
         )
         return _better(first, second)
-    settings = Settings("parallel", arithmetic, memory, cut)
+    settings = Settings("parallel", arithmetic, memory, cut, recompute)
     region = _rounded(region, arithmetic)
     return _margins(graph, region, spec, full_enclosure(graph, region, settings), settings)
 

@@ -2,6 +2,7 @@
 
 from rt_tf.catalogue.entries import Entry
 
+RECOMPUTE = "recompute"  # the option of bounds whose layers gradients may compute again
 BOUNDS = {
     "interval": Entry(
         "rt_tf.bounds.methods:interval_bounds", "interval arithmetic (IBP)", static=("linf",)
@@ -23,10 +24,12 @@ BOUNDS = {
         "rt_tf.bounds.methods:dual_bounds",
         "backward bounds of every layer with parallel lines, cut by intervals; as a rung the "
         "better of that and of Wong & Kolter's, which nothing cuts",
-        ("memory",),
+        ("memory", RECOMPUTE),
     ),
     "crown": Entry(
-        "rt_tf.bounds.methods:crown_bounds", "backward bounds of every layer", ("memory",)
+        "rt_tf.bounds.methods:crown_bounds",
+        "backward bounds of every layer",
+        ("memory", RECOMPUTE),
     ),
     "shared_slope": Entry(
         "rt_tf.bounds.methods:shared_slope_bounds",

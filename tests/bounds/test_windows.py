@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from rt_tf import catalogue
 from rt_tf.bounds import intermediate
 from rt_tf.bounds.intermediate import Settings, full_enclosure
 from rt_tf.bounds.interval import enclose
 from rt_tf.bounds.receptive_fields import Extent, extents
-from rt_tf.bounds.result import Box
+from rt_tf.bounds.result import Box, margin_spec
 from rt_tf.network.trace import trace
 from rt_tf.threats.linf import Linf
 from rt_tf.threats.region import Region
@@ -204,3 +205,46 @@ def test_gradients_through_windows_are_those_through_whole_values(name, monkeypa
     without_windows(monkeypatch)
     expected = gradient()
     np.testing.assert_allclose(actual, expected, rtol=0.0, atol=1e-4 * np.abs(expected).max())
+
+
+def gradients_of(recompute: bool, model: keras.Model, method: str) -> list[np.ndarray]:
+    """The margins of a few images, and their gradients to images and weights, by small chunks."""
+    bound = catalogue.bound(method, {"memory": 0.02, "recompute": recompute})
+    wiring = trace(model)
+
+    @tf.function(autograph=False)
+    def run(x: tf.Tensor) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            region = Region(Linf(), x, tf.constant(0.05))
+            spec = margin_spec(tf.constant([0, 1], tf.int64), model.output_shape[-1])
+            margins = bound(wiring.lower(), region, spec).margins
+        return [margins, *tape.gradient(margins, [x, *model.trainable_weights])]
+
+    x = tf.random.stateless_uniform([2, *model.input_shape[1:]], [0, 0])
+    return [np.array(tensor) for tensor in run(x)]
+
+
+@pytest.mark.parametrize(
+    ("network", "method"),
+    [
+        ("dense", "crown"),
+        pytest.param("dense", "dual", marks=pytest.mark.slow),
+        pytest.param("strided", "crown", marks=pytest.mark.slow),
+        pytest.param("strided", "dual", marks=pytest.mark.slow),
+    ],
+)
+def test_gradients_that_compute_passes_again_are_those_that_keep_them(
+    network: str, method: str
+) -> None:
+    dense = lambda: networks.chain(  # noqa: E731
+        L.Flatten(), L.Dense(9, "relu"), L.Dense(7, "relu"), L.Dense(6, "relu"), shape=(4, 4, 1)
+    )
+    inner = dense() if network == "dense" else WINDOWED[network]()
+    keras.utils.set_random_seed(0)
+    outputs = L.Dense(3)(L.Flatten()(inner.outputs[0]))
+    model = keras.Model(inner.inputs, outputs)
+    kept, again = (gradients_of(recompute, model, method) for recompute in (False, True))
+    assert any(np.abs(gradient).max() > 0.0 for gradient in kept[1:])
+    for ours, theirs in zip(again, kept, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5 * np.abs(theirs).max())

@@ -159,6 +159,10 @@ WASSERSTEIN = ["--threat=wasserstein", "--epsilon=1", "--eval_attack=adaptive"]
         (["--jit_compile", "--attack=latent"], "jit_compile: .* received --attack=latent"),
         (["--jit_compile", "--mixup=1"], "jit_compile: expected false with --mixup=1"),
         (
+            ["--bound_recompute", "--bound=interval", "--kappa=0.5"],
+            "bound_recompute: expected false, or a phase with --bound=dual or crown; received true",
+        ),
+        (
             ["--bound=interval", "--kappa=0.8", "--kappa_step=0.1", "--monitor_every=2"],
             "kappa_every: expected a multiple of --monitor_every=2",
         ),
