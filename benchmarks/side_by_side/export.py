@@ -18,15 +18,15 @@ def write(path: Path, model: keras.Model, images: np.ndarray, labels: np.ndarray
     images: [batch, rows, columns, channels]. labels: [batch]. UserError for layers other than
     convolutions, paddings, products, ReLUs and one flattening.
     """
-    found = layers(model)
+    described = layers(model)
     arrays: dict[str, Any] = {
         f"{name}{number}": np.ascontiguousarray(values)
-        for number, (_, weights) in enumerate(found)
+        for number, (_, weights) in enumerate(described)
         for name, values in weights.items()
     }
     np.savez(
         path,
-        layers=json.dumps([description for description, _ in found]),
+        layers=json.dumps([description for description, _ in described]),
         images=np.ascontiguousarray(images.transpose(0, 3, 1, 2)),
         labels=labels,
         **arrays,
@@ -35,25 +35,25 @@ def write(path: Path, model: keras.Model, images: np.ndarray, labels: np.ndarray
 
 def layers(model: keras.Model) -> list[Layer]:
     """The descriptions of a network's layers, and their weights in PyTorch's order of axes."""
-    found: list[Layer] = []
+    described: list[Layer] = []
     padding, shape = 0, ()  # of the layer before: pixels; the shape that is flattened
     for layer in model.layers:
         if isinstance(layer, keras.layers.ZeroPadding2D):
             padding = layer.padding[0][0]
         elif isinstance(layer, keras.layers.Conv2D):
-            found.append(_convolution(layer, padding))
+            described.append(_convolution(layer, padding))
             padding = 0
         elif isinstance(layer, keras.layers.Dense):
-            found.append(_dense(layer, shape))
+            described.append(_dense(layer, shape))
             shape = ()
         elif isinstance(layer, keras.layers.Flatten):
-            found.append(({"kind": "flatten"}, {}))
+            described.append(({"kind": "flatten"}, {}))
             shape = layer.input.shape[1:]
         elif isinstance(layer, keras.layers.ReLU):
-            found.append(({"kind": "relu"}, {}))
+            described.append(({"kind": "relu"}, {}))
         elif not isinstance(layer, keras.layers.InputLayer):
             raise UserError(f"expected convolutions, products and ReLUs; received {layer.name!r}")
-    return found
+    return described
 
 
 def _convolution(layer: keras.layers.Conv2D, padding: int) -> Layer:

@@ -132,15 +132,15 @@ def quickest(run: Run) -> float:
 
 def runs(file: str, task: str, method: str, eps: float, rate: float) -> dict[str, Run]:
     """The computation that is asked for, in each form of coefficients that is tried."""
-    found: dict[str, Run] = {}
+    forms: dict[str, Run] = {}
     for mode in MODES.get(method, PATCHES):
         subject = read(file)
         bound = None if method == "natural" else Bound(subject, method, eps, mode)
         if task == "training":
-            found[mode] = training(subject, bound, rate)
+            forms[mode] = training(subject, bound, rate)
         elif bound is not None:
-            found[mode] = certification(bound)
-    return found
+            forms[mode] = certification(bound)
+    return forms
 
 
 class Answers:
@@ -156,12 +156,12 @@ class Answers:
     def prepare(self, first: int, **asked: Any) -> dict[str, Any]:
         """The first values of a computation, whose quicker form is kept. first: their number."""
         self.run = dict
-        found = runs(**asked)
+        forms = runs(**asked)
         values = {
-            mode: [np.asarray(run()).tolist() for _ in range(first)] for mode, run in found.items()
+            mode: [np.asarray(run()).tolist() for _ in range(first)] for mode, run in forms.items()
         }
-        mode = min(found, key=lambda mode: quickest(found[mode])) if len(found) > 1 else PATCHES[0]
-        self.run = found[mode]
+        mode = min(forms, key=lambda mode: quickest(forms[mode])) if len(forms) > 1 else PATCHES[0]
+        self.run = forms[mode]
         return {"values": values[mode], "mode": mode}
 
     def turn(self, moment: float) -> dict[str, Any]:
