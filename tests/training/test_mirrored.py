@@ -26,6 +26,7 @@ OTHERS = {
     "free": SYSTEMS["free"],
     "mixup": f"{PGD} --mixup=1.4",
     "trades": f"{PGD} --trades_beta=3",
+    "recomputed": "--bound=crown --kappa=0.5 --bound_recompute --bound_memory=1",
 }
 QUICK = {
     "previous": "--attack=fgsm --attack_start=previous",
