@@ -1,6 +1,8 @@
 """Side by side with a peer: its protocol, the turns and their ratios, what is refused."""
 
 import io
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from benchmarks.side_by_side.lines import LINES, Line
 from benchmarks.side_by_side.worker import Peer
 from rt_tf.errors import UserError
 
+ROOT = Path(__file__).parents[1]
 FAST = Line("small", "certification", "interval", 2)
 SOUND = FAST._replace(arithmetic="sound")
 STANDS_IN = """
@@ -159,3 +162,15 @@ def test_a_network_with_other_layers_is_refused() -> None:
     model = keras.Model(start, keras.layers.MaxPooling2D(2, name="pool")(start))
     with pytest.raises(UserError, match="received 'pool'"):
         export.layers(model)
+
+
+def test_tensorflow_begins_with_what_the_library_sets() -> None:
+    """In all benchmarks: oneDNN's setting is read when TensorFlow is first imported."""
+    program = (
+        "import sys, benchmarks, os; assert 'tensorflow' not in sys.modules; "
+        "print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    )
+    bare = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    command = [sys.executable, "-c", program]
+    output = subprocess.run(command, cwd=ROOT, env=bare, check=True, capture_output=True, text=True)
+    assert output.stdout.strip() == "1"
