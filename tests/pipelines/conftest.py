@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -115,8 +116,11 @@ def small(digits_dir: Path) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, small: tuple[str, ...]) -> Path:
-    """The directory of a finished run of two phases, which all processes of the tests share."""
+def finished(tmp_path_factory: pytest.TempPathFactory, small: tuple[str, ...]) -> Iterator[Path]:
+    """The directory of a finished run of two phases, which all processes of the tests share.
+
+    It is to be read: a command that holds the run would be in another test's way, at times.
+    """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
@@ -125,8 +129,20 @@ def finished(tmp_path_factory: pytest.TempPathFactory, small: tuple[str, ...]) -
         fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
         if not mark.exists():
             _train_two_phases(folder, small)
-            mark.touch()
-    return folder
+            mark.write_text(held_last(folder))
+    yield folder
+    assert held_last(folder) == mark.read_text(), "a test held the run that all share: copy it"
+
+
+def held_last(run: Path) -> str:
+    """The moment at which a process last began to hold a run."""
+    return str((run / "lock").stat().st_mtime_ns)
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    """A finished run of a test's own."""
+    return shutil.copytree(finished, tmp_path / "copy")
 
 
 def _train_two_phases(folder: Path, small: tuple[str, ...]) -> None:

@@ -27,11 +27,6 @@ LADDER = "--rungs=interval,attack,branch_and_bound"
 SAMPLES = 60
 
 
-@pytest.fixture
-def copy(finished: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(finished, tmp_path / "copy")
-
-
 def ask(folder: Path, *arguments: str) -> None:
     usual = [f"--model_dir={folder}", f"--epsilon={EPS}", f"--samples={SAMPLES}", "--quiet"]
     run("certify", *usual, *arguments)

@@ -24,11 +24,6 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SUITES, "paper-union", PARTS)
 
 
-@pytest.fixture
-def copy(finished: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(finished, tmp_path / "copy")
-
-
 def ask(folder: Path, *arguments: str) -> None:
     usual = [f"--model_dir={folder}", "--samples=30", "--curve_samples=10", "--quiet"]
     run("evaluate", *usual, *arguments)

@@ -95,31 +95,28 @@ def test_what_a_phase_has_not_is_in_no_history(finished: Path) -> None:
         assert "penalty" not in row
 
 
-def test_the_same_command_again_says_that_it_is_finished(
-    finished: Path, small: tuple[str, ...]
-) -> None:
-    before = (finished / "report" / "report.json").read_bytes()
-    result = command("train", f"--flagfile={finished / 'flags.cfg'}")
+def test_the_same_command_again_says_that_it_is_finished(copy: Path) -> None:
+    before = (copy / "report" / "report.json").read_bytes()
+    result = command("train", f"--flagfile={copy / 'flags.cfg'}", f"--model_dir={copy}")
     assert result.returncode == 0, result.stderr
     assert "is finished" in result.stdout
-    assert (finished / "report" / "report.json").read_bytes() == before
+    assert (copy / "report" / "report.json").read_bytes() == before
 
 
-def test_changed_flags_are_refused_with_the_difference(finished: Path) -> None:
-    flagfile = f"--flagfile={finished / 'flags.cfg'}"
-    result = command("train", flagfile, "--seed=3", "--kappa=0,1")
+def test_changed_flags_are_refused_with_the_difference(copy: Path) -> None:
+    own = (f"--flagfile={copy / 'flags.cfg'}", f"--model_dir={copy}")
+    result = command("train", *own, "--seed=3", "--kappa=0,1")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "--seed was 0, is now 3" in result.stderr
     assert "--kappa was 0,0.5, is now 0,1" in result.stderr
     assert "--accept_changed_flags" in result.stderr
-    result = command("train", flagfile, "--learning_rate=0.1", "--accept_changed_flags")
+    result = command("train", *own, "--learning_rate=0.1", "--accept_changed_flags")
     assert result.returncode == 2
     assert "has been trained with other flags that shape its weights" in result.stderr
 
 
-def test_other_radii_methods_and_counts(finished: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(finished, tmp_path / "copy")
+def test_other_radii_methods_and_counts(copy: Path) -> None:
     more = ("--epsilon=0.01,8/255", "--rungs=crown_ibp", "--samples=50")
     run("certify", f"--model_dir={copy}", *more)
     weak = ("--eval_attack=fgsm", "--eval_step_size=1", "--samples=30")
@@ -135,10 +132,10 @@ def test_other_radii_methods_and_counts(finished: Path, tmp_path: Path) -> None:
     assert attacks == {"pgd-3x1-odds", "fgsm-1x2-a1-odds"}
 
 
-def test_a_radius_out_of_range_is_one_line(finished: Path) -> None:
+def test_a_radius_out_of_range_is_one_line(copy: Path) -> None:
     words = r"epsilon: expected a radius in \(0, 1\] for linf; received 7"
     with pytest.raises(UserError, match=words):
-        run("certify", f"--model_dir={finished}", "--epsilon=7")
+        run("certify", f"--model_dir={copy}", "--epsilon=7")
 
 
 def test_the_export_serves_and_certifies_without_this_library(
