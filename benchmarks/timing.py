@@ -1,7 +1,6 @@
 """Measures that the benchmarks share: times, the rate of matrix products, memory, the machine."""
 
 import platform
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rt_tf.machine import usable_cores
+from rt_tf.machine import peak_memory, usable_cores
 
 
 class Job:
@@ -49,7 +48,7 @@ def product_rate(size: int = 1500, dtype: tf.DType = tf.float32) -> float:
 
 def peak_mib() -> float:
     """The largest memory of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_memory() / 2**20
 
 
 def surroundings() -> dict[str, Any]:

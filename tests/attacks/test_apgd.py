@@ -76,12 +76,12 @@ def test_the_ensemble_finds_what_pgd_finds_and_more(name):
 
 @both
 def test_an_example_is_attacked_alike_in_any_batch(both):
-    """Up to rounding, which decides a step of an example now and then: batches differ in it."""
+    """Up to rounding, which decides a step of FAB's now and then: batches differ in it."""
     whole, some = tf.range(victims.COUNT), tf.range(7, 12)
     expected = tf.gather(victims.compiled(*both)(whole), some)
     apart = tf.abs(victims.compiled(*both)(some) - expected).numpy()
     alike = apart.reshape(len(apart), -1).max(axis=1) < 1e-5
-    assert alike.sum() >= len(alike) - 1
+    assert alike.sum() >= len(alike) - (both[1] == "fab_t")
     assert victims.task(both[0]).take(some).region.inside(expected).numpy().all()
 
 
