@@ -34,6 +34,8 @@ def main(argv: list[str] | None = None) -> None:
     values = flags.FLAGS
     groups = ours.training_groups(values)
     parse(argv, groups, ABOUT)
+    if values.memory and not values.dry_run:
+        fail(f"memory: expected none without --dry_run; received --memory={values.memory:g}")
     if not values.model_dir:
         fail("model_dir: expected --model_dir=<folder of the run>; received none")
     texts = ours.frozen(values, groups)

@@ -54,6 +54,10 @@ def main(argv: list[str] | None = None) -> None:
     parse(argv, groups, ABOUT)
     if values.dry_run or values.accept_changed_flags:
         fail("tune: expected neither --dry_run nor --accept_changed_flags: they are for one run")
+    if values.memory:
+        fail(
+            f"memory: expected none, as there is no --dry_run; received --memory={values.memory:g}"
+        )
     for name in ("model_dir", "space"):
         if not values[name].value:
             fail(f"{name}: expected --{name}=<{'folder' if name == 'model_dir' else 'file'}>")

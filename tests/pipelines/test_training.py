@@ -289,6 +289,14 @@ def test_the_plan_tells_the_largest_batch() -> None:
     assert plan.memory_line(None, gib, 100, 4.0).endswith("at the peak of these steps")
 
 
+def test_a_memory_without_a_dry_run_is_refused() -> None:
+    result = command("train", "--dataset=digits", "--model_dir=unused", "--memory=4")
+    assert result.returncode == 2
+    assert result.stderr == (
+        "error: memory: expected none without --dry_run; received --memory=4\n"
+    )
+
+
 @pytest.mark.slow
 def test_a_batch_of_the_largest_size_takes_the_memory_that_was_given(tmp_path: Path) -> None:
     flags = ("--dataset=mnist", "--model=wong_small", "--bound=crown_ibp", "--kappa=0.5")
